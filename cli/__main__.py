@@ -1,0 +1,5 @@
+"""`python -m hsi_ssl.cli`."""
+
+from .main import main
+
+main()

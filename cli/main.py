@@ -1,0 +1,67 @@
+"""The command group: finds commands, turns our errors into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from hsi_ssl import __version__
+from hsi_ssl.errors import HsiSslError
+
+COMMANDS = {
+    "init": "init",
+    "catalog": "catalog",
+    "simulate": "simulate",
+    "prepare": "prepare",
+    "balance": "balance",
+    "train-m1": "train_m1",
+    "train-m2": "train_m2",
+    "evaluate": "evaluate",
+    "classify": "classify",
+    "features": "features",
+    "compare": "compare",
+    "info": "info",
+    "demo": "demo",
+}
+"""Command -> module beside this one, which holds a click command called `command`."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is asked for, so that starting stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the work, not of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Load the command of that name."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{COMMANDS[name]}", __package__)
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hsi-ssl")
+def cli() -> None:
+    """Class maps of hyperspectral images from few labelled and many unlabelled pixels.
+
+    \b
+    hsi-ssl init indian-pines     choose a recipe
+    hsi-ssl prepare               labelled cubes -> dataset, with its label balance
+    hsi-ssl train-m1              features from every pixel
+    hsi-ssl train-m2              the classifier
+    hsi-ssl classify              a georeferenced class map
+    """
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 2 the user must change something, 1 our bug."""
+    try:
+        cli(prog_name="hsi-ssl")
+    except HsiSslError as error:
+        click.echo(click.style("Error: ", fg="red") + str(error), err=True)
+        sys.exit(2)

@@ -1,0 +1,71 @@
+"""Options that several commands share, and how they meet the settings file.
+
+--project FILE    settings file, by default ./hsi-ssl.toml where there is one
+--json            one JSON object on standard output and nothing else
+-v, -q            say more, say less
+--seed N          seed of all random numbers of the run
+--device D        auto, cpu, cuda or cuda:i
+--overwrite       replace an output that exists
+
+An option that is not given is None (or empty) and leaves the settings file's value, which leaves
+the default.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .output import Terminal
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import Project, Settings
+
+    S = TypeVar("S", bound=Settings)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_PROJECT = Path("hsi-ssl.toml")
+FILE = click.Path(path_type=Path)
+
+seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of all random numbers.")
+device = click.option("--device", help="auto, cpu, cuda or cuda:i.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+
+
+def common(command: F) -> F:
+    """Add --project, --json, -v and -q; the command gets `project` (a path) and `terminal`."""
+
+    @click.option("--project", type=FILE, help="Settings file [default: ./hsi-ssl.toml].")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, as_json: bool, verbose: bool, quiet: bool, **kwargs: Any) -> Any:
+        with Terminal(as_json=as_json, verbosity=int(verbose) - int(quiet)) as terminal:
+            return command(*args, terminal=terminal, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def read_project(path: Path | None) -> Project:
+    """Read the settings file asked for, or ./hsi-ssl.toml if it is there, or take the defaults."""
+    from hsi_ssl.settings import load_project
+
+    if path is None and DEFAULT_PROJECT.exists():
+        path = DEFAULT_PROJECT
+    return load_project(path)
+
+
+def override(settings: S, **options: Any) -> S:
+    """`settings` with the options that were given in the place of the file's values."""
+    from hsi_ssl.settings import checked
+
+    given = {k: v for k, v in options.items() if v is not None and v != ()}
+    if not given:
+        return settings
+    return checked(type(settings), {**settings.model_dump(), **given}, where="options")

@@ -1,0 +1,84 @@
+"""What the terminal shows: results on standard output, progress and warnings on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from hsi_ssl.watcher import Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Terminal(Watcher):
+    """The command line's watcher. Use it in a `with`, so that progress bars are cleared.
+
+    With `as_json`, standard output carries the one object given to `result` and nothing else.
+    """
+
+    def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
+        self.as_json = as_json
+        self.verbosity = verbosity
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence, unless quiet or --json."""
+        if self.verbosity >= 0 and not self.as_json:
+            self._print(sentence, err=False)
+
+    def detail(self, sentence: str) -> None:
+        """Print a sentence with -v."""
+        if self.verbosity > 0:
+            self._print(sentence, err=True)
+
+    def warn(self, sentence: str) -> None:
+        """Print a warning on standard error, even when quiet."""
+        self._print(click.style("Warning: ", fg="yellow") + sentence, err=True)
+
+    def result(self, values: Mapping[str, Any], *lines: str) -> None:
+        """Give the command's result: the JSON object, or the lines for people."""
+        if self.as_json:
+            click.echo(json.dumps(values, allow_nan=False))
+        elif self.verbosity >= 0:
+            for line in lines:
+                self._print(line, err=False)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Move the bar called `what`; bars show on a terminal only."""
+        if self.verbosity < 0 or not sys.stderr.isatty():
+            return
+        if self._bars is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bars = Progress(console=Console(stderr=True), transient=True)
+            self._bars.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total)
+
+    def _print(self, text: str, *, err: bool) -> None:
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            click.echo(text, err=err)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars, self._tasks = None, {}

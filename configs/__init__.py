@@ -1,0 +1,1 @@
+"""One TOML per recipe; `hsi-ssl init RECIPE` copies one."""

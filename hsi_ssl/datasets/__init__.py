@@ -1,0 +1,1 @@
+"""From scenes to a prepared dataset: sampling, splits, scaling, storing, label balance."""

@@ -1,0 +1,53 @@
+"""Everything that a user can set right: one family of errors, one clear sentence each.
+
+The message says what was expected, what was found and what to do. The command line prints it
+without a traceback and exits with code 2; anything else that escapes is our bug (code 1).
+"""
+
+
+class HsiSslError(Exception):
+    """Root of the family: the user must change something."""
+
+
+class SettingsError(HsiSslError, ValueError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class SceneError(HsiSslError, ValueError):
+    """A cube can be found but not used: broken, ambiguous, or without a valid pixel."""
+
+
+class SceneNotFoundError(HsiSslError, FileNotFoundError):
+    """A file, or a data set inside it, is not there."""
+
+
+class LabelError(HsiSslError, ValueError):
+    """Labels do not fit their scene, or are no class codes, or are too few to learn from."""
+
+
+class CatalogError(HsiSslError, LookupError):
+    """No catalog entry of that name, or its files cannot be had."""
+
+
+class FetchError(HsiSslError, OSError):
+    """A download failed or its checksum is wrong."""
+
+
+class DatasetError(HsiSslError, ValueError):
+    """A prepared dataset is missing, broken, or does not suit what is asked of it."""
+
+
+class ModelError(HsiSslError, ValueError):
+    """A run folder is missing, broken, or does not suit the data."""
+
+
+class BandsError(ModelError):
+    """A scene's bands are not those that the model was trained on."""
+
+
+class DeviceError(HsiSslError, RuntimeError):
+    """The device asked for is not there."""
+
+
+class OutputError(HsiSslError, OSError):
+    """An output cannot be written: it exists, the folder is read-only, the disk is full."""

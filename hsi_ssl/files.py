@@ -1,0 +1,100 @@
+"""Outputs that are whole or absent: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hsi_ssl.errors import OutputError
+
+FINGERPRINT_BLOCKS = 64
+FINGERPRINT_BLOCK = 64 * 1024
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raise `OutputError` if `path` exists and may not be replaced."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; pass --overwrite to replace it, or name another")
+
+
+@contextlib.contextmanager
+def written_beside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; on success it takes the place of `path`.
+
+    The temporary keeps the suffix, so that writers that look at it behave. The body may write a
+    file there or make a folder there. On failure nothing is left and what was there before stays.
+
+    Raises
+    ------
+    OutputError
+        `path` exists and `overwrite` is false; the folder is missing and cannot be made, or is
+        read-only; the disk is full.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite)
+    with _os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+    try:
+        beside = workshop / path.name
+        with _os_errors(path):
+            yield beside
+            replace(beside, path)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def replace(new: Path, place: Path) -> None:
+    """Rename `new` (file or folder) onto `place`, whatever is there."""
+    if place.is_dir():
+        old = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        place.rename(old / place.name)
+        new.rename(place)
+        shutil.rmtree(old)
+    else:
+        os.replace(new, place)
+
+
+def fingerprint(path: Path) -> str:
+    """Hex sha256 of a file's size and of up to 64 blocks of 64 KiB spread evenly over it.
+
+    A cube of 600 MB is told from another in milliseconds; hashing all of it would cost more than
+    reading the pixels that are wanted. Files of up to 4 MiB are hashed whole.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        if size <= FINGERPRINT_BLOCKS * FINGERPRINT_BLOCK:
+            digest.update(file.read())
+        else:
+            for i in range(FINGERPRINT_BLOCKS):
+                file.seek((size - FINGERPRINT_BLOCK) * i // (FINGERPRINT_BLOCKS - 1))
+                digest.update(file.read(FINGERPRINT_BLOCK))
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into one sentence about `path`."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "no space is left on the disk; free some or write elsewhere",
+            errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
+            errno.EROFS: "the folder is read-only; write elsewhere",
+            errno.EACCES: "the folder may not be written to; write elsewhere",
+            errno.EPERM: "the folder may not be written to; write elsewhere",
+            errno.ENOTDIR: "a part of the path is a file, not a folder; write elsewhere",
+        }
+        if error.errno in reasons:
+            raise OutputError(f"cannot write {path}: {reasons[error.errno]}") from error
+        raise

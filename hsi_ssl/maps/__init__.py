@@ -1,0 +1,1 @@
+"""From a scene and a model to a georeferenced class map."""

@@ -1,0 +1,1 @@
+"""Networks, bounds and the models of the papers."""

@@ -1,0 +1,96 @@
+"""Label sets: the user's codes, names and colours, and the two conversions to indices and back."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+UNLABELLED = -1
+"""Index of a pixel without label."""
+UNLABELLED_CODE = 0
+"""Code, in files and maps, of a pixel without label or outside."""
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class: the user's code (32 stays 32), its name and its colour `#rrggbb`."""
+
+    code: int
+    name: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Classes in the order of their indices 0..K-1."""
+
+    name: str
+    classes: tuple[LabelClass, ...]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def codes(self) -> npt.NDArray[np.int64]:
+        """Codes by index, `(K,)`."""
+        return np.array([c.code for c in self.classes], dtype=np.int64)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names by index."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """Colours `#rrggbb` by index."""
+        return tuple(c.colour for c in self.classes)
+
+    def to_card(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "name": self.name,
+            "classes": [{"code": c.code, "name": c.name, "colour": c.colour} for c in self.classes],
+        }
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any]) -> LabelSet:
+        """Inverse of `to_card`."""
+        return cls(card["name"], tuple(LabelClass(**c) for c in card["classes"]))
+
+    def occurring(self, codes: npt.NDArray[np.int64]) -> LabelSet:
+        """The set of the given codes in ascending order; unknown ones get a name and a colour."""
+        known = {c.code: c for c in self.classes}
+        return LabelSet(
+            self.name,
+            tuple(
+                known.get(code, LabelClass(code, f"class {code}", distinct_colour(i)))
+                for i, code in enumerate(sorted({int(c) for c in codes} - {UNLABELLED_CODE}))
+            ),
+        )
+
+
+def codes_to_indices(codes: npt.NDArray[Any], label_set: LabelSet) -> npt.NDArray[np.int16]:
+    """Indices 0..K-1 of codes of any shape; codes outside the set become -1."""
+    order = np.argsort(label_set.codes)
+    ordered = label_set.codes[order]
+    place = np.searchsorted(ordered, codes).clip(max=len(ordered) - 1)
+    return np.where(ordered[place] == codes, order[place], UNLABELLED).astype(np.int16)
+
+
+def indices_to_codes(indices: npt.NDArray[Any], label_set: LabelSet) -> npt.NDArray[np.int64]:
+    """Codes of indices of any shape; -1 becomes 0."""
+    table = np.append(label_set.codes, UNLABELLED_CODE)
+    return table[indices]
+
+
+def distinct_colour(i: int) -> str:
+    """The i-th of endlessly many colours `#rrggbb`, neighbours far apart (golden angle in hue)."""
+    hue = (i * 0.618033988749895) % 1.0
+    lightness = (0.45, 0.62, 0.33)[(i // 8) % 3]
+    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.65)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"

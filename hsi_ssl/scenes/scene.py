@@ -1,0 +1,154 @@
+"""A scene: one cube, read lazily by windows, with all that its file says of bands and grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+class CubeReader(Protocol):
+    """What a format must offer. Rows and columns count from 0; ends are exclusive."""
+
+    def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
+        """Raw values `(row1 - row0, col1 - col0, bands)` in the file's number type."""
+
+    def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
+        """Raw spectra `(n, bands)` of single pixels, reading no more than they need."""
+
+    def close(self) -> None:
+        """Release the file."""
+
+
+@dataclass(frozen=True)
+class GroundPoint:
+    """A ground control point: pixel position to map coordinates."""
+
+    row: float
+    col: float
+    x: float
+    y: float
+    z: float = 0.0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where pixels lie on the ground: nothing invented, nothing lost.
+
+    `transform` holds a, b, c, d, e, f with x = a col + b row + c and y = d col + e row + f;
+    None where the file has none. `crs` is WKT (of the control points where only they have one).
+    """
+
+    crs: str | None = None
+    transform: tuple[float, float, float, float, float, float] | None = None
+    control_points: tuple[GroundPoint, ...] = ()
+    rpcs: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A lazy cube `(rows, cols, bands)`.
+
+    `good` flags the bands to use: not bad by the file's own list. `nodata` is the raw value that
+    stands for "nothing measured". `planes` are label rasters inside the cube's own file, read
+    when asked. Close it, or use it in a `with`.
+    """
+
+    path: Path
+    format: str
+    rows: int
+    cols: int
+    bands: int
+    dtype: np.dtype[Any]
+    reader: CubeReader = field(repr=False)
+    wavelengths_nm: Floats | None = field(default=None, repr=False)
+    fwhm_nm: Floats | None = field(default=None, repr=False)
+    good: Bools = field(default=None, repr=False)  # type: ignore[assignment]  # set below
+    nodata: float | None = None
+    grid: Grid = Grid()
+    label_reader: LabelReader | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    """What the reader guessed (units, say): to be told to the user once."""
+
+    def __post_init__(self) -> None:
+        if self.good is None:
+            object.__setattr__(self, "good", np.ones(self.bands, dtype=bool))
+
+    @property
+    def name(self) -> str:
+        """The file's name without suffixes such as .h5 or .dat.gz."""
+        return self.path.name.split(".")[0] or self.path.name
+
+    def read(self, rows: slice = slice(None), cols: slice = slice(None)) -> Array:
+        """Raw values `(r, c, bands)` of a window; slices as in numpy, step 1."""
+        row0, row1, _ = rows.indices(self.rows)
+        col0, col1, _ = cols.indices(self.cols)
+        return self.reader.window(row0, row1, col0, col1)
+
+    def pixels(self, rows: npt.ArrayLike, cols: npt.ArrayLike) -> Array:
+        """Raw spectra `(n, bands)` of the pixels at `(rows[i], cols[i])`, in that order."""
+        return self.reader.pixels(np.asarray(rows, np.int64), np.asarray(cols, np.int64))
+
+    def valid(self, spectra: Array, used: Bools | None = None) -> Bools:
+        """Which spectra `(..., bands)` hold a measurement, shape `(...)`.
+
+        Invalid: any used band is nodata, NaN or infinite, or all of them are zero. `used` flags
+        bands among all of the scene's; by default the good ones.
+        """
+        return valid_spectra(spectra[..., self.good if used is None else used], self.nodata)
+
+    def windows(self, pixels: int) -> Iterator[tuple[slice, slice]]:
+        """Row bands (or parts of rows, in very wide scenes) of about `pixels` pixels, in order."""
+        if self.cols > pixels:
+            for row in range(self.rows):
+                for col in range(0, self.cols, pixels):
+                    yield slice(row, row + 1), slice(col, min(col + pixels, self.cols))
+            return
+        step = pixels // self.cols
+        for row in range(0, self.rows, step):
+            yield slice(row, min(row + step, self.rows)), slice(0, self.cols)
+
+    def labels(self) -> npt.NDArray[np.int64] | None:
+        """The label plane `(rows, cols)` inside the cube's own file, codes untouched, or None."""
+        return None if self.label_reader is None else self.label_reader()
+
+    def close(self) -> None:
+        """Release the file."""
+        self.reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class LabelReader(Protocol):
+    """Reads the label plane that a cube's own file holds."""
+
+    def __call__(self) -> npt.NDArray[np.int64]:
+        """Codes `(rows, cols)`."""
+
+
+def valid_spectra(spectra: Array, nodata: float | None) -> Bools:
+    """Which of `spectra (..., bands)` hold a measurement; only used bands are given."""
+    valid: Bools = (spectra != 0).any(axis=-1)
+    if np.issubdtype(spectra.dtype, np.floating):
+        valid &= np.isfinite(spectra).all(axis=-1)
+    if nodata is not None and not np.isnan(nodata):
+        valid &= (spectra != nodata).all(axis=-1)
+    return valid

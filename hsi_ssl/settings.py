@@ -1,0 +1,235 @@
+"""Settings of each stage: typed, checked on creation, read from TOML.
+
+One pydantic model per stage; its fields are the keys of the table of that name in `hsi-ssl.toml`
+and the options of that command. An unknown key is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hsi_ssl.errors import SettingsError
+
+SplitKind = Literal["pixels", "blocks", "scenes"]
+ScalingKind = Literal[
+    "noise", "mnf", "max", "minmax", "standard", "snv", "continuum", "derivative", "none"
+]
+Likelihood = Literal["gaussian", "bernoulli", "continuous-bernoulli"]
+Activation = Literal["relu", "softplus", "tanh", "silu", "gelu"]
+Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=8)]
+S = TypeVar("S", bound=BaseModel)
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Settings(BaseModel):
+    """What every stage's settings share: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PrepareSettings(Settings):
+    """`[prepare]`: from labelled cubes to a dataset."""
+
+    sources: tuple[str, ...] = ()
+    """Catalog names, folders or files."""
+    output: Path = Path("runs/dataset.h5")
+    labels: tuple[Path, ...] = ()
+    """Label rasters, one a scene, when they are not inside the cubes."""
+    label_set: str | None = None
+    variable: str | None = None
+    """Name of the data set inside a MATLAB or HDF5 file that holds several."""
+    wavelengths: Path | None = None
+    """CSV with one wavelength a band, when the file has none."""
+    cap: int = Field(5000, ge=1)
+    """Training pixels a class, at most."""
+    per_class: int | None = Field(None, ge=1)
+    """Few-shot: training and validation pixels a class, at most; overrides `cap`."""
+    unlabelled: int = Field(100_000, ge=0)
+    """Pixels in the unlabelled pool."""
+    tile: int = Field(8, ge=1, le=64)
+    """Side of the square tiles that the pool is drawn in; 1 for lone pixels."""
+    split: SplitKind | None = None
+    """None: scenes when there are five or more, else blocks."""
+    validation: Share = 0.2
+    test: Share = 0.2
+    guard: int = Field(1, ge=0, le=16)
+    """Width in pixels of the border between parts of a block split."""
+    block: int | None = Field(None, ge=2)
+    """Side of the spatial blocks; None: the largest with which every class can be in every part."""
+    train_labels: tuple[Path, ...] = ()
+    test_labels: tuple[Path, ...] = ()
+    transductive: bool = False
+    """Let models see the spectra (not the labels) of test and validation pixels."""
+    scaling: ScalingKind | None = None
+    """None: noise for cubes, max for pictures such as MNIST."""
+    components: int = Field(30, ge=1)
+    """Leading components kept by the scalings noise and mnf."""
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PrepareSettings:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation + test must leave something for training: below 1")
+        if bool(self.train_labels) != bool(self.test_labels):
+            raise ValueError("train_labels and test_labels go together: give both or neither")
+        if len(self.train_labels) != len(self.test_labels):
+            raise ValueError("give as many train_labels as test_labels, one pair a scene")
+        if self.train_labels and self.split is not None:
+            raise ValueError("train_labels and test_labels are the split: leave out split")
+        return self
+
+
+class TrainingSettings(Settings):
+    """What the training loop reads, whatever the model."""
+
+    epochs: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    patience: int = Field(ge=1)
+    """Epochs without improvement on the validation pixels before training stops."""
+    warm_up: int = Field(0, ge=0)
+    """Epochs over which the KL divergence's weight rises from 0 to 1."""
+    weight_prior: bool = True
+    """N(0, 1) prior on the weights."""
+    clip: float = Field(10.0, gt=0)
+    """Largest norm of a step's gradient."""
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+
+
+class M1Settings(TrainingSettings):
+    """`[m1]`: the latent-feature model."""
+
+    dataset: Path = Path("runs/dataset.h5")
+    output: Path = Path("runs/m1")
+    latent: int = Field(50, ge=1)
+    hidden: Widths = (500, 500)
+    activation: Activation = "relu"
+    likelihood: Likelihood = "gaussian"
+    sd_floor: float | None = Field(None, gt=0)
+    """Smallest standard deviation of the Gaussian likelihood; None: the measured noise."""
+    batch: int = Field(1000, ge=1)
+    epochs: int = Field(200, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    patience: int = Field(20, ge=1)
+    warm_up: int = Field(5, ge=0)
+
+
+class M2Settings(TrainingSettings):
+    """`[m2]`: the classifier, on spectra (M2) or on M1's features (M1+M2)."""
+
+    dataset: Path = Path("runs/dataset.h5")
+    output: Path = Path("runs/m2")
+    m1: Path | None = Path("runs/m1")
+    """Run folder of the M1 whose features to use; None: M2 on spectra."""
+    latent: int = Field(50, ge=1)
+    hidden: Widths = (500,)
+    hidden_classifier: Widths | None = None
+    """Hidden layers of q(y|x); None: as `hidden`."""
+    activation: Activation = "relu"
+    likelihood: Likelihood = "gaussian"
+    sd_floor: float | None = Field(None, gt=0)
+    alpha: float = Field(0.1, ge=0)
+    """Weight of the classification term in units of N, the number of training pixels."""
+    class_prior: Literal["uniform", "empirical"] | tuple[float, ...] = "uniform"
+    """p(y): uniform, as in the labelled pixels, or one number a class in the dataset's order."""
+    balanced: bool = True
+    """Draw labelled batches equally over classes instead of as they come."""
+    batch_labelled: int = Field(200, ge=1)
+    batch_unlabelled: int = Field(500, ge=1)
+    predict: Literal["auto", "classifier", "bayes"] = "auto"
+    """q(y|x), or Bayes' rule with the generative part; auto: the better on validation pixels."""
+    bayes_samples: int = Field(1, ge=1)
+    epochs: int = Field(200, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    patience: int = Field(30, ge=1)
+
+
+class ClassifySettings(Settings):
+    """`[classify]`: from scenes to maps."""
+
+    scenes: tuple[str, ...] = ()
+    """Scene files, or a catalog name."""
+    model: Path = Path("runs/m2")
+    output: Path | None = None
+    """None: `<scene>_classes.tif` in the current folder."""
+    confidence: bool = False
+    probabilities: bool = False
+    entropy: bool = False
+    novelty: bool = False
+    resample: bool = False
+    """Interpolate a scene with other bands to those of the model."""
+    window: int = Field(65_536, ge=256)
+    """Pixels read and classified at a time."""
+    variable: str | None = None
+    wavelengths: Path | None = None
+    device: str = "auto"
+
+
+class Project(Settings):
+    """The whole of `hsi-ssl.toml`."""
+
+    prepare: PrepareSettings = PrepareSettings()
+    m1: M1Settings = M1Settings()
+    m2: M2Settings = M2Settings()
+    classify: ClassifySettings = ClassifySettings()
+
+
+def load_project(path: Path | None) -> Project:
+    """Read `hsi-ssl.toml`; with None, the defaults.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing or no TOML; a key is unknown or a value unfit (all of them are named).
+    """
+    if path is None:
+        return Project()
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"no settings file {path}; `hsi-ssl init` writes one") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no valid TOML: {error}") from error
+    return checked(Project, table, where=str(path))
+
+
+def checked(model: type[S], values: dict[str, Any], *, where: str) -> S:
+    """`model` made of `values`, every mistake in one sentence of the user's words.
+
+    Raises
+    ------
+    SettingsError
+        Naming the place (`where`), the key and, for an unknown key, the nearest known one.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise SettingsError(
+            f"{where}: " + "; ".join(_sentence(model, mistake) for mistake in error.errors())
+        ) from None
+
+
+def _sentence(model: type[BaseModel], mistake: Any) -> str:
+    place = [str(part) for part in mistake["loc"]]
+    name = ".".join(place)
+    if mistake["type"] == "extra_forbidden":
+        known = _fields(model, place[:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(sorted(known))
+        return f"unknown key {name}; {hint}"
+    message = mistake["msg"].removeprefix("Value error, ")
+    return f"{name}: {message} (found {mistake['input']!r})" if name else message
+
+
+def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)

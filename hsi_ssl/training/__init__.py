@@ -1,0 +1,1 @@
+"""One training loop, checkpoints, the stages that train a model."""

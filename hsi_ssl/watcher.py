@@ -1,0 +1,19 @@
+"""How the library tells whoever called it what goes on; it never prints by itself."""
+
+from __future__ import annotations
+
+
+class Watcher:
+    """Hears of progress, notes and warnings. This one keeps silent; the command line's speaks."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` steps of `what` are through."""
+
+    def say(self, sentence: str) -> None:
+        """Hear something worth knowing."""
+
+    def warn(self, sentence: str) -> None:
+        """Hear something that the user should look at."""
+
+
+SILENT = Watcher()
