@@ -1,0 +1,245 @@
+"""Figures: one style for all of them, written as PNG files or as SVG that a page can hold.
+
+Nothing here goes through pyplot, so no figure outlives its function and no window can open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from hsi_ssl.files import written_beside
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet
+
+Array = npt.NDArray[Any]
+
+INK = "#1d2733"
+PAPER = "#ffffff"
+BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8a949e"
+"""Told apart by colour-blind eyes too (Okabe and Ito 2008)."""
+NOT_CLASSIFIED = "#d9dde2"
+PART_COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION, "pool": "#9fb8c8"}
+
+MOST_LINES = 60
+SENTINEL = "#010203"
+"""Drawn in this colour where a page's own text colour is to stand."""
+
+
+@contextlib.contextmanager
+def style(ink: str = INK) -> Iterator[None]:
+    """Within it, figures have thin axes, a light grid, and text in `ink`."""
+    with mpl.rc_context(
+        {
+            "figure.facecolor": PAPER,
+            "figure.dpi": 100,
+            "savefig.dpi": 160,
+            "font.size": 10,
+            "axes.titlesize": 10.5,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.facecolor": "none",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": ink,
+            "axes.linewidth": 0.6,
+            "axes.labelcolor": ink,
+            "text.color": ink,
+            "xtick.color": ink,
+            "ytick.color": ink,
+            "axes.grid": True,
+            "grid.color": GREY,
+            "grid.alpha": 0.3,
+            "grid.linewidth": 0.5,
+            "axes.axisbelow": True,
+            "legend.frameon": False,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "hsi-ssl",
+            "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, VERMILION, "#cc79a7", GREY]),
+        }
+    ):
+        yield
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all; a figure that was there is replaced."""
+    FigureCanvasAgg(figure)
+    with written_beside(path, overwrite=True) as beside:
+        # Without the date and the program's version: the same figure gives the same bytes.
+        figure.savefig(beside, format="png", bbox_inches="tight", metadata={"Software": None})
+
+
+def svg_text(figure: Figure) -> str:
+    """The `<svg>` element of a figure drawn with `style(SENTINEL)`.
+
+    It has no background and takes the colour of the text around it, so that it suits light and
+    dark pages; its text stays text.
+    """
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(SENTINEL, "currentColor")
+    # The page scales it by its viewBox.
+    return re.sub(r'(<svg[^>]*?) width="[^"]*pt"', r"\1", text, count=1).replace(
+        ' height="' + _height(text) + '"', "", 1
+    )
+
+
+def draw_generated(
+    path: Path,
+    wavelengths_nm: Sequence[float] | Array | None,
+    rows: Sequence[tuple[str, Array]],
+    ylabel: str = "value",
+) -> None:
+    """Write a grid of panels of spectra with common axes, so that progress can be seen.
+
+    Parameters
+    ----------
+    path
+        PNG to write; replaced if it exists.
+    wavelengths_nm
+        Of the bands, or None for band numbers.
+    rows
+        One panel each, title and spectra `(n, bands)`: moments of training in their order, then
+        the measured spectra, which come last and set the limits of the value axis.
+    """
+    columns = min(4, len(rows))
+    lines = -(-len(rows) // columns)
+    with style():
+        figure = Figure(figsize=(3.1 * columns + 0.4, 2.3 * lines + 0.5), layout="constrained")
+        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, (title, spectra) in zip(grid.flat, rows, strict=False):
+            draw_spectra(axes, wavelengths_nm, spectra)
+            axes.set_title(title)
+        for axes in grid.flat[len(rows) :]:
+            axes.set_visible(False)
+        for axes in grid.flat[max(0, len(rows) - columns) : len(rows)]:
+            axes.tick_params(labelbottom=True)
+        grid[0, 0].set_ylim(*_limits(rows[-1][1]))
+        figure.supxlabel("wavelength (nm)" if wavelengths_nm is not None else "band", fontsize=10)
+        figure.supylabel(ylabel, fontsize=10)
+        write_png(figure, path)
+
+
+def draw_spectra(
+    axes: Axes, wavelengths_nm: Sequence[float] | Array | None, spectra: Array
+) -> None:
+    """Draw spectra `(n, bands)`, dark to light by their mean; lines break where bands are left out.
+
+    Of many spectra, an even choice over the order of their means is drawn.
+    """
+    spectra = np.asarray(spectra, np.float64)
+    x = np.arange(spectra.shape[1]) if wavelengths_nm is None else np.asarray(wavelengths_nm)
+    order = np.argsort(x, kind="stable")
+    x, spectra = x[order], spectra[:, order]
+    chosen = np.argsort(np.nan_to_num(spectra).mean(axis=1), kind="stable")
+    if len(chosen) > MOST_LINES:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, MOST_LINES).round().astype(int)]
+    shades = mpl.colormaps["viridis"](np.linspace(0, 0.9, max(1, len(chosen))))
+    steps = np.diff(x)
+    gaps = np.flatnonzero(steps > 3 * np.median(steps)) + 1 if len(steps) else []
+    x = np.insert(x.astype(np.float64), gaps, np.nan)
+    for shade, spectrum in zip(shades, spectra[chosen], strict=True):
+        axes.plot(x, np.insert(spectrum, gaps, np.nan), color=shade, linewidth=0.7, alpha=0.8)
+
+
+def map_quicklook(path: Path, codes: Array, label_set: LabelSet, title: str) -> None:
+    """Write a picture of a class map with its legend beside it.
+
+    Parameters
+    ----------
+    path
+        PNG to write; replaced if it exists.
+    codes
+        The map, `(rows, cols)`, in the user's codes, 0 = not classified. Decimate large maps to
+        about 1500 pixels a side first: every cell is drawn.
+    label_set
+        Codes, names and colours; classes that do not occur in the map are left out of the legend.
+    """
+    share = {code: float((codes == code).mean()) for code in (0, *label_set.codes.tolist())}
+    entries = [
+        Patch(facecolor=c.colour, edgecolor="none", label=f"{c.name}  {percent(share[c.code])}")
+        for c in label_set.classes
+        if share[c.code] > 0
+    ]
+    if share[UNLABELLED_CODE] > 0:
+        entries.append(
+            Patch(
+                facecolor=NOT_CLASSIFIED,
+                edgecolor="none",
+                label=f"not classified  {percent(share[UNLABELLED_CODE])}",
+            )
+        )
+    rows, cols = codes.shape
+    longest = 8.0
+    height, width = longest * rows / max(rows, cols), longest * cols / max(rows, cols)
+    columns = -(-len(entries) // 24)
+    room = 0.3 + columns * (0.5 + 0.085 * max((len(e.get_label()) for e in entries), default=0))
+    with style():
+        figure = Figure(figsize=(width + room + 0.3, max(height + 0.6, 0.6 + 0.22 * len(entries))))
+        tall = figure.get_figheight()
+        axes = figure.add_axes(
+            (
+                0.15 / figure.get_figwidth(),
+                (tall - 0.45 - height) / tall,
+                width / figure.get_figwidth(),
+                height / tall,
+            )
+        )
+        axes.imshow(paint(codes, label_set), interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        figure.text(0.15 / figure.get_figwidth(), 1 - 0.3 / tall, title, weight="bold")
+        figure.legend(
+            handles=entries,
+            loc="upper left",
+            bbox_to_anchor=((width + 0.35) / figure.get_figwidth(), 1 - 0.4 / tall),
+            ncols=max(1, columns),
+            borderaxespad=0,
+            handlelength=1.1,
+            handleheight=1.1,
+        )
+        write_png(figure, path)
+
+
+def paint(codes: Array, label_set: LabelSet, empty: str = NOT_CLASSIFIED) -> npt.NDArray[np.uint8]:
+    """RGB picture `(rows, cols, 3)` of a plane of codes; 0 and unknown codes get `empty`."""
+    order = np.argsort(label_set.codes)
+    known = label_set.codes[order]
+    colours = np.array([_rgb(c) for c in (*label_set.colours, empty)], np.uint8)
+    place = np.searchsorted(known, codes).clip(max=len(known) - 1)
+    return colours[np.where(known[place] == codes, order[place], len(known))]
+
+
+def percent(share: float) -> str:
+    """A share in words of fitting precision: 12 %, 3.4 %, 0.05 %, < 0.01 %."""
+    value = 100 * share
+    if 0 < value < 0.01:  # noqa: PLR2004
+        return "< 0.01 %"
+    digits = 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2  # noqa: PLR2004
+    return f"{value:.{digits}f} %"
+
+
+def _limits(spectra: Array) -> tuple[float, float]:
+    low, high = float(np.nanmin(spectra)), float(np.nanmax(spectra))
+    margin = 0.1 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _height(svg: str) -> str:
+    found = re.search(r'<svg[^>]*? height="([^"]*)"', svg)
+    return found.group(1) if found else ""
