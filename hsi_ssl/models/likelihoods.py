@@ -1,0 +1,108 @@
+"""p(x | z): what stands between a decoder's output and a spectrum."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LOG_2_PI = math.log(2 * math.pi)
+
+
+class Likelihood(nn.Module, ABC):
+    """A density of x given a decoder's output, `D` values each."""
+
+    in_unit_interval = True
+    """Whether x must lie in [0, 1]."""
+
+    @abstractmethod
+    def log_density(self, x: Tensor, out: Tensor) -> Tensor:
+        """log p(x | out), shape `(...)`, of `x (N, D)` and `out (..., N, D)`."""
+
+    @abstractmethod
+    def mean(self, out: Tensor) -> Tensor:
+        """The mean of p(x | out), same shape as `out`."""
+
+
+class Gaussian(Likelihood):
+    """N(out, diag s^2) with one learned variance a band, never below `sd_floor`^2.
+
+    The floor is the measured noise where that is known: no model can know a spectrum better.
+    """
+
+    in_unit_interval = False
+
+    def __init__(self, width: int, sd_floor: float) -> None:
+        super().__init__()
+        self.sd_floor = sd_floor
+        self.log_excess = nn.Parameter(torch.zeros(width))
+
+    @property
+    def logvar(self) -> Tensor:
+        """log s^2, `(D,)`."""
+        return torch.log(self.sd_floor**2 + torch.exp(self.log_excess.clamp(-20, 10)))
+
+    def log_density(self, x: Tensor, out: Tensor) -> Tensor:
+        """Normal log-density, summed over bands."""
+        logvar = self.logvar
+        # As one product of squares and weights: no temporary of the size (..., N, D) but one.
+        squares = torch.square(out - x) @ torch.exp(-logvar)
+        return -0.5 * (squares + logvar.sum() + len(logvar) * LOG_2_PI)
+
+    def mean(self, out: Tensor) -> Tensor:
+        """The output itself."""
+        return out
+
+
+class Bernoulli(Likelihood):
+    """Bernoulli with logits `out` (what the 2016 work used on values in [0, 1])."""
+
+    def log_density(self, x: Tensor, out: Tensor) -> Tensor:
+        """x log p + (1 - x) log(1 - p), summed over bands; no density for x inside (0, 1)."""
+        return (x * out - F.softplus(out)).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        """The probability."""
+        return torch.sigmoid(out)
+
+
+class ContinuousBernoulli(Likelihood):
+    """The properly normalised form on [0, 1] (Loaiza-Ganem and Cunningham 2019)."""
+
+    def log_density(self, x: Tensor, out: Tensor) -> Tensor:
+        """Bernoulli's sum plus log C(lambda), with lambda = sigmoid(out)."""
+        return (x * out - F.softplus(out) + log_normaliser(out)).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        """lambda / (2 lambda - 1) + 1 / (2 artanh(1 - 2 lambda)), 1/2 at lambda = 1/2."""
+        near = out.abs() < NEAR_HALF
+        safe = torch.where(near, torch.ones_like(out), out)
+        exact = torch.sigmoid(safe) / torch.tanh(safe / 2) - 1 / safe
+        return torch.where(near, 0.5 + out / 12, exact)
+
+
+NEAR_HALF = 1e-1
+"""Logits nearer to 0 than this take a series: the closed forms are 0 / 0 there."""
+
+
+def log_normaliser(logits: Tensor) -> Tensor:
+    """log C(lambda) of the continuous Bernoulli by its logit a.
+
+    C = 2 artanh(1 - 2 lambda) / (1 - 2 lambda) = a / tanh(a / 2); near a = 0 its logarithm is
+    log 2 + a^2 / 12 - 7 a^4 / 1440.
+    """
+    near = logits.abs() < NEAR_HALF
+    safe = torch.where(near, torch.ones_like(logits), logits)
+    exact = torch.log(safe / torch.tanh(safe / 2))
+    square = logits * logits
+    return torch.where(near, math.log(2) + square / 12 - 7 * square**2 / 1440, exact)
+
+
+def make_likelihood(name: str, width: int, sd_floor: float) -> Likelihood:
+    """The likelihood of that name over `width` bands."""
+    if name == "gaussian":
+        return Gaussian(width, sd_floor)
+    return {"bernoulli": Bernoulli, "continuous-bernoulli": ContinuousBernoulli}[name]()

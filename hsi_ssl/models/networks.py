@@ -1,0 +1,96 @@
+"""The networks inside every model: plain perceptrons, and ones that also see a class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
+
+LOGVAR_LOW, LOGVAR_HIGH = -14.0, 8.0
+"""Bounds of every log-variance: without them a few steps of Adam can blow a model up."""
+
+
+def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer `(..., inputs) -> (..., outputs)`: Glorot-uniform weights, zero biases."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    bound = math.sqrt(6 / (inputs + outputs))
+    with torch.no_grad():
+        layer.weight.copy_((torch.rand(outputs, inputs, generator=generator) * 2 - 1) * bound)
+        layer.bias.zero_()
+    return layer
+
+
+def perceptron(
+    inputs: int, hidden: Sequence[int], outputs: int, activation: str, generator: torch.Generator
+) -> nn.Sequential:
+    """A multilayer perceptron `(..., inputs) -> (..., outputs)`; no hidden layer: one linear map.
+
+    The activation stands after each hidden layer, not after the last.
+    """
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [linear(inputs, width, generator), ACTIVATIONS[activation]()]
+        inputs = width
+    return nn.Sequential(*layers, linear(inputs, outputs, generator))
+
+
+class ClassPerceptron(nn.Module):
+    """A perceptron of (x, y) whose first layer is linear in both: W_x x + column y of W_y + b.
+
+    So the sum over classes in U(x) pays for W_x x once a pixel, not once a pixel and class.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        classes: int,
+        hidden: Sequence[int],
+        outputs: int,
+        activation: str,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        first = hidden[0] if hidden else outputs
+        self.from_x = linear(inputs, first, generator)
+        bound = math.sqrt(6 / (classes + first))
+        self.from_y = nn.Parameter((torch.rand(classes, first, generator=generator) * 2 - 1) * bound)
+        self.rest = (
+            nn.Sequential(
+                ACTIVATIONS[activation](),
+                *perceptron(first, hidden[1:], outputs, activation, generator),
+            )
+            if hidden
+            else nn.Sequential()
+        )
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Outputs `(N, outputs)` of inputs `(N, inputs)` with classes `y (N,)`."""
+        out: Tensor = self.rest(self.from_x(x) + self.from_y[y])
+        return out
+
+    def every_class(self, x: Tensor) -> Tensor:
+        """Outputs `(K, N, outputs)`, each class in turn, of `(N, inputs)` or `(K, N, inputs)`."""
+        out: Tensor = self.rest(self.from_x(x) + self.from_y[:, None, :])
+        return out
+
+
+def gaussian_head(out: Tensor) -> tuple[Tensor, Tensor]:
+    """Split `(..., 2 J)` into a mean and a bounded log-variance, `(..., J)` each."""
+    mean, logvar = out.chunk(2, dim=-1)
+    return mean, logvar.clamp(LOGVAR_LOW, LOGVAR_HIGH)
+
+
+def sample_gaussian(mean: Tensor, logvar: Tensor, generator: torch.Generator) -> Tensor:
+    """One reparametrised sample mean + sigma * eps, of the shape of `mean`."""
+    eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + torch.exp(0.5 * logvar) * eps
