@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -66,7 +67,7 @@ def style(ink: str = INK) -> Iterator[None]:
             "legend.frameon": False,
             "svg.fonttype": "none",
             "svg.hashsalt": "hsi-ssl",
-            "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, VERMILION, "#cc79a7", GREY]),
+            "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, VERMILION, "#cc79a7", GREY]),
         }
     ):
         yield
@@ -81,7 +82,7 @@ def write_png(figure: Figure, path: Path) -> None:
 
 
 def svg_text(figure: Figure) -> str:
-    """The `<svg>` element of a figure drawn with `style(SENTINEL)`.
+    """Give the `<svg>` element of a figure drawn with `style(SENTINEL)`.
 
     It has no background and takes the colour of the text around it, so that it suits light and
     dark pages; its text stays text.
@@ -148,7 +149,7 @@ def draw_spectra(
         chosen = chosen[np.linspace(0, len(chosen) - 1, MOST_LINES).round().astype(int)]
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.9, max(1, len(chosen))))
     steps = np.diff(x)
-    gaps = np.flatnonzero(steps > 3 * np.median(steps)) + 1 if len(steps) else []
+    gaps = np.flatnonzero(steps > 3 * np.median(steps)) + 1
     x = np.insert(x.astype(np.float64), gaps, np.nan)
     for shade, spectrum in zip(shades, spectra[chosen], strict=True):
         axes.plot(x, np.insert(spectrum, gaps, np.nan), color=shade, linewidth=0.7, alpha=0.8)
@@ -185,7 +186,10 @@ def map_quicklook(path: Path, codes: Array, label_set: LabelSet, title: str) -> 
     longest = 8.0
     height, width = longest * rows / max(rows, cols), longest * cols / max(rows, cols)
     columns = -(-len(entries) // 24)
-    room = 0.3 + columns * (0.5 + 0.085 * max((len(e.get_label()) for e in entries), default=0))
+    longest_label = max((len(str(e.get_label())) for e in entries), default=0)
+    room = 0.3 + columns * (0.5 + 0.085 * longest_label)
+        0.5 + 0.085 * max((len(str(e.get_label())) for e in entries), default=0)
+    )
     with style():
         figure = Figure(figsize=(width + room + 0.3, max(height + 0.6, 0.6 + 0.22 * len(entries))))
         tall = figure.get_figheight()
@@ -222,7 +226,7 @@ def paint(codes: Array, label_set: LabelSet, empty: str = NOT_CLASSIFIED) -> npt
 
 
 def percent(share: float) -> str:
-    """A share in words of fitting precision: 12 %, 3.4 %, 0.05 %, < 0.01 %."""
+    """Give a share in words of fitting precision: 12 %, 3.4 %, 0.05 %, < 0.01 %."""
     value = 100 * share
     if 0 < value < 0.01:  # noqa: PLR2004
         return "< 0.01 %"
