@@ -188,8 +188,6 @@ def map_quicklook(path: Path, codes: Array, label_set: LabelSet, title: str) -> 
     columns = -(-len(entries) // 24)
     longest_label = max((len(str(e.get_label())) for e in entries), default=0)
     room = 0.3 + columns * (0.5 + 0.085 * longest_label)
-        0.5 + 0.085 * max((len(str(e.get_label())) for e in entries), default=0)
-    )
     with style():
         figure = Figure(figsize=(width + room + 0.3, max(height + 0.6, 0.6 + 0.22 * len(entries))))
         tall = figure.get_figheight()
