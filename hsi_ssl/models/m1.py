@@ -2,12 +2,10 @@
 
 Kingma et al. 2014 (arXiv:1406.5298), section 2:
 
-| paper              | meaning                             | here            |
-|--------------------|-------------------------------------|-----------------|
-| p(z) = N(0, I)     | prior of the latent units           | `kl_per_unit`   |
-| p_theta(x\\|z)     | decoder and likelihood              | `decoder`, `likelihood` |
-| q_phi(z\\|x)       | encoder: mean and log-variance      | `encode`        |
-| -J(x)              | bound on log p(x)                   | `cost`          |
+p(z) = N(0, I)        prior of the latent units         `kl_per_unit`
+p_theta(x | z)        decoder and likelihood            `decoder`, `likelihood`
+q_phi(z | x)          encoder: mean and log-variance    `encode`
+-J(x)                 bound on log p(x)                 `cost`
 """
 
 from __future__ import annotations
@@ -104,7 +102,7 @@ class LatentUse:
 def latent_use(m1: M1, x: Tensor, batch: int = 8192) -> LatentUse:
     """Measure the use of each latent unit over the spectra `x (N, D)`."""
     means, kl = [], torch.zeros(m1.architecture.latent, device=x.device)
-    for some in x.split(batch):
+    for some in torch.split(x, batch):
         mean, logvar = m1.encode(some)
         means.append(mean)
         kl += kl_per_unit(mean, logvar).sum(0)

@@ -2,14 +2,13 @@
 
 Kingma et al. 2014 (arXiv:1406.5298), section 2:
 
-| paper                | meaning                               | here                   |
-|----------------------|---------------------------------------|------------------------|
-| p(y) = Cat(pi)       | class prior                           | `log_p_y`              |
-| p(z) = N(0, I)       | prior of what is not class            | `kl_per_unit`          |
-| p_theta(x\\|y, z)    | decoder and likelihood                | `decoder`, `likelihood`|
-| q_phi(y\\|x)         | the classifier                        | `log_q_y`              |
-| q_phi(z\\|x, y)      | encoder                               | `encoder`              |
-| -L(x, y), -U(x)      | bounds on log p(x, y) and log p(x)    | `labelled_cost`, `unlabelled_cost` |
+p(y) = Cat(pi)        class prior                       `log_p_y`
+p(z) = N(0, I)        prior of what is not class        `kl_per_unit`
+p_theta(x | y, z)     decoder and likelihood            `decoder`, `likelihood`
+q_phi(y | x)          the classifier                    `log_q_y`
+q_phi(z | x, y)       encoder                           `encoder`
+-L(x, y)              bound on log p(x, y)              `labelled_cost`
+-U(x)                 bound on log p(x)                 `unlabelled_cost`
 """
 
 from __future__ import annotations
@@ -106,12 +105,11 @@ class M2(nn.Module):
         """U(x) `(N,)`: the sum over classes is exact, y is never sampled."""
         return cost_u(self.every_labelled_cost(x, generator, kl_weight), self.log_q_y(x).T)
 
-    def log_posterior_bayes(self, x: Tensor, eps: Tensor) -> Tensor:
-        """log p(y|x) by Bayes' rule with the generative part, `(N, K)`.
+    def log_joint(self, x: Tensor, eps: Tensor) -> Tensor:
+        """Importance-weighted bound on log p(x, y), `(K, N)`; with one sample it is -L(x, y).
 
-        p(y|x) is proportional to the importance-weighted estimate of p(x, y) with the S samples
-        `eps (S, J)` of N(0, I), the same for every pixel, so that a pixel's result depends on
-        nothing but the pixel.
+        `eps (S, J)`: draws of N(0, I), the same for every pixel and class, so that a pixel's
+        result depends on nothing but the pixel.
         """
         mean, logvar = gaussian_head(self.encoder.every_class(x))
         log_weights = []
@@ -120,5 +118,9 @@ class M2(nn.Module):
             log_p_x = self.likelihood.log_density(x, self.decoder.every_class(z))
             # log N(z; 0, I) - log N(z; mean, exp(logvar)); the factors of 2 pi cancel.
             log_ratio = 0.5 * (e * e + logvar - z * z).sum(-1)
-            log_weights.append(log_p_x + log_ratio + self.log_p_y[:, None])
-        return torch.log_softmax(log_mean_exp(torch.stack(log_weights)).T, dim=-1)
+            log_weights.append(log_p_x + log_ratio)
+        return log_mean_exp(torch.stack(log_weights)) + self.log_p_y[:, None]
+
+    def log_posterior_bayes(self, x: Tensor, eps: Tensor) -> Tensor:
+        """log p(y|x) by Bayes' rule with the generative part, `(N, K)`; `eps` as in `log_joint`."""
+        return torch.log_softmax(self.log_joint(x, eps).T, dim=-1)

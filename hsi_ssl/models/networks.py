@@ -22,7 +22,7 @@ LOGVAR_LOW, LOGVAR_HIGH = -14.0, 8.0
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer `(..., inputs) -> (..., outputs)`: Glorot-uniform weights, zero biases."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer = nn.Linear(inputs, outputs)
     bound = math.sqrt(6 / (inputs + outputs))
     with torch.no_grad():
         layer.weight.copy_((torch.rand(outputs, inputs, generator=generator) * 2 - 1) * bound)
@@ -63,7 +63,9 @@ class ClassPerceptron(nn.Module):
         first = hidden[0] if hidden else outputs
         self.from_x = linear(inputs, first, generator)
         bound = math.sqrt(6 / (classes + first))
-        self.from_y = nn.Parameter((torch.rand(classes, first, generator=generator) * 2 - 1) * bound)
+        self.from_y = nn.Parameter(
+            (torch.rand(classes, first, generator=generator) * 2 - 1) * bound
+        )
         self.rest = (
             nn.Sequential(
                 ACTIVATIONS[activation](),

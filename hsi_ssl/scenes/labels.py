@@ -84,8 +84,8 @@ def codes_to_indices(codes: npt.NDArray[Any], label_set: LabelSet) -> npt.NDArra
 
 def indices_to_codes(indices: npt.NDArray[Any], label_set: LabelSet) -> npt.NDArray[np.int64]:
     """Codes of indices of any shape; -1 becomes 0."""
-    table = np.append(label_set.codes, UNLABELLED_CODE)
-    return table[indices]
+    table: npt.NDArray[np.int64] = np.append(label_set.codes, UNLABELLED_CODE)
+    return np.asarray(table[indices])
 
 
 def distinct_colour(i: int) -> str:

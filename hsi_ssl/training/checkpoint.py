@@ -1,0 +1,160 @@
+"""Run folders: weights as safetensors, everything else as JSON. Loading executes no code.
+
+model.safetensors   weights of the best state
+model.json          the card: all that is needed to rebuild and apply the model
+metrics.csv         one line an epoch
+figures/            what was drawn while training
+last/               state of the last epoch, for --resume
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, load_file, save_file
+from torch import Tensor
+
+from hsi_ssl import __version__
+from hsi_ssl.errors import ModelError, OutputError
+from hsi_ssl.files import written_beside
+
+SCHEMA = 1
+WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
+STATE = "last/state.safetensors"
+LAST_METRICS = "last/metrics.csv"
+
+
+def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to train into a folder that holds something that would be lost.
+
+    Raises
+    ------
+    OutputError
+        The folder holds a model or an unfinished run and neither flag allows going on.
+    ModelError
+        `resume` is asked for and there is nothing to resume.
+    """
+    if resume:
+        if not (run / STATE).exists():
+            raise ModelError(f"nothing to resume in {run}: no {STATE}; leave out --resume")
+        return
+    if overwrite or not run.exists():
+        return
+    if not run.is_dir():
+        raise OutputError(f"{run} is a file; name a folder for the run")
+    if (run / CARD).exists():
+        raise OutputError(
+            f"{run} holds a trained model; pass --overwrite to replace it, or -o another folder"
+        )
+    if (run / STATE).exists():
+        raise OutputError(
+            f"{run} holds an unfinished run; --resume continues it, --overwrite starts anew"
+        )
+    if any(run.iterdir()):
+        raise OutputError(f"{run} holds other files; name a new folder with -o")
+
+
+def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
+    """Write weights and card; the card, written last, names the weights' checksum.
+
+    Returns the card as written, with schema, versions, git commit and date.
+    """
+    with written_beside(run / WEIGHTS, overwrite=True) as beside:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside)
+        checksum = hashlib.sha256(beside.read_bytes()).hexdigest()
+    whole = {
+        "schema": SCHEMA,
+        "hsi_ssl": __version__,
+        "torch": torch.__version__,
+        "git_commit": _git_commit(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "weights_sha256": checksum,
+        **card,
+    }
+    if (run / LAST_METRICS).exists():
+        with written_beside(run / METRICS, overwrite=True) as beside:
+            shutil.copyfile(run / LAST_METRICS, beside)
+    with written_beside(run / CARD, overwrite=True) as beside:
+        beside.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return whole
+
+
+def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The card and the weights (on the CPU) of a run folder of that kind (m1 or m2).
+
+    Raises
+    ------
+    ModelError
+        The folder or a file of it is missing, broken, of another kind or schema version.
+    """
+    command = f"hsi-ssl train-{kind}"
+    if not (run / CARD).is_file():
+        hint = " (training has not finished: --resume)" if (run / STATE).exists() else ""
+        raise ModelError(f"no model in {run}{hint}; make one with `{command}`")
+    try:
+        card = json.loads((run / CARD).read_text(encoding="utf-8"))
+        blob = (run / WEIGHTS).read_bytes()
+        tensors = load(blob)
+    except FileNotFoundError as error:
+        raise ModelError(f"{run} lacks {WEIGHTS}; train again with `{command}`") from error
+    except (ValueError, SafetensorError) as error:
+        raise ModelError(f"{run} is broken ({error}); train again with `{command}`") from error
+    if not isinstance(card, dict) or card.get("schema") != SCHEMA:
+        raise ModelError(f"{run} was written by another version; train again with `{command}`")
+    if card["kind"] != kind:
+        raise ModelError(f"{run} holds a model of kind {card['kind']}, a {kind} is needed")
+    if hashlib.sha256(blob).hexdigest() != card["weights_sha256"]:
+        raise ModelError(f"{run}: {WEIGHTS} is not the one {CARD} was written for; train again")
+    return card, tensors
+
+
+def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    """Write the state to resume from, by one rename: a kill leaves the old or the new, whole."""
+    place = run / STATE
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_suffix(".new")
+    contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    save_file(contiguous, beside, metadata={"values": json.dumps(values)})
+    os.replace(beside, place)
+
+
+def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_state` wrote.
+
+    Raises
+    ------
+    ModelError
+        The file is broken.
+    """
+    try:
+        with safe_open(run / STATE, framework="pt") as file:
+            values = json.loads(file.metadata()["values"])
+        return load_file(run / STATE, device=str(device)), values
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{run / STATE} is broken ({error}); start anew with --overwrite"
+        ) from error
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree that this runs from, None where it is not a git checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

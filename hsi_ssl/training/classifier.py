@@ -1,0 +1,203 @@
+"""A trained classifier applied: raw spectra in, p(y|x) out. Holds its own scaling and its M1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
+from hsi_ssl.models.bounds import cost_u, kl_per_unit
+from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.scenes.labels import LabelSet
+from hsi_ssl.training.checkpoint import load_run
+from hsi_ssl.training.device import choose_device
+from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1
+
+Raw = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+Rule = Literal["classifier", "bayes"]
+
+BATCH = {"cpu": 2048, "cuda": 65_536}
+"""Pixels at a time: on a CPU their activations should stay in the cache."""
+EPS_SEED = 1406_5298
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained M2, on spectra or on the features of the M1 that it brings along.
+
+    `rule` says how classes are found: by q(y|x), or by Bayes' rule with the generative part;
+    whichever did better on the validation pixels, unless settled otherwise.
+    """
+
+    card: dict[str, Any]
+    model: M2
+    m1: Extractor | None
+    device: torch.device
+    rule: Rule
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes, in the order of the posterior's columns."""
+        return LabelSet.from_card(self.card["classes"])
+
+    @property
+    def bands(self) -> int:
+        """Number of bands in the files that this was trained on."""
+        return int(self.card["bands"])
+
+    @property
+    def used_bands(self) -> list[int]:
+        """Which of them are used, counted from 0."""
+        return list(self.card["used_bands"])
+
+    @property
+    def wavelengths_nm(self) -> list[float] | None:
+        """Of the used bands."""
+        found: list[float] | None = self.card["wavelengths_nm"]
+        return found
+
+    @torch.inference_mode()
+    def posterior(self, raw: Raw) -> Floats:
+        """p(y|x) `(n, K)` of raw spectra `(n, used bands)` in any number type."""
+        found = np.empty((len(raw), self.model.architecture.classes), np.float32)
+        for first, x in self._inputs(raw):
+            if self.rule == "classifier":
+                log_p = self.model.log_q_y(x)
+            else:
+                log_p = self.model.log_posterior_bayes(x, self._eps)
+            found[first : first + len(x)] = log_p.exp().cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def novelty(self, raw: Raw) -> Floats:
+        """Minus a bound on log p(x) `(n,)` in nats: the larger, the less any class explains x.
+
+        For M2, U(x); for M1+M2, the one-sample estimate of
+        -log p(x|z1) + log q(z1|x) + U(z1) at fixed noise.
+        """
+        found = np.empty(len(raw), np.float32)
+        batch = BATCH[self.device.type]
+        for first in range(0, len(raw), batch):
+            some = raw[first : first + batch]
+            x = torch.from_numpy(self._scaler.transform(some)).to(self.device)
+            if self.m1 is None:
+                cost = self._unlabelled_cost(x)
+            else:
+                mean, logvar = self.m1.model.encode(x)
+                eps = fixed_noise(1, mean.shape[1]).to(self.device)
+                z1 = mean + torch.exp(0.5 * logvar) * eps
+                decoded = self.m1.model.decoder(z1)
+                log_p_x = self.m1.model.likelihood.log_density(x, decoded)
+                log_q = -0.5 * (eps * eps + logvar + np.log(2 * np.pi))
+                kept = self._kept
+                left = kl_per_unit(mean, logvar)[:, ~kept].sum(-1)
+                cost = left - log_p_x + log_q[:, kept].sum(-1) + self._unlabelled_cost(z1[:, kept])
+            found[first : first + len(some)] = cost.cpu().numpy()
+        return found
+
+    def _unlabelled_cost(self, x: Tensor) -> Tensor:
+        """U(x) with the same noise for every pixel, so that windows do not matter."""
+        return cost_u(-self.model.log_joint(x, self._eps), self.model.log_q_y(x).T)
+
+    @cached_property
+    def _eps(self) -> Tensor:
+        samples = int(self.card["settings"]["bayes_samples"])
+        return fixed_noise(samples, self.model.architecture.latent).to(self.device)
+
+    @cached_property
+    def _scaler(self) -> Scaler:
+        return scaler_from_card(self.card["scaling"])
+
+    @cached_property
+    def _kept(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.card["kept_units"], dtype=bool)
+
+    @cached_property
+    def _front(self) -> tuple[Tensor | None, nn.Module]:
+        """What turns raw spectra into M2's input: a shift, then linear layers.
+
+        An affine scaling becomes a linear layer; where it keeps all bands it is multiplied into
+        M1's first layer (into M2's it cannot be: three networks read its input). Of M1's last
+        layer only the means of the kept units stay.
+        """
+        layers: list[nn.Module] = []
+        affine = self._scaler.affine()
+        shift = None
+        if affine is not None:
+            shift = torch.from_numpy(affine[0]).float().to(self.device)
+            layers.append(_linear(torch.from_numpy(affine[1]).T, None))
+        if self.m1 is not None:
+            encoder = list(self.m1.model.encoder)
+            last = encoder[-1]
+            assert isinstance(last, nn.Linear)
+            kept = torch.from_numpy(np.flatnonzero(self._kept)).to(self.device)
+            encoder[-1] = _linear(last.weight[kept], last.bias[kept])
+            first = encoder[0]
+            if affine is not None and affine[1].shape[0] == affine[1].shape[1]:
+                assert isinstance(first, nn.Linear)
+                scale = torch.from_numpy(affine[1]).T.to(self.device)
+                layers = []
+                encoder[0] = _linear(first.weight.double() @ scale.double(), first.bias)
+            layers += encoder
+        return shift, nn.Sequential(*layers).to(self.device)
+
+    def _inputs(self, raw: Raw) -> Iterator[tuple[int, Tensor]]:
+        """Batches (first pixel, input of M2 `(n, width)`)."""
+        shift, front = self._front
+        batch = BATCH[self.device.type]
+        for first in range(0, len(raw), batch):
+            some = raw[first : first + batch]
+            if shift is None:
+                x = torch.from_numpy(self._scaler.transform(some)).to(self.device)
+            else:
+                x = torch.from_numpy(some.astype(np.float32)).to(self.device).sub_(shift)
+            yield first, front(x)
+
+
+def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -> Classifier:
+    """The classifier of a run folder; `rule` overrides the one chosen on validation pixels.
+
+    Raises
+    ------
+    ModelError
+        As `checkpoint.load_run`.
+    DeviceError
+        The device is not there.
+    """
+    where = choose_device(device)
+    card, tensors = load_run(run, "m2")
+    own = {name: t for name, t in tensors.items() if not name.startswith("m1.")}
+    model = M2(
+        M2Architecture.from_card(card["architecture"]),
+        own["log_p_y"].exp(),
+        torch.Generator(),
+    )
+    load_weights(model, own)
+    m1 = None
+    if card["m1"] is not None:
+        theirs = {n.removeprefix("m1."): t for n, t in tensors.items() if n.startswith("m1.")}
+        m1 = rebuild_m1(card["m1"], theirs, where)
+    return Classifier(card, model.to(where).eval(), m1, where, rule or card["rule"])
+
+
+def fixed_noise(samples: int, width: int) -> Tensor:
+    """Draws `(samples, width)` of N(0, I), always the same ones, the same for every pixel."""
+    return torch.randn(samples, width, generator=torch.Generator().manual_seed(EPS_SEED))
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        if bias is not None:
+            layer.bias.copy_(bias)
+    return layer

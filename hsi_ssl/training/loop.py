@@ -1,0 +1,324 @@
+"""The one training loop: steps, validation, early stopping, log, resume; for every model."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from hsi_ssl.errors import ModelError
+from hsi_ssl.training.checkpoint import LAST_METRICS, load_state, save_state
+from hsi_ssl.watcher import Watcher
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import TrainingSettings
+
+SNAPSHOT_EPOCHS = (0, 1, 3, 10, 30, 100, 300, 1000)
+SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_STATES = 2.0
+COLUMNS = (
+    "epoch", "step", "seconds", "bound_batch", "bound_validation", "score", "without_improvement"
+)  # fmt: skip
+VALIDATION_SEED = 20_140_617
+
+
+class Task(Protocol):
+    """What the loop needs of a model together with its data."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The model."""
+
+    @property
+    def pixels(self) -> int:
+        """N, the number of training pixels: the weight prior counts once for all of them."""
+
+    @property
+    def score_name(self) -> str:
+        """What `validate` calls the number that chooses the best state."""
+
+    def batches(self, generator: torch.Generator) -> Iterator[Any]:
+        """The batches of one epoch, in an order drawn from the generator."""
+
+    def cost(self, batch: Any, kl_weight: float, generator: torch.Generator) -> tuple[Tensor, int]:
+        """The mean cost per pixel, a scalar with gradient, and the spectra it was made of."""
+
+    def validate(self, generator: torch.Generator) -> dict[str, float]:
+        """Numbers on the validation pixels: `bound`, `score` (higher is better) and more."""
+
+    def snapshot(self, generator: torch.Generator) -> Tensor:
+        """A few generated spectra `(n, D)`, the same latents at each call."""
+
+
+@dataclass
+class Progress:
+    """Where training stands; all of it is in the resume state."""
+
+    epoch: int = 0
+    step: int = 0
+    spectra: int = 0
+    seconds: float = 0.0
+    best_epoch: int = 0
+    best_score: float | None = None
+    best: dict[str, float] = field(default_factory=dict)
+    without_improvement: int = 0
+    stopped: str = ""
+    """Why training ended: `patience`, `epochs` or `diverged`; empty while it goes on."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training gave; the task's module holds the best state."""
+
+    progress: Progress
+    snapshots: dict[int, Tensor]
+
+    @property
+    def spectra_per_second(self) -> float:
+        """Spectra that went through training a second, validation and logging included."""
+        return self.progress.spectra / max(self.progress.seconds, 1e-9)
+
+    def to_card(self, device: torch.device) -> dict[str, Any]:
+        """The training part of a card."""
+        p = self.progress
+        return {
+            "epochs": p.epoch,
+            "best_epoch": p.best_epoch,
+            "steps": p.step,
+            "seconds": p.seconds,
+            "spectra_per_second": self.spectra_per_second,
+            "stopped": p.stopped,
+            "device": device_name(device),
+        }
+
+
+OnSnapshot = Callable[[dict[int, Tensor]], None]
+
+
+def fit(
+    task: Task,
+    settings: TrainingSettings,
+    run: Path,
+    *,
+    identity: dict[str, Any],
+    resume: bool,
+    watcher: Watcher,
+    on_snapshot: OnSnapshot,
+) -> Fit:
+    """Train until the epochs are over or patience is, and leave the best state in the module.
+
+    `identity` tells what is trained on what: a state is resumed only where it is the same.
+    Resuming gives bit by bit what an unbroken run on the same machine gives: the state holds
+    weights, Adam's moments, the random generator and the best weights so far, as of the end of an
+    epoch.
+
+    Raises
+    ------
+    ModelError
+        The state belongs to other settings or data; the cost was never finite.
+    """
+    device = next(task.module.parameters()).device
+    generator = torch.Generator(device).manual_seed(settings.seed)
+    optimiser = _adam(task, settings)
+    progress, best = Progress(), _weights(task.module)
+    snapshots: dict[int, Tensor] = {}
+    if resume:
+        progress, snapshots, best = _restore(run, task.module, optimiser, generator, identity)
+        if progress.stopped == "epochs" and progress.epoch < settings.epochs:
+            progress.stopped = ""
+    else:
+        (run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
+        snapshots[0] = _snapshot(task, device)
+        on_snapshot(snapshots)
+    log = _Log(run / LAST_METRICS, progress.epoch)
+    said = saved = time.monotonic()
+
+    while not progress.stopped:
+        started = time.monotonic()
+        kl_weight = min(1.0, (progress.epoch + 1) / (settings.warm_up + 1))
+        bound_batch, steps, spectra = _epoch(task, optimiser, settings.clip, kl_weight, generator)
+        if not math.isfinite(bound_batch):
+            if progress.best_score is None:
+                raise ModelError(
+                    "training diverged in its first epoch; lower the learning rate "
+                    f"(now {settings.learning_rate:g}) or the gradient clip ({settings.clip:g})"
+                )
+            watcher.warn(
+                f"training diverged in epoch {progress.epoch + 1}: kept the state of epoch "
+                f"{progress.best_epoch}; a lower learning rate than "
+                f"{settings.learning_rate:g} may do better"
+            )
+            progress.stopped = "diverged"
+            break
+        progress.epoch += 1
+        progress.step += steps
+        progress.spectra += spectra
+        found = task.validate(torch.Generator(device).manual_seed(VALIDATION_SEED))
+        if progress.best_score is None or found["score"] > progress.best_score:
+            progress.best_score, progress.best_epoch = found["score"], progress.epoch
+            progress.best, progress.without_improvement = found, 0
+            best = _weights(task.module)
+        elif progress.epoch > settings.warm_up:
+            progress.without_improvement += 1
+        if progress.without_improvement >= settings.patience:
+            progress.stopped = "patience"
+        elif progress.epoch >= settings.epochs:
+            progress.stopped = "epochs"
+        if progress.epoch in SNAPSHOT_EPOCHS:
+            snapshots[progress.epoch] = _snapshot(task, device)
+            on_snapshot(snapshots)
+        progress.seconds += time.monotonic() - started
+        log.write(progress, bound_batch, found)
+        now = time.monotonic()
+        if now - said > SECONDS_BETWEEN_LINES or progress.epoch == 1 or progress.stopped:
+            watcher.say(_line(progress, bound_batch, found, task.score_name))
+            said = now
+        watcher.progress("training", progress.epoch, settings.epochs)
+        if now - saved > SECONDS_BETWEEN_STATES or progress.stopped:
+            _save(run, task.module, optimiser, generator, progress, snapshots, best, identity)
+            saved = now
+
+    task.module.load_state_dict(best)
+    snapshots[progress.best_epoch] = _snapshot(task, device)
+    on_snapshot(snapshots)
+    return Fit(progress, snapshots)
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: cpu with its threads, or the GPU's name."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+def _adam(task: Task, settings: TrainingSettings) -> torch.optim.Adam:
+    """Adam; the prior N(0, 1) on the weights is the gradient w / N of the mean cost per pixel."""
+    weights = [p for p in task.module.parameters() if p.ndim > 1]
+    others = [p for p in task.module.parameters() if p.ndim <= 1]
+    decay = 1 / task.pixels if settings.weight_prior else 0.0
+    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": decay}, {"params": others}]
+    return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
+
+
+def _epoch(
+    task: Task,
+    optimiser: torch.optim.Adam,
+    clip: float,
+    kl_weight: float,
+    generator: torch.Generator,
+) -> tuple[float, int, int]:
+    """One epoch: the mean bound over its batches, its steps and the spectra it took."""
+    task.module.train()
+    parameters = list(task.module.parameters())
+    total, steps, spectra = torch.zeros((), device=parameters[0].device), 0, 0
+    for batch in task.batches(generator):
+        cost, count = task.cost(batch, kl_weight, generator)
+        optimiser.zero_grad(set_to_none=True)
+        cost.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parameters, clip)
+        optimiser.step()
+        total += cost.detach()
+        steps += 1
+        spectra += count
+    task.module.eval()
+    return -float(total) / steps, steps, spectra
+
+
+def _snapshot(task: Task, device: torch.device) -> Tensor:
+    return task.snapshot(torch.Generator(device).manual_seed(VALIDATION_SEED)).cpu()
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def _line(progress: Progress, bound_batch: float, found: dict[str, float], score: str) -> str:
+    extra = "" if score == "bound" else f", {score} {found[score]:.3f}"
+    return (
+        f"epoch {progress.epoch}, step {progress.step}, {progress.seconds:.0f} s: "
+        f"bound {bound_batch:.2f}, validation {found['bound']:.2f}{extra}, "
+        f"{progress.without_improvement} without improvement"
+    )
+
+
+class _Log:
+    """metrics.csv: one line an epoch; lines after a resumed epoch are dropped."""
+
+    def __init__(self, path: Path, epoch: int) -> None:
+        self.path = path
+        kept = []
+        if epoch and path.exists():
+            kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[: epoch + 1]
+        path.write_text("".join(kept), encoding="utf-8")
+
+    def write(self, progress: Progress, bound_batch: float, found: dict[str, float]) -> None:
+        row: dict[str, Any] = {
+            **asdict(progress),
+            "bound_batch": bound_batch,
+            "bound_validation": found["bound"],
+            **found,
+        }
+        columns = [*COLUMNS, *sorted(set(found) - {"bound", "score"})]
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _save(
+    run: Path,
+    module: nn.Module,
+    optimiser: torch.optim.Adam,
+    generator: torch.Generator,
+    progress: Progress,
+    snapshots: dict[int, Tensor],
+    best: dict[str, Tensor],
+    identity: dict[str, Any],
+) -> None:
+    tensors = {f"now.{name}": t for name, t in module.state_dict().items()}
+    tensors |= {f"best.{name}": t for name, t in best.items()}
+    tensors |= {f"snapshot.{epoch}": t for epoch, t in snapshots.items()}
+    tensors["generator"] = generator.get_state()
+    for i, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{i}.{name}": t for name, t in state.items()}
+    save_state(run, tensors, {"progress": asdict(progress), "identity": identity})
+
+
+def _restore(
+    run: Path,
+    module: nn.Module,
+    optimiser: torch.optim.Adam,
+    generator: torch.Generator,
+    identity: dict[str, Any],
+) -> tuple[Progress, dict[int, Tensor], dict[str, Tensor]]:
+    device = next(module.parameters()).device
+    tensors, values = load_state(run, device)
+    known = values["identity"]
+    other = sorted(k for k in identity.keys() | known.keys() if identity.get(k) != known.get(k))
+    if other:
+        raise ModelError(
+            f"{os.fspath(run)} was trained with other {', '.join(other)}: resume with the same, "
+            "or start anew with --overwrite"
+        )
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+
+    module.load_state_dict(part("now."))
+    generator.set_state(tensors["generator"].cpu())
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in part("adam.").items():
+        i, _, moment = name.partition(".")
+        moments.setdefault(int(i), {})[moment] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    snapshots = {int(epoch): t.cpu() for epoch, t in part("snapshot.").items()}
+    return Progress(**values["progress"]), snapshots, part("best.")

@@ -1,0 +1,79 @@
+"""What training M1 and training M2 share: where inputs come from and what a card says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.datasets.scaling import Scaler
+from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.errors import ModelError
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import TrainingSettings
+
+DEFAULT_SD_FLOOR = 0.05
+"""Smallest standard deviation, in scaled units, where the noise was not measured."""
+
+Draw = Callable[[list[tuple[str, npt.NDArray[np.float64]]]], None]
+"""Draws panels (title, spectra (n, bands)): measured ones first, then generated ones by epoch."""
+
+
+def draw_nothing(panels: list[tuple[str, npt.NDArray[np.float64]]]) -> None:
+    """Draw no figure."""
+
+
+def dataset_card(dataset: Dataset) -> dict[str, Any]:
+    """What a card keeps of the dataset that a model was trained on."""
+    meta = dataset.meta
+    kept = ("bands", "used_bands", "wavelengths_nm", "fwhm_nm", "image_like")
+    return {
+        **{name: meta[name] for name in kept},
+        "dataset": {
+            "path": str(dataset.path),
+            "title": meta["title"],
+            "sources": [{k: s[k] for k in ("name", "fingerprint")} for s in meta["sources"]],
+            "split": meta["split"],
+            "seed": meta["seed"],
+            "transductive": meta["transductive"],
+        },
+    }
+
+
+def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[str, Any]:
+    """What must be the same for a run to be resumed: settings and data, not where or how long."""
+    loose = {"epochs", "device", "output", "dataset"}
+    values = settings.model_dump(mode="json", exclude=loose)
+    card = dataset_card(dataset)["dataset"]
+    return {**values, "dataset": {k: v for k, v in card.items() if k != "path"}, **more}
+
+
+def sd_floor(asked: float | None, scaler: Scaler) -> float:
+    """The floor of the Gaussian likelihood: as asked, or the measured noise, or a default."""
+    if asked is not None:
+        return asked
+    return scaler.noise_sd or DEFAULT_SD_FLOOR
+
+
+def check_unit_interval(x: npt.NDArray[np.float32], likelihood: str, scaling: str) -> None:
+    """Refuse values outside [0, 1] for a likelihood that is one on [0, 1].
+
+    Raises
+    ------
+    ModelError
+        Naming the range found and the scalings that suit.
+    """
+    low, high = float(x.min()), float(x.max())
+    if low < 0 or high > 1:
+        raise ModelError(
+            f"the {likelihood} likelihood needs values in 0..1, scaling {scaling} gives "
+            f"{low:.3g}..{high:.3g}: prepare with --scaling max or minmax, or use gaussian"
+        )
+
+
+def in_measured_units(scaler: Scaler, spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Scaled spectra back in the file's units, or as they are where the scaling has no inverse."""
+    return scaler.inverse(spectra) if scaler.invertible else spectra.astype(np.float64)
