@@ -90,6 +90,7 @@ def _os_errors(path: Path) -> Iterator[None]:
         reasons = {
             errno.ENOSPC: "no space is left on the disk; free some or write elsewhere",
             errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
+            errno.EFBIG: "the file grows larger than this disk or account allows; write elsewhere",
             errno.EROFS: "the folder is read-only; write elsewhere",
             errno.EACCES: "the folder may not be written to; write elsewhere",
             errno.EPERM: "the folder may not be written to; write elsewhere",

@@ -95,18 +95,7 @@ class Dataset:
             stored = file["spectra"]
             if rows is None:
                 return np.asarray(stored[:])
-            found = np.empty((len(rows), stored.shape[1]), stored.dtype)
-            order = np.argsort(rows, kind="stable")
-            step = 16 * CHUNK_ROWS
-            for first in range(0, stored.shape[0], step):
-                place = order[
-                    np.searchsorted(rows, first, sorter=order) : np.searchsorted(
-                        rows, first + step, sorter=order
-                    )
-                ]
-                if len(place):
-                    found[place] = stored[first : first + step][rows[place] - first]
-            return found
+            return _gather(stored, rows)
 
     def scaled(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Scaled spectra `(len(rows), width of the scaling)`, float32."""
@@ -146,6 +135,62 @@ def open_dataset(path: Path) -> Dataset:
     return dataset
 
 
+class DatasetWriter:
+    """A dataset being written: spectra block by block, then all the rest at once."""
+
+    def __init__(self, file: h5py.File, disk: _Disk, bands: int, dtype: npt.DTypeLike) -> None:
+        self._file = file
+        self._disk = disk
+        self._spectra = file.create_dataset(
+            "spectra", (0, bands), dtype, maxshape=(None, bands), chunks=(CHUNK_ROWS, bands)
+        )
+
+    def append(self, spectra: npt.NDArray[Any]) -> None:
+        """Add raw spectra `(n, bands)` as the next rows."""
+        old = len(self._spectra)
+        self._spectra.resize(old + len(spectra), axis=0)
+        self._spectra[old:] = spectra
+        self._disk.check()
+
+    def spectra(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Raw spectra `(len(rows), bands)` of rows written before."""
+        return _gather(self._spectra, rows)
+
+    def finish(
+        self,
+        *,
+        label: npt.NDArray[np.int16],
+        part: npt.NDArray[np.uint8],
+        scene: npt.NDArray[np.int16],
+        pixel: npt.NDArray[np.int32],
+        neighbours: npt.NDArray[np.int32],
+        meta: dict[str, Any],
+    ) -> None:
+        """Write what is known of the rows, arrays as in `Dataset`."""
+        file = self._file
+        file["label"], file["split"], file["scene"] = label, part, scene
+        file["pixel"], file["neighbours"] = pixel, neighbours
+        # A string of variable length lies in the file's heap, so no limit of 64 kB applies.
+        file.attrs["meta"] = json.dumps({"schema": SCHEMA, **meta}, allow_nan=False)
+
+
+@contextmanager
+def writing_dataset(
+    path: Path, *, bands: int, dtype: npt.DTypeLike, overwrite: bool = False
+) -> Iterator[DatasetWriter]:
+    """Write a dataset, whole or not at all; it is in its place when the `with` ends.
+
+    Raises
+    ------
+    OutputError
+        As `written_beside`.
+    """
+    with written_beside(path, overwrite=overwrite) as beside, _Disk(beside) as disk:
+        with h5py.File(disk, "w") as file:
+            yield DatasetWriter(file, disk, bands, dtype)
+        disk.check()
+
+
 def write_dataset(
     path: Path,
     *,
@@ -158,15 +203,76 @@ def write_dataset(
     meta: dict[str, Any],
     overwrite: bool = False,
 ) -> Dataset:
-    """Write a dataset, whole or not at all, and open it; arrays as in `Dataset`."""
-    with written_beside(path, overwrite=overwrite) as beside, h5py.File(beside, "w") as file:
-        chunk = (min(CHUNK_ROWS, max(1, len(spectra))), spectra.shape[1])
-        file.create_dataset("spectra", data=spectra, chunks=chunk)
-        file["label"], file["split"], file["scene"] = label, part, scene
-        file["pixel"], file["neighbours"] = pixel, neighbours
-        # A string of variable length lies in the file's heap, so no limit of 64 kB applies.
-        file.attrs["meta"] = json.dumps({"schema": SCHEMA, **meta})
+    """Write a dataset that lies in memory, and open it; arrays as in `Dataset`."""
+    with writing_dataset(
+        path, bands=spectra.shape[1], dtype=spectra.dtype, overwrite=overwrite
+    ) as writer:
+        writer.append(spectra)
+        writer.finish(
+            label=label, part=part, scene=scene, pixel=pixel, neighbours=neighbours, meta=meta
+        )
     return open_dataset(path)
+
+
+class _Disk:
+    """The file that HDF5 writes to, for h5py's driver for Python files.
+
+    A full disk must not reach HDF5: it cannot close a file that it cannot flush, and takes the
+    process down. So the first refusal is kept for `check` to raise, and HDF5 is told that all is
+    well.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("x+b", buffering=0)
+        self._error: OSError | None = None
+        self.seek, self.tell = self._file.seek, self._file.tell
+        self.read, self.readinto = self._file.read, self._file.readinto
+
+    def write(self, data: memoryview) -> int:
+        """Write all of `data`, or keep the error."""
+        done = 0
+        try:
+            while done < len(data) and self._error is None:
+                done += self._file.write(data[done:])
+        except OSError as error:
+            self._error = error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        """Set the size, or keep the error."""
+        try:
+            self._file.truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+        return size
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def check(self) -> None:
+        """Raise what went wrong."""
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> _Disk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _gather(stored: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Rows of a stored array in any order, read in blocks of whole chunks."""
+    found = np.empty((len(rows), stored.shape[1]), stored.dtype)
+    order = np.argsort(rows, kind="stable")
+    step = 16 * CHUNK_ROWS
+    firsts = np.arange(0, stored.shape[0] + step, step)
+    bounds = np.searchsorted(rows, firsts, sorter=order)
+    for first, start, stop in zip(firsts[:-1], bounds[:-1], bounds[1:], strict=True):
+        if stop > start:
+            place = order[start:stop]
+            found[place] = stored[first : first + step][rows[place] - first]
+    return found
 
 
 @contextmanager
