@@ -31,7 +31,8 @@ PAPER = "#ffffff"
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8a949e"
 """Told apart by colour-blind eyes too (Okabe and Ito 2008)."""
 NOT_CLASSIFIED = "#d9dde2"
-PART_COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION, "pool": "#9fb8c8"}
+PART_COLOURS = (BLUE, ORANGE, VERMILION, "#9fb8c8")
+"""Of training, validation and test pixels and of the unlabelled pool, by `Part`."""
 
 MOST_LINES = 60
 SENTINEL = "#010203"
@@ -112,8 +113,8 @@ def draw_generated(
     wavelengths_nm
         Of the bands, or None for band numbers.
     rows
-        One panel each, title and spectra `(n, bands)`: moments of training in their order, then
-        the measured spectra, which come last and set the limits of the value axis.
+        One panel each, title and spectra `(n, bands)`: the measured spectra, which set the limits
+        of the value axis, then moments of training in their order.
     """
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
@@ -127,7 +128,7 @@ def draw_generated(
             axes.set_visible(False)
         for axes in grid.flat[max(0, len(rows) - columns) : len(rows)]:
             axes.tick_params(labelbottom=True)
-        grid[0, 0].set_ylim(*_limits(rows[-1][1]))
+        grid[0, 0].set_ylim(*_limits(rows[0][1]))
         figure.supxlabel("wavelength (nm)" if wavelengths_nm is not None else "band", fontsize=10)
         figure.supylabel(ylabel, fontsize=10)
         write_png(figure, path)

@@ -1,0 +1,79 @@
+"""Pages in one file: templates with their style inside, pictures as data, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+
+from hsi_ssl import __version__
+from hsi_ssl.reports.figures import percent, svg_text
+
+DASH = "\N{EN DASH}"
+
+
+def page(template: str, **values: Any) -> str:
+    """Render a template of `hsi_ssl/reports/templates`; values are escaped unless Markup."""
+    return _environment().get_template(template).render(version=__version__, **values)
+
+
+def inline_svg(figure: Figure) -> Markup:
+    """Give a figure drawn with `style(SENTINEL)` as an element of the page."""
+    # Only this package's figures come here; matplotlib escapes the texts in them.
+    return Markup(svg_text(figure))
+
+
+def picture_uri(picture: npt.NDArray[np.uint8]) -> str:
+    """Give a picture `(rows, cols, 3 or 4)` as a data URI."""
+    buffer = io.BytesIO()
+    imsave(buffer, picture, format="png", pil_kwargs={"optimize": True})
+    return data_uri(buffer.getvalue(), "png")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Give the content of an image file of that kind (png, jpeg) as a data URI."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hsi_ssl.reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "count": lambda n: DASH if n is None else f"{n:,}",
+        "score": score,
+        "log_ticks": log_ticks,
+        "log_place": log_place,
+    }
+    return environment
+
+
+def score(value: float | None) -> str:
+    """Give a share in percent without the sign, 83.4; a dash where undefined."""
+    return DASH if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
+def log_ticks(counts: Sequence[int]) -> list[int]:
+    """Powers of ten from 1 to the first that is not below any of the counts."""
+    return [10**i for i in range(max(1, math.ceil(math.log10(max(counts)))) + 1)]
+
+
+def log_place(count: int, top: int) -> float:
+    """Place of a count on a logarithmic axis from 1 (0) to `top` (100)."""
+    return round(100 * math.log10(count) / math.log10(top), 2)
