@@ -24,6 +24,7 @@ from .output import Terminal
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import Project, Settings
+    from hsi_ssl.training.stage import Draw, Panels
 
     S = TypeVar("S", bound=Settings)
 
@@ -35,6 +36,55 @@ FILE = click.Path(path_type=Path)
 seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of all random numbers.")
 device = click.option("--device", help="auto, cpu, cuda or cuda:i.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+
+
+class Widths(click.ParamType[tuple[int, ...]]):
+    """Widths of hidden layers, `500-500`; `none` for no hidden layer."""
+
+    name = "WIDTHS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Parse one value."""
+        if isinstance(value, tuple):
+            return value
+        if value == "none":
+            return ()
+        try:
+            return tuple(int(width) for width in value.split("-"))
+        except ValueError:
+            self.fail(f"{value!r} is no list of widths such as 500-500", param, ctx)
+
+
+WIDTHS = Widths()
+
+
+def training(command: F) -> F:
+    """Add what the training loop reads: epochs, learning rate, patience, resume and the like."""
+    for add in (
+        click.option("--resume", is_flag=True, help="Go on with a run that was cut off."),
+        overwrite,
+        device,
+        seed,
+        click.option("--warm-up", type=int, help="Epochs over which the KL term rises."),
+        click.option("--patience", type=int, help="Epochs without improvement before the end."),
+        click.option("--learning-rate", type=float),
+        click.option("--epochs", type=int),
+    ):
+        command = add(command)
+    return command
+
+
+def drawing(run: Path) -> Draw:
+    """Draw the generated spectra of a run into its folder, in the field's units."""
+
+    def draw(panels: Panels, wavelengths_nm: list[float] | None, unit: str) -> None:
+        from hsi_ssl.reports.figures import draw_generated
+
+        draw_generated(run / "figures" / "generated.png", wavelengths_nm, panels, unit)
+
+    return draw
 
 
 def common(command: F) -> F:

@@ -30,3 +30,10 @@ def choose_device(name: str) -> torch.device:
             f"GPU{'s' if count > 1 else ''}; use --device auto or cpu"
         )
     return device
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: cpu with its threads, or the GPU's name."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.training.checkpoint import LAST_METRICS, load_state, save_state
+from hsi_ssl.training.device import device_name
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -190,13 +191,6 @@ def fit(
     snapshots[progress.best_epoch] = _snapshot(task, device)
     on_snapshot(snapshots)
     return Fit(progress, snapshots)
-
-
-def device_name(device: torch.device) -> str:
-    """The device in words: cpu with its threads, or the GPU's name."""
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
 
 
 def _adam(task: Task, settings: TrainingSettings) -> torch.optim.Adam:

@@ -22,8 +22,8 @@ from hsi_ssl.training.stage import (
     check_unit_interval,
     dataset_card,
     draw_nothing,
+    draw_spectra,
     identity,
-    in_measured_units,
     sd_floor,
 )
 from hsi_ssl.watcher import SILENT, Watcher
@@ -101,7 +101,7 @@ def train_m1(
     check_run_folder(run, resume=resume, overwrite=overwrite)
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset)
-    scaler = dataset.scaler
+    scaler, facts = dataset.scaler, dataset_card(dataset)
     unlabelled = dataset.unlabelled_rows
     parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
     x = torch.from_numpy(dataset.scaled(dataset.rows(*parts))).to(device)
@@ -141,13 +141,11 @@ def train_m1(
         f"({len(unlabelled):,} of them unlabelled), {device}"
     )
 
-    measured = in_measured_units(scaler, x[:: max(1, len(x) // DRAWN_SPECTRA)].cpu().numpy())
+    measured = x[:: max(1, len(x) // DRAWN_SPECTRA)][:DRAWN_SPECTRA].cpu().numpy()
 
     def on_snapshot(snapshots: dict[int, Tensor]) -> None:
-        panels = [("measured", measured[:DRAWN_SPECTRA])]
-        for epoch, spectra in sorted(snapshots.items()):
-            panels.append((f"epoch {epoch}", in_measured_units(scaler, spectra.numpy())))
-        draw(panels)
+        drawn = [(f"epoch {epoch}", s.numpy()) for epoch, s in sorted(snapshots.items())]
+        draw_spectra(draw, scaler, facts, [*drawn, ("measured", measured)])
 
     found = fit(
         task,
@@ -168,7 +166,7 @@ def train_m1(
     card = {
         "kind": "m1",
         "architecture": architecture.to_card(),
-        **dataset_card(dataset),
+        **facts,
         "scaling": scaler.to_card(),
         "settings": settings.model_dump(mode="json"),
         "training": found.to_card(device),

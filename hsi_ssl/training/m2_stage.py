@@ -24,8 +24,8 @@ from hsi_ssl.training.stage import (
     check_unit_interval,
     dataset_card,
     draw_nothing,
+    draw_spectra,
     identity,
-    in_measured_units,
     sd_floor,
 )
 from hsi_ssl.watcher import SILENT, Watcher
@@ -60,7 +60,7 @@ def train_m2(
     check_run_folder(run, resume=resume, overwrite=overwrite)
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset)
-    label_set = dataset.label_set
+    label_set, facts = dataset.label_set, dataset_card(dataset)
     train_rows, pool_rows = dataset.rows(Part.TRAIN), dataset.unlabelled_rows
     y = torch.from_numpy(dataset.label[train_rows].astype(np.int64)).to(device)
     class_prior = _class_prior(settings, y, len(label_set))
@@ -113,7 +113,8 @@ def train_m2(
     )
 
     def on_snapshot(snapshots: dict[int, Tensor]) -> None:
-        draw(_panels(dataset, m1, kept, snapshots))
+        panels = _panels(dataset, m1, kept, snapshots)
+        draw_spectra(draw, scaler, facts, panels)
 
     found = fit(
         task,
@@ -127,7 +128,7 @@ def train_m2(
     card: dict[str, Any] = {
         "kind": "m2",
         "architecture": architecture.to_card(),
-        **dataset_card(dataset),
+        **facts,
         "classes": label_set.to_card(),
         "scaling": scaler.to_card(),
         "m1": None if m1 is None else m1.card,
@@ -179,21 +180,21 @@ def _kept_units(m1: Extractor | None, dataset: Dataset, run: Path | None) -> Any
 def _panels(
     dataset: Dataset, m1: Extractor | None, kept: Any, snapshots: dict[int, Tensor]
 ) -> list[tuple[str, Any]]:
-    """Measured class means, then one generated spectrum a class at each moment of training."""
+    """One generated spectrum a class at each moment, last the measured class means; all scaled."""
     rows = dataset.rows(Part.TRAIN)
-    raw, label = dataset.spectra(rows).astype(np.float64), dataset.label[rows]
-    present = [k for k in range(len(dataset.label_set)) if (label == k).any()]
-    panels = [("measured means", np.stack([raw[label == k].mean(0) for k in present]))]
+    scaler = dataset.scaler if m1 is None else m1.scaler
+    scaled, label = scaler.transform(dataset.spectra(rows)), dataset.label[rows]
+    means = [scaled[label == k].mean(0) for k in np.unique(label)]
+    panels: list[tuple[str, Any]] = []
     for epoch, generated in sorted(snapshots.items()):
-        if m1 is None:
-            spectra = in_measured_units(dataset.scaler, generated.numpy())
-        else:
+        spectra = generated
+        if m1 is not None:
             z1 = torch.zeros(len(generated), len(kept))
             z1[:, torch.from_numpy(kept)] = generated
             with torch.no_grad():
-                decoded = m1.model.decode(z1.to(m1.device)).cpu().numpy()
-            spectra = in_measured_units(m1.scaler, decoded)
-        panels.append((f"epoch {epoch}", spectra))
+                spectra = m1.model.decode(z1.to(m1.device)).cpu()
+        panels.append((f"epoch {epoch}", spectra.numpy()))
+    panels.append(("measured class means", np.stack(means)))
     return panels
 
 

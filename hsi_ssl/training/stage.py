@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +17,18 @@ if TYPE_CHECKING:
 DEFAULT_SD_FLOOR = 0.05
 """Smallest standard deviation, in scaled units, where the noise was not measured."""
 
-Draw = Callable[[list[tuple[str, npt.NDArray[np.float64]]]], None]
-"""Draws panels (title, spectra (n, bands)): measured ones first, then generated ones by epoch."""
+Panels = list[tuple[str, npt.NDArray[np.float64]]]
+"""Titles and spectra `(n, bands)`: generated ones as training went on, the measured ones last."""
 
 
-def draw_nothing(panels: list[tuple[str, npt.NDArray[np.float64]]]) -> None:
+class Draw(Protocol):
+    """Draws panels of spectra; called anew each time there is one more."""
+
+    def __call__(self, panels: Panels, wavelengths_nm: list[float] | None, unit: str) -> None:
+        """Draw them over wavelengths (band numbers where None), values in `unit`."""
+
+
+def draw_nothing(panels: Panels, wavelengths_nm: list[float] | None, unit: str) -> None:
     """Draw no figure."""
 
 
@@ -74,6 +80,16 @@ def check_unit_interval(x: npt.NDArray[np.float32], likelihood: str, scaling: st
         )
 
 
-def in_measured_units(scaler: Scaler, spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Scaled spectra back in the file's units, or as they are where the scaling has no inverse."""
-    return scaler.inverse(spectra) if scaler.invertible else spectra.astype(np.float64)
+def draw_spectra(
+    draw: Draw, scaler: Scaler, card: dict[str, Any], panels: list[tuple[str, npt.NDArray[Any]]]
+) -> None:
+    """Draw scaled spectra in the file's units, or scaled ones where the scaling has no inverse."""
+    wavelengths = card["wavelengths_nm"]
+    if scaler.invertible:
+        draw([(title, scaler.inverse(s)) for title, s in panels], wavelengths, "measured value")
+    else:
+        draw(
+            [(title, s.astype(np.float64)) for title, s in panels],
+            wavelengths if scaler.width == len(card["used_bands"]) else None,
+            f"scaled ({scaler.kind})",
+        )

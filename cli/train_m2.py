@@ -1,0 +1,81 @@
+"""`hsi-ssl train-m2`: the classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options
+from .output import Terminal
+
+
+@click.command("train-m2", short_help="Train the classifier, on spectra or on M1's features.")
+@click.argument("dataset", type=options.FILE, required=False)
+@click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/m2].")
+@click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
+@click.option("--no-m1", is_flag=True, help="M2 on spectra instead of M1's features.")
+@click.option("--alpha", type=float, help="Weight of the classification term, in units of N.")
+@click.option("--latent", type=int, help="Latent units.")
+@click.option("--hidden", type=options.WIDTHS, help="Hidden layers, for example 500-500.")
+@click.option(
+    "--predict",
+    type=click.Choice(["auto", "classifier", "bayes"]),
+    help="q(y|x), Bayes' rule, or the better on validation pixels.",
+)
+@click.option("--bayes-samples", type=int, help="Samples of z for Bayes' rule.")
+@click.option(
+    "--balanced/--as-they-come",
+    default=None,
+    help="Draw labelled batches equally over classes, or as the pixels come.",
+)
+@click.option("--batch-labelled", type=int, help="Labelled pixels a step.")
+@click.option("--batch-unlabelled", type=int, help="Unlabelled pixels a step.")
+@options.training
+@options.common
+def command(
+    project: Path | None,
+    terminal: Terminal,
+    *,
+    m1: Path | None,
+    no_m1: bool,
+    resume: bool,
+    overwrite: bool,
+    **given: Any,
+) -> None:
+    """Train the classifier on the labelled and unlabelled pixels of DATASET [runs/dataset.h5].
+
+    On the features of the M1 in runs/m1 (M1+M2), or with --no-m1 on spectra (M2). Validation
+    pixels choose the state that is kept and the rule to predict by.
+
+    \b
+    hsi-ssl train-m2
+    hsi-ssl train-m2 --no-m1 --alpha 10 -o runs/m2-spectra
+    """
+    if no_m1 and m1 is not None:
+        raise click.UsageError("--m1 and --no-m1 contradict each other: give one of them")
+    settings = options.override(options.read_project(project).m2, m1=m1, **given)
+    if no_m1:
+        settings = settings.model_copy(update={"m1": None})
+    from hsi_ssl.training.m2_stage import train_m2
+
+    card = train_m2(
+        settings,
+        resume=resume,
+        overwrite=overwrite,
+        watcher=terminal,
+        draw=options.drawing(settings.output),
+    )
+    training, metrics = card["training"], card["metrics"]
+    terminal.result(
+        {
+            "run": str(settings.output),
+            "model": "M2" if card["m1"] is None else "M1+M2",
+            "rule": card["rule"],
+            "validation": metrics["validation"],
+            "predicted_classes": metrics["predicted_classes"],
+            **{k: training[k] for k in ("epochs", "seconds", "spectra_per_second", "device")},
+        },
+        f"wrote {settings.output}; now: hsi-ssl evaluate, hsi-ssl classify",
+    )
