@@ -434,9 +434,10 @@ def _affine(kind: str, numbers: dict[str, Any]) -> AffineScaler:
         shift, back = numbers["mean"], numbers["sd"]
         matrix = 1 / back
     elif kind == "derivative":
-        # The slope does not know the level: on the way back it is that of the mean spectrum.
+        # The slope knows neither the level nor what is finer than its window: on the way back
+        # these are the mean spectrum's.
         shift, matrix = numbers["mean"], _slope(len(numbers["mean"])) / numbers["sd"]
-        back = np.linalg.pinv(matrix)
+        back = np.linalg.pinv(matrix, rcond=1e-6)
     else:
         scale = float(numbers["scale"])
         noise_sd = 1 / scale
