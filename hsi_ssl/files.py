@@ -37,8 +37,8 @@ def written_beside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         read-only; the disk is full.
     """
     path = Path(path)
-    refuse_existing(path, overwrite)
     with _os_errors(path):
+        refuse_existing(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         workshop = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
     try:

@@ -31,7 +31,8 @@ def cube(rows: int = 40, cols: int = 50, seed: int = 0) -> npt.NDArray[np.float6
     members = np.array([1000 + 300 * np.sin(band / 5 + k) for k in range(4)])
     row, col = np.mgrid[:rows, :cols]
     shares = np.stack([1 + np.sin(row / (9 + k) + col / (13 - k) + k) for k in range(4)], axis=-1)
-    return shares @ members + rng.normal(size=(rows, cols, BANDS)) * NOISE
+    found: npt.NDArray[np.float64] = shares @ members
+    return found + rng.normal(size=found.shape) * NOISE
 
 
 def grid_neighbours(rows: int, cols: int) -> npt.NDArray[np.int32]:
@@ -71,6 +72,7 @@ def test_noise_finds_what_was_planted_and_says_it_in_scaled_units() -> None:
     np.testing.assert_allclose(scaler.numbers["noise"], NOISE, rtol=0.25)
     assert np.median(scaler.numbers["noise"] / NOISE) < 1.15
     planted = np.random.default_rng(1).normal(size=SPECTRA.shape) * NOISE
+    assert scaler.noise_sd is not None
     moved = scaler.transform(SPECTRA + planted) - scaler.transform(SPECTRA)
     np.testing.assert_allclose(moved.std(axis=0), scaler.noise_sd, rtol=0.15)
 
@@ -203,7 +205,7 @@ def test_continuum_of_dark_spectra_is_one() -> None:
 @pytest.mark.parametrize("case", ["constant band", "two bands alike", "more bands than pixels"])
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32, np.float64])
 def test_awkward_spectra_scale_to_finite_numbers(kind: str, case: str, dtype: type) -> None:
-    spectra = SPECTRA.clip(0, 30000).astype(dtype)
+    spectra: npt.NDArray[Any] = SPECTRA.clip(0, 30000).astype(dtype)
     if case == "constant band":
         spectra[:, 3] = 77
     elif case == "two bands alike":
