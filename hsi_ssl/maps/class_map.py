@@ -1,0 +1,317 @@
+"""Writing a class map by windows, with all that makes it readable elsewhere.
+
+A map `m.tif` is a cloud-optimised GeoTIFF; beside it lie `m.tif.aux.xml` (category names and
+attribute table), `m.qml` (QGIS style), `m.csv` (legend with pixel counts), `m.png` (quick-look)
+and, where asked for, one GeoTIFF a layer: `m_confidence.tif`, `m_probabilities.tif` and so on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import rasterio.shutil
+from rasterio._err import CPLE_BaseError
+from rasterio.control import GroundControlPoint
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
+from rasterio.windows import Window
+
+import hsi_ssl
+from hsi_ssl.errors import LabelError, OutputError
+from hsi_ssl.files import refuse_existing, replace, written_beside
+from hsi_ssl.maps.legend import aux_xml, legend_csv, qml, red_green_blue
+from hsi_ssl.reports.figures import map_quicklook
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, indices_to_codes
+from hsi_ssl.scenes.scene import Grid
+
+Layer = Literal["confidence", "entropy", "novelty", "probabilities"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)
+DESCRIPTIONS: dict[Layer, str] = {
+    "confidence": "probability of the most probable class",
+    "entropy": "entropy of the class probabilities in nats",
+    "novelty": "bound on log p(x) in nats: low where a spectrum is unlike those learnt from",
+}
+CACHE_BYTES = 128 * 2**20
+"""GDAL's block cache; its own default, 5 % of the machine's memory, is more than all the rest."""
+QUICKLOOK_SIDE = 1500
+"""Longest side of the quick-look in map pixels; larger maps are thinned out."""
+LARGEST_CODE = 65_535
+
+
+class MapWriter:
+    """Takes windows of a map in any order. Got from `class_map`."""
+
+    def __init__(
+        self,
+        path: Path,
+        classes: rasterio.io.DatasetWriter,
+        layers: Mapping[Layer, rasterio.io.DatasetWriter],
+        label_set: LabelSet,
+    ) -> None:
+        self._path = path
+        self._classes = classes
+        self._layers = layers
+        self._label_set = label_set
+        self._counts = np.zeros(len(label_set) + 1, np.int64)
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Pixels written so far by code, 0 (not classified) first."""
+        codes = (UNLABELLED_CODE, *self._label_set.codes.tolist())
+        return dict(zip(codes, self._counts.tolist(), strict=True))
+
+    def write(
+        self,
+        rows: slice,
+        cols: slice,
+        indices: npt.NDArray[Any],
+        layers: Mapping[Layer, npt.NDArray[np.float32]] | None = None,
+    ) -> None:
+        """Write one window.
+
+        `indices (r, c)` are class indices, -1 where not classified. `layers` holds one `(r, c)`
+        array for each layer of the map, `(r, c, K)` for the probabilities, NaN where not
+        classified.
+
+        Raises
+        ------
+        OutputError
+            The disk is full or fails.
+        """
+        self._counts += np.bincount(indices.ravel() + 1, minlength=len(self._counts))
+        window = Window.from_slices(rows, cols)
+        codes = indices_to_codes(indices, self._label_set).astype(self._classes.dtypes[0])
+        with _raster_errors(self._path):
+            self._classes.write(codes, 1, window=window)
+            for name, values in (layers or {}).items():
+                planes = np.moveaxis(values.reshape(*indices.shape, -1), -1, 0)
+                self._layers[name].write(planes, window=window)
+
+
+def outputs(path: Path, layers: Sequence[Layer] = ()) -> dict[str, Path]:
+    """All files that a map at `path` comes with, the map itself as "map".
+
+    Raises
+    ------
+    OutputError
+        `path` is not named as a GeoTIFF.
+    """
+    if path.suffix.lower() not in {".tif", ".tiff"}:
+        raise OutputError(f"a class map is a GeoTIFF: name it {path.name}.tif rather than {path}")
+    return {
+        "map": path,
+        "names": path.with_name(path.name + ".aux.xml"),
+        "style": path.with_suffix(".qml"),
+        "legend": path.with_suffix(".csv"),
+        "quicklook": path.with_suffix(".png"),
+        **{layer: path.with_name(f"{path.stem}_{layer}{path.suffix}") for layer in layers},
+    }
+
+
+def refuse_existing_map(path: Path, layers: Sequence[Layer], overwrite: bool) -> None:
+    """Raise `OutputError` if a file of the map is there and may not be replaced, or is a folder."""
+    for output in outputs(path, layers).values():
+        if output.is_dir():
+            raise OutputError(f"{output} is a folder where a file is to be written; name another")
+        refuse_existing(output, overwrite)
+
+
+@contextlib.contextmanager
+def class_map(
+    path: Path,
+    *,
+    rows: int,
+    cols: int,
+    grid: Grid,
+    label_set: LabelSet,
+    layers: Sequence[Layer] = (),
+    tags: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Iterator[MapWriter]:
+    """Make the class map at `path`, whole or not at all; the body writes its windows.
+
+    The map is uint8 (uint16 when a code is above 255), 0 is nodata, with the scene's grid, the
+    label set's colours and names, and `tags`; layers are float32 with NaN as nodata. Memory does
+    not grow with the map.
+
+    Raises
+    ------
+    OutputError
+        A file of the map exists and `overwrite` is false; the folder cannot be written to; the
+        disk is full.
+    LabelError
+        A class code is not between 1 and 65,535.
+    """
+    dtype = _code_type(label_set)
+    refuse_existing_map(path, layers, overwrite)
+    with (
+        written_beside(path, overwrite=overwrite) as beside,
+        rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES),
+    ):
+        finished = outputs(beside, layers)
+        drafts = {name: finished[name].with_suffix(".draft") for name in ("map", *layers)}
+        about = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", **(tags or {})}
+        shape = {"height": rows, "width": cols}
+        with contextlib.ExitStack() as stack:
+            with _raster_errors(path):
+                classes = stack.enter_context(
+                    _draft(drafts["map"], grid, about, **shape, dtype=dtype, nodata=0, count=1)
+                )
+                classes.set_band_description(1, "class")
+                classes.write_colormap(
+                    1, {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes}
+                )
+                opened = {
+                    layer: stack.enter_context(
+                        _layer_draft(drafts[layer], layer, grid, about, label_set, shape)
+                    )
+                    for layer in layers
+                }
+            writer = MapWriter(path, classes, opened, label_set)
+            yield writer
+            # Closing writes what is still in the cache.
+            with _raster_errors(path):
+                stack.close()
+        with _raster_errors(path):
+            _optimised(drafts["map"], finished["map"], overview_resampling="mode")
+            for layer in layers:
+                # Noise in the last digits hardly packs at any level: take the fastest. A tile
+                # holds all classes, so small ones keep memory low.
+                _optimised(
+                    drafts[layer],
+                    finished[layer],
+                    overview_resampling="average",
+                    predictor="YES",
+                    level="1",
+                    blocksize="256",
+                )
+            _read_back(finished["map"], writer.counts)
+            for layer in layers:
+                _read_back(finished[layer])
+            plane = _thinned(finished["map"])
+        finished["names"].write_text(aux_xml(label_set, writer.counts), encoding="utf-8")
+        finished["style"].write_text(qml(label_set), encoding="utf-8")
+        finished["legend"].write_text(legend_csv(label_set, writer.counts), encoding="utf-8")
+        map_quicklook(finished["quicklook"], plane, label_set, path.stem)
+        for name, place in outputs(path, layers).items():
+            if name != "map":
+                replace(finished[name], place)
+
+
+def _code_type(label_set: LabelSet) -> str:
+    wrong = [c for c in label_set.codes.tolist() if not 0 < c <= LARGEST_CODE]
+    if wrong:
+        raise LabelError(
+            f"class codes of a map lie between 1 and {LARGEST_CODE}, found {wrong[0]}: "
+            "give the class another code in the label raster"
+        )
+    return "uint8" if label_set.codes.max() <= np.iinfo(np.uint8).max else "uint16"
+
+
+def _layer_draft(
+    path: Path,
+    layer: Layer,
+    grid: Grid,
+    tags: Mapping[str, str],
+    label_set: LabelSet,
+    shape: Mapping[str, int],
+) -> rasterio.io.DatasetWriter:
+    per_class = layer == "probabilities"
+    count = len(label_set) if per_class else 1
+    raster = _draft(path, grid, tags, **shape, dtype="float32", nodata=np.nan, count=count)
+    for i in range(count):
+        if per_class:
+            raster.set_band_description(i + 1, label_set.names[i])
+            raster.update_tags(i + 1, CODE=str(label_set.codes[i]), CLASS=label_set.names[i])
+        else:
+            raster.set_band_description(i + 1, DESCRIPTIONS[layer])
+    return raster
+
+
+def _draft(
+    path: Path, grid: Grid, tags: Mapping[str, str], **profile: Any
+) -> rasterio.io.DatasetWriter:
+    """Open a plain GeoTIFF to be written by windows: rows of pixels, nothing to compress twice."""
+    if grid.transform is not None:
+        profile["transform"] = Affine(*grid.transform)
+    elif grid.control_points:
+        profile["gcps"] = [
+            GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in grid.control_points
+        ]
+    with _unlocated():
+        raster = rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            crs=grid.crs,
+            interleave="band",
+            blockysize=1,
+            bigtiff="IF_SAFER",
+            **profile,
+        )
+    raster.update_tags(**tags)
+    if grid.rpcs:
+        raster.update_tags(ns="RPC", **grid.rpcs)
+    return raster
+
+
+def _optimised(draft: Path, path: Path, **options: str) -> None:
+    """Copy a draft as a tiled, compressed GeoTIFF with overviews, and remove it."""
+    with _unlocated():
+        rasterio.shutil.copy(
+            draft,
+            path,
+            driver="COG",
+            compress="DEFLATE",
+            bigtiff="IF_SAFER",
+            num_threads="ALL_CPUS",
+            **options,
+        )
+    draft.unlink()
+
+
+def _read_back(path: Path, counts: Mapping[int, int] | None = None) -> None:
+    """Read a finished raster whole: GDAL does not say when the disk fills up while it closes."""
+    found = np.zeros(LARGEST_CODE + 1, np.int64)
+    with _unlocated(), rasterio.open(path) as raster:
+        for _, window in raster.block_windows(1):
+            block = raster.read(window=window)
+            if counts is not None:
+                found += np.bincount(block.ravel(), minlength=len(found))
+    if counts is not None and any(found[code] != n for code, n in counts.items()):
+        raise OutputError(f"cannot write {path.name}: it does not read back as it was written")
+
+
+def _thinned(path: Path) -> npt.NDArray[np.int64]:
+    """The map's codes, at most `QUICKLOOK_SIDE` pixels a side."""
+    with _unlocated(), rasterio.open(path) as raster:
+        step = max(1, -(-max(raster.shape) // QUICKLOOK_SIDE))
+        shape = tuple(-(-side // step) for side in raster.shape)
+        return np.asarray(raster.read(1, out_shape=shape), np.int64)
+
+
+@contextlib.contextmanager
+def _unlocated() -> Iterator[None]:
+    """Let rasters be without georeference: the scene may have none, and none is invented."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+@contextlib.contextmanager
+def _raster_errors(path: Path) -> Iterator[None]:
+    """Turn GDAL's refusals to write into one sentence."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:  # copying lets the second one through
+        raise OutputError(
+            f"cannot write {path}: GDAL failed ({error.__cause__ or error}); "
+            "is there space left on the disk?"
+        ) from error

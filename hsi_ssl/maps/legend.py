@@ -1,0 +1,82 @@
+"""What a class map says of its classes beside the raster: GDAL's .aux.xml, QGIS's .qml, a CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from xml.etree import ElementTree as ET
+
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet
+
+UNCLASSIFIED = "not classified"
+"""Name of code 0 in a map."""
+
+# Field type and usage numbers of GDAL's raster attribute tables (GDALRATFieldType, -FieldUsage).
+INTEGER, STRING = "0", "2"
+COLUMNS = (
+    ("Value", INTEGER, "5"),
+    ("Class", STRING, "2"),
+    ("Red", INTEGER, "6"),
+    ("Green", INTEGER, "7"),
+    ("Blue", INTEGER, "8"),
+    ("Pixels", INTEGER, "1"),
+)
+
+
+def red_green_blue(colour: str) -> tuple[int, int, int]:
+    """The three parts, 0 to 255, of a colour `#rrggbb`."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def aux_xml(label_set: LabelSet, counts: Mapping[int, int]) -> str:
+    """GDAL's PAM file of a map: category names by code and a raster attribute table.
+
+    `counts` are pixels by code, 0 (not classified) included.
+    """
+    root = ET.Element("PAMDataset")
+    band = ET.SubElement(root, "PAMRasterBand", band="1")
+    names = ET.SubElement(band, "CategoryNames")
+    by_code = {UNLABELLED_CODE: UNCLASSIFIED} | {c.code: c.name for c in label_set.classes}
+    for code in range(max(by_code) + 1):
+        ET.SubElement(names, "Category").text = by_code.get(code, "")
+    table = ET.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for i, (name, kind, usage) in enumerate(COLUMNS):
+        column = ET.SubElement(table, "FieldDefn", index=str(i))
+        ET.SubElement(column, "Name").text = name
+        ET.SubElement(column, "Type").text = kind
+        ET.SubElement(column, "Usage").text = usage
+    for i, c in enumerate(sorted(label_set.classes, key=lambda c: c.code)):
+        row = ET.SubElement(table, "Row", index=str(i))
+        for value in (c.code, c.name, *red_green_blue(c.colour), counts[c.code]):
+            ET.SubElement(row, "F").text = str(value)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def qml(label_set: LabelSet) -> str:
+    """A QGIS style: one colour and name a code; QGIS takes it up when it opens the map."""
+    root = ET.Element("qgis", version="3.22", styleCategories="Symbology")
+    pipe = ET.SubElement(root, "pipe")
+    renderer = ET.SubElement(
+        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1"
+    )
+    palette = ET.SubElement(renderer, "colorPalette")
+    for c in sorted(label_set.classes, key=lambda c: c.code):
+        ET.SubElement(
+            palette, "paletteEntry", value=str(c.code), label=c.name, color=c.colour, alpha="255"
+        )
+    ET.indent(root)
+    head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+    return head + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def legend_csv(label_set: LabelSet, counts: Mapping[int, int]) -> str:
+    """Rows `code, name, colour, pixels` by ascending code, beginning with 0 (not classified)."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("code", "name", "colour", "pixels"))
+    rows.writerow((UNLABELLED_CODE, UNCLASSIFIED, "", counts[UNLABELLED_CODE]))
+    for c in sorted(label_set.classes, key=lambda c: c.code):
+        rows.writerow((c.code, c.name, c.colour, counts[c.code]))
+    return text.getvalue()
