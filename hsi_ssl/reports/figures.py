@@ -113,8 +113,8 @@ def draw_generated(
     wavelengths_nm
         Of the bands, or None for band numbers.
     rows
-        One panel each, title and spectra `(n, bands)`: the measured spectra, which set the limits
-        of the value axis, then moments of training in their order.
+        One panel each, title and spectra `(n, bands)`: moments of training in their order, last
+        the measured spectra, which set the limits of the value axis.
     """
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
@@ -128,7 +128,7 @@ def draw_generated(
             axes.set_visible(False)
         for axes in grid.flat[max(0, len(rows) - columns) : len(rows)]:
             axes.tick_params(labelbottom=True)
-        grid[0, 0].set_ylim(*_limits(rows[0][1]))
+        grid[0, 0].set_ylim(*_limits(rows[-1][1]))
         figure.supxlabel("wavelength (nm)" if wavelengths_nm is not None else "band", fontsize=10)
         figure.supylabel(ylabel, fontsize=10)
         write_png(figure, path)

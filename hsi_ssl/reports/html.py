@@ -57,6 +57,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "percent": percent,
         "count": lambda n: DASH if n is None else f"{n:,}",
+        "short": short,
         "score": score,
         "log_ticks": log_ticks,
         "log_place": log_place,
@@ -67,6 +68,14 @@ def _environment() -> jinja2.Environment:
 def score(value: float | None) -> str:
     """Give a share in percent without the sign, 83.4; a dash where undefined."""
     return DASH if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
+def short(count: int) -> str:
+    """Give a power of ten in few letters: 100, 10k, 1M."""
+    for size, letter in ((10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count // size}{letter}"
+    return str(count)
 
 
 def log_ticks(counts: Sequence[int]) -> list[int]:

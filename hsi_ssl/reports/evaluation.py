@@ -1,0 +1,370 @@
+"""What a trained classifier is worth: scores on pixels it never saw, and a report to show."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
+from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.files import written_beside
+from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style
+from hsi_ssl.reports.html import data_uri, inline_svg, page
+from hsi_ssl.reports.metrics import Calibration, Scores, number, score_posterior, words
+from hsi_ssl.scenes.labels import LabelClass, LabelSet
+from hsi_ssl.training.checkpoint import METRICS
+from hsi_ssl.training.classifier import Rule, load_classifier
+from hsi_ssl.training.extractor import check_bands
+from hsi_ssl.watcher import SILENT, Watcher
+
+BLOCK = 65_536
+"""Pixels read and classified at a time."""
+SAME_NM = 1.0
+"""Wavelengths this near are the same band."""
+RULES: dict[Rule, str] = {
+    "classifier": "the classifier q(y|x)",
+    "bayes": "Bayes' rule with the generative part",
+}
+PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
+CONFUSIONS_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a run on one part of a dataset; `by_rule` for both ways to predict."""
+
+    run: Path
+    dataset: Path
+    part: str
+    card: dict[str, Any]
+    rule: Rule
+    by_rule: dict[Rule, Scores]
+    balance: Balance
+    warnings: tuple[str, ...]
+
+    @property
+    def scores(self) -> Scores:
+        """By the rule that the run predicts with."""
+        return self.by_rule[self.rule]
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes, in the order of the confusion matrix."""
+        return self.balance.label_set
+
+    @property
+    def guesser(self) -> Guesser:
+        """What always answering the commonest class of this part scores."""
+        return guess(self.scores.confusion.sum(axis=1).tolist(), self.label_set)
+
+    @property
+    def model_name(self) -> str:
+        """M2, or M1+M2."""
+        return "M2" if self.card["m1"] is None else "M1+M2"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `hsi-ssl evaluate --json` prints and metrics.json holds."""
+        scores = self.scores
+        return {
+            "run": str(self.run),
+            "dataset": str(self.dataset),
+            "model": self.model_name,
+            "split": self.part,
+            "n": scores.n,
+            "n_test": sum(c.test or 0 for c in self.balance.classes),
+            **scores.headline(),
+            "rule": self.rule,
+            "by_rule": {rule: found.headline() for rule, found in self.by_rule.items()},
+            "majority": {
+                "code": self.guesser.label.code,
+                "oa": self.guesser.oa,
+                "balanced_accuracy": self.guesser.balanced_accuracy,
+                "macro_f1": self.guesser.macro_f1,
+            },
+            "classes": [
+                {
+                    "code": c.label.code,
+                    "name": c.label.name,
+                    "train": c.train,
+                    "validation": c.validation,
+                    "test": c.test,
+                    "precision": number(scores.precision[k]),
+                    "recall": number(scores.recall[k]),
+                    "f1": number(scores.f1[k]),
+                }
+                for k, c in enumerate(self.balance.classes)
+            ],
+            "confusion": scores.confusion.tolist(),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """`count` pixels of class `true` taken for `taken`: `share` of the true class's pixels."""
+
+    true: LabelClass
+    taken: LabelClass
+    count: int
+    share: float
+
+
+def evaluate(
+    run: Path,
+    dataset: Dataset,
+    *,
+    part: str = "test",
+    device: str = "auto",
+    watcher: Watcher = SILENT,
+) -> Evaluation:
+    """Score the classifier of a run folder on a part (train, validation, test) of a dataset.
+
+    Raises
+    ------
+    ModelError
+        There is no classifier in `run`, or its bands or classes are not the dataset's.
+    DatasetError
+        The part has no pixels.
+    DeviceError
+        The device is not there.
+    """
+    chosen = load_classifier(run, device)
+    check_bands(chosen.card, dataset, run)
+    _check_wavelengths(chosen.wavelengths_nm, dataset, run)
+    _check_classes(chosen.label_set, dataset, run)
+    rows = dataset.rows(PARTS[part])
+    if not len(rows):
+        raise DatasetError(
+            f"{dataset.path} has no {part} pixels to score; evaluate another part with --split, "
+            "or prepare with another split"
+        )
+    truth = dataset.label[rows].astype(np.int64)
+    by_rule: dict[Rule, Scores] = {}
+    for i, rule in enumerate(RULES):
+        classifier = load_classifier(run, device, rule)
+        blocks = []
+        for first in range(0, len(rows), BLOCK):
+            watcher.progress("evaluating", i * len(rows) + first, len(RULES) * len(rows))
+            blocks.append(classifier.posterior(dataset.spectra(rows[first : first + BLOCK])))
+        by_rule[rule] = score_posterior(truth, np.concatenate(blocks))
+    watcher.progress("evaluating", len(RULES) * len(rows), len(RULES) * len(rows))
+    warnings = (
+        *_strange_dataset(chosen.card, dataset, part),
+        *words(by_rule[chosen.rule], dataset.label_set.names, part),
+    )
+    return Evaluation(
+        run,
+        dataset.path,
+        part,
+        chosen.card,
+        chosen.rule,
+        by_rule,
+        balance_of_dataset(dataset),
+        warnings,
+    )
+
+
+def largest_confusions(evaluation: Evaluation) -> list[Confusion]:
+    """List the most frequent mistakes, by pixels."""
+    wrong = evaluation.scores.confusion.copy()
+    totals = wrong.sum(axis=1)
+    np.fill_diagonal(wrong, 0)
+    classes = evaluation.label_set.classes
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS_LISTED]
+    return [
+        Confusion(classes[i], classes[j], int(wrong[i, j]), float(wrong[i, j] / totals[i]))
+        for i, j in (divmod(int(place), len(classes)) for place in order)
+        if wrong[i, j] > 0
+    ]
+
+
+def write_evaluation_report(
+    evaluation: Evaluation, folder: Path, *, maps: Sequence[Path] = (), overwrite: bool = False
+) -> Path:
+    """Write index.html, metrics.json, per_class.csv and confusion.csv to `folder`, all or nothing.
+
+    `maps` are PNG pictures of class maps to show. Returns the page's path.
+
+    Raises
+    ------
+    OutputError
+        The folder exists and `overwrite` is false, or cannot be written.
+    """
+    html = page(
+        "evaluation.html",
+        e=evaluation,
+        scores=evaluation.scores,
+        guesser=evaluation.guesser,
+        rules=RULES,
+        heat=_heat(evaluation.scores.confusion),
+        confusions=largest_confusions(evaluation),
+        calibration=_calibration_figure(evaluation.scores.calibration),
+        training=_training_figure(evaluation.run / METRICS, evaluation.card),
+        generated=_picture(evaluation.run / "figures" / "generated.png"),
+        maps=[(path.stem, _picture(path)) for path in maps],
+        settings=_flat(evaluation.card["settings"]),
+    )
+    with written_beside(folder, overwrite=overwrite) as beside:
+        beside.mkdir()
+        (beside / "index.html").write_text(html, encoding="utf-8")
+        text = json.dumps(evaluation.to_json(), indent=1, allow_nan=False)
+        (beside / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        _write_csv(beside / "per_class.csv", _per_class_rows(evaluation))
+        _write_csv(beside / "confusion.csv", _confusion_rows(evaluation))
+    return folder / "index.html"
+
+
+def _check_wavelengths(trained: list[float] | None, dataset: Dataset, run: Path) -> None:
+    found = dataset.wavelengths_nm
+    if trained is None or found is None:
+        return
+    apart = np.abs(np.subtract(trained, found))
+    if apart.max() > SAME_NM:
+        raise ModelError(
+            f"{run} was trained on bands at {trained[0]:.0f} to {trained[-1]:.0f} nm, those of "
+            f"{dataset.path} are at {found[0]:.0f} to {found[-1]:.0f} nm and differ by up to "
+            f"{apart.max():.0f} nm: train again on this dataset"
+        )
+
+
+def _check_classes(trained: LabelSet, dataset: Dataset, run: Path) -> None:
+    ours, theirs = trained.codes.tolist(), dataset.label_set.codes.tolist()
+    if ours != theirs:
+        raise ModelError(
+            f"{run} was trained on the classes with codes {ours}, {dataset.path} has {theirs}: "
+            "they must be the same; train again on this dataset"
+        )
+
+
+def _strange_dataset(card: dict[str, Any], dataset: Dataset, part: str) -> Iterator[str]:
+    """Warn where the run was trained on another draw of pixels: these need not be new to it."""
+    known, meta = card["dataset"], dataset.meta
+    ours = {source["fingerprint"] for source in known["sources"]}
+    theirs = {source["fingerprint"] for source in meta["sources"]}
+    if part != "train" and (known["split"], known["seed"]) != (meta["split"], meta["seed"]):
+        if ours & theirs:
+            yield (
+                f"the run was trained on another draw from the same scenes ({known['path']}): it "
+                f"may have learnt from some of these {part} pixels, and the scores may flatter it"
+            )
+    if meta["transductive"] and part != "train":
+        yield (
+            f"the dataset is transductive: the spectra (not the labels) of the {part} pixels were "
+            "there while training"
+        )
+
+
+def _heat(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Shares of each true class, `(K, K)`; zeros for an absent one."""
+    shares: npt.NDArray[np.float64] = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+    return shares
+
+
+def _calibration_figure(calibration: Calibration | None) -> Any:
+    """Accuracy over confidence, and below it how many pixels each bin holds."""
+    assert calibration is not None
+    edges = np.linspace(0, 1, len(calibration.count) + 1)
+    with style(SENTINEL):
+        figure = Figure(figsize=(4.6, 3.9), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        upper.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
+        filled = calibration.count > 0
+        upper.plot(
+            calibration.confidence[filled],
+            calibration.accuracy[filled],
+            color=BLUE,
+            marker="o",
+            markersize=4,
+        )
+        upper.set_ylabel("share that is right")
+        upper.set_ylim(0, 1.02)
+        upper.annotate("perfect", (0.12, 0.17), color=GREY, rotation=32, fontsize=9)
+        lower.stairs(calibration.count, edges, fill=True, color=BLUE, alpha=0.6)
+        lower.set_yscale("symlog", linthresh=1)
+        lower.set_ylim(0)
+        lower.set_ylabel("pixels")
+        lower.set_xlabel("largest class probability")
+        lower.set_xlim(0, 1.02)
+        return inline_svg(figure)
+
+
+def _training_figure(path: Path, card: dict[str, Any]) -> Any:
+    """The bound and the validation scores over epochs; None without a log."""
+    if not path.exists():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return None
+    curves = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    with style(SENTINEL):
+        figure = Figure(figsize=(4.6, 3.9), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        upper.plot(curves["epoch"], curves["bound_batch"], color=BLUE, label="training")
+        upper.plot(curves["epoch"], curves["bound_validation"], color=ORANGE, label="validation")
+        settled = np.concatenate([curves[c][len(rows) // 20 :] for c in curves if "bound" in c])
+        upper.set_ylim(*_clear_of_the_start(settled))
+        upper.set_ylabel("bound (nats)")
+        upper.legend(loc="lower right")
+        for name, label, colour in (("macro_f1", "macro-F1", ORANGE), ("oa", "accuracy", GREY)):
+            if name in curves:
+                lower.plot(curves["epoch"], curves[name], color=colour, label=label)
+        lower.legend(loc="lower right")
+        lower.set_ylabel("validation")
+        lower.set_xlabel("epoch")
+        for axes in (upper, lower):
+            axes.axvline(card["training"]["best_epoch"], color=GREY, linewidth=1, linestyle=":")
+        return inline_svg(figure)
+
+
+def _clear_of_the_start(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Limits without the first epochs' plunge, which would flatten all that follows."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _picture(path: Path) -> str | None:
+    return data_uri(path.read_bytes(), "png") if path.is_file() else None
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, str]:
+    """Settings in words for a list: tuples joined, None as a dash."""
+    return {
+        key.replace("_", " "): "-".join(map(str, value))
+        if isinstance(value, list | tuple)
+        else "\N{EN DASH}"
+        if value is None
+        else str(value)
+        for key, value in settings.items()
+    }
+
+
+def _per_class_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    yield ["code", "name", "train", "validation", "test", "precision", "recall", "f1"]
+    for c in evaluation.to_json()["classes"]:
+        yield list(c.values())
+
+
+def _confusion_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    """Rows are true, columns predicted classes, both by code."""
+    codes = evaluation.label_set.codes.tolist()
+    yield ["true code", "true name", *(f"predicted {code}" for code in codes)]
+    for label, counts in zip(
+        evaluation.label_set.classes, evaluation.scores.confusion.tolist(), strict=True
+    ):
+        yield [label.code, label.name, *counts]
+
+
+def _write_csv(path: Path, rows: Iterator[list[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
