@@ -36,7 +36,7 @@ LAYERS: tuple[Layer, ...] = get_args(Layer)
 DESCRIPTIONS: dict[Layer, str] = {
     "confidence": "probability of the most probable class",
     "entropy": "entropy of the class probabilities in nats",
-    "novelty": "bound on log p(x) in nats: low where a spectrum is unlike those learnt from",
+    "novelty": "minus a bound on log p(x) in nats: high where no class explains the spectrum",
 }
 CACHE_BYTES = 128 * 2**20
 """GDAL's block cache; its own default, 5 % of the machine's memory, is more than all the rest."""

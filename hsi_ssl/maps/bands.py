@@ -1,0 +1,169 @@
+"""A scene's bands brought to those that a model was trained on: by wavelength, else by position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.errors import BandsError
+from hsi_ssl.scenes.scene import Scene
+
+TOLERANCE_NM = 1.0
+"""Bands whose centres lie no further apart are the same; sensors drift by less from day to day."""
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ModelBands:
+    """What a model says of its bands: the used ones among all `total` of the files it learnt from.
+
+    `wavelengths_nm` are those of the used bands.
+    """
+
+    total: int
+    used: Sequence[int]
+    wavelengths_nm: Sequence[float] | None
+
+
+@dataclass(frozen=True)
+class BandMatch:
+    """How a scene's bands become the model's D bands.
+
+    `bands (n,)` are the scene's bands to read. Without `weights` they are the model's, in its
+    order; else `weights (n, D)`, float32, interpolate them. `note` is to be told to the user.
+    """
+
+    bands: Ints
+    weights: npt.NDArray[np.float32] | None = None
+    note: str | None = None
+
+    def select(self, window: Array) -> Array:
+        """The needed bands `(pixels, n)` of raw values `(r, c, bands)`, contiguous, one copy.
+
+        Copies runs of neighbouring bands, whatever the order in memory that the reader left.
+        """
+        rows, cols, _ = window.shape
+        spectra = np.empty((rows, cols, len(self.bands)), window.dtype)
+        starts = np.flatnonzero(np.diff(self.bands, prepend=self.bands[0] - 2) != 1)
+        for first, end in zip(starts, [*starts[1:], len(self.bands)], strict=True):
+            band = self.bands[first]
+            spectra[..., first:end] = window[..., band : band + end - first]
+        return spectra.reshape(rows * cols, -1)
+
+    def interpolate(self, spectra: Array) -> Array:
+        """The model's bands `(pixels, D)` of selected, valid spectra `(pixels, n)`."""
+        if self.weights is None:
+            return spectra
+        values: Array = spectra.astype(np.float32) @ self.weights
+        return values
+
+
+def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> BandMatch:
+    """Find the model's bands in a scene.
+
+    In this order: the same number of bands with the same wavelengths; each of the model's
+    wavelengths somewhere among the scene's good bands, within `TOLERANCE_NM`; with `resample`,
+    linear interpolation between the scene's good bands. Where either side has no wavelengths,
+    an equal number of bands is taken by position.
+
+    Raises
+    ------
+    BandsError
+        There is no such way; the sentence gives both lists in short and the first band missed.
+    """
+    used = np.asarray(model.used, np.int64)
+    if scene.wavelengths_nm is None or model.wavelengths_nm is None:
+        return _by_position(scene, model, used)
+    wanted = np.asarray(model.wavelengths_nm, np.float64)
+    here = np.asarray(scene.wavelengths_nm, np.float64)
+    if scene.bands == model.total:
+        same = np.abs(here[used] - wanted) <= TOLERANCE_NM
+        if same.all() and scene.good[used].all():
+            return BandMatch(used)
+    good = np.flatnonzero(scene.good & np.isfinite(here))
+    if not len(good):
+        raise BandsError(f"{scene.path} has no good band with a wavelength")
+    nearest = good[np.abs(here[good] - wanted[:, None]).argmin(1)]
+    distance = np.abs(here[nearest] - wanted)
+    if (distance <= TOLERANCE_NM).all() and len(np.unique(nearest)) == len(wanted):
+        return BandMatch(nearest)
+    if resample:
+        return _resampled(scene, here, good, wanted, float(distance.max()))
+    raise BandsError(
+        f"{scene.path} has other bands than the model: "
+        f"model {_in_short(wanted)}; scene {_in_short(here[good])}; "
+        f"{_first_missed(scene, here, wanted, here[nearest])}; "
+        "pass --resample to interpolate the scene's bands to the model's, or train on such scenes"
+    )
+
+
+def _by_position(scene: Scene, model: ModelBands, used: Ints) -> BandMatch:
+    if scene.bands != model.total:
+        lacking = "the scene" if scene.wavelengths_nm is None else "the model"
+        raise BandsError(
+            f"{scene.path} has {scene.bands} bands, the model was trained on files of "
+            f"{model.total}, and {lacking} has no wavelengths to match them by; "
+            "classify scenes of the same sensor, or give wavelengths with --wavelengths"
+        )
+    if (scene.wavelengths_nm is None) == (model.wavelengths_nm is None):
+        return BandMatch(used)
+    side = "scene" if scene.wavelengths_nm is None else "model"
+    return BandMatch(
+        used, note=f"the {side} has no wavelengths: its {scene.bands} bands are taken by position"
+    )
+
+
+def _resampled(
+    scene: Scene, here: Floats, good: Ints, wanted: Floats, furthest: float
+) -> BandMatch:
+    """Linear interpolation; at the ends, up to one band spacing beyond, the last band's value."""
+    order = good[np.argsort(here[good], kind="stable")]
+    known, first = np.unique(here[order], return_index=True)
+    order = order[first]
+    spacing = np.diff(known) if len(known) > 1 else np.zeros(1)
+    low, high = known[0] - spacing[0], known[-1] + spacing[-1]
+    outside = (wanted < low) | (wanted > high)
+    if outside.any():
+        raise BandsError(
+            f"{scene.path} cannot be resampled: the model needs {wanted[outside][0]:.1f} nm, "
+            f"which lies outside the scene's range; model {_in_short(wanted)}; "
+            f"scene {_in_short(known)}; train on such scenes"
+        )
+    # Column d of the identity's interpolation holds the two weights of wanted band d.
+    place = np.interp(wanted, known, np.arange(len(known)))
+    below = np.floor(place).astype(np.int64).clip(max=max(0, len(known) - 2))
+    share = place - below
+    weights = np.zeros((len(known), len(wanted)), np.float32)
+    columns = np.arange(len(wanted))
+    weights[below, columns] = 1 - share
+    weights[np.minimum(below + 1, len(known) - 1), columns] += share
+    needed = weights.any(axis=1)
+    return BandMatch(
+        order[needed],
+        weights[needed],
+        f"{scene.path.name}: bands interpolated to the model's, "
+        f"at most {furthest:.1f} nm from a measured band",
+    )
+
+
+def _in_short(wavelengths: Floats) -> str:
+    head = ", ".join(f"{w:.1f}" for w in wavelengths[:3])
+    return f"{len(wavelengths)} bands at {head}, ..., {wavelengths[-1]:.1f} nm"
+
+
+def _first_missed(scene: Scene, here: Floats, wanted: Floats, nearest: Floats) -> str:
+    missed = np.flatnonzero(np.abs(nearest - wanted) > TOLERANCE_NM)
+    if not len(missed):
+        return "two of the model's bands fall on one of the scene's"
+    need, found = wanted[missed[0]], nearest[missed[0]]
+    bad = here[~scene.good]
+    if len(bad) and np.abs(bad - need).min() <= TOLERANCE_NM:
+        return f"the model needs {need:.1f} nm, which the scene's file flags as bad"
+    return f"the model needs {need:.1f} nm, the scene's nearest is {found:.1f} nm"
