@@ -6,7 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from hsi_ssl.datasets.scaling import fit_scaler
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.scenes.labels import LabelClass, LabelSet
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +31,59 @@ def real_data() -> Callable[[str], Path]:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A dataset of 3 classes (codes 2, 7, 32) on a 40 x 30 scene of 12 bands, easy to learn."""
+    rng = np.random.default_rng(0)
+    rows, cols, bands = 40, 30, 12
+    place = np.indices((rows, cols)).reshape(2, -1).T
+    label = (place[:, 1] // 10).astype(np.int16)
+    shapes = 2000 + 600 * np.sin(np.linspace(0, 4, bands)[None] * np.array([[1.0], [1.6], [2.3]]))
+    light = rng.uniform(0.7, 1.3, (len(place), 1))
+    spectra = (shapes[label] * light + rng.normal(0, 25, (len(place), bands))).astype(np.uint16)
+    # Rows 0-19 train, 20-27 validation, 28-33 test, the rest pool; few training labels.
+    part = np.select(
+        [place[:, 0] < 20, place[:, 0] < 28, place[:, 0] < 34],
+        [Part.TRAIN, Part.VALIDATION, Part.TEST],
+        Part.POOL,
+    ).astype(np.uint8)
+    part[(part == Part.TRAIN) & (rng.random(len(part)) < 0.8)] = Part.POOL
+    label[part == Part.POOL] = -1
+    learnt = spectra[np.isin(part, (Part.TRAIN, Part.POOL))]
+    label_set = LabelSet(
+        "minerals",
+        (
+            LabelClass(2, "quartz", "#aaaaaa"),
+            LabelClass(7, "kaolinite", "#dd8844"),
+            LabelClass(32, "white mica", "#3366aa"),
+        ),
+    )
+    return write_dataset(
+        tmp_path_factory.mktemp("dataset") / "dataset.h5",
+        spectra=spectra,
+        label=label,
+        part=part,
+        scene=np.zeros(len(part), np.int16),
+        pixel=place.astype(np.int32),
+        neighbours=np.full((len(part), 8), -1, np.int32),
+        meta={
+            "title": "tiny",
+            "sources": [
+                {"name": "tiny", "fingerprint": "0" * 64, "rows": rows, "cols": cols, "path": ""}
+            ],
+            "bands": bands,
+            "used_bands": list(range(bands)),
+            "wavelengths_nm": np.linspace(1000, 2500, bands).tolist(),
+            "fwhm_nm": None,
+            "label_set": label_set.to_card(),
+            "settings": {},
+            "scaling": fit_scaler("standard", learnt, components=bands).to_card(),
+            "seed": 0,
+            "transductive": False,
+            "split": {"kind": "blocks", "guard": 0},
+            "image_like": False,
+            "counts": {},
+        },
+    )

@@ -216,7 +216,7 @@ def _epoch(
     for batch in task.batches(generator):
         cost, count = task.cost(batch, kl_weight, generator)
         optimiser.zero_grad(set_to_none=True)
-        cost.backward()  # type: ignore[no-untyped-call]
+        cost.backward()
         nn.utils.clip_grad_norm_(parameters, clip)
         optimiser.step()
         total += cost.detach()

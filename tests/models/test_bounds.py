@@ -1,0 +1,93 @@
+"""Bounds against torch.distributions, Monte Carlo and sums written by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from hsi_ssl.models.bounds import cost_j, cost_l, cost_u, kl_per_unit, log_mean_exp, objective
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_kl_equals_that_of_torch_distributions() -> None:
+    mean, logvar = draw(40, 7), draw(40, 7, seed=1)
+    expected = kl_divergence(Normal(mean, torch.exp(0.5 * logvar)), Normal(0.0, 1.0))
+    torch.testing.assert_close(kl_per_unit(mean, logvar), expected)
+
+
+def test_kl_equals_its_monte_carlo_estimate() -> None:
+    mean, logvar = torch.tensor([0.7, -1.2]), torch.tensor([-0.5, 0.3])
+    q = Normal(mean.double(), torch.exp(0.5 * logvar).double())
+    z = q.mean + q.stddev * draw(400_000, 2)
+    estimate = (q.log_prob(z) - Normal(0.0, 1.0).log_prob(z)).mean(0)
+    torch.testing.assert_close(estimate, kl_per_unit(mean, logvar).double(), atol=0.01, rtol=0)
+
+
+def test_costs_have_the_papers_terms_and_signs() -> None:
+    log_p_x, kl = torch.tensor([-3.0, 2.0]), torch.tensor([0.5, 1.5])
+    log_p_y = torch.tensor([math.log(0.2), math.log(0.8)])
+    torch.testing.assert_close(cost_j(log_p_x, kl), torch.tensor([3.5, -0.5]))
+    torch.testing.assert_close(cost_j(log_p_x, kl, 0.5), torch.tensor([3.25, -1.25]))
+    expected = torch.tensor([3.5 - math.log(0.2), -0.5 - math.log(0.8)])
+    torch.testing.assert_close(cost_l(log_p_x, log_p_y, kl), expected)
+
+
+def test_u_is_the_sum_over_three_classes_written_by_hand() -> None:
+    costs, logits = draw(3, 5), draw(5, 3, seed=2)
+    q = torch.softmax(logits, -1)
+    by_hand = []
+    for n in range(5):
+        total = 0.0
+        for y in range(3):
+            total += float(q[n, y]) * float(costs[y, n])
+        entropy = -sum(float(q[n, y]) * math.log(float(q[n, y])) for y in range(3))
+        by_hand.append(total - entropy)
+    found = cost_u(costs, torch.log_softmax(logits, -1).T)
+    torch.testing.assert_close(found, torch.tensor(by_hand, dtype=torch.float64))
+
+
+def test_u_is_least_at_the_posterior_and_then_equals_minus_log_p() -> None:
+    costs = draw(4, 6)
+    log_posterior = torch.log_softmax(-costs, 0)
+    least = -torch.logsumexp(-costs, 0)
+    torch.testing.assert_close(cost_u(costs, log_posterior), least)
+    other = torch.log_softmax(draw(4, 6, seed=3), 0)
+    assert bool((cost_u(costs, other) > least).all())
+
+
+@pytest.mark.parametrize("batch", [(100, 400), (25, 50), (1, 1), (7, 399)])
+def test_objective_does_not_depend_on_batch_sizes(batch: tuple[int, int]) -> None:
+    """Averaged over all batches, J_alpha / N from means equals that from sums (eqs. 8, 9)."""
+    n_l, n_u, alpha = 100, 400, 0.1
+    labelled, cross_entropy, unlabelled = draw(n_l), draw(n_l, seed=1), draw(n_u, seed=2)
+    n = n_l + n_u
+    # alpha' = alpha N stands before a mean over the labelled pixels.
+    whole = (labelled.sum() + unlabelled.sum() + alpha * n * cross_entropy.mean()) / n
+    generator = torch.Generator().manual_seed(5)
+    found = []
+    for _ in range(4000 if batch != (100, 400) else 1):
+        rows = torch.randperm(n_l, generator=generator)[: batch[0]]
+        rows_u = torch.randperm(n_u, generator=generator)[: batch[1]]
+        found.append(
+            objective(
+                labelled[rows].mean(),
+                unlabelled[rows_u].mean(),
+                cross_entropy[rows].mean(),
+                n_labelled=n_l,
+                n_unlabelled=n_u,
+                alpha=alpha,
+            )
+        )
+    estimates = torch.stack(found)
+    error = 4 * float(estimates.std(unbiased=False)) / math.sqrt(len(estimates)) + 1e-12
+    assert abs(float(estimates.mean() - whole)) < error
+
+
+def test_log_mean_exp_of_equal_weights_is_the_weight() -> None:
+    torch.testing.assert_close(log_mean_exp(torch.full((7, 3), -500.0)), torch.full((3,), -500.0))

@@ -1,0 +1,202 @@
+"""The loop: resuming, early stopping, logs; on real models and a small dataset."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.errors import ModelError, OutputError
+from hsi_ssl.settings import M1Settings, M2Settings
+from hsi_ssl.training.checkpoint import load_run
+from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.watcher import Watcher
+
+
+def m1_settings(dataset: Dataset, run: Path, **more: object) -> M1Settings:
+    small = {"latent": 4, "hidden": (16,), "batch": 64, "epochs": 6, "patience": 50}
+    return M1Settings(dataset=dataset.path, output=run, **{**small, **more})
+
+
+def m2_settings(dataset: Dataset, run: Path, **more: object) -> M2Settings:
+    small = {"m1": None, "latent": 3, "hidden": (16,), "epochs": 6, "patience": 50}
+    batches = {"batch_labelled": 30, "batch_unlabelled": 100}
+    return M2Settings(dataset=dataset.path, output=run, **{**small, **batches, **more})
+
+
+class Listener(Watcher):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def warn(self, sentence: str) -> None:
+        self.warned.append(sentence)
+
+
+def metrics(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    a, b = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+KILLED = """
+import sys, time, torch
+from pathlib import Path
+from hsi_ssl.settings import M1Settings, M2Settings
+from hsi_ssl.training import loop, m1_stage, m2_stage
+from hsi_ssl.watcher import Watcher
+
+torch.set_num_threads(1)  # as in the test: sums over other threads round differently
+loop.SECONDS_BETWEEN_STATES = 0.0
+
+class Slow(Watcher):
+    def progress(self, what, done, total):
+        print(done, flush=True)
+        time.sleep(0.2)
+
+kind, settings = sys.argv[1:]
+if kind == "m1":
+    m1_stage.train_m1(M1Settings.model_validate_json(settings), watcher=Slow())
+else:
+    m2_stage.train_m2(M2Settings.model_validate_json(settings), watcher=Slow())
+"""
+
+
+@pytest.mark.parametrize("kind", ["m1", "m2"])
+def test_a_killed_run_resumed_equals_an_unbroken_one(
+    tiny_dataset: Dataset, tmp_path: Path, kind: str
+) -> None:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+
+    def train(settings: M1Settings | M2Settings, *, resume: bool = False) -> None:
+        if isinstance(settings, M1Settings):
+            train_m1(settings, resume=resume)
+        else:
+            train_m2(settings, resume=resume)
+
+    make = m1_settings if kind == "m1" else m2_settings
+    train(make(tiny_dataset, unbroken))
+    settings = make(tiny_dataset, broken)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, kind, settings.model_dump_json()],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while (line := process.stdout.readline()) and int(line) < 4:
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (broken / "model.json").exists()
+    with pytest.raises(OutputError, match="--resume continues it"):
+        train(settings)
+    train(settings, resume=True)
+
+    assert same_weights(unbroken, broken)
+    columns = set(metrics(unbroken)[0]) - {"seconds"}
+    assert [{k: r[k] for k in columns} for r in metrics(broken)] == [
+        {k: r[k] for k in columns} for r in metrics(unbroken)
+    ]
+
+
+def test_more_epochs_continue_a_finished_run(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    train_m1(m1_settings(tiny_dataset, tmp_path / "long", epochs=8))
+    train_m1(m1_settings(tiny_dataset, tmp_path / "short", epochs=3))
+    card = train_m1(m1_settings(tiny_dataset, tmp_path / "short", epochs=8), resume=True)
+    assert card["training"]["epochs"] == 8
+    assert same_weights(tmp_path / "long", tmp_path / "short")
+
+
+def test_resuming_with_other_settings_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    train_m1(m1_settings(tiny_dataset, tmp_path / "m1"))
+    with pytest.raises(ModelError, match="other batch, latent"):
+        train_m1(m1_settings(tiny_dataset, tmp_path / "m1", latent=5, batch=32), resume=True)
+
+
+def test_resuming_nothing_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nothing to resume"):
+        train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), resume=True)
+    assert not (tmp_path / "m1").exists()
+
+
+def test_a_trained_model_is_not_replaced_unasked(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    settings = m1_settings(tiny_dataset, tmp_path / "m1", epochs=1)
+    train_m1(settings)
+    before = (tmp_path / "m1/model.safetensors").read_bytes()
+    with pytest.raises(OutputError, match="holds a trained model"):
+        train_m1(settings.model_copy(update={"seed": 3}))
+    assert (tmp_path / "m1/model.safetensors").read_bytes() == before
+    train_m1(settings.model_copy(update={"seed": 3}), overwrite=True)
+    assert (tmp_path / "m1/model.safetensors").read_bytes() != before
+
+
+def test_a_folder_with_other_files_is_not_used(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="holds other files"):
+        train_m1(m1_settings(tiny_dataset, tmp_path / "mine"))
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_patience_ends_training_and_the_best_state_is_kept(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    run = tmp_path / "m1"
+    settings = m1_settings(
+        tiny_dataset, run, epochs=300, patience=4, learning_rate=0.03, warm_up=0, batch=1000
+    )
+    card = train_m1(settings)
+    rows = metrics(run)
+    best = max(range(len(rows)), key=lambda i: float(rows[i]["score"]))
+    assert card["training"]["stopped"] == "patience"
+    assert card["training"]["best_epoch"] == best + 1 == len(rows) - 4
+    assert card["metrics"]["bound_validation"] == float(rows[best]["bound_validation"])
+
+
+def test_same_seed_same_weights_other_seed_others(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train_m2(m2_settings(tiny_dataset, tmp_path / name, seed=seed, epochs=2))
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+    assert not same_weights(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_line_every_few_steps_says_where_training_stands(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    listener = Listener()
+    train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), watcher=listener)
+    lines = [s for s in listener.said if s.startswith("epoch")]
+    assert lines[0].startswith("epoch 1, step ")
+    assert lines[-1].startswith("epoch 6, step ")
+    assert all("bound" in s and "validation" in s and "improvement" in s for s in lines)
+
+
+def test_divergence_in_the_first_epoch_is_told(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    settings = m1_settings(tiny_dataset, tmp_path / "m1", learning_rate=1e30, clip=1e30)
+    with pytest.raises(ModelError, match="lower the learning rate"):
+        train_m1(settings)
+    assert not (tmp_path / "m1/model.json").exists()
+
+
+def test_a_state_is_whole_at_every_moment(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    train_m1(m1_settings(tiny_dataset, tmp_path / "m1"))
+    assert [p.name for p in (tmp_path / "m1/last").iterdir() if p.suffix == ".new"] == []
+    card, _ = load_run(tmp_path / "m1", "m1")
+    assert time.strptime(card["created"][:19], "%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,176 @@
+"""train-m1: what it may see, what it reports, what it writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.settings import M1Settings
+from hsi_ssl.training.checkpoint import load_run
+from hsi_ssl.training.extractor import load_m1
+from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.stage import Panels
+
+
+def settings(dataset: Dataset, run: Path, **more: object) -> M1Settings:
+    small = {"latent": 4, "hidden": (32,), "batch": 64, "epochs": 30, "patience": 50}
+    return M1Settings(dataset=dataset.path, output=run, **{**small, **more})
+
+
+def rewritten(dataset: Dataset, path: Path, **changes: Any) -> Dataset:
+    arrays = {
+        name: getattr(dataset, name) for name in ("label", "part", "scene", "pixel", "neighbours")
+    }
+    values: dict[str, Any] = {"spectra": dataset.spectra(), "meta": dataset.meta, **arrays, **changes}
+    return write_dataset(path, **values)
+
+
+def test_features_separate_classes_and_survive_saving(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    card = train_m1(settings(tiny_dataset, tmp_path / "m1"))
+    assert card["metrics"]["active_units"] >= 2
+    assert not card["metrics"]["collapsed"]
+    rows = tiny_dataset.rows(Part.TEST)
+    mean, logvar = load_m1(tmp_path / "m1", "cpu").features(tiny_dataset.spectra(rows))
+    assert mean.shape == logvar.shape == (len(rows), 4)
+    label = tiny_dataset.label[rows]
+    centres = np.stack([mean[label == k].mean(0) for k in range(3)])
+    nearest = np.linalg.norm(mean[:, None] - centres, axis=-1).argmin(1)
+    assert np.mean(nearest == label) > 0.9
+
+
+def test_test_and_validation_spectra_do_not_touch_the_weights(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    spectra = tiny_dataset.spectra()
+    spectra[tiny_dataset.rows(Part.TEST)] = 7
+    other = rewritten(tiny_dataset, tmp_path / "other.h5", spectra=spectra)
+    one = train_m1(settings(tiny_dataset, tmp_path / "one", epochs=3))
+    two = train_m1(settings(other, tmp_path / "two", epochs=3))
+    assert one["weights_sha256"] == two["weights_sha256"]
+
+
+def test_a_transductive_dataset_shows_the_test_spectra(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    meta = {**tiny_dataset.meta, "transductive": True}
+    other = rewritten(tiny_dataset, tmp_path / "other.h5", meta=meta)
+    one = train_m1(settings(tiny_dataset, tmp_path / "one", epochs=2))
+    two = train_m1(settings(other, tmp_path / "two", epochs=2))
+    assert one["weights_sha256"] != two["weights_sha256"]
+    assert two["dataset"]["transductive"]
+
+
+def test_bernoulli_refuses_values_outside_the_unit_interval(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"needs values in 0\.\.1, scaling standard gives"):
+        train_m1(settings(tiny_dataset, tmp_path / "m1", likelihood="bernoulli"))
+    assert not (tmp_path / "m1").exists()
+
+
+def test_without_validation_pixels_some_are_held_out(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    part = np.where(tiny_dataset.part == Part.VALIDATION, Part.POOL, tiny_dataset.part)
+    other = rewritten(tiny_dataset, tmp_path / "other.h5", part=part.astype(np.uint8))
+    card = train_m1(settings(other, tmp_path / "m1", epochs=2))
+    assert np.isfinite(card["metrics"]["bound_validation"])
+
+
+def test_collapse_is_said_in_words(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    from hsi_ssl.watcher import Watcher
+
+    warned: list[str] = []
+
+    class Listener(Watcher):
+        def warn(self, sentence: str) -> None:
+            warned.append(sentence)
+
+    # A likelihood much wider than the data: nothing is worth encoding.
+    card = train_m1(
+        settings(tiny_dataset, tmp_path / "m1", sd_floor=50.0, epochs=20), watcher=Listener()
+    )
+    assert card["metrics"]["collapsed"]
+    assert len(warned) == 1
+    assert warned[0].startswith("M1 has collapsed: 0 of 4 latent units are active")
+
+
+def test_init_from_starts_with_those_weights(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    first = train_m1(settings(tiny_dataset, tmp_path / "first", epochs=30))
+    second = settings(tiny_dataset, tmp_path / "second", epochs=1, learning_rate=1e-9, warm_up=0)
+    card = train_m1(second, init_from=tmp_path / "first")
+    assert card["metrics"]["bound_validation"] == pytest.approx(
+        first["metrics"]["bound_validation"], abs=0.01
+    )
+    with pytest.raises(ModelError, match="another architecture"):
+        train_m1(settings(tiny_dataset, tmp_path / "third", latent=5), init_from=tmp_path / "first")
+
+
+def test_generated_spectra_are_drawn_in_the_files_units(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    drawn: list[tuple[Panels, list[float] | None, str]] = []
+    train_m1(
+        settings(tiny_dataset, tmp_path / "m1"),
+        draw=lambda panels, wavelengths, unit: drawn.append((panels, wavelengths, unit)),
+    )
+    panels, wavelengths, unit = drawn[-1]
+    titles = [title for title, _ in panels]
+    assert titles[0] == "epoch 0"
+    assert titles[-1] == "measured"
+    assert len(titles) >= 5
+    measured, last = panels[-1][1], panels[-2][1]
+    assert 1000 < measured.mean() < 4000
+    assert abs(last.mean() - measured.mean()) < 500
+    assert wavelengths == tiny_dataset.wavelengths_nm
+    assert unit == "measured value"
+
+
+def test_a_dataset_without_pixels_to_learn_from_is_refused(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    part = np.full_like(tiny_dataset.part, Part.TEST)
+    other = rewritten(tiny_dataset, tmp_path / "other.h5", part=part)
+    with pytest.raises(DatasetError, match="0 pixels to learn from"):
+        train_m1(settings(other, tmp_path / "m1"))
+
+
+def test_broken_run_folders_are_refused_in_one_sentence(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    run = tmp_path / "m1"
+    train_m1(settings(tiny_dataset, run, epochs=1))
+    with pytest.raises(ModelError, match="is needed"):
+        load_run(run, "m2")
+    with pytest.raises(ModelError, match="no model in"):
+        load_run(tmp_path / "nowhere", "m1")
+    weights = (run / "model.safetensors").read_bytes()
+    (run / "model.safetensors").write_bytes(weights[:-4] + b"\0\0\0\1")
+    with pytest.raises(ModelError, match="is not the one"):
+        load_run(run, "m1")
+    (run / "model.safetensors").write_bytes(weights[:100])
+    with pytest.raises(ModelError, match="is broken"):
+        load_run(run, "m1")
+    (run / "model.safetensors").write_bytes(weights)
+    card = json.loads((run / "model.json").read_text())
+    card["architecture"]["latent"] = 9
+    (run / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="do not fit the architecture"):
+        load_m1(run)
+
+
+def test_use_of_every_unit_is_in_the_card(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    card = train_m1(settings(tiny_dataset, tmp_path / "m1", epochs=2))
+    assert len(card["metrics"]["kl_per_unit"]) == len(card["metrics"]["variance_per_unit"]) == 4
+    assert card["used_bands"] == list(range(12))
+    assert card["training"]["device"].startswith("cpu")
+    assert torch.__version__ == card["torch"]
+    assert dataclasses.asdict(load_m1(tmp_path / "m1").model.architecture)["width"] == 12

@@ -1,0 +1,247 @@
+"""train-m2 and the classifier it gives: M2 on spectra, M1+M2, priors, both rules, warnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hsi_ssl.datasets.scaling import fit_scaler
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.errors import ModelError, SettingsError
+from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.settings import M1Settings, M2Settings
+from hsi_ssl.training.classifier import Rule, load_classifier
+from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.m2_task import Inputs, M2Task
+from hsi_ssl.watcher import Watcher
+
+
+class Listener(Watcher):
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.warned.append(sentence)
+
+
+def settings(dataset: Dataset, run: Path, **more: object) -> M2Settings:
+    small = {"m1": None, "latent": 3, "hidden": (32,), "epochs": 40, "alpha": 1.0}
+    batches = {"batch_labelled": 30, "batch_unlabelled": 100}
+    return M2Settings(dataset=dataset.path, output=run, **{**small, **batches, **more})
+
+
+@pytest.fixture(scope="module")
+def m1_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "m1"
+    train_m1(
+        M1Settings(
+            dataset=tiny_dataset.path, output=run, latent=6, hidden=(32,), batch=64, epochs=60
+        )
+    )
+    return run
+
+
+def accuracy_on_test(dataset: Dataset, run: Path, rule: Rule | None = None) -> float:
+    rows = dataset.rows(Part.TEST)
+    classifier = load_classifier(run, "cpu", rule)
+    posterior = classifier.posterior(dataset.spectra(rows))
+    np.testing.assert_allclose(posterior.sum(1), 1, atol=1e-5)
+    return float(np.mean(posterior.argmax(1) == dataset.label[rows]))
+
+
+def test_m2_on_spectra_learns(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    card = train_m2(settings(tiny_dataset, tmp_path / "m2"))
+    assert card["metrics"]["validation"]["macro_f1"] > 0.9
+    assert card["metrics"]["predicted_classes"] == 3
+    assert accuracy_on_test(tiny_dataset, tmp_path / "m2", "classifier") > 0.9
+    assert accuracy_on_test(tiny_dataset, tmp_path / "m2", "bayes") > 0.5
+
+
+def test_m1_plus_m2_learns_and_brings_m1_along(
+    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+) -> None:
+    card = train_m2(settings(tiny_dataset, tmp_path / "m2", m1=m1_run))
+    assert card["m1"]["kind"] == "m1"
+    assert sum(card["kept_units"]) == card["architecture"]["width"]
+    moved = m1_run.rename(m1_run.with_name("elsewhere"))
+    try:
+        assert accuracy_on_test(tiny_dataset, tmp_path / "m2") > 0.9
+    finally:
+        moved.rename(m1_run)
+
+
+def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
+    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+) -> None:
+    """Folding the scaling into the first layer and cutting the last changes nothing."""
+    train_m2(settings(tiny_dataset, tmp_path / "m2", m1=m1_run, epochs=2))
+    classifier = load_classifier(tmp_path / "m2", "cpu", "classifier")
+    raw = tiny_dataset.spectra()
+    assert classifier.m1 is not None
+    mean, _ = classifier.m1.features(raw)
+    kept = np.asarray(classifier.card["kept_units"])
+    with torch.no_grad():
+        expected = classifier.model.log_q_y(torch.from_numpy(mean[:, kept])).exp().numpy()
+    np.testing.assert_allclose(classifier.posterior(raw), expected, atol=2e-5)
+    np.testing.assert_allclose(
+        classifier.posterior(raw.astype(np.float64)), classifier.posterior(raw), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("kind", ["none", "max", "noise", "snv"])
+def test_every_kind_of_scaling_is_applied_to_raw_spectra(
+    tiny_dataset: Dataset, tmp_path: Path, kind: str
+) -> None:
+    raw = tiny_dataset.spectra()
+    scaler = fit_scaler(kind, raw, components=5)
+    names = ("label", "part", "scene", "pixel", "neighbours")
+    other = write_dataset(
+        tmp_path / "d.h5",
+        spectra=raw,
+        meta={**tiny_dataset.meta, "scaling": scaler.to_card()},
+        **{name: getattr(tiny_dataset, name) for name in names},
+    )
+    train_m2(settings(other, tmp_path / "m2", epochs=1, learning_rate=1e-3))
+    classifier = load_classifier(tmp_path / "m2", "cpu", "classifier")
+    with torch.no_grad():
+        x = torch.from_numpy(scaler.transform(raw))
+        expected = classifier.model.log_q_y(x).exp().numpy()
+    np.testing.assert_allclose(classifier.posterior(raw), expected, atol=1e-4)
+
+
+def test_a_pixels_result_does_not_depend_on_its_company(
+    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+) -> None:
+    train_m2(settings(tiny_dataset, tmp_path / "m2", m1=m1_run, epochs=2))
+    raw = tiny_dataset.spectra()
+    for rule in ("classifier", "bayes"):
+        classifier = load_classifier(tmp_path / "m2", "cpu", rule)
+        whole = classifier.posterior(raw)
+        np.testing.assert_allclose(classifier.posterior(raw[17:23]), whole[17:23], atol=1e-6)
+    novelty = classifier.novelty(raw)
+    assert np.isfinite(novelty).all()
+    np.testing.assert_allclose(classifier.novelty(raw[17:23]), novelty[17:23], rtol=1e-4)
+
+
+def test_spectra_unlike_any_class_are_novel(
+    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+) -> None:
+    raw = tiny_dataset.spectra()
+    strange = raw[:, ::-1].copy()
+    for name, m1 in (("m2", None), ("m1m2", m1_run)):
+        train_m2(settings(tiny_dataset, tmp_path / name, m1=m1))
+        classifier = load_classifier(tmp_path / name, "cpu")
+        usual = np.quantile(classifier.novelty(raw), 0.99)
+        assert np.median(classifier.novelty(strange)) > usual
+
+
+def test_class_prior_uniform_empirical_and_given(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    for prior, expected in (
+        ("uniform", [1 / 3, 1 / 3, 1 / 3]),
+        ((2.0, 1.0, 1.0), [0.5, 0.25, 0.25]),
+    ):
+        train_m2(
+            settings(tiny_dataset, tmp_path / "m2", class_prior=prior, epochs=1), overwrite=True
+        )
+        log_p_y = load_classifier(tmp_path / "m2", "cpu").model.log_p_y
+        np.testing.assert_allclose(log_p_y.exp().numpy(), expected, rtol=1e-5)
+    train_m2(settings(tiny_dataset, tmp_path / "e", class_prior="empirical", epochs=1))
+    counts = np.bincount(tiny_dataset.label[tiny_dataset.rows(Part.TRAIN)])
+    found = load_classifier(tmp_path / "e", "cpu").model.log_p_y.exp().numpy()
+    np.testing.assert_allclose(found, counts / counts.sum(), rtol=1e-5)
+    with pytest.raises(SettingsError, match="3 positive numbers"):
+        train_m2(settings(tiny_dataset, tmp_path / "f", class_prior=(1.0, 2.0)))
+    assert not (tmp_path / "f").exists()
+
+
+def test_left_out_classes_are_named(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    listener = Listener()
+    biased = (1.0, 1e-30, 1e-30)
+    train_m2(
+        settings(tiny_dataset, tmp_path / "m2", class_prior=biased, predict="bayes", epochs=1),
+        watcher=listener,
+    )
+    assert any("predicts one class for everything: quartz" in w for w in listener.warned)
+
+
+def test_a_collapsed_m1_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    train_m1(
+        M1Settings(
+            dataset=tiny_dataset.path, output=tmp_path / "m1", hidden=(8,), sd_floor=50, batch=64
+        )
+    )
+    with pytest.raises(ModelError, match="M1 has collapsed"):
+        train_m2(settings(tiny_dataset, tmp_path / "m2", m1=tmp_path / "m1"))
+    assert not (tmp_path / "m2").exists()
+
+
+def test_an_m1_of_other_bands_is_refused(
+    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+) -> None:
+    names = ("label", "part", "scene", "pixel", "neighbours")
+    raw = tiny_dataset.spectra()[:, :9]
+    meta = {
+        **tiny_dataset.meta,
+        "bands": 9,
+        "used_bands": list(range(9)),
+        "scaling": fit_scaler("standard", raw, components=9).to_card(),
+    }
+    arrays = {name: getattr(tiny_dataset, name) for name in names}
+    other = write_dataset(tmp_path / "d.h5", spectra=raw, meta=meta, **arrays)
+    with pytest.raises(ModelError, match=r"12 of 12 bands, .* has 9 of 9"):
+        train_m2(settings(other, tmp_path / "m2", m1=m1_run))
+
+
+def task(labels: list[int], balanced: bool, batch: int = 600) -> M2Task:
+    architecture = M2Architecture(2, 4, 2, (3,), (3,), "relu", "gaussian", 0.1)
+    module = M2(architecture, torch.full((4,), 0.25), torch.Generator())
+    y = torch.tensor(labels)
+    x = Inputs(torch.arange(len(y)).float()[:, None].expand(-1, 2))
+    nothing = Inputs(torch.empty(0, 2))
+    return M2Task(
+        module, x, y, Inputs(torch.zeros(1050, 2)), nothing, torch.empty(0, dtype=torch.long),
+        M2Settings(balanced=balanced, batch_labelled=batch, batch_unlabelled=200),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_labelled_batches_are_balanced_or_as_they_come(balanced: bool) -> None:
+    # Class 2 is absent; class 3 has one pixel.
+    labels = [0] * 80 + [1] * 19 + [3]
+    some = task(labels, balanced)
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.cat([batch[0] for _ in range(20) for batch in some.batches(generator)])
+    shares = torch.bincount(some.y[rows], minlength=4) / len(rows)
+    expected = [1 / 3, 1 / 3, 0, 1 / 3] if balanced else [0.8, 0.19, 0, 0.01]
+    np.testing.assert_allclose(shares.numpy(), expected, atol=0.01)
+    # Within a class every pixel is as likely as the others.
+    first = torch.bincount(rows[rows < 80], minlength=80).double()
+    chi2 = float(((first - first.mean()) ** 2 / first.mean()).sum())
+    assert chi2 < 79 + 4 * (2 * 79) ** 0.5
+
+
+def test_every_unlabelled_pixel_comes_once_an_epoch_the_last_batch_smaller() -> None:
+    some = task([0, 1], balanced=True)
+    batches = [rows for _, rows in some.batches(torch.Generator().manual_seed(0))]
+    assert [len(rows) for rows in batches] == [200] * 5 + [50]
+    assert sorted(torch.cat(batches).tolist()) == list(range(1050))
+
+
+def test_a_class_absent_from_a_batch_and_an_empty_pool_cost_a_finite_number() -> None:
+    some = task([0, 1, 1], balanced=True, batch=1)
+    rows = torch.tensor([0])
+    for pool in (torch.tensor([4, 5]), torch.empty(0, dtype=torch.long)):
+        cost, spectra = some.cost((rows, pool), 1.0, torch.Generator())
+        assert torch.isfinite(cost)
+        assert spectra == 1 + len(pool)
+
+
+def test_features_are_sampled_afresh_for_training() -> None:
+    inputs = Inputs(torch.zeros(3, 2), torch.zeros(3, 2))
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.arange(3)
+    assert not torch.equal(inputs.sample(rows, generator), inputs.sample(rows, generator))
