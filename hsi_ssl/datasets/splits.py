@@ -1,0 +1,397 @@
+"""Splits: which pixels may train, validate and test, decided from the labels alone.
+
+Units (scenes, or square blocks of scenes) go to parts by iterative stratification (Sechidis,
+Tsoumakas & Vlahavas 2011), so that rare classes reach every part; a guard border keeps the parts
+of one scene apart. Label planes hold indices 0..K-1, -1 without label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.datasets.store import Part
+from hsi_ssl.errors import LabelError
+
+Labels = npt.NDArray[np.int16]
+Parts = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.int64]
+
+OUT = 255
+"""In a plane of parts: a pixel that nobody may take."""
+DUE = 0.5
+"""A class counts as being in a part from this fraction of its due number of pixels on."""
+SMALLEST_BLOCK = 8
+"""Smaller blocks would test on pixels that hardly differ from training pixels next door."""
+BLOCKS_ALONG = 5
+"""Blocks along the longest side of the scenes, at least: a fifth of the pixels is to be tested."""
+JITTER = 0.5
+"""Spread of the logarithm of the number by which chance multiplies a unit's pixel count."""
+RESTARTS = 32
+UNITS_TRIED = 60_000
+"""Restarts times units: large scenes have so many blocks that one try is as good as another."""
+GUARDED = 3
+"""Best tries whose counts behind the guard border are looked at."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Planes of parts, one a scene, and how they came about.
+
+    A labelled pixel has its `Part`; an unlabelled one is `Part.POOL` where the pool may draw it;
+    `OUT` are those that nobody may take. `rare` are the classes kept in training as a whole,
+    `guard_lost` the labelled pixels lost to the guard border, `block` the side of the blocks.
+    """
+
+    kind: str
+    planes: list[Parts]
+    block: int | None = None
+    guard: int = 0
+    guard_lost: int = 0
+    rare: tuple[int, ...] = ()
+
+
+def split_pixels(
+    labels: Sequence[Labels], classes: int, shares: dict[Part, float], rng: np.random.Generator
+) -> Split:
+    """Each class's pixels at random; a class with fewer pixels than parts only trains.
+
+    Neighbours of test pixels, all but their copies, end up in training.
+    """
+    every = np.concatenate([plane[plane >= 0] for plane in labels])
+    parts = draw_parts(every, classes, shares, rng)
+    planes, done = [], 0
+    for plane in labels:
+        labelled = plane >= 0
+        out: Parts = np.full(plane.shape, Part.POOL, np.uint8)
+        n = int(np.count_nonzero(labelled))
+        out[labelled] = parts[done : done + n]
+        planes.append(out)
+        done += n
+    counts = np.bincount(every, minlength=classes)
+    rare = tuple(np.flatnonzero((counts > 0) & (counts < len(shares))).tolist())
+    return Split("pixels", planes, rare=rare)
+
+
+def split_fixed_test(
+    labels: Sequence[Labels],
+    held_out: Sequence[npt.NDArray[np.bool_]],
+    classes: int,
+    validation: float,
+    rng: np.random.Generator,
+    *,
+    kind: str,
+    blocks: bool = False,
+    guard: int = 0,
+    block: int | None = None,
+) -> Split:
+    """Test on the labelled pixels of `held_out (rows, cols)`, none dropped; train on the others.
+
+    Validation pixels are drawn from the training pixels, at random or by `blocks`; nobody takes
+    unlabelled pixels of `held_out`.
+    """
+    kept = [np.where(out, np.int16(-1), plane) for plane, out in zip(labels, held_out, strict=True)]
+    shares = {Part.TRAIN: 1 - validation, Part.VALIDATION: validation}
+    if blocks:
+        split = split_units(kept, classes, shares, rng, guard=guard, block=block)
+    else:
+        split = split_pixels(kept, classes, shares, rng)
+    for plane, label, out in zip(split.planes, labels, held_out, strict=True):
+        plane[out] = np.where(label[out] >= 0, Part.TEST, OUT)
+    return replace(split, kind=kind, rare=())
+
+
+def split_units(
+    labels: Sequence[Labels],
+    classes: int,
+    shares: dict[Part, float],
+    rng: np.random.Generator,
+    *,
+    guard: int,
+    block: int | None = None,
+    whole: bool = False,
+) -> Split:
+    """Whole scenes (`whole`), or square blocks of side `block`, to the parts of `shares`.
+
+    With `block` None: the largest blocks with which as many classes are in every part as with
+    any size. Kept in this order: every class trains; as many classes as possible are in every
+    part, with half of their due pixels or more; each class's pixels come near the shares.
+    A class left without training or test pixels trains with all of its pixels, wherever they lie.
+
+    No pixel of one part lies within `guard` pixels (Chebyshev distance) of a pixel of another;
+    the pool keeps as far from validation and test pixels.
+
+    Raises
+    ------
+    LabelError
+        A part stays empty whatever the size.
+    """
+    if whole:
+        sizes: list[int | None] = [None]
+    else:
+        sizes = [block] if block else list(_block_sizes(labels, guard))
+    totals = sum((_count(plane, classes) for plane in labels), np.zeros(classes, np.int64))
+    possible = np.count_nonzero(totals >= len(shares))
+    best: tuple[tuple[int, int], int | None, list[Parts]] | None = None
+    for size in sizes:
+        score, zones = _search(labels, classes, totals, shares, rng, guard, size)
+        if best is None or score[:2] > best[0]:
+            best = score[:2], size, zones
+        if best[0][1] >= possible:
+            break
+    assert best is not None
+    _, size, zones = best
+    return _settle(labels, classes, totals, zones, set(shares), guard, size)
+
+
+def stratify(
+    counts: Counts, shares: npt.NDArray[np.float64], rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Part `(units,)` of each unit with class counts `(units, classes)`; 0 for empty units.
+
+    Iterative stratification: the class found in the fewest units left goes first; its units,
+    largest first, go to the part that wants most pixels of it, then to the one that wants most of
+    all. As soon as a class has no more units left than parts that lack it, only those parts bid.
+    Chance shuffles units of similar size, so that another call gives another answer.
+    """
+    wanted = shares[:, None] * counts.sum(axis=0)
+    part = np.zeros(len(counts), np.int64)
+    present = counts > 0
+    free = present.sum(axis=1) > 0
+    has = np.zeros((len(shares), counts.shape[1]), bool)
+    left = present.sum(axis=0)
+    while left.any():
+        k = int(np.where(left > 0, left, np.iinfo(left.dtype).max).argmin())
+        units = np.flatnonzero(free & present[:, k])
+        keys = counts[units, k] * np.exp(JITTER * rng.normal(size=len(units)))
+        for unit in units[np.argsort(-keys, kind="stable")]:
+            lacking = ~has[:, k]
+            bidders = (
+                np.flatnonzero(lacking)
+                if 0 < np.count_nonzero(lacking) >= left[k]
+                else np.arange(len(shares))
+            )
+            bids = wanted[bidders, k]
+            bidders = bidders[bids >= bids.max() - 1e-9]
+            if len(bidders) > 1:
+                bidders = bidders[[wanted[bidders].sum(axis=1).argmax()]]
+            p = bidders[0]
+            part[unit] = p
+            wanted[p] -= counts[unit]
+            has[p] |= present[unit]
+            left -= present[unit]
+        free[units] = False
+    return part
+
+
+def draw_parts(
+    classes_of: Labels, classes: int, shares: dict[Part, float], rng: np.random.Generator
+) -> Parts:
+    """Part of each pixel with class `(n,)`: shares of each class, at least one pixel a part.
+
+    A class with fewer pixels than parts goes to training.
+    """
+    parts: Parts = np.full(len(classes_of), Part.TRAIN, np.uint8)
+    held_out = [part for part in shares if part != Part.TRAIN]
+    for k in range(classes):
+        pixels = rng.permutation(np.flatnonzero(classes_of == k))
+        if len(pixels) <= len(held_out):
+            continue
+        done = 0
+        for waiting, part in zip(range(len(held_out), 0, -1), held_out, strict=True):
+            n = max(1, round(shares[part] * len(pixels)))
+            n = min(n, len(pixels) - done - waiting)  # one each for those that come after
+            parts[pixels[done : done + n]] = part
+            done += n
+    return parts
+
+
+def near(mask: npt.NDArray[np.bool_], distance: int) -> npt.NDArray[np.bool_]:
+    """Pixels within a Chebyshev distance of a pixel of `mask (rows, cols)`, itself included."""
+    found = mask.copy()
+    for _ in range(distance):
+        wide = found.copy()
+        wide[1:] |= found[:-1]
+        wide[:-1] |= found[1:]
+        found = wide.copy()
+        found[:, 1:] |= wide[:, :-1]
+        found[:, :-1] |= wide[:, 1:]
+    return found
+
+
+def guarded(labels: Labels, zone: Parts, forced: npt.NDArray[np.bool_], guard: int) -> Parts:
+    """Plane of parts of one scene from the zones of its pixels, with the guard border cut out.
+
+    `forced` pixels train wherever they lie. Before whom the others give way: forced, test,
+    validation, training; test pixels, the rarest, keep all they can.
+    """
+    labelled: npt.NDArray[np.bool_] = labels >= 0
+    free = labelled & ~forced
+    test = free & (zone == Part.TEST)
+    validation = free & (zone == Part.VALIDATION)
+    train = free & (zone == Part.TRAIN)
+    inner: npt.NDArray[np.bool_] = ~labelled & (zone == Part.TRAIN)
+    trains = bool(forced.any() or (zone == Part.TRAIN).any())
+    if int(test.any()) + int(validation.any()) + trains > 1:  # else nothing to keep apart
+        test &= ~near(forced, guard)
+        validation &= ~near(forced | test, guard)
+        kept_away = near(test | validation, guard)
+        train &= ~kept_away
+        inner &= ~kept_away
+    plane: Parts = np.full(labels.shape, OUT, np.uint8)
+    plane[train | forced] = Part.TRAIN
+    plane[validation] = Part.VALIDATION
+    plane[test] = Part.TEST
+    plane[inner] = Part.POOL
+    return plane
+
+
+Score = tuple[int, int, float]
+
+
+def _search(
+    labels: Sequence[Labels],
+    classes: int,
+    totals: Counts,
+    shares: dict[Part, float],
+    rng: np.random.Generator,
+    guard: int,
+    size: int | None,
+) -> tuple[Score, list[Parts]]:
+    """Best of several assignments of units of one size: its score and zone planes."""
+    grids = [_grid(plane.shape, size) for plane in labels]
+    counts = np.concatenate(
+        [_unit_counts(p, classes, size, g) for p, g in zip(labels, grids, strict=True)]
+    )
+    parts, wanted = list(shares), np.array(list(shares.values()))
+    tries = []
+    restarts = int(np.clip(UNITS_TRIED // max(1, len(counts)), 1, RESTARTS))
+    for _ in range(restarts):
+        assigned = stratify(counts, wanted, rng)
+        found = np.zeros((len(parts), classes), np.int64)
+        np.add.at(found, assigned, counts)
+        tries.append((_score(found, totals, wanted), assigned))
+    tries.sort(key=lambda t: t[0], reverse=True)
+
+    best: tuple[Score, list[Parts]] | None = None
+    for first_score, assigned in tries[:GUARDED]:
+        zones, done = [], 0
+        for plane, (down, across) in zip(labels, grids, strict=True):
+            part = np.array(parts, np.uint8)[assigned[done : done + down * across]]
+            done += down * across
+            zones.append(_spread(part.reshape(down, across), plane.shape, size))
+        if size is None:  # whole scenes do not touch: no guard to count the cost of
+            return first_score, zones
+        planes = _planes(labels, zones, [], guard)
+        score = _score(_counts_of(planes, labels, classes, parts), totals, wanted)
+        if best is None or score > best[0]:
+            best = score, zones
+    assert best is not None
+    return best
+
+
+def _settle(
+    labels: Sequence[Labels],
+    classes: int,
+    totals: Counts,
+    zones: list[Parts],
+    parts: set[Part],
+    guard: int,
+    size: int | None,
+) -> Split:
+    """The split of these zones, classes that lack training or test pixels kept in training."""
+    needed = [part for part in (Part.TRAIN, Part.TEST) if part in parts]
+    rare: list[int] = []
+    while True:
+        planes = _planes(labels, zones, rare, guard)
+        found = _counts_of(planes, labels, classes, needed)
+        more = np.flatnonzero((totals > 0) & (found == 0).any(axis=0))
+        more = np.setdiff1d(more, rare)
+        if not len(more):
+            break
+        rare += more.tolist()
+    lost = sum(
+        int(np.count_nonzero((plane == OUT) & (label >= 0)))
+        for plane, label in zip(planes, labels, strict=True)
+    )
+    split = Split("blocks" if size else "scenes", planes, size, guard, lost, tuple(sorted(rare)))
+    empty = [
+        part.name.lower() for part in parts if not any((plane == part).any() for plane in planes)
+    ]
+    if empty:
+        raise LabelError(
+            f"no {' and no '.join(sorted(empty))} pixels with split {split.kind}: the labels lie "
+            "too close together or in too few scenes; take --split pixels, or label more"
+        )
+    return split
+
+
+def _score(found: Counts, totals: Counts, shares: npt.NDArray[np.float64]) -> Score:
+    """How good pixel counts `(parts, classes)` are: classes that train, in all parts, nearness."""
+    there = totals > 0
+    due = DUE * shares[:, None] * totals
+    fits = (found >= np.maximum(1, due)).all(axis=0)
+    away = np.abs(found[:, there] / totals[there] - shares[:, None]).sum(axis=0).mean()
+    return int((found[0] > 0).sum()), int(fits.sum()), -float(away)
+
+
+def _planes(
+    labels: Sequence[Labels], zones: Sequence[Parts], rare: Sequence[int], guard: int
+) -> list[Parts]:
+    return [
+        guarded(label, zone, np.isin(label, rare) if rare else np.zeros(label.shape, bool), guard)
+        for label, zone in zip(labels, zones, strict=True)
+    ]
+
+
+def _counts_of(
+    planes: Sequence[Parts], labels: Sequence[Labels], classes: int, parts: Sequence[Part]
+) -> Counts:
+    """Pixels `(parts, classes)`."""
+    found = np.zeros((len(parts), classes), np.int64)
+    for plane, label in zip(planes, labels, strict=True):
+        for i, part in enumerate(parts):
+            found[i] += np.bincount(label[(plane == part) & (label >= 0)], minlength=classes)
+    return found
+
+
+def _block_sizes(labels: Sequence[Labels], guard: int) -> list[int]:
+    """Sides to try, down by factors of about 1.4."""
+    longest = max(max(plane.shape) for plane in labels)
+    # In tiny scenes even fewer pixels have to do, but a block must keep some behind its guard.
+    smallest = max(min(SMALLEST_BLOCK, longest // 8), 2 * guard + 2)
+    largest = max(smallest, longest // BLOCKS_ALONG)
+    steps = int(2 * np.log2(largest / smallest))
+    sizes = {round(largest / 2 ** (step / 2)) for step in range(steps + 1)} | {smallest}
+    return sorted(sizes, reverse=True)
+
+
+def _grid(shape: tuple[int, ...], size: int | None) -> tuple[int, int]:
+    """Blocks down and across a scene."""
+    if size is None:
+        return 1, 1
+    return -(-shape[0] // size), -(-shape[1] // size)
+
+
+def _unit_counts(plane: Labels, classes: int, size: int | None, grid: tuple[int, int]) -> Counts:
+    """Pixels `(units, classes)` of each class in each unit of a scene."""
+    if size is None:
+        return _count(plane, classes)[None]
+    rows, cols = np.nonzero(plane >= 0)
+    unit = rows // size * grid[1] + cols // size
+    found = np.bincount(unit * classes + plane[rows, cols], minlength=grid[0] * grid[1] * classes)
+    return found.reshape(-1, classes)
+
+
+def _count(plane: Labels, classes: int) -> Counts:
+    return np.bincount(plane[plane >= 0], minlength=classes)
+
+
+def _spread(units: Parts, shape: tuple[int, ...], size: int | None) -> Parts:
+    """Each unit's part on each of its pixels `(rows, cols)`."""
+    if size is None:
+        return np.broadcast_to(units, shape)
+    return units[np.ix_(np.arange(shape[0]) // size, np.arange(shape[1]) // size)]

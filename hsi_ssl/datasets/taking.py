@@ -1,0 +1,136 @@
+"""Taking: reads the pixels that draws name, scene by scene, and writes the valid ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.datasets.sampling import Draw, Places, TilePool, joined
+from hsi_ssl.datasets.store import DatasetWriter, Part
+from hsi_ssl.errors import SceneError
+from hsi_ssl.scenes.labels import UNLABELLED
+from hsi_ssl.scenes.scene import Scene, valid_spectra
+from hsi_ssl.watcher import Watcher
+
+Bools = npt.NDArray[np.bool_]
+
+BLOCK = 16_384
+"""Pixels read and written at a time."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the dataset says of its rows, arrays as in `Dataset`."""
+
+    label: npt.NDArray[np.int16]
+    part: npt.NDArray[np.uint8]
+    scene: npt.NDArray[np.int16]
+    pixel: npt.NDArray[np.int32]
+
+
+class Taker:
+    """Reads pixels, writes the valid ones, and remembers which they were."""
+
+    def __init__(
+        self, scenes: Sequence[Scene], used: Bools, writer: DatasetWriter, watcher: Watcher
+    ) -> None:
+        self._scenes = scenes
+        self._used = used
+        self._writer = writer
+        self._watcher = watcher
+        self._asked = np.zeros(len(scenes), np.int64)
+        self._found = np.zeros(len(scenes), np.int64)
+        self._done: list[tuple[Places, npt.NDArray[np.int16], npt.NDArray[np.uint8]]] = []
+
+    def take_draws(self, draws: Sequence[Draw]) -> None:
+        """Take as many valid pixels as each draw wants, or has."""
+        missing = np.array([draw.wanted for draw in draws])
+        while True:
+            lots = [draw.more(n) for draw, n in zip(draws, missing.tolist(), strict=True)]
+            sizes = [len(lot) for lot in lots]
+            if not any(sizes):
+                break
+            label = np.repeat(np.array([draw.label for draw in draws], np.int16), sizes)
+            part = np.repeat(np.array([draw.part for draw in draws], np.uint8), sizes)
+            valid = self._take(joined(lots), label, part)
+            owner = np.repeat(np.arange(len(draws)), sizes)
+            missing -= np.bincount(owner[valid], minlength=len(draws))
+
+    def take_pool(self, pool: TilePool, wanted: int) -> None:
+        """Take `wanted` valid pixels, or all there are."""
+        if not wanted or not pool.start(self._valid):
+            return
+        while wanted and len(places := pool.more(wanted)):
+            label = np.full(len(places), UNLABELLED, np.int16)
+            part = np.full(len(places), Part.POOL, np.uint8)
+            wanted -= int(self._take(places, label, part).sum())
+
+    def rows(self) -> Rows:
+        """All rows written."""
+        places = joined([places for places, _, _ in self._done])
+        cols = np.array([scene.cols for scene in self._scenes])[places.scene]
+        return Rows(
+            label=np.concatenate([label for _, label, _ in self._done]),
+            part=np.concatenate([part for _, _, part in self._done]),
+            scene=places.scene,
+            pixel=np.stack(np.divmod(places.flat, cols), axis=1).astype(np.int32),
+        )
+
+    def refuse_empty_scenes(self) -> None:
+        """Raise `SceneError` if a scene holds no measurement at all."""
+        for i in np.flatnonzero((self._asked > 0) & (self._found == 0)).tolist():
+            scene = self._scenes[i]
+            # Not one of those taken is valid; one of the others may be.
+            if not any(
+                scene.valid(scene.read(*window), self._used).any()
+                for window in scene.windows(BLOCK)
+            ):
+                raise SceneError(
+                    f"{scene.path} holds no measurement: every pixel has a band that is nodata, "
+                    "NaN or infinite, or is zero in all bands; leave this scene out"
+                )
+
+    def _take(
+        self, places: Places, label: npt.NDArray[np.int16], part: npt.NDArray[np.uint8]
+    ) -> Bools:
+        """Read and write these pixels; which of them are valid, `(n,)`."""
+        valid = np.zeros(len(places), bool)
+        for number, some in self._blocks(places):
+            spectra, good = self._read(number, places.flat[some])
+            self._writer.append(spectra if good.all() else spectra[good])
+            valid[some] = good
+            kept = some[good]
+            self._done.append((places[kept], label[kept], part[kept]))
+            self._asked[number] += len(some)
+            self._found[number] += len(kept)
+        return valid
+
+    def _valid(self, places: Places) -> Bools:
+        """Which of these pixels are valid."""
+        valid = np.zeros(len(places), bool)
+        for number, some in self._blocks(places):
+            valid[some] = self._read(number, places.flat[some])[1]
+        return valid
+
+    def _blocks(self, places: Places) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
+        """Scene by scene, numbers of places in the order of the file."""
+        order = np.lexsort((places.flat, places.scene))
+        bounds = np.searchsorted(places.scene[order], np.arange(len(self._scenes) + 1))
+        for number, (start, stop) in enumerate(itertools.pairwise(bounds.tolist())):
+            for first in range(start, stop, BLOCK):
+                yield number, order[first : min(first + BLOCK, stop)]
+                self._watcher.progress("reading pixels", first, len(order))
+        self._watcher.progress("reading pixels", len(order), len(order))
+
+    def _read(self, number: int, flat: npt.NDArray[np.int32]) -> tuple[npt.NDArray[Any], Bools]:
+        """Used bands `(n, bands)` of pixels of a scene, and which of them are valid."""
+        scene = self._scenes[number]
+        spectra = scene.pixels(*np.divmod(flat, scene.cols))
+        if not self._used.all():
+            spectra = spectra[:, self._used]
+        return spectra, valid_spectra(spectra, scene.nodata)
