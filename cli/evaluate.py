@@ -1,0 +1,89 @@
+"""`hsi-ssl evaluate`: scores on pixels that the model never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .output import Terminal
+
+
+@click.command("evaluate", short_help="Score a classifier and write a report.")
+@click.argument("run", type=options.FILE, required=False)
+@click.argument("dataset", type=options.FILE, required=False)
+@click.option(
+    "--split",
+    "part",
+    type=click.Choice(["test", "validation", "train"]),
+    default="test",
+    show_default=True,
+    help="Pixels to score.",
+)
+@click.option("--report", type=options.FILE, help="Folder [default: RUN/report, replaced].")
+@click.option(
+    "--map", "maps", type=options.FILE, multiple=True, help="PNG of a map to show in the report."
+)
+@options.device
+@options.overwrite
+@options.common
+def command(
+    run: Path | None,
+    dataset: Path | None,
+    part: str,
+    report: Path | None,
+    maps: tuple[Path, ...],
+    device: str | None,
+    overwrite: bool,
+    project: Path | None,
+    terminal: Terminal,
+) -> None:
+    """Score the classifier RUN [runs/m2] on the test pixels of DATASET [runs/dataset.h5].
+
+    Writes a report: a page with scores beside those of guessing, the confusion matrix, the
+    calibration and how the model was trained; metrics.json, per_class.csv, confusion.csv.
+
+    \b
+    hsi-ssl evaluate
+    hsi-ssl evaluate runs/m2 --split validation --json
+    """
+    from hsi_ssl.datasets.store import open_dataset
+    from hsi_ssl.errors import OutputError
+    from hsi_ssl.files import refuse_existing
+    from hsi_ssl.reports.evaluation import RULES, evaluate, write_evaluation_report
+
+    settings = options.read_project(project).m2
+    run = run or settings.output
+    own = run / ("report" if part == "test" else f"report-{part}")
+    folder = report or own
+    # The report inside the run follows from the run: it may always be made again.
+    overwrite = overwrite or folder == own
+    refuse_existing(folder, overwrite)
+    for path in maps:
+        if not path.is_file():
+            raise OutputError(f"no picture {path}; `hsi-ssl classify` writes one beside its map")
+    found = evaluate(
+        run,
+        open_dataset(dataset or settings.dataset),
+        part=part,
+        device=device or settings.device,
+        watcher=terminal,
+    )
+    page = write_evaluation_report(found, folder, maps=maps, overwrite=overwrite)
+    for sentence in found.warnings:
+        terminal.warn(sentence)
+    scores, guesser = found.scores, found.guesser
+    terminal.result(
+        {**found.to_json(), "report": str(page)},
+        f"{found.model_name} on {found.card['dataset']['title']}: {scores.n:,} {part} pixels, "
+        f"by {RULES[found.rule]}",
+        f"  overall accuracy   {100 * scores.oa:5.1f} %  (guessing: {100 * guesser.oa:.1f})",
+        f"  average accuracy   {100 * scores.aa:5.1f} %  "
+        f"(guessing: {100 * guesser.balanced_accuracy:.1f})",
+        f"  macro-F1           {100 * scores.macro_f1:5.1f} %  "
+        f"(guessing: {100 * guesser.macro_f1:.1f})",
+        f"  kappa              {100 * scores.kappa:5.1f} %",
+        f"  calibration error  {100 * (scores.ece or 0):5.1f} %",
+        f"report: {page}",
+    )
