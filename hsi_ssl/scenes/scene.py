@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,8 +60,9 @@ class Scene:
     """A lazy cube `(rows, cols, bands)`.
 
     `good` flags the bands to use: not bad by the file's own list. `nodata` is the raw value that
-    stands for "nothing measured". `planes` are label rasters inside the cube's own file, read
-    when asked. Close it, or use it in a `with`.
+    stands for "nothing measured". `block` is the piece (rows, cols) that the file hands out at
+    once (a strip, a tile, a chunk): a window that follows it decodes nothing twice. `label_reader`
+    reads the label plane inside the cube's own file, when asked. Close it, or use it in a `with`.
     """
 
     path: Path
@@ -72,9 +74,10 @@ class Scene:
     reader: CubeReader = field(repr=False)
     wavelengths_nm: Floats | None = field(default=None, repr=False)
     fwhm_nm: Floats | None = field(default=None, repr=False)
-    good: Bools = field(default=None, repr=False)  # type: ignore[assignment]  # set below
+    good: Bools = field(default=None, repr=False)  # type: ignore[arg-type]  # set below
     nodata: float | None = None
     grid: Grid = Grid()
+    block: tuple[int, int] = (1, 1)
     label_reader: LabelReader | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     """What the reader guessed (units, say): to be told to the user once."""
@@ -95,8 +98,18 @@ class Scene:
         return self.reader.window(row0, row1, col0, col1)
 
     def pixels(self, rows: npt.ArrayLike, cols: npt.ArrayLike) -> Array:
-        """Raw spectra `(n, bands)` of the pixels at `(rows[i], cols[i])`, in that order."""
-        return self.reader.pixels(np.asarray(rows, np.int64), np.asarray(cols, np.int64))
+        """Raw spectra `(n, bands)` of the pixels at `(rows[i], cols[i])`, in that order.
+
+        Raises
+        ------
+        IndexError
+            A pixel lies outside the scene.
+        """
+        rows, cols = np.asarray(rows, np.int64), np.asarray(cols, np.int64)
+        for places, size in ((rows, self.rows), (cols, self.cols)):
+            if places.size and not 0 <= places.min() <= places.max() < size:
+                raise IndexError(f"pixels outside {self.path} of {self.rows} x {self.cols} pixels")
+        return self.reader.pixels(rows, cols)
 
     def valid(self, spectra: Array, used: Bools | None = None) -> Bools:
         """Which spectra `(..., bands)` hold a measurement, shape `(...)`.
@@ -107,15 +120,26 @@ class Scene:
         return valid_spectra(spectra[..., self.good if used is None else used], self.nodata)
 
     def windows(self, pixels: int) -> Iterator[tuple[slice, slice]]:
-        """Row bands (or parts of rows, in very wide scenes) of about `pixels` pixels, in order."""
-        if self.cols > pixels:
-            for row in range(self.rows):
-                for col in range(0, self.cols, pixels):
-                    yield slice(row, row + 1), slice(col, min(col + pixels, self.cols))
-            return
-        step = pixels // self.cols
-        for row in range(0, self.rows, step):
-            yield slice(row, min(row + step, self.rows)), slice(0, self.cols)
+        """Windows of at most `pixels` pixels that tile the scene and follow the file's blocks.
+
+        Whole rows where a row of blocks fits, else a run of blocks, else parts of one block after
+        another (a decoded block stays in the format's cache).
+        """
+        high, wide = min(self.block[0], self.rows), min(self.block[1], self.cols)
+        if high * self.cols <= pixels:
+            high, wide = pixels // self.cols // high * high, self.cols
+        elif high * wide <= pixels:
+            wide = pixels // (high * wide) * wide
+        part_wide = min(wide, pixels)
+        part_high = min(high, max(1, pixels // part_wide))
+        for row, col in itertools.product(range(0, self.rows, high), range(0, self.cols, wide)):
+            bottom, right = min(row + high, self.rows), min(col + wide, self.cols)
+            for r in range(row, bottom, part_high):
+                for c in range(col, right, part_wide):
+                    yield (
+                        slice(r, min(r + part_high, bottom)),
+                        slice(c, min(c + part_wide, right)),
+                    )
 
     def labels(self) -> npt.NDArray[np.int64] | None:
         """The label plane `(rows, cols)` inside the cube's own file, codes untouched, or None."""

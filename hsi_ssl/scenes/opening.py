@@ -1,0 +1,146 @@
+"""From a path to a scene or a label plane: the file's own first bytes tell its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.errors import SceneError, SceneNotFoundError
+from hsi_ssl.scenes.label_codes import checked_codes
+from hsi_ssl.scenes.readers import envi, geotiff, hdf5, idx, matlab, numpy_file, unpacking
+from hsi_ssl.scenes.scene import Array, Scene
+from hsi_ssl.scenes.wavelengths import (
+    BandFacts,
+    band_facts,
+    companion_facts,
+    csv_facts,
+    with_facts,
+)
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MATLAB_5 = b"MATLAB 5.0 MAT-file"
+
+
+class Format(NamedTuple):
+    """How to read a format: `(path, variable)` and `(path, variable, shape)`."""
+
+    open_cube: Callable[[Path, str | None], Scene]
+    read_plane: Callable[[Path, str | None, tuple[int, int] | None], tuple[Array, float | None]]
+
+
+HDF5 = Format(hdf5.open_cube, hdf5.read_plane)
+MATLAB = Format(matlab.open_cube, matlab.read_plane)
+NUMPY = Format(numpy_file.open_cube, numpy_file.read_plane)
+GDAL = Format(geotiff.open_cube, geotiff.read_plane)
+ENVI = Format(envi.open_cube, envi.read_plane)
+IDX = Format(idx.open_cube, idx.read_plane)
+
+
+def open_scene(
+    path: Path,
+    *,
+    variable: str | None = None,
+    wavelengths: Path | Sequence[float] | None = None,
+) -> Scene:
+    """Open a cube of any format, lazily.
+
+    Parameters
+    ----------
+    variable
+        Name of the array inside an HDF5, MATLAB or netCDF file that holds several.
+    wavelengths
+        For files that do not tell: a CSV (see `csv_facts`), or one number a band.
+
+    Raises
+    ------
+    SceneNotFoundError
+        There is no such file, or no `variable` in it.
+    SceneError
+        The file is empty, broken, of no known format, holds no cube or several; `wavelengths` are
+        not one a band.
+    """
+    path = Path(path)
+    scene = _format(path).open_cube(path, variable)
+    try:
+        scene = with_facts(scene, companion_facts(path, scene.bands))
+        return with_facts(scene, _given(wavelengths, scene.bands))
+    except BaseException:
+        scene.close()
+        raise
+
+
+def read_label_plane(
+    path: Path,
+    *,
+    variable: str | None = None,
+    shape: tuple[int, int] | None = None,
+    ignore: tuple[int, ...] = (),
+) -> npt.NDArray[np.int64]:
+    """Codes `(rows, cols)` of a label raster of any format, as they are in the file.
+
+    NaN, the raster's nodata value and the codes in `ignore` become 0; in IDX files the digit 0
+    becomes 10 (see `readers.idx`).
+
+    Parameters
+    ----------
+    variable
+        Name of the array inside an HDF5 or MATLAB file; by default `/hsimage/labels`, or the only
+        plane (of `shape`).
+    shape
+        Rows and columns of the scene that the labels belong to.
+
+    Raises
+    ------
+    LabelError
+        Another shape than the scene's, several bands, or values that are no codes.
+    SceneNotFoundError, SceneError
+        As in `open_scene`.
+    """
+    path = Path(path)
+    values, nodata = _format(path).read_plane(path, variable, shape)
+    return checked_codes(values, path=path, nodata=nodata, ignore=ignore, shape=shape)
+
+
+def _format(path: Path) -> Format:
+    """The format of a file by its first bytes; where those say nothing, by what lies beside it."""
+    if path.is_dir():
+        raise SceneError(f"{path} is a folder; give the files in it")
+    try:
+        with path.open("rb") as file:
+            start = file.read(128)
+        hdf5_inside = h5py.is_hdf5(path)
+    except FileNotFoundError:
+        raise SceneNotFoundError(f"no file {path}") from None
+    except OSError as error:
+        raise SceneError(f"{path} cannot be read: {error.strerror}") from error
+    if not start:
+        raise SceneError(f"{path} is empty; get the file again")
+    if hdf5_inside:
+        return MATLAB if path.suffix == ".mat" or start.startswith(b"MATLAB") else HDF5
+    if start.startswith(MATLAB_5) or path.suffix == ".mat":
+        return MATLAB
+    if start.startswith(numpy_file.MAGIC):
+        return NUMPY
+    if start.startswith(TIFF):
+        return GDAL
+    if path.suffix.lower() == ".hdr" or envi.find_header(path) is not None:
+        return ENVI
+    if start.startswith(unpacking.MAGIC):
+        start = unpacking.first_bytes(path, len(start))
+    return IDX if idx.is_idx(start) else GDAL
+
+
+def _given(wavelengths: Path | Sequence[float] | None, bands: int) -> BandFacts:
+    if wavelengths is None:
+        return BandFacts()
+    if isinstance(wavelengths, Path):
+        return csv_facts(wavelengths, bands)
+    facts = band_facts(bands, where="the list given", wavelengths=np.asarray(wavelengths))
+    if facts.wavelengths_nm is None:
+        raise SceneError(f"{len(wavelengths)} wavelengths were given for {bands} bands")
+    return facts

@@ -1,0 +1,75 @@
+"""What readers share: pixels are picked out of boxes that follow the pieces a file is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.scenes.scene import Array
+
+SMALLEST_READ = 2**20
+"""Bytes: below this, the cost of a call outweighs that of reading a few pixels too many."""
+LARGEST_READ = 2**26
+"""Bytes held at a time while single pixels are picked."""
+
+
+class BoxReader(ABC):
+    """A cube `shape` (rows, cols, bands) in pieces of `piece` (rows, cols, bands).
+
+    A piece is what the file hands out at once: a strip, a tile, a chunk, a line.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], dtype: np.dtype[np.generic], piece: tuple[int, int, int]
+    ) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.piece = piece
+
+    @abstractmethod
+    def box(self, rows: slice, cols: slice, bands: slice) -> Array:
+        """Raw values of a box, `(rows, cols, bands)`; the slices have both ends and step 1."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the file."""
+
+    def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
+        """Raw values `(row1 - row0, col1 - col0, bands)`."""
+        return self.box(slice(row0, row1), slice(col0, col1), slice(0, self.shape[2]))
+
+    def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
+        """Raw spectra `(n, bands)` of single pixels, each piece of the file read about once."""
+        found = np.empty((len(rows), self.shape[2]), self.dtype)
+        high, wide, deep = reading_unit(self.shape, self.piece, self.dtype.itemsize)
+        unit = rows // high * -(-self.shape[1] // wide) + cols // wide
+        order = np.argsort(unit, kind="stable")
+        for group in np.split(order, np.flatnonzero(np.diff(unit[order])) + 1):
+            if not len(group):
+                continue
+            r, c = rows[group], cols[group]
+            top, left = r.min(), c.min()
+            for band in range(0, self.shape[2], deep):
+                bands = slice(band, min(band + deep, self.shape[2]))
+                box = self.box(slice(top, r.max() + 1), slice(left, c.max() + 1), bands)
+                found[group, bands] = box[r - top, c - left]
+        return found
+
+
+def reading_unit(
+    shape: tuple[int, int, int], piece: tuple[int, int, int], itemsize: int
+) -> tuple[int, int, int]:
+    """Size (rows, cols, bands) of the boxes to pick pixels from.
+
+    Whole pieces, all bands if they fit, 1 to 64 MB (`SMALLEST_READ`, `LARGEST_READ`). A piece that
+    is larger than that is cut by rows.
+    """
+    high, wide, deep = (min(p, s) for p, s in zip(piece, shape, strict=True))
+    deep = min(shape[2], max(1, LARGEST_READ // (high * wide * itemsize) // deep) * deep)
+    high = max(1, min(high, LARGEST_READ // (wide * deep * itemsize)))
+    size = high * wide * deep * itemsize
+    wide_more = min(max(1, SMALLEST_READ // size), -(-shape[1] // wide))
+    high_more = max(1, SMALLEST_READ // (size * wide_more))
+    return high * high_more, min(wide * wide_more, shape[1]), deep

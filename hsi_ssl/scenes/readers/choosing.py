@@ -1,0 +1,73 @@
+"""Which array of a file is meant: the one of the right shape, or the one asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hsi_ssl.errors import SceneError, SceneNotFoundError
+
+CUBE = 3
+PLANE = 2
+KINDS = {
+    CUBE: "an array of three dimensions (rows, cols, bands)",
+    PLANE: "a label plane of two dimensions (rows, cols)",
+}
+MOST_NAMED = 12
+
+
+def choose(
+    arrays: Mapping[str, tuple[int, ...]],
+    variable: str | None,
+    *,
+    path: Path,
+    dimensions: int,
+    shape: tuple[int, int] | None = None,
+) -> str:
+    """Name of the array meant, among a file's numeric `arrays` (name -> shape).
+
+    Parameters
+    ----------
+    variable
+        The name asked for; None for the only array of `dimensions` dimensions (and, if given, of
+        that `shape`) which is no mere vector.
+
+    Raises
+    ------
+    SceneNotFoundError
+        There is no array of the name asked for.
+    SceneError
+        The array asked for has another number of dimensions; there is none to choose, or several.
+    """
+    if variable is not None:
+        name = variable.strip("/")
+        if name not in arrays:
+            raise SceneNotFoundError(f"{path} holds no {variable}; it holds {_listed(arrays)}")
+        if len(arrays[name]) != dimensions:
+            raise SceneError(
+                f"{variable} in {path} has shape {arrays[name]}; expected {KINDS[dimensions]}"
+            )
+        return name
+    fit = {
+        name: found
+        for name, found in arrays.items()
+        if len(found) == dimensions and (dimensions == CUBE or min(found) > 1 or found == shape)
+    }
+    if shape is not None and len(fit) > 1:
+        fit = {name: found for name, found in fit.items() if found == shape} or fit
+    if not fit:
+        raise SceneError(f"{path} does not hold {KINDS[dimensions]}; it holds {_listed(arrays)}")
+    if len(fit) > 1:
+        raise SceneError(
+            f"{path} holds several arrays that could be meant: {_listed(fit)}; "
+            "choose one with --variable"
+        )
+    return next(iter(fit))
+
+
+def _listed(arrays: Mapping[str, tuple[int, ...]]) -> str:
+    if not arrays:
+        return "no numeric array at all"
+    names = [f"{name} {shape}" for name, shape in list(arrays.items())[:MOST_NAMED]]
+    more = [f"and {len(arrays) - MOST_NAMED} more"] if len(arrays) > MOST_NAMED else []
+    return ", ".join(names + more)

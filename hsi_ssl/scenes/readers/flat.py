@@ -1,0 +1,148 @@
+"""Cubes that lie in one piece in their file, uncompressed: read with the system's own calls.
+
+No memory map: its pages would count as this process's memory, and a cube may be larger than that.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.errors import SceneError
+from hsi_ssl.scenes.readers.boxes import BoxReader
+from hsi_ssl.scenes.scene import Array
+
+BY_PIXEL = (0, 1, 2)
+"""Stored as (rows, cols, bands), the last running fastest."""
+REVERSED = (2, 1, 0)
+"""Stored as (bands, cols, rows): MATLAB's and Fortran's order."""
+
+
+class FlatReader(BoxReader):
+    """A cube `shape` (rows, cols, bands) from byte `offset` of a file on.
+
+    `axes` tells which of those three the file's first, second and third axis is. Reads at given
+    places of the file, so that threads may share it.
+
+    Raises
+    ------
+    SceneError
+        The file ends before the cube does.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shape: tuple[int, int, int],
+        dtype: np.dtype[Any],
+        *,
+        offset: int,
+        axes: tuple[int, int, int] = BY_PIXEL,
+        file: BinaryIO | None = None,
+    ) -> None:
+        # What one look at the file's outermost axis costs: a row of pixels, or a band's column.
+        piece = (1, shape[1], shape[2]) if axes == BY_PIXEL else (shape[0], 1, 1)
+        super().__init__(shape, dtype.newbyteorder("="), piece)
+        self._path = path
+        self._offset = offset
+        self._axes = axes
+        self._swap = not dtype.isnative
+        self._file = file if file is not None else path.open("rb", buffering=0)
+        size = os.fstat(self._file.fileno()).st_size
+        wanted = offset + int(np.prod(shape)) * dtype.itemsize
+        if size < wanted:
+            self.close()
+            raise SceneError(
+                f"{path} is cut short: {size} bytes where its cube of {shape} needs {wanted}; "
+                "get the file again"
+            )
+
+    def box(self, rows: slice, cols: slice, bands: slice) -> Array:
+        """Raw values of a box `(rows, cols, bands)`."""
+        sizes = tuple(self.shape[axis] for axis in self._axes)
+        outer, middle, inner = ((rows, cols, bands)[axis] for axis in self._axes)
+        stored = np.empty(tuple(s.stop - s.start for s in (outer, middle, inner)), self.dtype)
+        if stored.size and stored.shape[1:] == sizes[1:]:
+            self._fill(stored, outer.start * sizes[1] * sizes[2])
+        elif stored.size:
+            # One stretch for each step of the outer axis, from its first to its last wanted value.
+            whole = np.empty((stored.shape[1], sizes[2]), self.dtype)
+            stretch = whole.reshape(-1)[: (stored.shape[1] - 1) * sizes[2] + stored.shape[2]]
+            for i in range(stored.shape[0]):
+                start = ((outer.start + i) * sizes[1] + middle.start) * sizes[2] + inner.start
+                self._fill(stretch, start)
+                stored[i] = whole[:, : stored.shape[2]]
+        found = stored.transpose(np.argsort(self._axes))
+        return np.ascontiguousarray(found)
+
+    def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
+        """Raw spectra `(n, bands)` of single pixels; neighbours in a row are read as one run."""
+        if self._axes != BY_PIXEL:
+            return super().pixels(rows, cols)
+        place = rows * self.shape[1] + cols
+        if (np.diff(place) > 0).all():
+            return self._runs(place)
+        order = np.argsort(place, kind="stable")
+        found = np.empty((len(place), self.shape[2]), self.dtype)
+        found[order] = self._runs(place[order])
+        return found
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+    def _runs(self, place: npt.NDArray[np.int64]) -> Array:
+        """Spectra of pixels given by ascending place in the file."""
+        found = np.empty((len(place), self.shape[2]), self.dtype)
+        if not len(place):
+            return found
+        spectrum = self.shape[2] * self.dtype.itemsize
+        edges = np.concatenate(([0], np.flatnonzero(np.diff(place) != 1) + 1, [len(place)]))
+        starts = self._offset + place[edges[:-1]] * spectrum
+        view = found.reshape(-1).view(np.uint8).data
+        file, edges = self._file.fileno(), edges * spectrum
+        for start, first, last in zip(
+            starts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True
+        ):
+            if os.preadv(file, [view[first:last]], start) != last - first:
+                self._read(view[first:last], start)
+        return found.byteswap(inplace=True) if self._swap else found
+
+    def _fill(self, values: Array, start: int) -> None:
+        """Read contiguous `values`, counted from the cube's beginning."""
+        view = values.reshape(-1).view(np.uint8).data
+        self._read(view, self._offset + start * self.dtype.itemsize)
+        if self._swap:
+            values.byteswap(inplace=True)
+
+    def _read(self, view: memoryview, start: int) -> None:
+        """Read all of `view`; the system may give less than is asked for (2 GB at most)."""
+        while len(view):
+            got = os.preadv(self._file.fileno(), [view], start)
+            if got == 0:
+                raise SceneError(f"{self._path} became shorter while it was read")
+            view, start = view[got:], start + got
+
+
+class ArrayReader(BoxReader):
+    """A cube `(rows, cols, bands)` that lies in memory, for formats that give it only whole."""
+
+    def __init__(self, cube: Array) -> None:
+        super().__init__(cube.shape, cube.dtype, (1, 1, cube.shape[2]))
+        self._cube = cube
+
+    def box(self, rows: slice, cols: slice, bands: slice) -> Array:
+        """Raw values of a box `(rows, cols, bands)`."""
+        return np.ascontiguousarray(self._cube[rows, cols, bands])
+
+    def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
+        """Raw spectra `(n, bands)` of single pixels."""
+        return np.ascontiguousarray(self._cube[rows, cols])
+
+    def close(self) -> None:
+        """Let go of the array."""
+        self._cube = np.empty((0, 0, 0), self.dtype)

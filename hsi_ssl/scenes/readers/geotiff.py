@@ -1,0 +1,236 @@
+"""GeoTIFF and every other raster that GDAL opens, ENVI's included (see envi.py)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.enums import Interleaving
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.readers.boxes import BoxReader
+from hsi_ssl.scenes.scene import Array, Grid, GroundPoint, Scene
+from hsi_ssl.scenes.wavelengths import (
+    BandFacts,
+    envi_facts,
+    imagery_facts,
+    tagged_facts,
+    with_facts,
+)
+
+CACHE = 160 * 2**20
+"""Bytes of GDAL's cache of decoded blocks: a tile of 512 x 512 pixels and 268 bands of two bytes.
+GDAL's own choice, a twentieth of the machine's memory, is too much beside a model."""
+ENVI = "ENVI"
+
+
+def open_cube(path: Path, variable: str | None = None) -> Scene:
+    """Open a raster; `variable` names one of several data sets in it (netCDF, HDF4).
+
+    Raises
+    ------
+    SceneError
+        GDAL cannot read it; it holds several data sets and none is asked for; complex numbers.
+    SceneNotFoundError
+        It holds no `variable`.
+    """
+    return scene_of(opened(path, variable), path)
+
+
+def scene_of(
+    dataset: DatasetReader, path: Path, *, on_close: Callable[[], None] | None = None
+) -> Scene:
+    """The scene of an open raster; `on_close` clears up after it.
+
+    Raises
+    ------
+    SceneError
+        Its values are complex numbers.
+    """
+    dtype = np.result_type(*dataset.dtypes)
+    if dtype.kind not in "iuf":
+        dataset.close()
+        raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
+    reader = GdalReader(dataset, path, dtype, on_close)
+    scene = Scene(
+        path=path,
+        format="GeoTIFF" if dataset.driver == "GTiff" else dataset.driver,
+        rows=dataset.height,
+        cols=dataset.width,
+        bands=dataset.count,
+        dtype=dtype,
+        reader=reader,
+        nodata=dataset.nodata,
+        grid=_grid(dataset),
+        block=reader.piece[:2],
+    )
+    return with_facts(scene, _band_facts(dataset, path))
+
+
+def read_plane(
+    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
+) -> tuple[Array, float | None]:
+    """Raw values `(rows, cols)` of a raster of one band, and its nodata value.
+
+    Raises
+    ------
+    LabelError
+        It has more than one band.
+    SceneError, SceneNotFoundError
+        As for cubes.
+    """
+    with open_cube(path, variable) as scene:
+        return one_band(scene), scene.nodata
+
+
+def one_band(scene: Scene) -> Array:
+    """Values `(rows, cols)` of a scene that is a label raster.
+
+    Raises
+    ------
+    LabelError
+        It has more than one band.
+    """
+    if scene.bands != 1:
+        raise LabelError(f"{scene.path} has {scene.bands} bands; expected labels in one band")
+    return scene.read()[:, :, 0]
+
+
+def opened(
+    path: Path,
+    variable: str | None = None,
+    *,
+    driver: str | None = None,
+    named: Path | None = None,
+) -> DatasetReader:
+    """Open a raster, or the data set `variable` inside it, through GDAL (`driver`, if given).
+
+    Errors speak of `named`, by default of `path`.
+
+    Raises
+    ------
+    SceneError, SceneNotFoundError
+        As in `open_cube`.
+    """
+    named = named or path
+    dataset = _opened(str(path), named, driver)
+    inside = {name.split(":")[-1].strip("/"): name for name in dataset.subdatasets}
+    if variable is not None:
+        dataset.close()
+        if variable.strip("/") not in inside:
+            raise SceneNotFoundError(
+                f"{named} holds no {variable}; it holds {', '.join(inside) or 'one raster only'}"
+            )
+        return _opened(inside[variable.strip("/")], named)
+    if dataset.count == 0:
+        dataset.close()
+        if not inside:
+            raise SceneError(f"{named} holds no bands")
+        raise SceneError(
+            f"{named} holds several data sets: {', '.join(inside)}; choose one with --variable"
+        )
+    return dataset
+
+
+class GdalReader(BoxReader):
+    """A raster read through GDAL, one thread at a time."""
+
+    def __init__(
+        self,
+        dataset: DatasetReader,
+        path: Path,
+        dtype: np.dtype[np.generic],
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        shape = (dataset.height, dataset.width, dataset.count)
+        high, wide = dataset.block_shapes[0]
+        # A block holds all bands at its place, or the next block of the same line does.
+        together = dataset.interleaving in {Interleaving.pixel, Interleaving.line}
+        super().__init__(shape, dtype, (high, wide, dataset.count if together else 1))
+        self._dataset = dataset
+        self._path = path
+        self._on_close = on_close
+        self._lock = threading.Lock()
+
+    def box(self, rows: slice, cols: slice, bands: slice) -> Array:
+        """Raw values of a box `(rows, cols, bands)`."""
+        found = np.empty(tuple(s.stop - s.start for s in (rows, cols, bands)), self.dtype)
+        if not found.size:
+            return found
+        try:
+            with self._lock, _gdal():
+                self._dataset.read(
+                    indexes=list(range(bands.start + 1, bands.stop + 1)),
+                    window=Window.from_slices(rows, cols),
+                    out=found.transpose(2, 0, 1),  # GDAL writes into our order itself
+                )
+        except RasterioError as error:
+            raise SceneError(
+                f"{self._path} is cut short or broken: rows {rows.start} to {rows.stop - 1} cannot "
+                f"be read ({_reason(error)}); get the file again"
+            ) from error
+        return found
+
+    def close(self) -> None:
+        """Release the file."""
+        self._dataset.close()
+        if self._on_close is not None:
+            self._on_close()
+
+
+def _opened(name: str, path: Path, driver: str | None = None) -> DatasetReader:
+    try:
+        with _gdal(), warnings.catch_warnings():
+            # A cube without coordinates is nothing to warn of.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(name, driver=driver)
+    except RasterioError as error:
+        raise SceneError(
+            f"{path} is broken or of no format that hsi-ssl knows ({_reason(error)})"
+        ) from error
+
+
+def _gdal() -> rasterio.Env:
+    """GDAL with a small cache, unless the user's environment sets one."""
+    return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE)
+
+
+def _reason(error: BaseException) -> str:
+    """The first thing that went wrong, in GDAL's words: rasterio's own often say nothing."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().rstrip(".").splitlines()[0]
+
+
+def _band_facts(dataset: DatasetReader, path: Path) -> BandFacts:
+    bands = dataset.indexes
+    facts = BandFacts()
+    if dataset.driver != ENVI:  # there GDAL derives these itself, rounded to whole nm
+        facts = imagery_facts([dataset.tags(band, ns="IMAGERY") for band in bands])
+        facts = facts.else_from(
+            tagged_facts([dataset.tags(band) for band in bands], where=path.name)
+        )
+    return facts.else_from(envi_facts(dataset.tags(ns="ENVI"), dataset.count, where=path.name))
+
+
+def _grid(dataset: DatasetReader) -> Grid:
+    points, points_crs = dataset.gcps
+    crs = dataset.crs or points_crs
+    # Where a file has no transform, rasterio gives the identity.
+    placed = not dataset.transform.is_identity
+    return Grid(
+        crs=crs.to_wkt() if crs else None,
+        transform=tuple(dataset.transform[:6]) if placed else None,
+        control_points=tuple(
+            GroundPoint(p.row, p.col, p.x, p.y, 0.0 if p.z is None else p.z) for p in points
+        ),
+        rpcs=dict(dataset.tags(ns="RPC")) or None,
+    )

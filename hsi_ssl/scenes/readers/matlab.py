@@ -1,0 +1,119 @@
+"""MATLAB's .mat, versions 4 to 7 through scipy, 7.3 through HDF5; the array is found by its shape.
+
+Versions up to 7 give a variable only whole, so the cube lies in memory. In version 7.3 it does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import scipy.io
+
+from hsi_ssl.errors import HsiSslError, SceneError
+from hsi_ssl.scenes.label_codes import checked_codes
+from hsi_ssl.scenes.readers import hdf5
+from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
+from hsi_ssl.scenes.readers.flat import ArrayReader
+from hsi_ssl.scenes.scene import Array, Scene
+from hsi_ssl.scenes.wavelengths import band_facts, unit_in, with_facts
+
+NUMERIC = {"double", "single", "logical"} | {
+    f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
+}
+"""MATLAB's classes of plain numeric arrays."""
+
+
+def open_cube(path: Path, variable: str | None = None) -> Scene:
+    """Open the array `variable`, by default the only one of three dimensions (rows, cols, bands).
+
+    Raises
+    ------
+    SceneError
+        The file is broken; it holds no such array or several.
+    SceneNotFoundError
+        It holds no `variable`.
+    """
+    if is_hdf5(path):
+        return hdf5.open_cube(path, variable, reverse=True)
+    arrays = _arrays(path)
+    cube = _load(path, choose(arrays, variable, path=path, dimensions=CUBE))
+    rows, cols, bands = cube.shape
+    planes = [name for name, shape in arrays.items() if shape == (rows, cols)]
+    vectors = [
+        name
+        for name, shape in arrays.items()
+        if name.lower().startswith("wavelength") and np.prod(shape) == bands == max(shape)
+    ]
+    facts = band_facts(
+        bands,
+        where=path.name,
+        wavelengths=_load(path, vectors[0]) if vectors else None,
+        units=unit_in(vectors[0]) if vectors else None,
+    )
+    scene = Scene(
+        path=path,
+        format="MATLAB",
+        rows=rows,
+        cols=cols,
+        bands=bands,
+        dtype=cube.dtype,
+        reader=ArrayReader(cube),
+        label_reader=partial(_labels, path, planes[0]) if len(planes) == 1 else None,
+    )
+    return with_facts(scene, facts)
+
+
+def read_plane(
+    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
+) -> tuple[Array, float | None]:
+    """Raw values `(rows, cols)` of a label plane: `variable`, or the only one (of `shape`).
+
+    MATLAB has no nodata value. Errors as for cubes.
+    """
+    if is_hdf5(path):
+        return hdf5.read_plane(path, variable, shape, reverse=True)
+    name = choose(_arrays(path), variable, path=path, dimensions=PLANE, shape=shape)
+    return _load(path, name), None
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether the file is of version 7.3."""
+    import h5py
+
+    return bool(h5py.is_hdf5(path))
+
+
+def _labels(path: Path, name: str) -> npt.NDArray[np.int64]:
+    return checked_codes(_load(path, name), path=path)
+
+
+def _arrays(path: Path) -> dict[str, tuple[int, ...]]:
+    with _one_sentence(path):
+        found = scipy.io.whosmat(path)
+    return {name: shape for name, shape, kind in found if kind in NUMERIC and np.prod(shape)}
+
+
+def _load(path: Path, name: str) -> Array:
+    with _one_sentence(path):
+        array: Array = scipy.io.loadmat(path, variable_names=[name])[name]
+    if array.dtype.kind not in "iufb":
+        raise SceneError(f"{name} in {path} holds values of type {array.dtype}; expected numbers")
+    return array
+
+
+@contextlib.contextmanager
+def _one_sentence(path: Path) -> Iterator[None]:
+    """scipy meets a broken file with whatever its bytes lead to: zlib.error, TypeError, ..."""
+    try:
+        yield
+    except HsiSslError:
+        raise
+    except Exception as error:
+        raise SceneError(
+            f"{path} is cut short, broken or no MATLAB file ({error}); get the file again"
+        ) from error
