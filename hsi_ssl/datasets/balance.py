@@ -195,6 +195,27 @@ def balance_of_planes(
     )
 
 
+def balance_of_sources(sources: Sources) -> Balance:
+    """Balance of labelled scenes, before anything is prepared.
+
+    Raises
+    ------
+    LabelError
+        Not one pixel is labelled.
+    """
+    balance = balance_of_planes(
+        (codes_of(source) for source in sources.scenes),
+        [source.scene.name for source in sources.scenes],
+        sources.label_set,
+    )
+    if not balance.classes:
+        raise LabelError(
+            f"not one pixel of {len(sources.scenes)} scene(s) is labelled: expected codes above "
+            "0; give label maps with --labels"
+        )
+    return balance
+
+
 def guess(counts: Sequence[int], label_set: LabelSet) -> Guesser:
     """Score always answering the commonest class, on pixels of which class k has `counts[k]`.
 

@@ -135,6 +135,14 @@ def open_dataset(path: Path) -> Dataset:
     return dataset
 
 
+def is_dataset(path: Path) -> bool:
+    """Whether a file is a dataset of ours, of whatever schema version."""
+    if not path.is_file() or not h5py.is_hdf5(path):
+        return False
+    with _opened(path) as file:
+        return "meta" in file.attrs and "spectra" in file and "split" in file
+
+
 class DatasetWriter:
     """A dataset being written: spectra block by block, then all the rest at once."""
 
