@@ -1,0 +1,29 @@
+"""`hsi-ssl info`: what a scene, a label raster, a class map, a dataset or a run folder is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .output import Terminal
+
+
+@click.command("info", short_help="What a scene, map, dataset or run folder is.")
+@click.argument("path", type=options.FILE)
+@click.option("--variable", help="Name of the array inside a file that holds several.")
+@options.common
+def command(path: Path, variable: str | None, project: object, terminal: Terminal) -> None:
+    """Tell what is at PATH: size, bands, wavelengths, coordinates, labels, classes.
+
+    \b
+    hsi-ssl info scene.tif
+    hsi-ssl info images.h5 --variable asph
+    hsi-ssl info runs/dataset.h5
+    hsi-ssl info runs/m2
+    """
+    from hsi_ssl.describe import describe
+
+    values, lines = describe(path, variable=variable)
+    terminal.result(values, *lines)

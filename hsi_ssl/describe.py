@@ -1,0 +1,366 @@
+"""What a path holds: a scene, a label raster, a class map, a prepared dataset or a run folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.errors import LabelError, ModelError, SceneError
+from hsi_ssl.scenes.label_codes import checked_codes
+from hsi_ssl.scenes.labels import UNLABELLED_CODE
+from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.scenes.scene import Scene
+
+WINDOW = 2**20
+"""Pixels of a label raster counted at a time."""
+
+
+class Description(NamedTuple):
+    """The same twice: `values` are JSON without NaN, `lines` are for people."""
+
+    values: dict[str, Any]
+    lines: list[str]
+
+
+def describe(path: Path, *, variable: str | None = None) -> Description:
+    """Describe what is at `path`; `variable` names an array inside a file that holds several.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError
+        There is nothing, or nothing that hsi-ssl knows.
+    DatasetError, ModelError
+        A dataset or a run folder is broken or of another version.
+    """
+    if path.is_dir():
+        return _run(path)
+    if _is_dataset(path):
+        return _dataset(path)
+    try:
+        scene = open_scene(path, variable=variable)
+    except SceneError as error:
+        try:
+            codes = read_label_plane(path, variable=variable)
+        except (LabelError, SceneError):
+            raise error from None
+        return _labels(path, codes)
+    with scene:
+        return _scene(scene)
+
+
+def _scene(scene: Scene) -> Description:
+    kind, counts, names, notes = "scene", None, {}, [*scene.notes]
+    if scene.bands == 1:
+        counts = _counts_by_windows(scene)
+        kind = "scene" if counts is None else "labels"
+        if counts is not None and scene.format == "GeoTIFF" and _is_class_map(scene.path):
+            kind, names = "class map", _legend(scene.path.with_suffix(".csv"))
+    else:
+        try:
+            plane = scene.labels()
+            counts = None if plane is None else _counts(plane)
+        except LabelError as error:
+            notes.append(str(error))
+    wavelengths = scene.wavelengths_nm
+    values = {
+        "kind": kind,
+        "format": scene.format,
+        "path": str(scene.path),
+        "rows": scene.rows,
+        "cols": scene.cols,
+        "bands": scene.bands,
+        "dtype": str(scene.dtype),
+        "wavelengths_nm": None if wavelengths is None else wavelengths.tolist(),
+        "good_bands": np.flatnonzero(scene.good).tolist(),
+        "nodata": _json_number(scene.nodata),
+        "crs": _crs_name(scene.grid.crs),
+        "transform": None if scene.grid.transform is None else list(scene.grid.transform),
+        "labels": _by_text(counts),
+        "notes": notes,
+    }
+    lines = [
+        f"{scene.path}: {kind}, {scene.format}",
+        f"{_number(scene.rows, 'row')} x {_number(scene.cols, 'column')} x "
+        f"{_number(scene.bands, 'band')}, {scene.dtype}, {_size(scene)} as numbers",
+    ]
+    if kind == "scene":
+        lines += _band_lines(scene)
+    lines.append("no nodata value" if scene.nodata is None else f"nodata {values['nodata']}")
+    lines += _grid_lines(scene)
+    if counts is not None:
+        lines += _count_lines(counts, scene.rows * scene.cols, names)
+    lines += [f"note: {note}" for note in notes]
+    return Description(values, lines)
+
+
+def _labels(path: Path, codes: npt.NDArray[np.int64]) -> Description:
+    counts = _counts(codes)
+    rows, cols = codes.shape
+    values = {
+        "kind": "labels",
+        "path": str(path),
+        "rows": rows,
+        "cols": cols,
+        "labels": _by_text(counts),
+    }
+    lines = [f"{path}: labels", f"{_number(rows, 'row')} x {_number(cols, 'column')}"]
+    return Description(values, lines + _count_lines(counts, codes.size, {}))
+
+
+def _dataset(path: Path) -> Description:
+    from hsi_ssl.datasets.store import Part, open_dataset
+
+    dataset = open_dataset(path)
+    meta = dataset.meta
+    parts = {part.name.lower(): int((dataset.part == part).sum()) for part in Part}
+    learnt = (Part.TRAIN, Part.VALIDATION, Part.TEST)
+    classes = [
+        {
+            "code": c.code,
+            "name": c.name,
+            **{
+                part.name.lower(): int(((dataset.label == k) & (dataset.part == part)).sum())
+                for part in learnt
+            },
+        }
+        for k, c in enumerate(dataset.label_set.classes)
+    ]
+    kept = ("name", "path", "rows", "cols", "format")
+    values = {
+        "kind": "dataset",
+        "path": str(path),
+        "title": meta["title"],
+        "pixels": len(dataset),
+        "bands": meta["bands"],
+        "used_bands": meta["used_bands"],
+        "wavelengths_nm": dataset.wavelengths_nm,
+        "parts": parts,
+        "label_set": dataset.label_set.name,
+        "classes": classes,
+        "scaling": meta["scaling"]["kind"],
+        "split": meta["split"],
+        "transductive": meta["transductive"],
+        "seed": meta["seed"],
+        "sources": [{key: source[key] for key in kept} for source in meta["sources"]],
+    }
+    width = max(len(c.name) for c in dataset.label_set.classes)
+    lines = [
+        f"{path}: dataset of {meta['title']}",
+        f"{len(dataset)} pixels x {dataset.bands} of {_number(meta['bands'], 'band')}: "
+        + ", ".join(f"{name} {n}" for name, n in parts.items()),
+        f"split by {meta['split']['kind']}, scaling {meta['scaling']['kind']}, seed {meta['seed']}"
+        + (", transductive" if meta["transductive"] else ""),
+        f"{'code':>5}  {'class':{width}}  {'train':>8}  {'validation':>10}  {'test':>8}",
+        *(
+            f"{c['code']:5}  {c['name']:{width}}  {c['train']:8}  {c['validation']:10}  "
+            f"{c['test']:8}"
+            for c in classes
+        ),
+        f"from {_number(len(meta['sources']), 'scene')}:",
+        *(f"  {s['path']} ({s['rows']} x {s['cols']}, {s['format']})" for s in values["sources"]),
+    ]
+    return Description(values, lines)
+
+
+def _run(path: Path) -> Description:
+    from hsi_ssl.training.checkpoint import CARD, load_run
+
+    try:
+        kind = json.loads((path / CARD).read_text(encoding="utf-8"))["kind"]
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path} is a folder without {CARD}; give a run folder, a dataset or a scene"
+        ) from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ModelError(f"{path / CARD} is broken ({error}); train again") from error
+    card, _ = load_run(path, kind)
+    model = "M1+M2" if card.get("m1") else kind.upper()
+    classes = [{"code": c["code"], "name": c["name"]} for c in _classes(card)]
+    values = {
+        "kind": "run",
+        "path": str(path),
+        "model": model,
+        "architecture": card["architecture"],
+        "bands": card["bands"],
+        "used_bands": card["used_bands"],
+        "wavelengths_nm": card["wavelengths_nm"],
+        "scaling": card["scaling"]["kind"],
+        "classes": classes,
+        "dataset": card["dataset"],
+        "training": card["training"],
+        "metrics": card["metrics"],
+        "created": card["created"],
+        "version": card["hsi_ssl"],
+        "git_commit": card["git_commit"],
+    }
+    architecture, training = card["architecture"], card["training"]
+    hidden = "-".join(str(width) for width in architecture["hidden"])
+    lines = [
+        f"{path}: {model}, trained {card['created']} with hsi-ssl {card['hsi_ssl']}",
+        f"{_number(architecture['latent'], 'latent unit')}, hidden layers {hidden}, "
+        f"{architecture['likelihood']} likelihood, scaling {card['scaling']['kind']}",
+        f"learnt on {card['dataset']['title']} ({card['dataset']['path']}), "
+        f"{len(card['used_bands'])} of {_number(card['bands'], 'band')}",
+    ]
+    if training["epochs"]:
+        lines.append(
+            f"{_number(training['epochs'], 'epoch')} in {training['seconds']:.0f} s on "
+            f"{training['device']}, best epoch {training['best_epoch']}"
+        )
+    lines += [
+        f"{name.replace('_', ' ')}: {value}"
+        for name, value in _flat(card["metrics"])
+        if not isinstance(value, list) and value is not None
+    ]
+    lines += [f"class {c['code']}: {c['name']}" for c in classes]
+    return Description(values, lines)
+
+
+def _is_dataset(path: Path) -> bool:
+    """Whether the file is HDF5 with the attribute that every dataset of ours carries."""
+    try:
+        if not h5py.is_hdf5(path):
+            return False
+        with h5py.File(path, "r") as file:
+            return "meta" in file.attrs and "spectra" in file
+    except OSError:
+        return False  # opening it as a scene says what is wrong
+
+
+def _is_class_map(path: Path) -> bool:
+    from hsi_ssl.scenes.readers.geotiff import opened
+
+    with opened(path) as dataset:
+        return str(dataset.tags().get("TIFFTAG_SOFTWARE", "")).startswith("hsi-ssl")
+
+
+def _legend(path: Path) -> dict[int, str]:
+    """Names by code from the legend that lies beside a class map, if it is there."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {int(row["code"]): row["name"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, ValueError):
+        return {}
+
+
+def _counts_by_windows(scene: Scene) -> Counter[int] | None:
+    """Pixels by code of a raster of one band; None if its values are no codes."""
+    found: Counter[int] = Counter()
+    try:
+        for rows, cols in scene.windows(WINDOW):
+            plane = scene.read(rows, cols)[:, :, 0]
+            found += _counts(checked_codes(plane, path=scene.path, nodata=scene.nodata))
+    except LabelError:
+        return None
+    return found
+
+
+def _counts(codes: npt.NDArray[np.int64]) -> Counter[int]:
+    """Labelled pixels by code."""
+    values, counts = np.unique(codes, return_counts=True)
+    found = Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    del found[UNLABELLED_CODE]
+    return found
+
+
+def _by_text(counts: Counter[int] | None) -> dict[str, int] | None:
+    return None if counts is None else {str(code): n for code, n in sorted(counts.items())}
+
+
+def _band_lines(scene: Scene) -> list[str]:
+    if scene.wavelengths_nm is None:
+        lines = ["wavelengths not known"]
+    else:
+        low, high = scene.wavelengths_nm.min(), scene.wavelengths_nm.max()
+        lines = [f"wavelengths {low:.1f} to {high:.1f} nm"]
+    bad = np.flatnonzero(~scene.good)
+    if len(bad):
+        runs = np.split(bad, np.flatnonzero(np.diff(bad) > 1) + 1)
+        named = [f"{run[0] + 1}-{run[-1] + 1}" if len(run) > 1 else f"{run[0] + 1}" for run in runs]
+        lines.append(
+            f"{scene.bands - len(bad)} of {_number(scene.bands, 'band')} good; "
+            f"bad, counted from 1: {', '.join(named)}"
+        )
+    return lines
+
+
+def _grid_lines(scene: Scene) -> list[str]:
+    grid = scene.grid
+    lines = []
+    if grid.crs is not None:
+        title = re.search(r'"([^"]+)"', grid.crs)
+        code = _crs_name(grid.crs)
+        short = f" ({code})" if code and code.startswith("EPSG:") else ""
+        lines.append(f"coordinates in {title[1] if title else 'an unnamed system'}{short}")
+    if grid.transform is not None:
+        a, b, c, d, e, f = grid.transform
+        size = f"{math.hypot(a, d):g} x {math.hypot(b, e):g}"
+        turned = ", rotated" if b or d else ""
+        lines.append(f"pixels of {size}{turned}, upper left corner at {c:.10g}, {f:.10g}")
+    if grid.control_points:
+        lines.append(_number(len(grid.control_points), "ground control point"))
+    if grid.rpcs:
+        lines.append("rational polynomial coefficients")
+    return lines or ["no coordinates"]
+
+
+def _count_lines(counts: Counter[int], pixels: int, names: dict[int, str]) -> list[str]:
+    total = counts.total()
+    lines = [f"{total} of {pixels} pixels labelled, {_number(len(counts), 'class', 'classes')}:"]
+    for code, n in sorted(counts.items()):
+        lines.append(f"{code:8}  {n:10}  {names.get(code, '')}".rstrip())
+    return lines
+
+
+def _crs_name(wkt: str | None) -> str | None:
+    """`EPSG:n` where the system is one of those, else its WKT."""
+    if wkt is None:
+        return None
+    from rasterio.crs import CRS
+
+    code = CRS.from_wkt(wkt).to_epsg()
+    return wkt if code is None else f"EPSG:{code}"
+
+
+def _json_number(value: float | None) -> float | int | str | None:
+    """A number that JSON can carry: whole ones as such, NaN and infinity as words."""
+    if value is None:
+        return None
+    if not math.isfinite(value):
+        return str(value)
+    return int(value) if value == int(value) and abs(value) < 2**53 else value
+
+
+def _classes(card: dict[str, Any]) -> list[dict[str, Any]]:
+    classes: list[dict[str, Any]] = card.get("classes", {}).get("classes", [])
+    return classes
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Pairs of a nested dictionary, the keys of each joined by a space."""
+    found = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{key} ")
+        else:
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            found.append((prefix + key, shown))
+    return found
+
+
+def _number(n: int, one: str, many: str | None = None) -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def _size(scene: Scene) -> str:
+    size = scene.rows * scene.cols * scene.bands * scene.dtype.itemsize
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"  # noqa: PLR2004
