@@ -1,0 +1,100 @@
+"""`hsi-ssl prepare`: labelled cubes to a dataset, and its label balance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options
+from .output import Terminal
+
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+@click.command("prepare", short_help="Make a dataset of labelled cubes.")
+@click.argument("sources", metavar="[SOURCE]...", nargs=-1)
+@click.option("-o", "--output", type=options.FILE, help="Dataset [default: runs/dataset.h5].")
+@click.option("--labels", type=options.FILE, multiple=True, help="Label map, one a scene.")
+@click.option("--label-set", help="Which of the source's label sets, for example lithology.")
+@click.option("--variable", help="Name of the cube in a file that holds several arrays.")
+@click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
+@click.option("--cap", type=int, help="Training pixels a class, at most [default: 5000].")
+@click.option("--per-class", type=int, help="Few labels: training pixels a class, instead of cap.")
+@click.option("--unlabelled", type=int, help="Pixels in the unlabelled pool [default: 100000].")
+@click.option(
+    "--tile", type=int, help="Side of the pool's tiles [default: 8]; 1: lone pixels."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["pixels", "blocks", "scenes"]),
+    help="What goes to a part as a whole [default: scenes if there are five, else blocks].",
+)
+@click.option("--validation", type=SHARE, help="Share of validation pixels [default: 0.2].")
+@click.option("--test", type=SHARE, help="Share of test pixels [default: 0.2].")
+@click.option("--block", type=int, help="Side of the blocks [default: as large as classes allow].")
+@click.option("--guard", type=int, help="Pixels left out between parts [default: 1].")
+@click.option("--train-labels", type=options.FILE, multiple=True, help="Published training map.")
+@click.option("--test-labels", type=options.FILE, multiple=True, help="Published test map.")
+@click.option(
+    "--transductive",
+    is_flag=True,
+    default=None,
+    help="Let models see the spectra, not the labels, of validation and test pixels.",
+)
+@click.option(
+    "--scaling",
+    type=click.Choice(
+        ["noise", "mnf", "max", "minmax", "standard", "snv", "continuum", "derivative", "none"]
+    ),
+    help="[default: noise; max for pictures]",
+)
+@click.option("--components", type=int, help="Components of noise and mnf [default: 30].")
+@options.seed
+@options.overwrite
+@options.common
+def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **given: Any) -> None:
+    """Make a dataset of SOURCEs: names from `hsi-ssl catalog list`, folders, or files.
+
+    Decides from the labels which pixels to take, reads only those, and writes the dataset and a
+    report on its label balance beside it (runs/dataset_balance).
+
+    \b
+    hsi-ssl prepare indian-pines
+    hsi-ssl prepare cores/ --label-set lithology --cap 2000
+    hsi-ssl prepare scene.tif --labels classes.tif --split blocks
+    """
+    settings = options.override(options.read_project(project).prepare, **given)
+
+    from hsi_ssl.datasets.prepare import prepare_sources, sources_of
+    from hsi_ssl.files import refuse_existing
+    from hsi_ssl.reports.balance_page import report_dataset
+
+    folder = settings.output.with_name(f"{settings.output.stem}_balance")
+    for output in (settings.output, folder):
+        refuse_existing(output, overwrite)
+    with sources_of(settings, watcher=terminal) as sources:
+        dataset = prepare_sources(sources, settings, overwrite=overwrite, watcher=terminal)
+        balance, page = report_dataset(
+            dataset, folder, sources=sources, overwrite=overwrite, watcher=terminal
+        )
+    for warning in balance.warnings:
+        terminal.warn(warning)
+    width = max(len(name) for name in balance.label_set.names)
+    terminal.result(
+        {
+            "dataset": str(settings.output),
+            "report": str(page),
+            "pixels": len(dataset),
+            "split": dataset.meta["split"]["kind"],
+            **balance.to_json(),
+        },
+        f"{'class':{width}} {'labelled':>9} {'train':>7} {'valid.':>7} {'test':>7}",
+        *(
+            f"{c.label.name:{width}} {c.count:9} {c.train:7} {c.validation:7} {c.test:7}"
+            for c in balance.classes
+        ),
+        f"{balance.pool} unlabelled pixels in the pool",
+        f"wrote {settings.output} and {page}; now: hsi-ssl train-m1",
+    )

@@ -1,0 +1,409 @@
+"""Prepare: from labelled scenes to a dataset, in one pass over the pixels that are wanted.
+
+Label planes come first and decide; spectra are read in sorted blocks and written as they come, so
+memory holds planes and one block, never a cube.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl import __version__
+from hsi_ssl.datasets.balance import codes_of
+from hsi_ssl.datasets.neighbours import neighbour_table
+from hsi_ssl.datasets.sampling import Draw, TilePool, joined, labelled_draws
+from hsi_ssl.datasets.scaling import fit_scaler
+from hsi_ssl.datasets.splits import (
+    Labels,
+    Split,
+    split_fixed_test,
+    split_pixels,
+    split_units,
+)
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset, writing_dataset
+from hsi_ssl.datasets.taking import Rows, Taker
+from hsi_ssl.errors import BandsError, LabelError, SceneError
+from hsi_ssl.files import fingerprint, refuse_existing
+from hsi_ssl.scenes.labels import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
+from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.sources import LabelledScene, Sources, resolve
+from hsi_ssl.settings import PrepareSettings
+from hsi_ssl.watcher import SILENT, Watcher
+
+Bools = npt.NDArray[np.bool_]
+
+SCENES_ENOUGH = 5
+"""From so many labelled scenes on, whole scenes go to training, validation and test."""
+CLASSES_LEAST = 2
+PROBES = 256
+"""Pixels a scene that tell which bands hold nothing but nodata."""
+FIT_PIXELS = 200_000
+"""Pixels that the scaling is fitted on, at most."""
+SAME_WAVELENGTH_NM = 0.5
+PATHS = {"sources", "output", "labels", "train_labels", "test_labels", "wavelengths"}
+"""Settings that depend on where files lie; the dataset lists its sources anyway."""
+
+
+def prepare(
+    settings: PrepareSettings, *, overwrite: bool = False, watcher: Watcher = SILENT
+) -> Dataset:
+    """Dataset made of the settings' sources, written to `settings.output`.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError, LabelError, CatalogError, FetchError
+        The sources cannot be had or used.
+    BandsError
+        The scenes' bands differ.
+    DatasetError
+        The scaling cannot be fitted.
+    OutputError
+        The output exists and `overwrite` is false, or cannot be written.
+    """
+    refuse_existing(settings.output, overwrite)
+    with sources_of(settings, watcher=watcher) as sources:
+        return prepare_sources(sources, settings, overwrite=overwrite, watcher=watcher)
+
+
+def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sources:
+    """Open the settings' sources, for use in a `with`."""
+    return resolve(
+        settings.sources,
+        labels=settings.labels,
+        label_set=settings.label_set,
+        variable=settings.variable,
+        wavelengths=settings.wavelengths,
+        train_labels=settings.train_labels,
+        test_labels=settings.test_labels,
+        watcher=watcher,
+    )
+
+
+def prepare_sources(
+    sources: Sources,
+    settings: PrepareSettings,
+    *,
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> Dataset:
+    """Dataset made of sources that are open; see `prepare`."""
+    scenes = [s.scene for s in sources.scenes]
+    seeds = np.random.SeedSequence(settings.seed).spawn(4)
+    split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
+
+    wavelengths, fwhm = _same_bands(scenes)
+    label_set, labels = _indices(sources)
+    split = _split(sources, labels, len(label_set), settings, split_rng)
+    _tell(split, label_set, labels, sources, watcher)
+    # A published training map is taken as a whole, unless a few labels a class are asked for.
+    most = settings.per_class or (None if split.kind == "maps" else settings.cap)
+    limits = {Part.TRAIN: most, Part.VALIDATION: most, Part.TEST: None}
+    draws = labelled_draws(labels, split.planes, len(label_set), limits, draw_rng)
+    used = _used_bands(scenes, labels, draw_rng)
+
+    with writing_dataset(
+        settings.output,
+        bands=int(used.sum()),
+        dtype=np.result_type(*(scene.dtype for scene in scenes)),
+        overwrite=overwrite,
+    ) as writer:
+        taker = Taker(scenes, used, writer, watcher)
+        taker.take_draws(draws)
+        eligible = _eligible(split, draws, anywhere=settings.transductive)
+        tile = 1 if sources.image_like else settings.tile
+        taker.take_pool(TilePool(eligible, tile, pool_rng), settings.unlabelled)
+        taker.refuse_empty_scenes()
+        rows = taker.rows()
+        there = _with_pixels(label_set, rows)
+        if not there.all():
+            lost = ", ".join(label_set.names[k] for k in np.flatnonzero(~there))
+            watcher.warn(f"left out, because none of their labelled pixels is valid: {lost}")
+        kept = LabelSet(label_set.name, tuple(itertools.compress(label_set.classes, there)))
+
+        fit = np.flatnonzero(np.isin(rows.part, (Part.TRAIN, Part.POOL)))
+        if len(fit) > FIT_PIXELS:
+            fit = np.sort(fit_rng.choice(fit, FIT_PIXELS, replace=False))
+        scaler = fit_scaler(
+            settings.scaling or ("max" if sources.image_like else "noise"),
+            writer.spectra(fit),
+            components=settings.components,
+            wavelengths=None if wavelengths is None else wavelengths[used],
+            neighbours=neighbour_table(rows.scene[fit], rows.pixel[fit]),
+        )
+        neighbours = neighbour_table(rows.scene, rows.pixel)
+        if sources.image_like:  # its rows and columns are no place on the ground
+            neighbours[:] = -1
+        writer.finish(
+            label=np.append(np.cumsum(there) - 1, UNLABELLED).astype(np.int16)[rows.label],
+            part=rows.part,
+            scene=rows.scene,
+            pixel=rows.pixel,
+            neighbours=neighbours,
+            meta={
+                "version": __version__,
+                "title": sources.title,
+                "sources": [_source_card(source) for source in sources.scenes],
+                "bands": scenes[0].bands,
+                "used_bands": np.flatnonzero(used).tolist(),
+                "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
+                "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
+                "label_set": kept.to_card(),
+                "settings": settings.model_dump(mode="json", exclude=PATHS),
+                "scaling": scaler.to_card(),
+                "seed": settings.seed,
+                "transductive": settings.transductive,
+                "image_like": sources.image_like,
+                "split": {
+                    "kind": split.kind,
+                    "block": split.block,
+                    "guard": split.guard,
+                    "rare": [int(label_set.codes[k]) for k in split.rare],
+                },
+                "counts": _counts(label_set, labels, rows, split.guard_lost, there),
+            },
+        )
+    return open_dataset(settings.output)
+
+
+def _same_bands(
+    scenes: Sequence[Scene],
+) -> tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]:
+    """Wavelengths and widths of the bands in nm, None if no scene knows them."""
+    first = scenes[0]
+    known = next((s for s in scenes if s.wavelengths_nm is not None), first)
+    for scene in scenes:
+        if scene.bands != first.bands:
+            raise BandsError(
+                f"{first.path} has {first.bands} bands and {scene.path} has {scene.bands}; "
+                "a dataset needs the same bands in all scenes: prepare them apart"
+            )
+        if known.wavelengths_nm is not None and scene.wavelengths_nm is not None:
+            away = np.abs(scene.wavelengths_nm - known.wavelengths_nm)
+            if not (away <= SAME_WAVELENGTH_NM).all():
+                band = int(np.argmax(away))
+                raise BandsError(
+                    f"band {band + 1} lies at {known.wavelengths_nm[band]:.1f} nm in {known.path} "
+                    f"and at {scene.wavelengths_nm[band]:.1f} nm in {scene.path}; "
+                    "a dataset needs the same bands in all scenes: prepare them apart"
+                )
+    return known.wavelengths_nm, known.fwhm_nm
+
+
+def _indices(sources: Sources) -> tuple[LabelSet, list[Labels]]:
+    """The classes that occur, and each scene's plane of their indices."""
+    for source in sources.scenes:
+        _refuse_overlap(source)
+    planes = [codes_of(source) for source in sources.scenes]
+    occurring = np.unique(np.concatenate([np.unique(plane) for plane in planes]))
+    label_set = sources.label_set.occurring(occurring)
+    if not len(label_set):
+        raise LabelError(
+            f"not one pixel of {len(planes)} scene(s) is labelled: expected codes above 0; "
+            "give label maps with --labels"
+        )
+    if len(label_set) < CLASSES_LEAST:
+        only = label_set.classes[0]
+        raise LabelError(
+            f"all labelled pixels are of one class, {only.name} ({only.code}): expected two "
+            "classes or more; label pixels of another, or choose another --label-set"
+        )
+    return label_set, [codes_to_indices(plane, label_set) for plane in planes]
+
+
+def _refuse_overlap(source: LabelledScene) -> None:
+    """Raise `LabelError` if a pixel is in the training map and in the test map."""
+    train, test = source.train_labels, source.test_labels
+    if train is not None and test is not None:
+        both = np.count_nonzero((train != UNLABELLED_CODE) & (test != UNLABELLED_CODE))
+        if both:
+            raise LabelError(
+                f"{both} pixels of {source.scene.path} are in the training map and in the test "
+                "map; take them out of one of the two"
+            )
+
+
+def _split(
+    sources: Sources,
+    labels: list[Labels],
+    classes: int,
+    settings: PrepareSettings,
+    rng: np.random.Generator,
+) -> Split:
+    """The split asked for, or the one that suits the sources."""
+    given = sources.scenes
+    if any(source.test_labels is not None for source in given):
+        held_out = [
+            np.zeros(plane.shape, bool) if s.test_labels is None else s.test_labels != 0
+            for s, plane in zip(given, labels, strict=True)
+        ]
+        return split_fixed_test(labels, held_out, classes, settings.validation, rng, kind="maps")
+    if settings.split is None and any(source.role == "test" for source in given):
+        held_out = [
+            np.full(plane.shape, s.role == "test") for s, plane in zip(given, labels, strict=True)
+        ]
+        return split_fixed_test(
+            labels,
+            held_out,
+            classes,
+            settings.validation,
+            rng,
+            kind="catalog",
+            blocks=not sources.image_like,
+            guard=settings.guard,
+            block=settings.block,
+        )
+    labelled = sum(bool((plane >= 0).any()) for plane in labels)
+    kind = settings.split
+    if kind is None:
+        kind = "pixels" if sources.image_like else "blocks"
+        kind = "scenes" if labelled >= SCENES_ENOUGH else kind
+    shares = {
+        Part.TRAIN: 1 - settings.validation - settings.test,
+        Part.VALIDATION: settings.validation,
+        Part.TEST: settings.test,
+    }
+    if kind == "pixels":
+        return split_pixels(labels, classes, shares, rng)
+    return split_units(
+        labels,
+        classes,
+        shares,
+        rng,
+        guard=settings.guard,
+        block=settings.block,
+        whole=kind == "scenes",
+    )
+
+
+def _tell(
+    split: Split,
+    label_set: LabelSet,
+    labels: Sequence[Labels],
+    sources: Sources,
+    watcher: Watcher,
+) -> None:
+    """Say how the pixels were split, and what is wrong with it."""
+    if split.kind == "blocks":
+        watcher.say(f"split by blocks of {split.block} x {split.block} pixels")
+    if split.kind == "pixels" and not sources.image_like:
+        watcher.warn(
+            "split pixels puts neighbours of test pixels into training, so its scores are too "
+            "good for pixels elsewhere; --split blocks or scenes says more"
+        )
+    if split.rare:
+        totals = [sum(int((plane == k).sum()) for plane in labels) for k in split.rare]
+        names = ", ".join(
+            f"{label_set.names[k]} ({n})" for k, n in zip(split.rare, totals, strict=True)
+        )
+        watcher.warn(
+            f"too rare to be split, kept in training with all pixels and not tested: {names}"
+        )
+
+
+def _used_bands(
+    scenes: Sequence[Scene], labels: Sequence[Labels], rng: np.random.Generator
+) -> Bools:
+    """Bands that no scene flags as bad, and that are not nodata in all of a scene's pixels."""
+    used = np.ones(scenes[0].bands, bool)
+    for scene, plane in zip(scenes, labels, strict=True):
+        used &= scene.good
+        if scene.nodata is None and not np.issubdtype(scene.dtype, np.inexact):
+            continue  # every number is a measurement
+        flat = rng.integers(plane.size, size=PROBES)
+        labelled = np.flatnonzero(plane >= 0)
+        if len(labelled):
+            flat = np.concatenate([flat, rng.choice(labelled, PROBES)])
+        spectra = scene.pixels(*np.divmod(np.unique(flat), scene.cols))
+        measured = np.isfinite(spectra)
+        if scene.nodata is not None:
+            measured &= spectra != scene.nodata
+        seen = measured.any(axis=1)
+        if seen.any():
+            used &= measured[seen].any(axis=0)
+    if not used.any():
+        raise SceneError(
+            f"no band is good in all of {len(scenes)} scene(s): expected one or more that is not "
+            "flagged bad and not nodata everywhere; leave out the scene that lacks them"
+        )
+    return used
+
+
+def _eligible(split: Split, draws: Sequence[Draw], *, anywhere: bool) -> list[Bools]:
+    """Pixels that the pool may take: unlabelled or not drawn, not among those tested on."""
+    eligible = [
+        np.ones(plane.shape, bool) if anywhere else (plane == Part.POOL) | (plane == Part.TRAIN)
+        for plane in split.planes
+    ]
+    drawn = joined([draw.order[: draw.taken] for draw in draws])
+    for number, plane in enumerate(eligible):
+        plane.ravel()[drawn.flat[drawn.scene == number]] = False
+    return eligible
+
+
+def _with_pixels(label_set: LabelSet, rows: Rows) -> Bools:
+    """Which classes `(K,)` have valid pixels."""
+    trained = np.unique(rows.label[rows.part == Part.TRAIN])
+    if len(trained) < CLASSES_LEAST:
+        found = ", ".join(label_set.names[k] for k in trained) or "none"
+        raise LabelError(
+            f"expected valid training pixels of two classes or more, found: {found}; "
+            "label more pixels, or check the scenes' nodata value"
+        )
+    return np.bincount(rows.label[rows.label >= 0], minlength=len(label_set)) > 0
+
+
+def _counts(
+    label_set: LabelSet, labels: Sequence[Labels], rows: Rows, guard_lost: int, there: Bools
+) -> dict[str, Any]:
+    """Pixels of each class that is `there`, found and kept, for the report on label balance."""
+    K = len(label_set)
+    found = np.array([np.bincount(plane[plane >= 0], minlength=K) for plane in labels])
+    parts = {
+        part: np.bincount(rows.label[rows.part == part], minlength=K)
+        for part in (Part.TRAIN, Part.VALIDATION, Part.TEST)
+    }
+    total, pixels = int(found.sum()), sum(plane.size for plane in labels)
+    return {
+        "classes": [
+            {
+                "code": label.code,
+                "name": label.name,
+                "count": int(found[:, k].sum()),
+                "kept": int(sum(n[k] for n in parts.values())),
+                **{part.name.lower(): int(n[k]) for part, n in parts.items()},
+                "scenes": int(np.count_nonzero(found[:, k])),
+                "by_scene": {str(i): int(n) for i, n in enumerate(found[:, k]) if n},
+            }
+            for k, label in enumerate(label_set.classes)
+            if there[k]
+        ],
+        "total": total,
+        "pixels": pixels,
+        "unlabelled": pixels - total,
+        "pool": int(np.count_nonzero(rows.part == Part.POOL)),
+        "guard": guard_lost,
+    }
+
+
+def _source_card(source: LabelledScene) -> dict[str, Any]:
+    """What the dataset remembers of a scene, to find it again and to know it."""
+    scene = source.scene
+    return {
+        "name": scene.name,
+        "path": str(scene.path),
+        "labels_path": None if source.labels_path is None else str(source.labels_path),
+        "size": scene.path.stat().st_size,
+        "fingerprint": fingerprint(scene.path),
+        "rows": scene.rows,
+        "cols": scene.cols,
+        "bands": scene.bands,
+        "dtype": str(scene.dtype),
+        "crs": scene.grid.crs,
+        "transform": scene.grid.transform,
+        "format": scene.format,
+    }
