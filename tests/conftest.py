@@ -84,6 +84,20 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
             "transductive": False,
             "split": {"kind": "blocks", "guard": 0},
             "image_like": False,
-            "counts": {},
+            "counts": {
+                "classes": [
+                    {
+                        "code": c.code,
+                        "name": c.name,
+                        "count": int((label == k).sum()),
+                        "by_scene": {"0": int((label == k).sum())},
+                    }
+                    for k, c in enumerate(label_set.classes)
+                ],
+                "pixels": rows * cols,
+                "unlabelled": int((label < 0).sum()),
+                "pool": int((part == Part.POOL).sum()),
+                "guard": 0,
+            },
         },
     )

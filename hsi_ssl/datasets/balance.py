@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.errors import LabelError
 from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass, LabelSet
+
+if TYPE_CHECKING:
+    from hsi_ssl.scenes.sources import LabelledScene, Sources
 
 FEW = 50
 """Below so many labelled pixels a class's scores say little."""
@@ -214,6 +218,18 @@ def balance_of_sources(sources: Sources) -> Balance:
             "0; give label maps with --labels"
         )
     return balance
+
+
+def codes_of(source: LabelledScene) -> npt.NDArray[Any]:
+    """Codes `(rows, cols)` of a scene: of its label map, or of its published maps together."""
+    if source.train_labels is not None and source.test_labels is not None:
+        test = source.test_labels
+        both: npt.NDArray[Any] = np.where(test != UNLABELLED_CODE, test, source.train_labels)
+        return both
+    if source.labels is None:
+        return np.zeros((source.scene.rows, source.scene.cols), np.int16)
+    codes: npt.NDArray[Any] = source.labels
+    return codes
 
 
 def guess(counts: Sequence[int], label_set: LabelSet) -> Guesser:

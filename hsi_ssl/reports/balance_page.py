@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hsi_ssl.datasets.balance import FEW, Balance
-from hsi_ssl.datasets.store import Part
-from hsi_ssl.files import written_beside
+from hsi_ssl.datasets.balance import (
+    FEW,
+    Balance,
+    balance_of_dataset,
+    balance_of_sources,
+    codes_of,
+    unique_names,
+)
+from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.errors import HsiSslError
+from hsi_ssl.files import fingerprint, refuse_existing, written_beside
 from hsi_ssl.reports.figures import GREY, PART_COLOURS, paint, percent, style, write_png
 from hsi_ssl.reports.html import page, picture_uri
 from hsi_ssl.reports.thumbnails import composite, see_through, shrink_codes, shrinking, shrunk
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, indices_to_codes
+from hsi_ssl.scenes.opening import open_scene, read_label_plane
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.watcher import SILENT, Watcher
+
+if TYPE_CHECKING:
+    from hsi_ssl.scenes.sources import Sources
 
 SIDE = 480
 """Longest side of a thumbnail in cells."""
@@ -48,6 +62,68 @@ class ScenePictures:
     about: str
     wide: bool
     views: tuple[View, ...]
+
+
+def report_dataset(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    sources: Sources | None = None,
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> tuple[Balance, Path]:
+    """Write the balance report of a dataset; returns the balance and the page's path.
+
+    `sources` are those that the dataset was made of, if they are still open. Without them, scenes
+    and label maps are looked for where they were; of those that are gone, the pixels in the
+    dataset are shown.
+
+    Raises
+    ------
+    OutputError
+        As `write_balance_report`.
+    """
+    refuse_existing(folder, overwrite)
+    balance = balance_of_dataset(dataset)
+    pictures = [] if dataset.meta["image_like"] else _dataset_pictures(dataset, sources, watcher)
+    title = f"{dataset.meta['title']} ({dataset.path})"
+    return balance, write_balance_report(
+        balance, pictures, folder, title=title, overwrite=overwrite
+    )
+
+
+def report_sources(
+    sources: Sources, folder: Path, *, overwrite: bool = False, watcher: Watcher = SILENT
+) -> tuple[Balance, Path]:
+    """Write the balance report of labelled scenes, before `prepare`; returns as `report_dataset`.
+
+    Raises
+    ------
+    LabelError
+        Not one pixel is labelled.
+    OutputError
+        As `write_balance_report`.
+    """
+    refuse_existing(folder, overwrite)
+    balance = balance_of_sources(sources)
+    pictures = []
+    if not sources.image_like:
+        for i, source in enumerate(sources.scenes):
+            watcher.progress("drawing scenes", i, len(sources.scenes))
+            pictures.append(
+                scene_pictures(
+                    balance.scenes[i],
+                    (source.scene.rows, source.scene.cols),
+                    balance.label_set,
+                    codes_of(source),
+                    scene=source.scene,
+                    budget=_budget(len(sources.scenes)),
+                )
+            )
+        watcher.progress("drawing scenes", len(pictures), len(pictures))
+    return balance, write_balance_report(
+        balance, pictures, folder, title=sources.title, overwrite=overwrite
+    )
 
 
 def write_balance_report(
@@ -124,6 +200,73 @@ def scene_pictures(
     )
     wide = max(shape) > WIDE * min(shape)
     return ScenePictures(name, "; ".join(about), wide, views)
+
+
+def _dataset_pictures(
+    dataset: Dataset, sources: Sources | None, watcher: Watcher
+) -> list[ScenePictures]:
+    cards = dataset.meta["sources"]
+    pictures = []
+    for i, (name, card) in enumerate(
+        zip(unique_names([card["name"] for card in cards]), cards, strict=True)
+    ):
+        watcher.progress("drawing scenes", i, len(cards))
+        rows = np.flatnonzero(dataset.scene == i)
+        shape = card["rows"], card["cols"]
+        with contextlib.ExitStack() as stack:
+            codes: npt.NDArray[Any] | None = None
+            scene: Scene | None = None
+            if sources is not None:
+                scene, codes = sources.scenes[i].scene, codes_of(sources.scenes[i])
+            else:
+                scene = _reopened(card)
+                if scene is not None:
+                    stack.enter_context(scene)
+                    codes = _labels_again(scene, card)
+            if codes is None:
+                codes = np.zeros(shape, np.int64)
+                place = dataset.pixel[rows]
+                codes[place[:, 0], place[:, 1]] = indices_to_codes(
+                    dataset.label[rows], dataset.label_set
+                )
+            pictures.append(
+                scene_pictures(
+                    name,
+                    shape,
+                    dataset.label_set,
+                    codes,
+                    scene=scene,
+                    pixels=(dataset.pixel[rows], dataset.part[rows]),
+                    budget=_budget(len(cards)),
+                )
+            )
+    watcher.progress("drawing scenes", len(cards), len(cards))
+    return pictures
+
+
+def _reopened(card: dict[str, Any]) -> Scene | None:
+    """The scene of a dataset's record, if its file is still there and still the same."""
+    path = Path(card["path"])
+    if not path.is_file() or fingerprint(path) != card["fingerprint"]:
+        return None
+    try:
+        return open_scene(path)
+    except HsiSslError:  # several arrays in the file, say: the report can do without
+        return None
+
+
+def _labels_again(scene: Scene, card: dict[str, Any]) -> npt.NDArray[np.int64] | None:
+    """The label plane of a dataset's record; None where it is gone."""
+    try:
+        if card["labels_path"] in {None, card["path"]}:
+            return scene.labels()
+        return read_label_plane(Path(card["labels_path"]), shape=(scene.rows, scene.cols))
+    except HsiSslError:
+        return None
+
+
+def _budget(scenes: int) -> int:
+    return min(READ_BYTES_SCENE, READ_BYTES // scenes)
 
 
 def write_balance_csv(balance: Balance, path: Path) -> None:

@@ -1,16 +1,23 @@
-"""A headless browser, spoken to over a pipe in the DevTools protocol: no further dependency."""
+"""A headless browser, spoken to in the DevTools protocol over a pipe; a small trained run."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-import subprocess
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.reports.figures import draw_generated
+from hsi_ssl.settings import M2Settings
+from hsi_ssl.training.m2_stage import train_m2
 
 
 class Browser:
@@ -19,24 +26,25 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
-        # Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
         options = (
             "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run "
             "--disable-background-networking --remote-debugging-pipe"
         )
-        self._process = subprocess.Popen(
-            [
-                "sh",
-                "-c",
-                f'exec "$0" {options} "--user-data-dir=$1" about:blank 3<&{to_read} 4>&{to_write}',
-                program,
-                str(profile),
+        # Chromium reads commands from descriptor 3 and writes answers to descriptor 4; copies
+        # from 10 on make sure that the one does not overwrite the other.
+        theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (to_read, to_write)]
+        self._process = os.posix_spawn(
+            program,
+            [program, *options.split(), f"--user-data-dir={profile}", "about:blank"],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_DUP2, theirs[0], 3),
+                (os.POSIX_SPAWN_DUP2, theirs[1], 4),
             ],
-            pass_fds=(to_read, to_write),
-            stderr=subprocess.DEVNULL,
         )
-        os.close(to_read)
-        os.close(to_write)
+        for fd in (to_read, to_write, *theirs):
+            os.close(fd)
         self._buffer = b""
         self._last_id = 0
         self._session: str | None = None
@@ -113,8 +121,8 @@ class Browser:
 
     def close(self) -> None:
         """End the browser."""
-        self._process.terminate()
-        self._process.wait(10)
+        os.kill(self._process, signal.SIGTERM)
+        os.waitpid(self._process, 0)
         os.close(self._write)
         os.close(self._read)
 
@@ -141,3 +149,31 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     found = Browser(program, tmp_path_factory.mktemp("profile"))
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small M2 trained on the tiny dataset, with its figure of generated spectra."""
+    folder = tmp_path_factory.mktemp("runs") / "m2"
+    small = M2Settings(
+        dataset=tiny_dataset.path,
+        output=folder,
+        m1=None,
+        latent=3,
+        hidden=(32,),
+        epochs=15,
+        alpha=1.0,
+        batch_labelled=30,
+        batch_unlabelled=100,
+        device="cpu",
+    )
+
+    def draw(panels: Any, wavelengths_nm: Any, unit: str) -> None:
+        draw_generated(folder / "figures" / "generated.png", wavelengths_nm, panels, unit)
+
+    # One thread: a model this small gains nothing from two, and on a busy machine loses much.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train_m2(small, draw=draw)
+    torch.set_num_threads(threads)
+    return folder

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.errors import DatasetError, ModelError, OutputError
+from hsi_ssl.reports.evaluation import (
+    Evaluation,
+    evaluate,
+    largest_confusions,
+    write_evaluation_report,
+)
+from hsi_ssl.training.classifier import load_classifier
+
+KEYS = {"oa", "aa", "kappa", "macro_f1", "balanced_accuracy", "ece", "n_test", "classes"}
+CLASS_KEYS = {"code", "name", "train", "test", "precision", "recall", "f1"}
+
+
+@pytest.fixture(scope="module")
+def evaluation(run: Path, tiny_dataset: Dataset) -> Evaluation:
+    return evaluate(run, tiny_dataset, device="cpu")
+
+
+def changed(dataset: Dataset, path: Path, *, part: Any = None, **meta: Any) -> Dataset:
+    arrays = {n: getattr(dataset, n) for n in ("label", "part", "scene", "pixel", "neighbours")}
+    if part is not None:
+        arrays["part"] = part
+    return write_dataset(path, spectra=dataset.spectra(), meta={**dataset.meta, **meta}, **arrays)
+
+
+def test_scores_are_those_of_the_test_pixels(
+    evaluation: Evaluation, run: Path, tiny_dataset: Dataset
+) -> None:
+    rows = tiny_dataset.rows(Part.TEST)
+    predicted = load_classifier(run, "cpu").posterior(tiny_dataset.spectra(rows)).argmax(1)
+    truth = tiny_dataset.label[rows]
+    found = evaluation.to_json()
+    assert found["n"] == found["n_test"] == len(rows)
+    assert found["oa"] == pytest.approx(sk.accuracy_score(truth, predicted))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
+    assert found["confusion"] == sk.confusion_matrix(truth, predicted).tolist()
+    assert KEYS <= found.keys()
+    assert all(CLASS_KEYS <= c.keys() for c in found["classes"])
+    assert [c["code"] for c in found["classes"]] == [2, 7, 32]
+    assert found["oa"] > 0.9
+    assert set(found["by_rule"]) == {"classifier", "bayes"}
+    assert found["by_rule"][found["rule"]]["oa"] == found["oa"]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_both_rules_are_scored(evaluation: Evaluation, run: Path, tiny_dataset: Dataset) -> None:
+    rows = tiny_dataset.rows(Part.TEST)
+    bayes = load_classifier(run, "cpu", "bayes").posterior(tiny_dataset.spectra(rows))
+    expected = sk.accuracy_score(tiny_dataset.label[rows], bayes.argmax(1))
+    assert evaluation.by_rule["bayes"].oa == pytest.approx(expected)
+
+
+def test_another_part_can_be_scored(run: Path, tiny_dataset: Dataset) -> None:
+    found = evaluate(run, tiny_dataset, part="validation", device="cpu").to_json()
+    assert found["split"] == "validation"
+    assert found["n"] == len(tiny_dataset.rows(Part.VALIDATION))
+    assert found["n_test"] == len(tiny_dataset.rows(Part.TEST))
+
+
+def test_largest_confusions(evaluation: Evaluation) -> None:
+    confusion = evaluation.scores.confusion.copy()
+    np.fill_diagonal(confusion, 0)
+    listed = largest_confusions(evaluation)
+    assert sum(c.count for c in listed) == confusion.sum()
+    assert [c.count for c in listed] == sorted((c.count for c in listed), reverse=True)
+
+
+def test_report_files_agree_with_the_scores(evaluation: Evaluation, tmp_path: Path) -> None:
+    page = write_evaluation_report(evaluation, tmp_path / "report")
+    written = {p.name for p in (tmp_path / "report").iterdir()}
+    assert written == {"index.html", "metrics.json", "per_class.csv", "confusion.csv"}
+    assert json.loads((tmp_path / "report/metrics.json").read_text()) == evaluation.to_json()
+    with (tmp_path / "report/confusion.csv").open() as file:
+        head, *rows = csv.reader(file)
+    assert head == ["true code", "true name", "predicted 2", "predicted 7", "predicted 32"]
+    np.testing.assert_array_equal(
+        np.array([row[2:] for row in rows], int), evaluation.scores.confusion
+    )
+    with (tmp_path / "report/per_class.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["recall"]) for row in table] == pytest.approx(evaluation.scores.recall)
+    html = page.read_text()
+    for name in ("quartz", "kaolinite", "white mica"):
+        assert name in html
+    with pytest.raises(OutputError, match="--overwrite"):
+        write_evaluation_report(evaluation, tmp_path / "report")
+
+
+def test_a_map_picture_is_shown(evaluation: Evaluation, run: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "scene_classes.png"
+    shutil.copyfile(run / "figures/generated.png", picture)
+    page = write_evaluation_report(evaluation, tmp_path / "report", maps=[picture])
+    assert 'alt="class map scene_classes"' in page.read_text()
+
+
+def test_names_cannot_break_the_page(evaluation: Evaluation, tmp_path: Path) -> None:
+    card = {**evaluation.card, "dataset": {**evaluation.card["dataset"], "title": "<script>x"}}
+    fields = {n: getattr(evaluation, n) for n in Evaluation.__dataclass_fields__}
+    page = write_evaluation_report(Evaluation(**{**fields, "card": card}), tmp_path / "report")
+    assert "<script" not in page.read_text()
+
+
+def test_other_bands_are_refused(run: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    other = changed(tiny_dataset, tmp_path / "a.h5", bands=14)
+    with pytest.raises(ModelError, match=r"12 of 12 bands.*12 of 14"):
+        evaluate(run, other, device="cpu")
+    shifted = (np.array(tiny_dataset.meta["wavelengths_nm"]) + 30).tolist()
+    other = changed(tiny_dataset, tmp_path / "b.h5", wavelengths_nm=shifted)
+    with pytest.raises(ModelError, match="differ by up to 30 nm"):
+        evaluate(run, other, device="cpu")
+
+
+def test_other_classes_are_refused(run: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    card = json.loads(json.dumps(tiny_dataset.meta["label_set"]))
+    card["classes"][2]["code"] = 33
+    other = changed(tiny_dataset, tmp_path / "a.h5", label_set=card)
+    with pytest.raises(ModelError, match=r"\[2, 7, 32\].*\[2, 7, 33\]"):
+        evaluate(run, other, device="cpu")
+
+
+def test_a_part_without_pixels_is_refused(run: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    part = np.where(tiny_dataset.part == Part.TEST, Part.VALIDATION, tiny_dataset.part)
+    other = changed(tiny_dataset, tmp_path / "a.h5", part=part.astype(np.uint8))
+    with pytest.raises(DatasetError, match="no test pixels"):
+        evaluate(run, other, device="cpu")
+
+
+def test_another_draw_from_the_same_scenes_is_said(
+    run: Path, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    other = changed(tiny_dataset, tmp_path / "a.h5", seed=1)
+    assert "another draw from the same scenes" in evaluate(run, other, device="cpu").warnings[0]
+    elsewhere = [{**s, "fingerprint": "1" * 64} for s in tiny_dataset.meta["sources"]]
+    other = changed(tiny_dataset, tmp_path / "b.h5", seed=1, sources=elsewhere)
+    assert evaluate(run, other, device="cpu").warnings == ()
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_stands_alone_and_fits(
+    evaluation: Evaluation, browser: Any, tmp_path: Path, width: int, dark: bool
+) -> None:
+    page = write_evaluation_report(evaluation, tmp_path / "report")
+    browser.open(page, width=width, dark=dark)
+    assert browser.errors() == []
+    assert browser.requests() == []
+    assert browser.overflow() == 0
+    assert browser.evaluate("document.querySelectorAll('svg').length") == 2
+    broken = "[...document.images].filter(i => !i.naturalWidth).length"
+    assert browser.evaluate(broken) == 0
