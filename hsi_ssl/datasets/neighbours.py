@@ -17,7 +17,7 @@ def neighbour_table(scene: npt.NDArray[Any], pixel: npt.NDArray[Any]) -> npt.NDA
     `scene (n,)` and `pixel (n, 2)`, row and column, as in `Dataset`; no pixel twice.
     """
     table = np.full((len(scene), len(STEPS)), -1, np.int32)
-    for number in np.unique(scene):
+    for number in np.flatnonzero(np.bincount(scene)):
         here = np.flatnonzero(scene == number)
         low = pixel[here].min(axis=0)
         height, width = pixel[here].max(axis=0) - low + 3

@@ -42,8 +42,8 @@ SCENES_ENOUGH = 5
 CLASSES_LEAST = 2
 PROBES = 256
 """Pixels a scene that tell which bands hold nothing but nodata."""
-FIT_PIXELS = 200_000
-"""Pixels that the scaling is fitted on, at most."""
+FIT_PIXELS = 65_536
+"""Pixels that the scaling is fitted on, at most: more would hardly change its numbers."""
 SAME_WAVELENGTH_NM = 0.5
 PATHS = {"sources", "output", "labels", "train_labels", "test_labels", "wavelengths"}
 """Settings that depend on where files lie; the dataset lists its sources anyway."""
@@ -128,12 +128,15 @@ def prepare_sources(
         fit = np.flatnonzero(np.isin(rows.part, (Part.TRAIN, Part.POOL)))
         if len(fit) > FIT_PIXELS:
             fit = np.sort(fit_rng.choice(fit, FIT_PIXELS, replace=False))
+        scaling = settings.scaling or ("max" if sources.image_like else "noise")
         scaler = fit_scaler(
-            settings.scaling or ("max" if sources.image_like else "noise"),
+            scaling,
             writer.spectra(fit),
             components=settings.components,
             wavelengths=None if wavelengths is None else wavelengths[used],
-            neighbours=neighbour_table(rows.scene[fit], rows.pixel[fit]),
+            neighbours=neighbour_table(rows.scene[fit], rows.pixel[fit])
+            if scaling == "mnf"
+            else None,
         )
         neighbours = neighbour_table(rows.scene, rows.pixel)
         if sources.image_like:  # its rows and columns are no place on the ground
@@ -199,8 +202,9 @@ def _indices(sources: Sources) -> tuple[LabelSet, list[Labels]]:
     for source in sources.scenes:
         _refuse_overlap(source)
     planes = [codes_of(source) for source in sources.scenes]
-    occurring = np.unique(np.concatenate([np.unique(plane) for plane in planes]))
-    label_set = sources.label_set.occurring(occurring)
+    label_set = sources.label_set.occurring(
+        np.concatenate([np.flatnonzero(np.bincount(plane.ravel())) for plane in planes])
+    )
     if not len(label_set):
         raise LabelError(
             f"not one pixel of {len(planes)} scene(s) is labelled: expected codes above 0; "

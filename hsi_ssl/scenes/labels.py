@@ -76,10 +76,10 @@ class LabelSet:
 
 def codes_to_indices(codes: npt.NDArray[Any], label_set: LabelSet) -> npt.NDArray[np.int16]:
     """Indices 0..K-1 of codes of any shape; codes outside the set become -1."""
-    order = np.argsort(label_set.codes)
-    ordered = label_set.codes[order]
-    place = np.searchsorted(ordered, codes).clip(max=len(ordered) - 1)
-    return np.where(ordered[place] == codes, order[place], UNLABELLED).astype(np.int16)
+    # The table's first entry also stands for codes below 0, its last for those above all.
+    table = np.full(max(label_set.codes, default=UNLABELLED_CODE) + 2, UNLABELLED, np.int16)
+    table[label_set.codes] = np.arange(len(label_set))
+    return table.take(codes, mode="clip")
 
 
 def indices_to_codes(indices: npt.NDArray[Any], label_set: LabelSet) -> npt.NDArray[np.int64]:
