@@ -28,7 +28,7 @@ from hsi_ssl.files import fingerprint, refuse_existing, written_beside
 from hsi_ssl.reports.figures import GREY, PART_COLOURS, paint, percent, style, write_png
 from hsi_ssl.reports.html import page, picture_uri
 from hsi_ssl.reports.thumbnails import composite, see_through, shrink_codes, shrinking, shrunk
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, indices_to_codes
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.scenes.opening import open_scene, read_label_plane
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -222,7 +222,7 @@ def _dataset_pictures(
                 scene = _reopened(card)
                 if scene is not None:
                     stack.enter_context(scene)
-                    codes = _labels_again(scene, card)
+                    codes = _labels_again(scene, card, dataset)
             if codes is None:
                 codes = np.zeros(shape, np.int64)
                 place = dataset.pixel[rows]
@@ -255,14 +255,22 @@ def _reopened(card: dict[str, Any]) -> Scene | None:
         return None
 
 
-def _labels_again(scene: Scene, card: dict[str, Any]) -> npt.NDArray[np.int64] | None:
-    """The label plane of a dataset's record; None where it is gone."""
+def _labels_again(
+    scene: Scene, card: dict[str, Any], dataset: Dataset
+) -> npt.NDArray[np.int64] | None:
+    """The label plane of a dataset's record, its classes only; None where it is gone."""
+    if dataset.meta["split"]["kind"] == "maps":
+        return None  # the published maps are not on record
     try:
         if card["labels_path"] in {None, card["path"]}:
-            return scene.labels()
-        return read_label_plane(Path(card["labels_path"]), shape=(scene.rows, scene.cols))
+            plane = scene.labels()
+        else:
+            plane = read_label_plane(Path(card["labels_path"]), shape=(scene.rows, scene.cols))
     except HsiSslError:
         return None
+    if plane is None:
+        return None
+    return indices_to_codes(codes_to_indices(plane, dataset.label_set), dataset.label_set)
 
 
 def _budget(scenes: int) -> int:
