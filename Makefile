@@ -1,0 +1,31 @@
+# make demo   the whole way on a real scene, in a few minutes
+# make test   every test
+# make lint   style and types
+# make check  all that must hold before a change is merged
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint check clean
+
+demo: .venv/installed
+	$(BIN)/hsi-ssl demo --overwrite
+
+test: .venv/installed
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info demo

@@ -1,0 +1,71 @@
+"""`hsi-ssl demo`: the whole way, on data that is there after installing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import click
+
+from . import options
+from .output import Terminal
+
+
+@click.command("demo", short_help="The whole way on a real scene, in a few minutes.")
+@click.argument("recipe", default="indian-pines")
+@click.option(
+    "-o", "--output", type=options.FILE, default=Path("demo"), show_default=True, help="Folder."
+)
+@options.overwrite
+@options.common
+def command(
+    recipe: str, output: Path, overwrite: bool, project: Path | None, terminal: Terminal
+) -> None:
+    """Run RECIPE from labelled cube to class map and report, and say where they are.
+
+    Each step is the command of that name, as you would type it.
+    """
+    from hsi_ssl.errors import SettingsError
+    from hsi_ssl.files import refuse_existing
+    from hsi_ssl.recipes import recipe_text
+
+    from .main import cli
+
+    if project is not None:
+        raise SettingsError("demo takes its settings from the RECIPE; leave out --project")
+    recipe_text(recipe)
+    refuse_existing(output / options.DEFAULT_PROJECT, overwrite)
+    output.mkdir(parents=True, exist_ok=True)
+    again = ["--overwrite"] if overwrite else []
+    quiet = ["-q"] if terminal.as_json or terminal.verbosity < 0 else []
+    started = time.monotonic()
+    with contextlib.chdir(output):
+        for step in (
+            ["init", recipe, *again],
+            ["prepare", *again],
+            ["train-m1", *again],
+            ["train-m2", *again],
+            ["classify", *again],
+        ):
+            terminal.say("$ hsi-ssl " + " ".join(step))
+            cli.main([*step, *quiet], prog_name="hsi-ssl", standalone_mode=False)
+        maps = sorted(Path().glob("*_classes.tif"))
+        pictures = [part for p in maps for part in ("--map", str(p.with_suffix(".png")))]
+        terminal.say("$ hsi-ssl evaluate " + " ".join(pictures))
+        cli.main(["evaluate", *pictures, *quiet], prog_name="hsi-ssl", standalone_mode=False)
+    seconds = time.monotonic() - started
+    found = {
+        "report": os.fspath(output / "runs" / "m2" / "report" / "index.html"),
+        "balance": os.fspath(output / "runs" / "dataset_balance" / "index.html"),
+        "maps": [os.fspath(output / p) for p in maps],
+        "seconds": seconds,
+    }
+    terminal.result(
+        found,
+        f"done in {seconds:.0f} s. Open these:",
+        f"  report         {found['report']}",
+        f"  label balance  {found['balance']}",
+        *(f"  class map      {p} (and its .png)" for p in found["maps"]),  # type: ignore[attr-defined]
+    )
