@@ -23,9 +23,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--cap", type=int, help="Training pixels a class, at most [default: 5000].")
 @click.option("--per-class", type=int, help="Few labels: training pixels a class, instead of cap.")
 @click.option("--unlabelled", type=int, help="Pixels in the unlabelled pool [default: 100000].")
-@click.option(
-    "--tile", type=int, help="Side of the pool's tiles [default: 8]; 1: lone pixels."
-)
+@click.option("--tile", type=int, help="Side of the pool's tiles [default: 8]; 1: lone pixels.")
 @click.option(
     "--split",
     type=click.Choice(["pixels", "blocks", "scenes"]),

@@ -90,8 +90,8 @@ def split_fixed_test(
 ) -> Split:
     """Test on the labelled pixels of `held_out (rows, cols)`, none dropped; train on the others.
 
-    Validation pixels are drawn from the training pixels, at random or by `blocks`; nobody takes
-    unlabelled pixels of `held_out`.
+    Validation pixels are drawn from the training pixels, at random or by `blocks`; with blocks the
+    pool keeps `guard` pixels from the test pixels too.
     """
     kept = [np.where(out, np.int16(-1), plane) for plane, out in zip(labels, held_out, strict=True)]
     shares = {Part.TRAIN: 1 - validation, Part.VALIDATION: validation}
@@ -100,7 +100,10 @@ def split_fixed_test(
     else:
         split = split_pixels(kept, classes, shares, rng)
     for plane, label, out in zip(split.planes, labels, held_out, strict=True):
-        plane[out] = np.where(label[out] >= 0, Part.TEST, OUT)
+        test = out & (label >= 0)
+        if blocks:
+            plane[(plane == Part.POOL) & near(test, guard)] = OUT
+        plane[test] = Part.TEST
     return replace(split, kind=kind, rare=())
 
 
@@ -121,8 +124,8 @@ def split_units(
     part, with half of their due pixels or more; each class's pixels come near the shares.
     A class left without training or test pixels trains with all of its pixels, wherever they lie.
 
-    No pixel of one part lies within `guard` pixels (Chebyshev distance) of a pixel of another;
-    the pool keeps as far from validation and test pixels.
+    No pixel of one part lies within `guard` pixels (Chebyshev distance) of a pixel of another.
+    The pool comes from everywhere, but keeps as far from validation and test pixels.
 
     Raises
     ------
@@ -226,26 +229,26 @@ def guarded(labels: Labels, zone: Parts, forced: npt.NDArray[np.bool_], guard: i
     """Plane of parts of one scene from the zones of its pixels, with the guard border cut out.
 
     `forced` pixels train wherever they lie. Before whom the others give way: forced, test,
-    validation, training; test pixels, the rarest, keep all they can.
+    validation, then training and the pool; test pixels, the rarest, keep all they can.
     """
     labelled: npt.NDArray[np.bool_] = labels >= 0
     free = labelled & ~forced
     test = free & (zone == Part.TEST)
     validation = free & (zone == Part.VALIDATION)
     train = free & (zone == Part.TRAIN)
-    inner: npt.NDArray[np.bool_] = ~labelled & (zone == Part.TRAIN)
-    trains = bool(forced.any() or (zone == Part.TRAIN).any())
-    if int(test.any()) + int(validation.any()) + trains > 1:  # else nothing to keep apart
-        test &= ~near(forced, guard)
+    pool = ~labelled
+    if test.any() or validation.any():
+        if forced.any():
+            test &= ~near(forced, guard)
         validation &= ~near(forced | test, guard)
-        kept_away = near(test | validation, guard)
-        train &= ~kept_away
-        inner &= ~kept_away
+        away = ~near(test | validation, guard)
+        train &= away
+        pool &= away
     plane: Parts = np.full(labels.shape, OUT, np.uint8)
     plane[train | forced] = Part.TRAIN
     plane[validation] = Part.VALIDATION
     plane[test] = Part.TEST
-    plane[inner] = Part.POOL
+    plane[pool] = Part.POOL
     return plane
 
 

@@ -87,7 +87,7 @@ def test_guard_keeps_parts_apart_and_drops_no_pixel_without_cause(seed: int, gua
     used = plane != OUT
     assert (plane[labelled & used] == zone[labelled & used]).all()
     assert (plane[(label < 0) & used] == Part.POOL).all()
-    for r, c in zip(*np.nonzero((zone == Part.TRAIN) & ~used), strict=True):
+    for r, c in zip(*np.nonzero(((label < 0) | (zone == Part.TRAIN)) & ~used), strict=True):
         around = plane[max(0, r - guard) : r + guard + 1, max(0, c - guard) : c + guard + 1]
         assert np.isin(around, (Part.VALIDATION, Part.TEST)).any()
     for r, c in zip(*np.nonzero(labelled & (zone == Part.TEST) & ~used), strict=True):
@@ -180,12 +180,13 @@ def test_scenes_go_as_wholes_and_every_class_trains() -> None:
         np.testing.assert_allclose(shares, [0.6, 0.2, 0.2], atol=0.12)
 
 
-def test_unlabelled_scene_feeds_the_pool() -> None:
+def test_pool_comes_from_every_scene_but_not_from_beside_test_pixels() -> None:
     labels = [patches(seed, 20, 20) for seed in range(6)] + [np.full((9, 9), -1, np.int16)]
     split = split_units(labels, 4, SHARES, rng(), guard=1, whole=True)
     assert (split.planes[-1] == Part.POOL).all()
-    tested = next(p for p in split.planes if (p == Part.TEST).any())
-    assert not (tested == Part.POOL).any()
+    for plane in split.planes:
+        assert (plane == Part.POOL).any()
+        assert_apart(plane, 1)
 
 
 def test_too_few_scenes_say_so() -> None:
@@ -261,14 +262,15 @@ def test_fixed_test_pixels_are_all_kept() -> None:
     assert (plane[label < 0] == Part.POOL).all()
 
 
-def test_fixed_test_scene_keeps_out_as_a_whole() -> None:
+def test_fixed_test_scene_is_tested_on_as_a_whole() -> None:
     labels = [patches(0, 90, 90), patches(1)]
     out = [np.zeros((90, 90), bool), np.ones((60, 50), bool)]
     split = split_fixed_test(labels, out, 4, 0.2, rng(), kind="catalog", blocks=True, guard=1)
     np.testing.assert_array_equal(split.planes[1] == Part.TEST, labels[1] >= 0)
-    assert not (split.planes[1] == Part.POOL).any()
-    assert_apart(split.planes[0], 1)
     assert (split.planes[0] == Part.VALIDATION).any()
+    for plane in split.planes:
+        assert (plane == Part.POOL).any()
+        assert_apart(plane, 1)
 
 
 @pytest.mark.parametrize(
