@@ -49,7 +49,7 @@ def command(
     hsi-ssl evaluate runs/m2 --split validation --json
     """
     from hsi_ssl.datasets.store import open_dataset
-    from hsi_ssl.errors import OutputError
+    from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
     from hsi_ssl.reports.evaluation import RULES, evaluate, write_evaluation_report
 
@@ -62,7 +62,7 @@ def command(
     refuse_existing(folder, overwrite)
     for path in maps:
         if not path.is_file():
-            raise OutputError(f"no picture {path}; `hsi-ssl classify` writes one beside its map")
+            raise SettingsError(f"no picture {path}; `hsi-ssl classify` writes one beside its map")
     found = evaluate(
         run,
         open_dataset(dataset or settings.dataset),

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from hsi_ssl.cli.main import cli
+from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.errors import DatasetError, ModelError, OutputError, SettingsError
+
+SMALL = (
+    "--no-m1 --hidden 16 --latent 2 --epochs 10 --alpha 1 --batch-labelled 30 "
+    "--batch-unlabelled 100 --device cpu"
+)
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "m2"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    result = call("train-m2", tiny_dataset.path, "-o", folder, *SMALL.split())
+    torch.set_num_threads(threads)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_json_is_one_object_with_the_promised_keys(run: Path, tiny_dataset: Dataset) -> None:
+    result = call("evaluate", run, tiny_dataset.path, "--device", "cpu", "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    keys = "oa aa kappa macro_f1 balanced_accuracy ece n_test classes confusion"
+    assert set(keys.split()) <= found.keys()
+    assert {"code", "name", "train", "test", "precision", "recall", "f1"} <= set(
+        found["classes"][0]
+    )
+    assert found["report"] == str(run / "report" / "index.html")
+    assert (run / "report" / "index.html").exists()
+
+
+def test_the_report_in_its_place_is_made_anew(run: Path, tiny_dataset: Dataset) -> None:
+    for _ in range(2):
+        assert call("evaluate", run, tiny_dataset.path).exit_code == 0
+    assert call("evaluate", run, tiny_dataset.path, "--split", "validation").exit_code == 0
+    assert (run / "report-validation" / "metrics.json").exists()
+
+
+def test_words_and_an_elsewhere_that_exists(
+    run: Path, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "shown"
+    result = call("evaluate", run, tiny_dataset.path, "--report", elsewhere)
+    assert "overall accuracy" in result.output
+    assert "guessing" in result.output
+    again = call("evaluate", run, tiny_dataset.path, "--report", elsewhere)
+    assert isinstance(again.exception, OutputError)
+    assert (
+        call("evaluate", run, tiny_dataset.path, "--report", elsewhere, "--overwrite").exit_code
+        == 0
+    )
+
+
+def test_mistakes_leave_nothing(tiny_dataset: Dataset, run: Path, tmp_path: Path) -> None:
+    report = ("--report", tmp_path / "report")
+    no_run = call("evaluate", tmp_path / "nowhere", tiny_dataset.path, *report)
+    assert isinstance(no_run.exception, ModelError)
+    assert "nowhere; make one with `hsi-ssl train-m2`" in str(no_run.exception)
+    no_dataset = call("evaluate", run, tmp_path / "nowhere.h5", *report)
+    assert isinstance(no_dataset.exception, DatasetError)
+    no_picture = call("evaluate", run, tiny_dataset.path, "--map", "nowhere.png", *report)
+    assert isinstance(no_picture.exception, SettingsError)
+    assert not (tmp_path / "report").exists()
