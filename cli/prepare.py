@@ -84,7 +84,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
         {
             "dataset": str(settings.output),
             "report": str(page),
-            "pixels": len(dataset),
+            "rows": len(dataset),
             "split": dataset.meta["split"]["kind"],
             **balance.to_json(),
         },

@@ -37,7 +37,7 @@ def test_writes_dataset_and_balance_report(
     answer = json.loads(result.stdout)
     assert answer["dataset"] == "runs/dataset.h5"
     dataset = open_dataset(Path(answer["dataset"]))
-    assert answer["pixels"] == len(dataset)
+    assert answer["rows"] == len(dataset)
     assert answer["pool"] == 300
     assert answer["split"] == "blocks"
     assert [c["code"] for c in answer["classes"]] == dataset.label_set.codes.tolist()
