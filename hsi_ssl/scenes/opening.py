@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,13 +15,7 @@ from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.label_codes import checked_codes
 from hsi_ssl.scenes.readers import envi, geotiff, hdf5, idx, matlab, numpy_file, unpacking
 from hsi_ssl.scenes.scene import Array, Scene
-from hsi_ssl.scenes.wavelengths import (
-    BandFacts,
-    band_facts,
-    companion_facts,
-    csv_facts,
-    with_facts,
-)
+from hsi_ssl.scenes.wavelengths import companion_facts, csv_facts, with_facts
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MATLAB_5 = b"MATLAB 5.0 MAT-file"
@@ -45,7 +40,7 @@ def open_scene(
     path: Path,
     *,
     variable: str | None = None,
-    wavelengths: Path | Sequence[float] | None = None,
+    wavelengths: Path | None = None,
 ) -> Scene:
     """Open a cube of any format, lazily.
 
@@ -54,7 +49,7 @@ def open_scene(
     variable
         Name of the array inside an HDF5, MATLAB or netCDF file that holds several.
     wavelengths
-        For files that do not tell: a CSV (see `csv_facts`), or one number a band.
+        A CSV for files that do not tell (see `csv_facts`); one that does is believed.
 
     Raises
     ------
@@ -68,7 +63,12 @@ def open_scene(
     scene = _format(path).open_cube(path, variable)
     try:
         scene = with_facts(scene, companion_facts(path, scene.bands))
-        return with_facts(scene, _given(wavelengths, scene.bands))
+        if wavelengths is None:
+            return scene
+        if scene.wavelengths_nm is not None:
+            note = f"{path.name} tells its own wavelengths: {wavelengths} is not used"
+            return replace(scene, notes=(*scene.notes, note))
+        return with_facts(scene, csv_facts(wavelengths, scene.bands))
     except BaseException:
         scene.close()
         raise
@@ -133,14 +133,3 @@ def _format(path: Path) -> Format:
     if start.startswith(unpacking.MAGIC):
         start = unpacking.first_bytes(path, len(start))
     return IDX if idx.is_idx(start) else GDAL
-
-
-def _given(wavelengths: Path | Sequence[float] | None, bands: int) -> BandFacts:
-    if wavelengths is None:
-        return BandFacts()
-    if isinstance(wavelengths, Path):
-        return csv_facts(wavelengths, bands)
-    facts = band_facts(bands, where="the list given", wavelengths=np.asarray(wavelengths))
-    if facts.wavelengths_nm is None:
-        raise SceneError(f"{len(wavelengths)} wavelengths were given for {bands} bands")
-    return facts

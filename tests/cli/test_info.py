@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import rasterio
+import scipy.io
+from click.testing import CliRunner, Result
+from rasterio.transform import Affine
+
+from hsi_ssl.cli.main import cli
+from hsi_ssl.datasets.scaling import fit_scaler
+from hsi_ssl.datasets.store import open_dataset, writing_dataset
+from hsi_ssl.errors import HsiSslError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.maps.class_map import class_map
+from hsi_ssl.scenes.labels import LabelClass, LabelSet
+from hsi_ssl.scenes.scene import Grid
+
+LABELS = LabelSet(
+    "minerals", (LabelClass(3, "calcite", "#ff0000"), LabelClass(32, "epidote", "#00ff00"))
+)
+
+SOURCE = {"name": "core", "path": "core.h5", "rows": 9, "cols": 8, "format": "HDF5"}
+SOURCE |= {"fingerprint": "0" * 64}
+
+
+def info(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["info", *map(str, arguments)], catch_exceptions=False)
+
+
+def values(*arguments: object) -> dict[str, Any]:
+    result = info("--json", *arguments)
+    assert result.exit_code == 0
+    found: dict[str, Any] = json.loads(
+        result.stdout, parse_constant=lambda word: pytest.fail(f"{word} in the JSON")
+    )
+    return found
+
+
+def raster(path: Path, planes: Any, **profile: Any) -> Path:
+    bands, rows, cols = planes.shape
+    profile = {"crs": "EPSG:32633", "transform": Affine(30, 0, 1000, 0, -30, 2000)} | profile
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=rows,
+        width=cols,
+        count=bands,
+        dtype=planes.dtype,
+        **profile,
+    ) as dataset:
+        dataset.write(planes)
+        for band in dataset.indexes:
+            dataset.update_tags(
+                band, wavelength=400 + band, wavelength_units="nm", bbl=int(band != 2)
+            )
+    return path
+
+
+def test_scene(tmp_path: Path) -> None:
+    path = raster(tmp_path / "scene.tif", np.ones((3, 4, 5), np.float32), nodata=np.nan)
+    found = values(path)
+    assert found == {
+        "kind": "scene",
+        "format": "GeoTIFF",
+        "path": str(path),
+        "rows": 4,
+        "cols": 5,
+        "bands": 3,
+        "dtype": "float32",
+        "wavelengths_nm": [401, 402, 403],
+        "good_bands": [0, 2],
+        "nodata": "nan",
+        "crs": "EPSG:32633",
+        "transform": [30, 0, 1000, 0, -30, 2000],
+        "labels": None,
+        "notes": [],
+    }
+    text = info(path).stdout
+    for words in (
+        "4 rows x 5 columns x 3 bands, float32",
+        "wavelengths 401.0 to 403.0 nm",
+        "2 of 3 bands good; bad, counted from 1: 2",
+        "nodata nan",
+        "WGS 84 / UTM zone 33N (EPSG:32633)",
+        "pixels of 30 x 30, upper left corner at 1000, 2000",
+    ):
+        assert words in text
+
+
+def test_drill_core_with_its_labels(tmp_path: Path) -> None:
+    path = tmp_path / "core.h5"
+    with h5py.File(path, "w") as file:
+        file["hsimage/data"] = np.ones((2, 3, 4), np.uint16)
+        file["hsimage/labels"] = np.array([[0, 32, 32], [3, 32, 0]])
+    found = values(path)
+    assert found["labels"] == {"3": 1, "32": 3}
+    assert found["wavelengths_nm"] is None
+    assert found["crs"] is None
+    assert "4 of 6 pixels labelled, 2 classes" in info(path).stdout
+    with h5py.File(path, "a") as file:
+        file["hsimage/labels"][0, 0] = -5
+    found = values(path)
+    assert found["labels"] is None
+    assert "hold -5 at row 0, column 0" in found["notes"][0]
+
+
+def test_labels(tmp_path: Path) -> None:
+    path = raster(tmp_path / "gt.tif", np.array([[[0, 7], [255, 7]]], np.uint8), nodata=255)
+    assert values(path)["kind"] == "labels"
+    assert values(path)["labels"] == {"7": 2}
+    scipy.io.savemat(tmp_path / "gt.mat", {"gt": np.array([[0, 7], [255, 7]])})
+    assert values(tmp_path / "gt.mat") == {
+        "kind": "labels",
+        "path": str(tmp_path / "gt.mat"),
+        "rows": 2,
+        "cols": 2,
+        "labels": {"7": 2, "255": 1},
+    }
+    assert "7           2" in info(tmp_path / "gt.mat").stdout
+
+
+def test_one_band_that_is_no_label_raster(tmp_path: Path) -> None:
+    path = raster(tmp_path / "height.tif", np.array([[[0.5, 7]]], np.float32))
+    assert values(path)["kind"] == "scene"
+    assert values(path)["labels"] is None
+
+
+def test_class_map(tmp_path: Path) -> None:
+    path = tmp_path / "map.tif"
+    with class_map(path, rows=2, cols=3, grid=Grid(), label_set=LABELS) as writer:
+        writer.write(slice(0, 2), slice(0, 3), np.array([[0, 1, 1], [-1, 1, 1]]))
+    found = values(path)
+    assert found["kind"] == "class map"
+    assert found["labels"] == {"3": 1, "32": 4}
+    text = info(path).stdout
+    assert "map.tif: class map, GeoTIFF" in text
+    assert "4  epidote" in text
+    (tmp_path / "map.csv").unlink()
+    assert values(path)["labels"] == {"3": 1, "32": 4}
+
+
+def test_one_of_several_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "two.mat"
+    scipy.io.savemat(path, {"a": np.ones((2, 3, 4)), "b": np.ones((5, 3, 4))})
+    with pytest.raises(SceneError, match="choose one with --variable"):
+        info(path)
+    assert values(path, "--variable", "b")["rows"] == 5
+
+
+def dataset(path: Path) -> Path:
+    spectra = np.random.default_rng(0).random((6, 4)).astype(np.float32)
+    label = np.array([0, 1, 1, 0, -1, -1], np.int16)
+    with writing_dataset(path, bands=4, dtype=spectra.dtype) as writer:
+        writer.append(spectra)
+        writer.finish(
+            label=label,
+            part=np.array([0, 0, 1, 2, 3, 3], np.uint8),
+            scene=np.zeros(6, np.int16),
+            pixel=np.zeros((6, 2), np.int32),
+            neighbours=np.full((6, 8), -1, np.int32),
+            meta={
+                "title": "two minerals",
+                "sources": [SOURCE],
+                "bands": 5,
+                "used_bands": [0, 1, 2, 4],
+                "wavelengths_nm": [400, 500, 600, 800],
+                "label_set": LABELS.to_card(),
+                "scaling": fit_scaler("standard", spectra, components=4).to_card(),
+                "split": {"kind": "blocks", "block": 8, "guard": 1, "rare": []},
+                "transductive": False,
+                "image_like": False,
+                "fwhm_nm": None,
+                "seed": 3,
+            },
+        )
+    return path
+
+
+def test_dataset(tmp_path: Path) -> None:
+    path = dataset(tmp_path / "dataset.h5")
+    found = values(path)
+    assert found["kind"] == "dataset"
+    assert found["pixels"] == 6
+    assert found["parts"] == {"train": 2, "validation": 1, "test": 1, "pool": 2}
+    assert found["classes"] == [
+        {"code": 3, "name": "calcite", "train": 1, "validation": 0, "test": 1},
+        {"code": 32, "name": "epidote", "train": 1, "validation": 1, "test": 0},
+    ]
+    assert found["sources"][0]["path"] == "core.h5"
+    text = info(path).stdout
+    assert "6 pixels x 4 of 5 bands: train 2, validation 1, test 1, pool 2" in text
+    assert "split by blocks, scaling standard, seed 3" in text
+
+
+def test_run_folders(tmp_path: Path) -> None:
+    from hsi_ssl.settings import M1Settings, M2Settings
+    from hsi_ssl.training.m1_stage import train_m1
+    from hsi_ssl.training.m2_stage import train_m2
+
+    path = dataset(tmp_path / "dataset.h5")
+    assert len(open_dataset(path)) == 6
+    m1, m2 = tmp_path / "m1", tmp_path / "m2"
+    small = {"dataset": path, "latent": 2, "hidden": (3,), "epochs": 1}
+    train_m1(M1Settings(**small, output=m1))
+    train_m2(M2Settings(**small, output=m2, m1=None))
+    found = values(m1)
+    assert (found["kind"], found["model"], found["bands"]) == ("run", "M1", 5)
+    assert found["classes"] == []
+    assert found["training"]["epochs"] == 1
+    found = values(m2)
+    assert found["model"] == "M2"
+    assert found["classes"] == [{"code": 3, "name": "calcite"}, {"code": 32, "name": "epidote"}]
+    text = info(m2).stdout
+    assert "learnt on two minerals" in text
+    assert "2 latent units, hidden layers 3, gaussian likelihood" in text
+    assert "class 32: epidote" in text
+    (m2 / "model.json").write_text("{")
+    with pytest.raises(ModelError, match="broken"):
+        info(m2)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("missing.tif", SceneNotFoundError), ("folder", ModelError), ("text.h5", SceneError)],
+)
+def test_nothing_known(tmp_path: Path, name: str, error: type[HsiSslError]) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.h5").write_text("no numbers")
+    with pytest.raises(error, match=name):
+        info(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "bands"),
+    [
+        ("enmap-potsdam/scene.tif", "scene", 224),
+        ("neon-sjer/NEON_SJER_reflectance_30x30.h5", "scene", 426),
+        ("salinas-a/SalinasA_corrected.mat", "scene", 204),
+        ("mnist/t10k-images-idx3-ubyte.gz", "scene", 784),
+        ("enmap-potsdam/labels.tif", "labels", 1),
+    ],
+)
+def test_real_files(real_data: Callable[[str], Path], name: str, kind: str, bands: int) -> None:
+    found = values(real_data(name))
+    assert found["kind"] == kind
+    assert found["bands"] == bands
