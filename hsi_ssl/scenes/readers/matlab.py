@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import scipy.io
 
 from hsi_ssl.errors import HsiSslError, SceneError
 from hsi_ssl.scenes.label_codes import checked_codes
@@ -93,14 +92,18 @@ def _labels(path: Path, name: str) -> npt.NDArray[np.int64]:
 
 
 def _arrays(path: Path) -> dict[str, tuple[int, ...]]:
+    from scipy.io import whosmat  # slow to import, and most scenes are in other formats
+
     with _one_sentence(path):
-        found = scipy.io.whosmat(path)
+        found = whosmat(path)
     return {name: shape for name, shape, kind in found if kind in NUMERIC and np.prod(shape)}
 
 
 def _load(path: Path, name: str) -> Array:
+    from scipy.io import loadmat
+
     with _one_sentence(path):
-        array: Array = scipy.io.loadmat(path, variable_names=[name])[name]
+        array: Array = loadmat(path, variable_names=[name])[name]
     if array.dtype.kind not in "iufb":
         raise SceneError(f"{name} in {path} holds values of type {array.dtype}; expected numbers")
     return array
