@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import numpy as np
 import numpy.typing as npt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
@@ -59,10 +59,16 @@ def _environment() -> jinja2.Environment:
         "count": lambda n: DASH if n is None else f"{n:,}",
         "short": short,
         "score": score,
+        "wrapping": wrapping,
         "log_ticks": log_ticks,
         "log_place": log_place,
     }
     return environment
+
+
+def wrapping(name: str) -> Markup:
+    """Let a line break after an underscore, so that long names fit narrow columns."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def score(value: float | None) -> str:

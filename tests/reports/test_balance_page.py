@@ -108,7 +108,9 @@ def test_scenes_are_found_again_or_done_without(
 
 
 def test_no_label_at_all_is_refused(sources: Sources, tmp_path: Path) -> None:
-    empty = tuple(LabelledScene(s.scene, labels=np.zeros((120, 30))) for s in sources.scenes)
+    empty = tuple(
+        LabelledScene(s.scene, labels=np.zeros((120, 30), np.uint16)) for s in sources.scenes
+    )
     with pytest.raises(LabelError, match="not one pixel"):
         report_sources(Sources(empty, MINERALS, "empty"), tmp_path / "report")
     assert not (tmp_path / "report").exists()
