@@ -94,6 +94,7 @@ def _os_errors(path: Path) -> Iterator[None]:
             errno.EROFS: "the folder is read-only; write elsewhere",
             errno.EACCES: "the folder may not be written to; write elsewhere",
             errno.EPERM: "the folder may not be written to; write elsewhere",
+            errno.EEXIST: "a part of the path is a file, not a folder; write elsewhere",
             errno.ENOTDIR: "a part of the path is a file, not a folder; write elsewhere",
         }
         if error.errno in reasons:

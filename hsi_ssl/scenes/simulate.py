@@ -83,8 +83,6 @@ def simulate(
     if seed < 0:
         raise SettingsError(f"expected a seed of 0 or more, found {seed}")
     paths = scene_paths(folder, scenes)
-    if Path(folder).is_file():
-        raise OutputError(f"expected a folder to write to, found the file {folder}; name another")
     for path in paths:
         refuse_existing(path, overwrite)
     _refuse_full_disk(folder, scenes * rows * cols * (BANDS + 2) * 2)
@@ -152,6 +150,7 @@ def _skeleton(
             kind, space = h5py.h5t.py_create(dtype), h5py.h5s.create_simple(shape)
             array = h5py.h5d.create(group.id, name.encode(), kind, space, plain)
             offsets[name] = array.get_offset()
+        group["wavelengths"].attrs["units"] = np.bytes_("nm")
     return offsets
 
 

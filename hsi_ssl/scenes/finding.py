@@ -1,0 +1,153 @@
+"""Finding cubes and the label rasters that belong to them: by the catalog, or by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsi_ssl.errors import CatalogError, SceneNotFoundError
+from hsi_ssl.scenes.catalog import Entry, entries, entry, fetch, recognise
+from hsi_ssl.scenes.wavelengths import is_envi_header
+from hsi_ssl.watcher import Watcher
+
+CUBES = {".h5", ".hdf5", ".he5", ".nc", ".mat", ".npy", ".tif", ".tiff", ".vrt", ".jp2"}
+"""Suffixes that a folder is searched for; other files count where an ENVI header is beside."""
+LABELS = re.compile(r"(.*?)[-_ .]*(labels?|gt|ground[-_ ]?truth|annotations?|mask)", re.IGNORECASE)
+"""What a label raster is called: `scene_labels`, `Salinas_gt`, `labels`."""
+OUR_MAP = "_classes"
+"""In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A cube and where its labels lie; `searched`: met in a folder, so it may be no cube at all."""
+
+    cube: Path
+    known: Entry | None = None
+    variable: str | None = None
+    labels: Path | None = None
+    labels_variable: str | None = None
+    role: str | None = None
+    searched: bool = False
+
+
+def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, list[Found]]:
+    """The title and the cubes of one source: a catalog name, a folder or a file.
+
+    A catalog name wins over a path; `./name` is always a path. What is missing is fetched.
+
+    Raises
+    ------
+    SceneNotFoundError
+        There is nothing of that name, or no cube in the folder.
+    CatalogError, FetchError, OutputError
+        The data set cannot be had.
+    """
+    path = Path(source)
+    if source in entries():
+        if path.exists():
+            watcher.say(f"{source} is the catalog's; ./{source} would be the one in this folder")
+        return _from_catalog(entry(source), data_folder, watcher)
+    if path.is_dir():
+        found = _in_folder(path)
+        if not found:
+            raise SceneNotFoundError(f"no cube in the folder {path}; name a folder with cubes")
+        return path.resolve().name, found
+    if path.exists():
+        return path.name.split(".")[0], [_beside(path)]
+    hint = "give a data set of `hsi-ssl catalog list`, a folder or files"
+    if path.name == source:
+        try:
+            entry(source)
+        except CatalogError as error:
+            hint = str(error)
+    raise SceneNotFoundError(f"there is no file or folder {source}; {hint}")
+
+
+def _from_catalog(
+    known: Entry, data_folder: Path | None, watcher: Watcher
+) -> tuple[str, list[Found]]:
+    there = fetch(known, data_folder, watcher=watcher)
+    return known.title, [
+        Found(
+            there.folder / scene.cube,
+            known,
+            scene.variable,
+            there.folder / scene.labels if scene.labels else None,
+            scene.labels_variable,
+            scene.role,
+        )
+        for scene in there.scenes
+    ]
+
+
+def _beside(path: Path) -> Found:
+    """A file, with the labels that lie beside it."""
+    same = (found for found in _in_folder(path.parent) if found.cube.name == path.name)
+    found = next(same, None) or _recognised(path, searched=False)
+    return Found(**{**vars(found), "cube": path, "searched": False})
+
+
+def _in_folder(folder: Path) -> list[Found]:
+    """The cubes in a folder, each with its labels; other files are left alone."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and _may_be_cube(path))
+    rasters = {path: stem for path in files if (stem := _labels_of(path)) is not None}
+    cubes = [_recognised(path, searched=True) for path in files if path not in rasters]
+    return [_paired(cube, rasters, alone=len(cubes) == 1) for cube in cubes]
+
+
+def _recognised(path: Path, *, searched: bool) -> Found:
+    known = recognise(path)
+    if known is None:
+        return Found(path, searched=searched)
+    labels = path.with_name(Path(known[1].labels).name) if known[1].labels else None
+    there = labels is not None and labels.exists()
+    return Found(
+        path,
+        known[0],
+        known[1].variable,
+        labels if there else None,
+        known[1].labels_variable if there else None,
+        known[1].role,
+        searched,
+    )
+
+
+def _paired(found: Found, rasters: dict[Path, str], *, alone: bool) -> Found:
+    """`found` with the raster whose name, less the word for labels, begins the cube's name.
+
+    A raster called `labels` and no more belongs to the only cube of a folder.
+    """
+    if found.labels is not None:
+        return found
+    name = found.cube.name.lower()
+    fit = [path for path, stem in rasters.items() if name.startswith(stem.lower() or "\0")]
+    if not fit and alone:
+        fit = [path for path, stem in rasters.items() if not stem]
+    if not fit:
+        return found
+    longest = max(fit, key=lambda path: len(rasters[path]))
+    return Found(**{**vars(found), "labels": longest})
+
+
+def _labels_of(path: Path) -> str | None:
+    """What a label raster's name says of its scene (nothing: ""), None for other files."""
+    if path.name.endswith(("labels-idx1-ubyte", "labels-idx1-ubyte.gz")):
+        return path.name.split("labels")[0]
+    match = LABELS.fullmatch(path.name.split(".")[0])
+    return match[1] if match else None
+
+
+def _may_be_cube(path: Path) -> bool:
+    if path.name.startswith(".") or OUR_MAP in path.name or path.suffix == ".hdr":
+        return False
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    if plain.suffix.lower() in CUBES or plain.name.endswith("-ubyte"):
+        return True
+    return any(map(is_envi_header, _headers(plain)))
+
+
+def _headers(path: Path) -> Iterable[Path]:
+    return path.with_name(path.name + ".hdr"), path.with_suffix(".hdr")
