@@ -1,0 +1,118 @@
+"""Cubes and labels found by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+
+from hsi_ssl.errors import SceneNotFoundError
+from hsi_ssl.scenes.finding import find
+from hsi_ssl.watcher import SILENT, Watcher
+
+
+def touch(folder: Path, *names: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b"?")
+
+
+def pairs(source: Path) -> dict[str, str | None]:
+    _, found = find(str(source), None, SILENT)
+    return {f.cube.name: f.labels.name if f.labels else None for f in found}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["a.h5", "b.h5"], {"a.h5": None, "b.h5": None}),
+        (["x.tif", "x_labels.tif"], {"x.tif": "x_labels.tif"}),
+        (["x.tif", "labels.tif"], {"x.tif": "labels.tif"}),
+        (["x.tif", "y.tif", "labels.tif"], {"x.tif": None, "y.tif": None}),
+        (["Foo_corrected.mat", "Foo_gt.mat"], {"Foo_corrected.mat": "Foo_gt.mat"}),
+        (["Foo.mat", "FOO_GT.mat"], {"Foo.mat": "FOO_GT.mat"}),
+        (
+            ["a.tif", "a_gt.tif", "ab.tif", "ab_gt.tif"],
+            {"a.tif": "a_gt.tif", "ab.tif": "ab_gt.tif"},
+        ),
+        (["x.npy", "x-ground-truth.npy"], {"x.npy": "x-ground-truth.npy"}),
+        (
+            ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
+            {"t10k-images-idx3-ubyte": "t10k-labels-idx1-ubyte"},
+        ),
+        (
+            ["x.h5", "x_classes.tif", "x_classes.png", "notes.txt", "legend.csv", ".hidden.h5"],
+            {"x.h5": None},
+        ),
+        (["mask.tif", "scene.tif"], {"scene.tif": "mask.tif"}),
+        (["labelled_spectra.h5"], {"labelled_spectra.h5": None}),
+    ],
+)
+def test_a_folder(tmp_path: Path, names: list[str], expected: dict[str, str | None]) -> None:
+    touch(tmp_path, *names)
+    assert pairs(tmp_path) == expected
+
+
+def test_envi_files_need_a_header(tmp_path: Path) -> None:
+    touch(tmp_path, "x.dat", "y.dat", "z", "other.hdr")
+    (tmp_path / "x.hdr").write_text("ENVI\n")
+    (tmp_path / "z.hdr").write_text("ENVI\n")
+    assert pairs(tmp_path) == {"x.dat": None, "z": None}
+
+
+def test_a_file_finds_the_labels_beside_it(tmp_path: Path) -> None:
+    touch(tmp_path, "x.tif", "x_labels.tif", "y.tif", "labels.tif")
+    assert pairs(tmp_path / "x.tif") == {"x.tif": "x_labels.tif"}
+    assert pairs(tmp_path / "y.tif") == {"y.tif": None}
+
+
+def test_a_file_of_any_name_is_taken_at_its_word(tmp_path: Path) -> None:
+    touch(tmp_path, "odd.name")
+    assert pairs(tmp_path / "odd.name") == {"odd.name": None}
+
+
+def test_a_catalog_data_set_is_known_wherever_it_lies(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "SalinasA_corrected.mat", {"a": np.ones((2, 2, 2))})
+    touch(tmp_path, "SalinasA_gt.mat")
+    title, (found,) = find(str(tmp_path), None, SILENT)
+    assert title == tmp_path.name
+    assert found.known is not None
+    assert found.known.name == "salinas-a"
+    assert (found.variable, found.labels_variable) == ("salinasA_corrected", "salinasA_gt")
+    assert found.labels == tmp_path / "SalinasA_gt.mat"
+
+
+def test_a_catalog_name_wins_over_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hears(Watcher):
+        said = ""
+
+        def say(self, sentence: str) -> None:
+            self.said += sentence
+
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path / "indian-pines", "mine.h5")
+    hears = Hears()
+    title, (found,) = find("indian-pines", None, hears)
+    assert title == "Indian Pines"
+    assert found.cube.name == "Indian_pines_corrected.npy"
+    assert "./indian-pines" in hears.said
+    assert find("./indian-pines", None, hears)[1][0].cube.name == "mine.h5"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("indianpines", "did you mean indian-pines"),
+        ("no/such/file.h5", "no file or folder no/such/file.h5"),
+        ("empty", "no cube in the folder"),
+    ],
+)
+def test_what_is_not_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SceneNotFoundError, match=message):
+        find(source, None, SILENT)
