@@ -72,7 +72,7 @@ def test_words(cores: Path) -> None:
     result = call("balance", cores)
     assert "always guessing" in result.stdout
     assert "holds 80 % of the labelled pixels" in result.stderr
-    codes = [line.split()[0] for line in result.stdout.splitlines() if line.endswith(" 1")]
+    codes = [line.split()[0] for line in result.stdout.splitlines() if line.endswith("%      1")]
     assert codes == ["2", "32"]
 
 
