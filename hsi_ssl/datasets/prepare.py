@@ -294,6 +294,12 @@ def _tell(
     """Say how the pixels were split, and what is wrong with it."""
     if split.kind == "blocks":
         watcher.say(f"split by blocks of {split.block} x {split.block} pixels")
+    if split.kind == "scenes":
+        n = {part: sum(bool((p == part).any()) for p in split.planes) for part in Part}
+        watcher.say(
+            f"split by scenes: {n[Part.TRAIN]} to train on, {n[Part.VALIDATION]} to validate, "
+            f"{n[Part.TEST]} to test"
+        )
     if split.kind == "pixels" and not sources.image_like:
         watcher.warn(
             "split pixels puts neighbours of test pixels into training, so its scores are too "

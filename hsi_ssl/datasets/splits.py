@@ -7,7 +7,7 @@ of one scene apart. Label planes hold indices 0..K-1, -1 without label.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,10 +31,10 @@ BLOCKS_ALONG = 5
 JITTER = 0.5
 """Spread of the logarithm of the number by which chance multiplies a unit's pixel count."""
 RESTARTS = 32
-UNITS_TRIED = 60_000
+UNITS_TRIED = 15_000
 """Restarts times units: large scenes have so many blocks that one try is as good as another."""
-GUARDED = 3
-"""Best tries whose counts behind the guard border are looked at."""
+GUARDED = 2
+"""Best tries whose counts behind the guard border are compared."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,12 @@ def split_pixels(
 ) -> Split:
     """Each class's pixels at random; a class with fewer pixels than parts only trains.
 
-    Neighbours of test pixels, all but their copies, end up in training.
+    Neighbours of test pixels, nearly copies of them, end up in training.
+
+    Raises
+    ------
+    LabelError
+        No class has a pixel for each part.
     """
     every = np.concatenate([plane[plane >= 0] for plane in labels])
     parts = draw_parts(every, classes, shares, rng)
@@ -73,7 +78,9 @@ def split_pixels(
         done += n
     counts = np.bincount(every, minlength=classes)
     rare = tuple(np.flatnonzero((counts > 0) & (counts < len(shares))).tolist())
-    return Split("pixels", planes, rare=rare)
+    split = Split("pixels", planes, rare=rare)
+    _refuse_empty_parts(split, shares, f"no class has {len(shares)} labelled pixels; label more")
+    return split
 
 
 def split_fixed_test(
@@ -147,7 +154,7 @@ def split_units(
             break
     assert best is not None
     _, size, zones = best
-    return _settle(labels, classes, totals, zones, set(shares), guard, size)
+    return _settle(labels, classes, totals, zones, list(shares), guard, size)
 
 
 def stratify(
@@ -271,7 +278,8 @@ def _search(
     )
     parts, wanted = list(shares), np.array(list(shares.values()))
     tries = []
-    restarts = int(np.clip(UNITS_TRIED // max(1, len(counts)), 1, RESTARTS))
+    labelled = int(np.count_nonzero(counts.sum(axis=1)))
+    restarts = int(np.clip(UNITS_TRIED // max(1, labelled), 1, RESTARTS))
     for _ in range(restarts):
         assigned = stratify(counts, wanted, rng)
         found = np.zeros((len(parts), classes), np.int64)
@@ -301,7 +309,7 @@ def _settle(
     classes: int,
     totals: Counts,
     zones: list[Parts],
-    parts: set[Part],
+    parts: Sequence[Part],
     guard: int,
     size: int | None,
 ) -> Split:
@@ -321,15 +329,21 @@ def _settle(
         for plane, label in zip(planes, labels, strict=True)
     )
     split = Split("blocks" if size else "scenes", planes, size, guard, lost, tuple(sorted(rare)))
-    empty = [
-        part.name.lower() for part in parts if not any((plane == part).any() for plane in planes)
-    ]
-    if empty:
-        raise LabelError(
-            f"no {' and no '.join(sorted(empty))} pixels with split {split.kind}: the labels lie "
-            "too close together or in too few scenes; take --split pixels, or label more"
-        )
+    _refuse_empty_parts(
+        split,
+        parts,
+        "the labels lie too close together; take smaller --block or --split pixels, or label more"
+        if size
+        else "too few scenes are labelled; take --split blocks, or label more",
+    )
     return split
+
+
+def _refuse_empty_parts(split: Split, parts: Iterable[Part], advice: str) -> None:
+    """Raise `LabelError` if no pixel may go to one of `parts`."""
+    empty = [p.name.lower() for p in parts if not any((plane == p).any() for plane in split.planes)]
+    if empty:
+        raise LabelError(f"split {split.kind} leaves no {' and no '.join(empty)} pixels: {advice}")
 
 
 def _score(found: Counts, totals: Counts, shares: npt.NDArray[np.float64]) -> Score:

@@ -57,7 +57,7 @@ class Taker:
                 break
             label = np.repeat(np.array([draw.label for draw in draws], np.int16), sizes)
             part = np.repeat(np.array([draw.part for draw in draws], np.uint8), sizes)
-            valid = self._take(joined(lots), label, part)
+            valid = self._take(joined(lots), label, part, "reading labelled pixels")
             owner = np.repeat(np.arange(len(draws)), sizes)
             missing -= np.bincount(owner[valid], minlength=len(draws))
 
@@ -68,7 +68,7 @@ class Taker:
         while wanted and len(places := pool.more(wanted)):
             label = np.full(len(places), UNLABELLED, np.int16)
             part = np.full(len(places), Part.POOL, np.uint8)
-            wanted -= int(self._take(places, label, part).sum())
+            wanted -= int(self._take(places, label, part, "reading unlabelled pixels").sum())
 
     def rows(self) -> Rows:
         """All rows written."""
@@ -96,10 +96,15 @@ class Taker:
                 )
 
     def _take(
-        self, places: Places, label: npt.NDArray[np.int16], part: npt.NDArray[np.uint8]
+        self,
+        places: Places,
+        label: npt.NDArray[np.int16],
+        part: npt.NDArray[np.uint8],
+        what: str,
     ) -> Bools:
         """Read and write these pixels; which of them are valid, `(n,)`."""
         valid = np.zeros(len(places), bool)
+        done = 0
         for number, some in self._blocks(places):
             spectra, good = self._read(number, places.flat[some])
             self._writer.append(spectra if good.all() else spectra[good])
@@ -108,6 +113,8 @@ class Taker:
             self._done.append((places[kept], label[kept], part[kept]))
             self._asked[number] += len(some)
             self._found[number] += len(kept)
+            done += len(some)
+            self._watcher.progress(what, done, len(places))
         return valid
 
     def _valid(self, places: Places) -> Bools:
@@ -124,8 +131,6 @@ class Taker:
         for number, (start, stop) in enumerate(itertools.pairwise(bounds.tolist())):
             for first in range(start, stop, BLOCK):
                 yield number, order[first : min(first + BLOCK, stop)]
-                self._watcher.progress("reading pixels", first, len(order))
-        self._watcher.progress("reading pixels", len(order), len(order))
 
     def _read(self, number: int, flat: npt.NDArray[np.int32]) -> tuple[npt.NDArray[Any], Bools]:
         """Used bands `(n, bands)` of pixels of a scene, and which of them are valid."""

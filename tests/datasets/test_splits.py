@@ -190,15 +190,22 @@ def test_pool_comes_from_every_scene_but_not_from_beside_test_pixels() -> None:
 
 
 def test_too_few_scenes_say_so() -> None:
-    with pytest.raises(LabelError, match="too few scenes; take --split pixels"):
+    with pytest.raises(LabelError, match=r"no .*: too few scenes .*--split blocks"):
         split_units([patches(0), patches(1)], 4, SHARES, rng(), guard=1, whole=True)
 
 
 def test_labels_in_one_spot_cannot_be_split_by_blocks() -> None:
     spot = np.full((80, 80), -1, np.int16)
     spot[33:36, 33:36] = [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
-    with pytest.raises(LabelError, match="--split pixels"):
+    with pytest.raises(LabelError, match=r"leaves no .*--split pixels"):
         split_units([spot], 2, SHARES, rng(), guard=1)
+
+
+def test_classes_too_small_for_any_split_say_so() -> None:
+    label = np.full((9, 9), -1, np.int16)
+    label[0, :4] = [0, 0, 1, 1]
+    with pytest.raises(LabelError, match="no class has 3 labelled pixels"):
+        split_pixels([label], 2, SHARES, rng())
 
 
 @pytest.mark.parametrize("seed", range(20))
