@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hsi_ssl.scenes.scene import Array
 
-SMALLEST_READ = 2**20
+SMALLEST_READ = 2**23
 """Bytes: below this, the cost of a call outweighs that of reading a few pixels too many."""
 LARGEST_READ = 2**26
 """Bytes held at a time while single pixels are picked."""
@@ -63,7 +63,7 @@ def reading_unit(
 ) -> tuple[int, int, int]:
     """Size (rows, cols, bands) of the boxes to pick pixels from.
 
-    Whole pieces, all bands if they fit, 1 to 64 MB (`SMALLEST_READ`, `LARGEST_READ`). A piece that
+    Whole pieces, all bands if they fit, 8 to 64 MB (`SMALLEST_READ`, `LARGEST_READ`). A piece that
     is larger than that is cut by rows.
     """
     high, wide, deep = (min(p, s) for p, s in zip(piece, shape, strict=True))
