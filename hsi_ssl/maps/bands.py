@@ -45,17 +45,12 @@ class BandMatch:
     note: str | None = None
 
     def select(self, window: Array) -> Array:
-        """The needed bands `(pixels, n)` of raw values `(r, c, bands)`, contiguous, one copy.
-
-        Copies runs of neighbouring bands, whatever the order in memory that the reader left.
-        """
-        rows, cols, _ = window.shape
-        spectra = np.empty((rows, cols, len(self.bands)), window.dtype)
-        starts = np.flatnonzero(np.diff(self.bands, prepend=self.bands[0] - 2) != 1)
-        for first, end in zip(starts, [*starts[1:], len(self.bands)], strict=True):
-            band = self.bands[first]
-            spectra[..., first:end] = window[..., band : band + end - first]
-        return spectra.reshape(rows * cols, -1)
+        """The needed bands `(pixels, n)` of raw values `(r, c, bands)`; a view where it can be."""
+        spectra = window.reshape(-1, window.shape[-1])
+        first, n = int(self.bands[0]), len(self.bands)
+        if (self.bands == np.arange(first, first + n)).all():
+            return spectra[:, first : first + n]
+        return spectra[:, self.bands]
 
     def interpolate(self, spectra: Array) -> Array:
         """The model's bands `(pixels, D)` of selected, valid spectra `(pixels, n)`."""

@@ -1,6 +1,7 @@
 """From a scene and a trained classifier to a class map.
 
-By windows, each read while the one before is classified; memory does not grow with the scene.
+By windows, several at once, each read and classified by one thread: nobody waits for anybody, and
+memory does not grow with the scene.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.special import xlogy
 
 from hsi_ssl.errors import SceneError
@@ -31,7 +35,13 @@ from hsi_ssl.watcher import SILENT, Watcher
 if TYPE_CHECKING:
     from hsi_ssl.settings import ClassifySettings
 
+Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
+
+CPU_BLOCK = 512
+"""Spectra that one core takes through the network at a time."""
+MOST_THREADS = 16
+"""More would hold more windows in memory and read no faster."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +59,13 @@ class ClassifyResult:
 
 
 @dataclass(frozen=True)
-class Window:
-    """A window read: its place, which pixels `(r, c)` are valid, and those as the model's bands."""
+class Classified:
+    """One window done: class indices `(r, c)`, -1 where there is none; layers, NaN there."""
 
     rows: slice
     cols: slice
-    valid: npt.NDArray[np.bool_]
-    spectra: npt.NDArray[Any]
+    indices: npt.NDArray[np.int64]
+    layers: dict[Layer, Floats]
 
 
 def asked_layers(settings: ClassifySettings) -> tuple[Layer, ...]:
@@ -109,12 +119,16 @@ def classify_scene(
         },
         overwrite=overwrite,
     ) as written:
-        # Closing waits for the reader, so that nobody closes the scene under its hands.
-        with contextlib.closing(_read_ahead(scene, match, settings.window)) as windows:
+
+        def classified(rows: slice, cols: slice) -> Classified:
+            return _classified(scene, match, classifier, layers, rows, cols)
+
+        places = scene.windows(settings.window)
+        # Closing waits for the threads, so that nobody closes the scene under their hands.
+        with contextlib.closing(_in_threads(classified, places, classifier.device)) as windows:
             for window in windows:
-                indices, planes = _classified(classifier, window, layers)
-                written.write(window.rows, window.cols, indices, planes)
-                done += indices.size
+                written.write(window.rows, window.cols, window.indices, window.layers)
+                done += window.indices.size
                 watcher.progress(f"classify {scene.name}", done, pixels)
         counts = written.counts
         if counts[0] == pixels:
@@ -140,48 +154,83 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def _read_ahead(scene: Scene, match: BandMatch, pixels: int) -> Generator[Window]:
-    """Read windows in a thread of their own, one ahead of the one that is being used."""
-    with ThreadPoolExecutor(1) as reader:
-        ahead = None
-        for place in scene.windows(pixels):
-            following = reader.submit(_read, scene, match, *place)
-            if ahead is not None:
-                yield ahead.result()
-            ahead = following
-        if ahead is not None:
-            yield ahead.result()
+def _in_threads(
+    task: Callable[[slice, slice], Classified],
+    places: Iterable[tuple[slice, slice]],
+    device: torch.device,
+) -> Generator[Classified]:
+    """Do the task at each place, a few at once; results come in the order of the places.
+
+    On a CPU each thread computes on one core: a matrix product shared by all cores makes each
+    wait for the slowest, and reading would take cores away from it. Beside a GPU, one thread
+    reads while the other feeds it.
+    """
+    cores = torch.get_num_threads()
+    on_cpu = device.type == "cpu"
+    threads = min(cores, MOST_THREADS) if on_cpu else 2
+    alone = partial(torch.set_num_threads, 1) if on_cpu else None
+    try:
+        with ThreadPoolExecutor(threads, initializer=alone) as pool:
+            pending: deque[Future[Classified]] = deque()
+            try:
+                for place in places:
+                    pending.append(pool.submit(task, *place))
+                    if len(pending) > threads:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()
+    finally:
+        torch.set_num_threads(cores)
 
 
-def _read(scene: Scene, match: BandMatch, rows: slice, cols: slice) -> Window:
+def _classified(
+    scene: Scene,
+    match: BandMatch,
+    classifier: Classifier,
+    layers: tuple[Layer, ...],
+    rows: slice,
+    cols: slice,
+) -> Classified:
+    """Read and classify one window."""
     window = scene.read(rows, cols)
     spectra = match.select(window)
     valid = valid_spectra(spectra, scene.nodata)
     if not valid.all():
         spectra = spectra[valid]
-    return Window(rows, cols, valid.reshape(window.shape[:2]), match.interpolate(spectra))
-
-
-def _classified(
-    classifier: Classifier, window: Window, layers: tuple[Layer, ...]
-) -> tuple[npt.NDArray[np.int64], dict[Layer, Floats]]:
-    """Class indices `(r, c)`, -1 where there are none, and the layers, NaN there."""
-    p = classifier.posterior(window.spectra)
+    spectra = match.interpolate(spectra)
+    p = _by_blocks(classifier.posterior, spectra, classifier.device)
     best = p.argmax(1)
     confidence = p[np.arange(len(p)), best]
-    indices = np.full(window.valid.shape, UNLABELLED, np.int64)
-    indices[window.valid] = np.where(np.isfinite(confidence), best, UNLABELLED)
-    planes: dict[Layer, Floats] = {}
+    found: dict[Layer, Floats] = {}
     for layer in layers:
         if layer == "confidence":
-            values = confidence
+            found[layer] = confidence
         elif layer == "probabilities":
-            values = p
+            found[layer] = p
         elif layer == "entropy":
-            values = -xlogy(p, p).sum(1)
+            found[layer] = -xlogy(p, p).sum(1)
         else:
-            values = classifier.novelty(window.spectra)
-        plane = np.full((*window.valid.shape, *values.shape[1:]), np.nan, np.float32)
-        plane[window.valid] = values
-        planes[layer] = plane
-    return indices, planes
+            found[layer] = _by_blocks(classifier.novelty, spectra, classifier.device)
+    shape = window.shape[:2]
+    indices = np.full(valid.shape, UNLABELLED, np.int64)
+    indices[valid] = np.where(np.isfinite(confidence), best, UNLABELLED)
+    planes = {layer: _plane(values, valid, shape) for layer, values in found.items()}
+    return Classified(rows, cols, indices.reshape(shape), planes)
+
+
+def _by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device) -> Floats:
+    """`apply` to spectra; on a CPU to so few at a time that what it computes stays in the cache."""
+    if device.type != "cpu" or len(spectra) <= CPU_BLOCK:
+        return apply(spectra)
+    starts = range(0, len(spectra), CPU_BLOCK)
+    return np.concatenate([apply(spectra[first : first + CPU_BLOCK]) for first in starts])
+
+
+def _plane(values: Floats, valid: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Floats:
+    """Values `(n,)` or `(n, K)` of the valid pixels on their window `(r, c[, K])`, else NaN."""
+    plane = np.full((len(valid), *values.shape[1:]), np.nan, np.float32)
+    plane[valid] = values
+    return plane.reshape(*shape, *values.shape[1:])
