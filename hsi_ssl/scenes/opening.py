@@ -62,7 +62,8 @@ def open_scene(
     path = Path(path)
     scene = _format(path).open_cube(path, variable)
     try:
-        scene = with_facts(scene, companion_facts(path, scene.bands))
+        if scene.format != geotiff.ENVI:  # there the header is the scene's own
+            scene = with_facts(scene, companion_facts(path, scene.bands))
         if wavelengths is None:
             return scene
         if scene.wavelengths_nm is not None:

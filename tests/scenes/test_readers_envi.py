@@ -109,9 +109,21 @@ def test_units_are_guessed_aloud(tmp_path: Path, cube: Cube) -> None:
 
 def test_wavenumbers_are_left_out(tmp_path: Path, cube: Cube) -> None:
     metadata = {"wavelength": [4000 - i for i in range(7)], "wavelength units": "Wavenumber"}
-    with open_scene(write(tmp_path, cube, metadata=metadata)) as scene:
+    write(tmp_path, cube, metadata=metadata)
+    with open_scene(tmp_path / "cube.img") as scene:
         assert scene.wavelengths_nm is None
-        assert "Wavenumber, which is no length: left out" in scene.notes[0]
+        (note,) = scene.notes
+        assert "Wavenumber, which is no length: left out" in note
+
+
+def test_header_of_another_encoding(tmp_path: Path, cube: Cube, agrees: Agrees) -> None:
+    metadata = {"wavelength": [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], "wavelength units": "UNIT"}
+    header = write(tmp_path, cube, metadata=metadata)
+    header.write_bytes(header.read_bytes().replace(b"UNIT", "µm".encode("latin-1")))
+    scene = open_scene(header)
+    assert scene.wavelengths_nm is not None
+    assert scene.wavelengths_nm.tolist() == [400, 500, 600, 700, 800, 900, 1000]
+    agrees(scene, cube)
 
 
 @pytest.fixture

