@@ -295,9 +295,11 @@ def _feature_sets(dataset: Dataset, m1: Path | None) -> Iterator[tuple[str, Feat
         extractor = load_m1(m1)
         check_bands(extractor.card, dataset, m1)
         kept = extractor.features(raw(seen))[0].std(0) >= KEPT_SPREAD
+        name = f"M1, {int(kept.sum())} units"
         if not kept.any():
             kept[:] = True
-        yield f"M1, {int(kept.sum())} units", lambda rows: extractor.features(raw(rows))[0][:, kept]
+            name = "M1 (collapsed)"
+        yield name, lambda rows: extractor.features(raw(rows))[0][:, kept]
 
 
 def _score_on(dataset: Dataset, predictor: Predictor, features: Features, rows: Ints) -> Scores:
