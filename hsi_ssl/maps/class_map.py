@@ -29,6 +29,7 @@ from hsi_ssl.files import refuse_existing, replace, written_beside
 from hsi_ssl.maps.legend import aux_xml, legend_csv, qml, red_green_blue
 from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, indices_to_codes
+from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Grid
 
 Layer = Literal["confidence", "entropy", "novelty", "probabilities"]
@@ -38,8 +39,9 @@ DESCRIPTIONS: dict[Layer, str] = {
     "entropy": "entropy of the class probabilities in nats",
     "novelty": "minus a bound on log p(x) in nats: high where no class explains the spectrum",
 }
-CACHE_BYTES = 128 * 2**20
-"""GDAL's block cache; its own default, 5 % of the machine's memory, is more than all the rest."""
+GEOTIFF_SUFFIXES = {".tif", ".tiff"}
+MAP_ENDING = "_classes.tif"
+"""What is put to a scene's name to name its map."""
 QUICKLOOK_SIDE = 1500
 """Longest side of the quick-look in map pixels; larger maps are thinned out."""
 LARGEST_CODE = 65_535
@@ -103,7 +105,7 @@ def outputs(path: Path, layers: Sequence[Layer] = ()) -> dict[str, Path]:
     OutputError
         `path` is not named as a GeoTIFF.
     """
-    if path.suffix.lower() not in {".tif", ".tiff"}:
+    if path.suffix.lower() not in GEOTIFF_SUFFIXES:
         raise OutputError(f"a class map is a GeoTIFF: name it {path.name}.tif rather than {path}")
     return {
         "map": path,
@@ -151,10 +153,7 @@ def class_map(
     """
     dtype = _code_type(label_set)
     refuse_existing_map(path, layers, overwrite)
-    with (
-        written_beside(path, overwrite=overwrite) as beside,
-        rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES),
-    ):
+    with written_beside(path, overwrite=overwrite) as beside, gdal_settings():
         finished = outputs(beside, layers)
         drafts = {name: finished[name].with_suffix(".draft") for name in ("map", *layers)}
         about = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", **(tags or {})}

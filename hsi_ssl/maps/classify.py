@@ -12,7 +12,7 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -24,12 +24,20 @@ import numpy.typing as npt
 import torch
 from scipy.special import xlogy
 
-from hsi_ssl.errors import SceneError
+from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
-from hsi_ssl.maps.class_map import LAYERS, Layer, class_map
+from hsi_ssl.maps.class_map import (
+    GEOTIFF_SUFFIXES,
+    LAYERS,
+    MAP_ENDING,
+    Layer,
+    class_map,
+    refuse_existing_map,
+)
 from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Scene, valid_spectra
-from hsi_ssl.training.classifier import Classifier
+from hsi_ssl.scenes.sources import resolve
+from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -57,6 +65,10 @@ class ClassifyResult:
     """Of the whole process since it began."""
     counts: dict[int, int]
 
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**vars(self), "map": str(self.map)}
+
 
 @dataclass(frozen=True)
 class Classified:
@@ -71,6 +83,74 @@ class Classified:
 def asked_layers(settings: ClassifySettings) -> tuple[Layer, ...]:
     """The layers that the settings ask for beside the map."""
     return tuple(layer for layer in LAYERS if getattr(settings, layer))
+
+
+def classify(
+    settings: ClassifySettings, *, overwrite: bool = False, watcher: Watcher = SILENT
+) -> list[ClassifyResult]:
+    """Map every scene that the settings name, by catalog name, folder or file.
+
+    All that can be known to fail is found out before the first map is begun.
+
+    Raises
+    ------
+    SettingsError
+        No scene is named, or several would be written to one file.
+    SceneNotFoundError, SceneError, CatalogError, FetchError
+        A scene is not there or cannot be read.
+    ModelError, DeviceError
+        The model is not there, or the device.
+    BandsError, OutputError, LabelError
+        As `classify_scene`.
+    """
+    if not settings.scenes:
+        raise SettingsError(
+            "no scene to classify; name files, folders or data sets of the catalog, "
+            "or put them into [classify] as scenes"
+        )
+    classifier = load_classifier(settings.model, settings.device)
+    with resolve(
+        settings.scenes,
+        variable=settings.variable,
+        wavelengths=settings.wavelengths,
+        labelled=False,
+        watcher=watcher,
+    ) as sources:
+        scenes = [source.scene for source in sources.scenes]
+        maps = map_paths(scenes, settings.output)
+        for scene, path in zip(scenes, maps, strict=True):
+            _matched(scene, classifier, settings)
+            refuse_existing_map(path, asked_layers(settings), overwrite)
+        return [
+            classify_scene(scene, classifier, settings, path, overwrite=overwrite, watcher=watcher)
+            for scene, path in zip(scenes, maps, strict=True)
+        ]
+
+
+def map_paths(scenes: Sequence[Scene], output: Path | None) -> list[Path]:
+    """Where the maps of the scenes go.
+
+    `output` is a file if it is named `.tif` or `.tiff`, else a folder; None is the current one.
+    In a folder, a map is called `<scene>_classes.tif`.
+
+    Raises
+    ------
+    SettingsError
+        Two maps would be one file.
+    """
+    if output is not None and output.suffix.lower() in GEOTIFF_SUFFIXES and not output.is_dir():
+        if len(scenes) > 1:
+            raise SettingsError(f"{len(scenes)} scenes and one map {output}: name a folder instead")
+        return [output]
+    maps = [(output or Path()) / f"{scene.name}{MAP_ENDING}" for scene in scenes]
+    for i, path in enumerate(maps):
+        if path in maps[:i]:
+            first = scenes[maps.index(path)]
+            raise SettingsError(
+                f"the maps of {first.path} and {scenes[i].path} would both be {path}: "
+                "classify them one by one with -o"
+            )
+    return maps
 
 
 def classify_scene(
@@ -96,11 +176,9 @@ def classify_scene(
         The scene is broken, or none of its pixels is valid.
     """
     started = time.perf_counter()
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
-    match = match_bands(scene, bands, resample=settings.resample)
-    for note in (*scene.notes, match.note):
-        if note is not None:
-            watcher.say(note)
+    match = _matched(scene, classifier, settings)
+    if match.note is not None:
+        watcher.say(match.note)
     label_set, layers = classifier.label_set, asked_layers(settings)
     pixels, done = scene.rows * scene.cols, 0
     with class_map(
@@ -146,6 +224,11 @@ def classify_scene(
         peak_memory_mb=peak_memory_mb(),
         counts=counts,
     )
+
+
+def _matched(scene: Scene, classifier: Classifier, settings: ClassifySettings) -> BandMatch:
+    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
+    return match_bands(scene, bands, resample=settings.resample)
 
 
 def peak_memory_mb() -> float:

@@ -166,7 +166,7 @@ class GdalReader(BoxReader):
         if not found.size:
             return found
         try:
-            with self._lock, _gdal():
+            with self._lock, gdal_settings():
                 self._dataset.read(
                     indexes=list(range(bands.start + 1, bands.stop + 1)),
                     window=Window.from_slices(rows, cols),
@@ -188,7 +188,7 @@ class GdalReader(BoxReader):
 
 def _opened(name: str, path: Path, driver: str | None = None) -> DatasetReader:
     try:
-        with _gdal(), warnings.catch_warnings():
+        with gdal_settings(), warnings.catch_warnings():
             # A cube without coordinates is nothing to warn of.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name, driver=driver)
@@ -198,7 +198,7 @@ def _opened(name: str, path: Path, driver: str | None = None) -> DatasetReader:
         ) from error
 
 
-def _gdal() -> rasterio.Env:
+def gdal_settings() -> rasterio.Env:
     """GDAL with a small cache, unless the user's environment sets one."""
     return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE)
 

@@ -1,0 +1,57 @@
+"""`hsi-ssl classify`: scenes to georeferenced class maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options
+from .output import Terminal
+
+# Not given is None, so that the settings file's value stands.
+FLAG: dict[str, Any] = {"is_flag": True, "default": None}
+
+
+@click.command("classify", short_help="Make class maps of scenes.")
+@click.argument("scenes", metavar="[SCENE]...", nargs=-1)
+@click.option("--model", type=options.FILE, help="Run folder of the classifier [default: runs/m2].")
+@click.option("-o", "--output", type=options.FILE, help="Map (.tif), or folder for maps.")
+@click.option("--confidence", **FLAG, help="Also: probability of the most probable class.")
+@click.option("--probabilities", **FLAG, help="Also: probability of each class, a band each.")
+@click.option("--entropy", **FLAG, help="Also: entropy of the probabilities, in nats.")
+@click.option("--novelty", **FLAG, help="Also: how little any class explains the spectrum.")
+@click.option("--resample", **FLAG, help="Interpolate a scene's other bands to the model's.")
+@click.option("--variable", help="Name of the cube in a file that holds several arrays.")
+@click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
+@click.option("--window", type=int, help="Pixels a core takes at a time [default: 65536].")
+@options.device
+@options.overwrite
+@options.common
+def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **given: Any) -> None:
+    """Make the class map of each SCENE: a file, a folder, or a name from `hsi-ssl catalog list`.
+
+    A map is a GeoTIFF on the scene's own grid, 0 where the scene has no data; beside it lie its
+    legend (.csv), a style for QGIS (.qml) and a picture (.png). By default it is called
+    <scene>_classes.tif and written to the current folder.
+
+    \b
+    hsi-ssl classify
+    hsi-ssl classify flight.tif -o map.tif --confidence
+    hsi-ssl classify cores/ --model runs/m2 -o maps/
+    """
+    settings = options.override(options.read_project(project).classify, **given)
+
+    from hsi_ssl.maps.classify import classify
+
+    found = classify(settings, overwrite=overwrite, watcher=terminal)
+    results = [result.to_json() for result in found]
+    terminal.result(
+        results[0] if len(results) == 1 else {"scenes": results},
+        *(
+            f"wrote {r.map}: {r.classified:,} of {r.pixels:,} pixels classified, "
+            f"{r.pixels_per_second:,.0f} pixels/s"
+            for r in found
+        ),
+    )
