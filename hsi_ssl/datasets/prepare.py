@@ -295,10 +295,14 @@ def _tell(
     if split.kind == "blocks":
         watcher.say(f"split by blocks of {split.block} x {split.block} pixels")
     if split.kind == "scenes":
-        n = {part: sum(bool((p == part).any()) for p in split.planes) for part in Part}
+        # Rare classes train in scenes of other parts too.
+        test, validation, train = (
+            {i for i, plane in enumerate(split.planes) if (plane == part).any()}
+            for part in (Part.TEST, Part.VALIDATION, Part.TRAIN)
+        )
         watcher.say(
-            f"split by scenes: {n[Part.TRAIN]} to train on, {n[Part.VALIDATION]} to validate, "
-            f"{n[Part.TEST]} to test"
+            f"split by scenes: {len(train - validation - test)} to train on, "
+            f"{len(validation)} to validate, {len(test)} to test"
         )
     if split.kind == "pixels" and not sources.image_like:
         watcher.warn(
