@@ -36,6 +36,8 @@ RULES: dict[Rule, str] = {
 }
 PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
 CONFUSIONS_LISTED = 5
+FEW_IN_BIN = 10
+"""The accuracy of fewer pixels than that is chance: no point of the calibration curve."""
 
 
 @dataclass(frozen=True)
@@ -277,7 +279,7 @@ def _calibration_figure(calibration: Calibration | None) -> Any:
         figure = Figure(figsize=(4.6, 3.9), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
-        filled = calibration.count > 0
+        filled = calibration.count >= min(FEW_IN_BIN, max(1, calibration.count.sum() // 50))
         upper.plot(
             calibration.confidence[filled],
             calibration.accuracy[filled],
