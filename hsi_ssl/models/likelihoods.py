@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LOG_2_PI = math.log(2 * math.pi)
+START_SHARE = 0.1
+"""Share of a band's variance that a Gaussian likelihood takes for noise before it has learnt."""
 
 
 class Likelihood(nn.Module, ABC):
@@ -39,6 +41,16 @@ class Gaussian(Likelihood):
         super().__init__()
         self.sd_floor = sd_floor
         self.log_excess = nn.Parameter(torch.zeros(width))
+
+    def start_from(self, spread: Tensor) -> None:
+        """Start the variances at a tenth of the data's, whose `spread (D,)` is given.
+
+        Starting at 1 in scaled units, small components would look like noise for thousands of
+        steps, and the units that could tell them would be given up.
+        """
+        variance = START_SHARE * spread**2
+        with torch.no_grad():
+            self.log_excess.copy_(torch.log(variance.clamp(min=self.sd_floor**2)))
 
     @property
     def logvar(self) -> Tensor:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import ModelError
+from hsi_ssl.models.likelihoods import Gaussian, Likelihood
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import TrainingSettings
@@ -62,6 +64,12 @@ def sd_floor(asked: float | None, scaler: Scaler) -> float:
     if asked is not None:
         return asked
     return scaler.noise_sd or DEFAULT_SD_FLOOR
+
+
+def start_variances(likelihood: Likelihood, x: Tensor) -> None:
+    """Start a Gaussian likelihood's variances at a share of those of `x (N, D)`."""
+    if isinstance(likelihood, Gaussian):
+        likelihood.start_from(x.std(0, unbiased=False).cpu())
 
 
 def check_unit_interval(x: npt.NDArray[np.float32], likelihood: str, scaling: str) -> None:
