@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hsi_ssl.errors import DatasetError, ModelError
 
@@ -203,38 +204,10 @@ def fit_scaler(
     DatasetError
         All spectra are equal; `mnf` without any pair of neighbours.
     """
-    bands = spectra.shape[1]
-    if kind in {"snv", "continuum"}:
-        axis = np.arange(bands) if wavelengths is None else np.asarray(wavelengths)
-        return ShapeScaler(kind, axis.astype(np.float64))
-    if kind == "none":
-        numbers = {"bands": np.array(bands)}
-    elif kind == "max":
-        largest = float(spectra.max(initial=0))
-        numbers = {"bands": np.array(bands), "maximum": np.array(largest if largest > 0 else 1.0)}
-    elif kind == "minmax":
-        low, high = (f(axis=0).astype(np.float64) for f in (spectra.min, spectra.max))
-        numbers = {"minimum": low, "range": _or_one(high - low)}
-    else:
-        mean, covariance = mean_and_covariance(spectra)
-        if not covariance.diagonal().any():
-            raise DatasetError(
-                f"scaling {kind} needs spectra that differ, and all {len(spectra)} pixels to fit "
-                "it on are equal; take more pixels or check the cubes"
-            )
-        if kind == "standard":
-            numbers = {"mean": mean, "sd": _or_one(np.sqrt(covariance.diagonal()))}
-        elif kind == "derivative":
-            slope = _slope(bands)
-            variance = np.einsum("ij,ik,kj->j", slope, covariance, slope, optimize=True)
-            # Slopes of bands that are exactly straight differ by rounding only.
-            real = variance > 1e-12 * variance.max()
-            numbers = {"mean": mean, "sd": _or_one(np.sqrt(np.where(real, variance, 0)))}
-        elif kind == "noise":
-            numbers = _fit_noise(mean, covariance, len(spectra), components)
-        else:
-            numbers = _fit_mnf(mean, covariance, spectra, neighbours, components)
-    return _affine(kind, numbers)
+    # Between matrices of this size threads wait more than they work, for seconds where other
+    # programs keep the processor busy.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _fitted(kind, spectra, components, wavelengths, neighbours)
 
 
 def mean_and_covariance(spectra: npt.NDArray[Any]) -> tuple[Floats, Floats]:
@@ -333,6 +306,47 @@ def _hull_vertices(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
     on_stack = np.arange(bands) <= top[:, None]
     hull[np.nonzero(on_stack)[0], stack[on_stack]] = True
     return hull
+
+
+def _fitted(
+    kind: str,
+    spectra: npt.NDArray[Any],
+    components: int,
+    wavelengths: npt.ArrayLike | None,
+    neighbours: npt.NDArray[np.integer[Any]] | None,
+) -> Scaler:
+    bands = spectra.shape[1]
+    if kind in {"snv", "continuum"}:
+        axis = np.arange(bands) if wavelengths is None else np.asarray(wavelengths)
+        return ShapeScaler(kind, axis.astype(np.float64))
+    if kind == "none":
+        numbers = {"bands": np.array(bands)}
+    elif kind == "max":
+        largest = float(spectra.max(initial=0))
+        numbers = {"bands": np.array(bands), "maximum": np.array(largest if largest > 0 else 1.0)}
+    elif kind == "minmax":
+        low, high = (f(axis=0).astype(np.float64) for f in (spectra.min, spectra.max))
+        numbers = {"minimum": low, "range": _or_one(high - low)}
+    else:
+        mean, covariance = mean_and_covariance(spectra)
+        if not covariance.diagonal().any():
+            raise DatasetError(
+                f"scaling {kind} needs spectra that differ, and all {len(spectra)} pixels to fit "
+                "it on are equal; take more pixels or check the cubes"
+            )
+        if kind == "standard":
+            numbers = {"mean": mean, "sd": _or_one(np.sqrt(covariance.diagonal()))}
+        elif kind == "derivative":
+            slope = _slope(bands)
+            variance = np.einsum("ij,ik,kj->j", slope, covariance, slope, optimize=True)
+            # Slopes of bands that are exactly straight differ by rounding only.
+            real = variance > 1e-12 * variance.max()
+            numbers = {"mean": mean, "sd": _or_one(np.sqrt(np.where(real, variance, 0)))}
+        elif kind == "noise":
+            numbers = _fit_noise(mean, covariance, len(spectra), components)
+        else:
+            numbers = _fit_mnf(mean, covariance, spectra, neighbours, components)
+    return _affine(kind, numbers)
 
 
 def _fit_noise(mean: Floats, covariance: Floats, n: int, components: int) -> dict[str, Floats]:
