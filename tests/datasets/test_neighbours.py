@@ -22,6 +22,6 @@ def test_neighbours_are_those_of_a_search_through_all_rows() -> None:
 
 def test_directions_go_clockwise_from_north() -> None:
     pixel = np.array([[r, c] for r in range(3) for c in range(3)])
-    table = neighbour_table(np.zeros(9), pixel)
+    table = neighbour_table(np.zeros(9, np.int16), pixel)
     assert table[4].tolist() == [1, 2, 5, 8, 7, 6, 3, 0]
     assert table[0].tolist() == [-1, -1, 1, 4, 3, -1, -1, -1]
