@@ -113,6 +113,7 @@ class M1Settings(TrainingSettings):
     sd_floor: float | None = Field(None, gt=0)
     """Smallest standard deviation of the Gaussian likelihood; None: the measured noise."""
     batch: int = Field(1000, ge=1)
+    """Spectra a step, at most: of few spectra fewer, so that an epoch has some 30 steps."""
     epochs: int = Field(200, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     patience: int = Field(20, ge=1)
@@ -141,6 +142,7 @@ class M2Settings(TrainingSettings):
     """Draw labelled batches equally over classes instead of as they come."""
     batch_labelled: int = Field(200, ge=1)
     batch_unlabelled: int = Field(500, ge=1)
+    """At most: of a small pool fewer, so that an epoch has some 30 steps."""
     predict: Literal["auto", "classifier", "bayes"] = "auto"
     """q(y|x), or Bayes' rule with the generative part; auto: the better on validation pixels."""
     bayes_samples: int = Field(1, ge=1)

@@ -66,11 +66,15 @@ def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
 def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
     """Write weights and card; the card, written last, names the weights' checksum.
 
+    Reports on a model that was here before go with it.
+
     Returns the card as written, with schema, versions, git commit and date.
     """
     with written_beside(run / WEIGHTS, overwrite=True) as beside:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside)
         checksum = hashlib.sha256(beside.read_bytes()).hexdigest()
+    for report in run.glob("report*"):
+        shutil.rmtree(report)
     whole = {
         "schema": SCHEMA,
         "hsi_ssl": __version__,

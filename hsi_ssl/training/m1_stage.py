@@ -19,6 +19,7 @@ from hsi_ssl.training.extractor import check_bands, load_m1, load_weights
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.stage import (
     Draw,
+    batch_size,
     check_unit_interval,
     dataset_card,
     draw_nothing,
@@ -136,7 +137,7 @@ def train_m1(
                 f"for ({architecture}); give the same widths, activation and likelihood"
             )
         load_weights(model, source.model.state_dict())
-    task = M1Task(model.to(device), x, x_validation, settings.batch)
+    task = M1Task(model.to(device), x, x_validation, batch_size(settings.batch, len(x)))
     watcher.say(
         f"M1 {'-'.join(map(str, (architecture.width, *architecture.hidden, architecture.latent)))}"
         f", {architecture.likelihood}, on {len(x):,} spectra "

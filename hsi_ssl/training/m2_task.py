@@ -15,6 +15,7 @@ from torch import Tensor
 from hsi_ssl.models.bounds import objective
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.networks import sample_gaussian
+from hsi_ssl.training.stage import batch_size
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
@@ -62,6 +63,7 @@ class M2Task:
         self.validation, self.y_validation = validation, y_validation
         self.settings = settings
         self.pixels = len(labelled) + len(unlabelled)
+        self.batch_unlabelled = batch_size(settings.batch_unlabelled, len(unlabelled))
         self._by_class = torch.argsort(y, stable=True)
         counts = torch.bincount(y, minlength=module.architecture.classes)
         self._present = torch.nonzero(counts).flatten()
@@ -81,7 +83,7 @@ class M2Task:
                 yield self._labelled_rows(generator), nothing
             return
         order = torch.randperm(len(self.unlabelled), generator=generator, device=device)
-        for rows in torch.split(order, self.settings.batch_unlabelled):
+        for rows in torch.split(order, self.batch_unlabelled):
             yield self._labelled_rows(generator), rows
 
     def _labelled_rows(self, generator: torch.Generator) -> Tensor:

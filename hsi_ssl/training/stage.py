@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SD_FLOOR = 0.05
 """Smallest standard deviation, in scaled units, where the noise was not measured."""
+STEPS_AN_EPOCH = 30
+SMALLEST_BATCH = 64
 
 Panels = list[tuple[str, npt.NDArray[np.float64]]]
 """Titles and spectra `(n, bands)`: generated ones as training went on, the measured ones last."""
@@ -64,6 +66,15 @@ def sd_floor(asked: float | None, scaler: Scaler) -> float:
     if asked is not None:
         return asked
     return scaler.noise_sd or DEFAULT_SD_FLOOR
+
+
+def batch_size(at_most: int, pixels: int) -> int:
+    """A batch of which an epoch over `pixels` has some 30 at least, none below 64 pixels.
+
+    A small scene would otherwise see a handful of steps an epoch, and patience would end training
+    long before the model has learnt.
+    """
+    return min(at_most, max(SMALLEST_BATCH, pixels // STEPS_AN_EPOCH))
 
 
 def start_variances(likelihood: Likelihood, x: Tensor) -> None:

@@ -29,7 +29,12 @@ def rewritten(dataset: Dataset, path: Path, **changes: Any) -> Dataset:
     arrays = {
         name: getattr(dataset, name) for name in ("label", "part", "scene", "pixel", "neighbours")
     }
-    values: dict[str, Any] = {"spectra": dataset.spectra(), "meta": dataset.meta, **arrays, **changes}
+    values: dict[str, Any] = {
+        "spectra": dataset.spectra(),
+        "meta": dataset.meta,
+        **arrays,
+        **changes,
+    }
     return write_dataset(path, **values)
 
 

@@ -203,7 +203,7 @@ def task(labels: list[int], balanced: bool, batch: int = 600) -> M2Task:
     x = Inputs(torch.arange(len(y)).float()[:, None].expand(-1, 2))
     nothing = Inputs(torch.empty(0, 2))
     return M2Task(
-        module, x, y, Inputs(torch.zeros(1050, 2)), nothing, torch.empty(0, dtype=torch.long),
+        module, x, y, Inputs(torch.zeros(7450, 2)), nothing, torch.empty(0, dtype=torch.long),
         M2Settings(balanced=balanced, batch_labelled=batch, batch_unlabelled=200),
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def test_labelled_batches_are_balanced_or_as_they_come(balanced: bool) -> None:
     labels = [0] * 80 + [1] * 19 + [3]
     some = task(labels, balanced)
     generator = torch.Generator().manual_seed(0)
-    rows = torch.cat([batch[0] for _ in range(20) for batch in some.batches(generator)])
+    rows = torch.cat([batch[0] for _ in range(4) for batch in some.batches(generator)])
     shares = torch.bincount(some.y[rows], minlength=4) / len(rows)
     expected = [1 / 3, 1 / 3, 0, 1 / 3] if balanced else [0.8, 0.19, 0, 0.01]
     np.testing.assert_allclose(shares.numpy(), expected, atol=0.01)
@@ -227,8 +227,8 @@ def test_labelled_batches_are_balanced_or_as_they_come(balanced: bool) -> None:
 def test_every_unlabelled_pixel_comes_once_an_epoch_the_last_batch_smaller() -> None:
     some = task([0, 1], balanced=True)
     batches = [rows for _, rows in some.batches(torch.Generator().manual_seed(0))]
-    assert [len(rows) for rows in batches] == [200] * 5 + [50]
-    assert sorted(torch.cat(batches).tolist()) == list(range(1050))
+    assert [len(rows) for rows in batches] == [200] * 37 + [50]
+    assert sorted(torch.cat(batches).tolist()) == list(range(7450))
 
 
 def test_a_class_absent_from_a_batch_and_an_empty_pool_cost_a_finite_number() -> None:
