@@ -100,7 +100,7 @@ FEW = 300
 """Minerals with fewer labelled pixels lie in one or two spots, without more around."""
 STICK_PITCH = 77
 """Columns from one stick of core to the next in a box."""
-PURITY = (0.55, 0.16)
+PURITY = (0.65, 0.2)
 """Mean and spread of the share that the prevailing mineral has of a pixel."""
 ALTERED = 0.3
 """Mean share of the groundmass that alteration has replaced."""
@@ -137,7 +137,7 @@ def drill(rng: np.random.Generator, rows: int, cols: int, targets: dict[int, int
     pitch = cols / sticks
     width = max(4, int(0.86 * pitch))
     left = [int(i * pitch + (pitch - width) / 2) for i in range(sticks)]
-    end = max(1, rows // 64)
+    end = min(8, max(1, rows // 64))
     shape = (sticks * rows, width)
 
     core, crevice = _pieces(rng, sticks, rows, width, end)
