@@ -240,6 +240,12 @@ def test_pixels_are_drawn_to_shares_with_one_in_each_part() -> None:
         assert found == [[600, 200, 200], [60, 20, 20], [3, 1, 1], [1, 1, 1], [2, 0, 0]]
 
 
+def test_small_shares_still_get_a_pixel() -> None:
+    shares = {Part.TRAIN: 0.96, Part.VALIDATION: 0.02, Part.TEST: 0.02}
+    parts = draw_parts(np.zeros(9, np.int16), 1, shares, rng())
+    assert np.bincount(parts).tolist() == [7, 1, 1]
+
+
 def test_large_shares_leave_training_its_pixel() -> None:
     shares = {Part.TRAIN: 0.04, Part.VALIDATION: 0.48, Part.TEST: 0.48}
     for n in range(3, 12):
