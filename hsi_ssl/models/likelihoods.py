@@ -10,8 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LOG_2_PI = math.log(2 * math.pi)
-START_SHARE = 0.1
-"""Share of a band's variance that a Gaussian likelihood takes for noise before it has learnt."""
 
 
 class Likelihood(nn.Module, ABC):
@@ -33,6 +31,8 @@ class Gaussian(Likelihood):
     """N(out, diag s^2) with one learned variance a band, never below `sd_floor`^2.
 
     The floor is the measured noise where that is known: no model can know a spectrum better.
+    Variances start there. Started at the data's own, what the latent units could tell looks like
+    noise, the KL divergence wins, and the units collapse before they are of any use.
     """
 
     in_unit_interval = False
@@ -40,17 +40,7 @@ class Gaussian(Likelihood):
     def __init__(self, width: int, sd_floor: float) -> None:
         super().__init__()
         self.sd_floor = sd_floor
-        self.log_excess = nn.Parameter(torch.zeros(width))
-
-    def start_from(self, spread: Tensor) -> None:
-        """Start the variances at a tenth of the data's, whose `spread (D,)` is given.
-
-        Starting at 1 in scaled units, small components would look like noise for thousands of
-        steps, and the units that could tell them would be given up.
-        """
-        variance = START_SHARE * spread**2
-        with torch.no_grad():
-            self.log_excess.copy_(torch.log(variance.clamp(min=self.sd_floor**2)))
+        self.log_excess = nn.Parameter(torch.full((width,), 2 * math.log(sd_floor)))
 
     @property
     def logvar(self) -> Tensor:

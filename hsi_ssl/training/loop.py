@@ -28,7 +28,6 @@ SECONDS_BETWEEN_STATES = 2.0
 COLUMNS = (
     "epoch", "step", "seconds", "bound_batch", "bound_validation", "score", "without_improvement"
 )  # fmt: skip
-VARIANCE_SPEED = 10.0
 VALIDATION_SEED = 20_140_617
 
 
@@ -195,23 +194,12 @@ def fit(
 
 
 def _adam(task: Task, settings: TrainingSettings) -> torch.optim.Adam:
-    """Adam; the prior N(0, 1) on the weights is the gradient w / N of the mean cost per pixel.
-
-    The likelihood's log-variances, a few numbers that must travel far, learn faster.
-    """
-    named = list(task.module.named_parameters())
-    variances = [p for name, p in named if name.startswith("likelihood.")]
-    weights = [p for name, p in named if p.ndim > 1]
-    biases = [p for name, p in named if p.ndim <= 1 and not name.startswith("likelihood.")]
+    """Adam; the prior N(0, 1) on the weights is the gradient w / N of the mean cost per pixel."""
+    weights = [p for p in task.module.parameters() if p.ndim > 1]
+    others = [p for p in task.module.parameters() if p.ndim <= 1]
     decay = 1 / task.pixels if settings.weight_prior else 0.0
-    groups: list[dict[str, Any]] = [
-        {"params": weights, "weight_decay": decay},
-        {"params": biases},
-        {"params": variances, "lr": VARIANCE_SPEED * settings.learning_rate},
-    ]
-    return torch.optim.Adam(
-        [g for g in groups if g["params"]], lr=settings.learning_rate, fused=True
-    )
+    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": decay}, {"params": others}]
+    return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
 
 
 def _epoch(

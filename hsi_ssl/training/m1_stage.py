@@ -26,7 +26,6 @@ from hsi_ssl.training.stage import (
     draw_spectra,
     identity,
     sd_floor,
-    start_variances,
 )
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -127,7 +126,6 @@ def train_m1(
         sd_floor=sd_floor(settings.sd_floor, scaler),
     )
     model = M1(architecture, torch.Generator().manual_seed(settings.seed))
-    start_variances(model.likelihood, x)
     if init_from is not None:
         source = load_m1(init_from, "cpu")
         check_bands(source.card, dataset, init_from)

@@ -27,7 +27,6 @@ from hsi_ssl.training.stage import (
     draw_spectra,
     identity,
     sd_floor,
-    start_variances,
 )
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -106,7 +105,6 @@ def train_m2(
         else settings.sd_floor or DEFAULT_SD_FLOOR,
     )
     model = M2(architecture, class_prior, torch.Generator().manual_seed(settings.seed)).to(device)
-    start_variances(model.likelihood, torch.cat([labelled.mean, unlabelled.mean]))
     task = M2Task(model, labelled, y, unlabelled, validation, y_validation, settings)
     watcher.say(
         f"{'M2' if m1 is None else 'M1+M2'} on {architecture.width} "

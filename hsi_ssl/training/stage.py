@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import ModelError
-from hsi_ssl.models.likelihoods import Gaussian, Likelihood
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import TrainingSettings
@@ -75,12 +73,6 @@ def batch_size(at_most: int, pixels: int) -> int:
     long before the model has learnt.
     """
     return min(at_most, max(SMALLEST_BATCH, pixels // STEPS_AN_EPOCH))
-
-
-def start_variances(likelihood: Likelihood, x: Tensor) -> None:
-    """Start a Gaussian likelihood's variances at a share of those of `x (N, D)`."""
-    if isinstance(likelihood, Gaussian):
-        likelihood.start_from(x.std(0, unbiased=False).cpu())
 
 
 def check_unit_interval(x: npt.NDArray[np.float32], likelihood: str, scaling: str) -> None:
