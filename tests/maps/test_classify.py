@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+
+from hsi_ssl.errors import BandsError, ModelError, OutputError, SceneError, SettingsError
+from hsi_ssl.maps.classify import ClassifyResult, classify, classify_scene, map_paths
+from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.settings import ClassifySettings
+from hsi_ssl.training.classifier import Classifier
+from hsi_ssl.watcher import Watcher
+
+Cube = npt.NDArray[np.uint16]
+Wavelengths = npt.NDArray[np.float64]
+WriteScene = Callable[..., Path]
+CODES = np.array([2, 7, 32])
+TRUTH = np.tile(CODES.repeat(10), (40, 1))
+
+
+def mapped(scene: Path, classifier: Classifier, output: Path, **settings: Any) -> ClassifyResult:
+    with open_scene(scene) as opened:
+        return classify_scene(
+            opened, classifier, ClassifySettings(**settings), output, overwrite=True
+        )
+
+
+def read(path: Path) -> npt.NDArray[Any]:
+    with rasterio.open(path) as raster:
+        found: npt.NDArray[Any] = np.moveaxis(raster.read(), 0, -1)
+        return found[..., 0] if raster.count == 1 else found
+
+
+def test_the_map_shows_what_the_classifier_says(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    result = mapped(write_scene(cube, wavelengths), classifier, tmp_path / "m.tif")
+    found = read(tmp_path / "m.tif")
+    says = CODES[classifier.posterior(cube.reshape(-1, 12)).argmax(1)].reshape(40, 30)
+    np.testing.assert_array_equal(found, says)
+    assert (found == TRUTH).mean() > 0.9
+    assert (result.pixels, result.classified) == (1200, 1200)
+    assert result.counts == {0: 0} | {int(c): int((found == c).sum()) for c in CODES}
+    assert result.pixels_per_second == pytest.approx(1200 / result.seconds)
+    with rasterio.open(tmp_path / "m.tif") as raster, rasterio.open(tmp_path / "scene.tif") as own:
+        assert (raster.crs, raster.transform) == (own.crs, own.transform)
+        assert raster.tags()["SCENE"] == "scene.tif"
+        assert raster.tags()["MODEL_SHA256"] == classifier.card["weights_sha256"]
+
+
+def test_pixels_without_measurement_are_0(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    values = cube.astype(np.float32)
+    values[0] = -9999
+    values[1, :5, 3] = -9999
+    values[2, 7] = 0
+    values[3, 4, 11] = np.nan
+    values[3, 5, 0] = np.inf
+    invalid = np.zeros((40, 30), bool)
+    invalid[0], invalid[1, :5], invalid[2, 7], invalid[3, 4:6] = True, True, True, True
+    scene = write_scene(values, wavelengths, nodata=-9999)
+    result = mapped(scene, classifier, tmp_path / "m.tif", confidence=True)
+    np.testing.assert_array_equal(read(tmp_path / "m.tif") == 0, invalid)
+    np.testing.assert_array_equal(np.isnan(read(tmp_path / "m_confidence.tif")), invalid)
+    assert result.classified == 1200 - invalid.sum()
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"interleave": "pixel"},
+        {"interleave": "band"},
+        {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"},
+    ],
+    ids=["pixel", "band", "tiles"],
+)
+def test_windows_do_not_show(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path, layout: dict[str, Any],
+) -> None:  # fmt: skip
+    large = np.tile(cube, (2, 3, 1))
+    scene = write_scene(large, wavelengths, **layout)
+    mapped(scene, classifier, tmp_path / "whole.tif", novelty=True)
+    mapped(scene, classifier, tmp_path / "parts.tif", novelty=True, window=256)
+    np.testing.assert_array_equal(read(tmp_path / "whole.tif"), read(tmp_path / "parts.tif"))
+    np.testing.assert_allclose(
+        read(tmp_path / "whole_novelty.tif"), read(tmp_path / "parts_novelty.tif"), rtol=1e-4
+    )
+
+
+def test_layers_say_what_their_names_promise(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    flags = dict.fromkeys(("confidence", "entropy", "novelty", "probabilities"), True)
+    mapped(write_scene(cube, wavelengths), classifier, tmp_path / "m.tif", **flags)
+    p = read(tmp_path / "m_probabilities.tif")
+    np.testing.assert_allclose(p.reshape(-1, 3), classifier.posterior(cube.reshape(-1, 12)), 1e-3)
+    np.testing.assert_array_equal(read(tmp_path / "m.tif"), CODES[p.argmax(-1)])
+    np.testing.assert_array_equal(read(tmp_path / "m_confidence.tif"), p.max(-1))
+    entropy = -(p * np.log(p.clip(1e-30))).sum(-1)
+    np.testing.assert_allclose(read(tmp_path / "m_entropy.tif"), entropy, atol=1e-5)
+    novelty = classifier.novelty(cube.reshape(-1, 12)).reshape(40, 30)
+    np.testing.assert_allclose(read(tmp_path / "m_novelty.tif"), novelty, rtol=1e-4)
+
+
+def test_a_spectrum_like_no_other_is_novel(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    odd = cube.copy()
+    odd[20, 15, ::2] *= 3
+    mapped(write_scene(odd, wavelengths), classifier, tmp_path / "m.tif", novelty=True)
+    novelty = read(tmp_path / "m_novelty.tif")
+    assert novelty.argmax() == 20 * 30 + 15
+
+
+def test_bands_are_matched_by_wavelength(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    mapped(write_scene(cube, wavelengths), classifier, tmp_path / "own.tif")
+    more = np.insert(cube[..., ::-1], 4, 60_000, axis=2)
+    scene = write_scene(more, np.insert(wavelengths[::-1], 4, 3000), name="more.tif")
+    mapped(scene, classifier, tmp_path / "more_classes.tif")
+    np.testing.assert_array_equal(read(tmp_path / "own.tif"), read(tmp_path / "more_classes.tif"))
+
+
+def test_other_bands_are_refused_or_resampled(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    finer = np.linspace(990, 2510, 60)
+    spectra = [np.interp(finer, wavelengths, s) for s in cube.reshape(-1, 12)]
+    scene = write_scene(np.array(spectra, np.uint16).reshape(40, 30, 60), finer)
+    with pytest.raises(BandsError, match="--resample"):
+        mapped(scene, classifier, tmp_path / "maps" / "m.tif")
+    assert not (tmp_path / "maps").exists()
+    mapped(scene, classifier, tmp_path / "m.tif", resample=True)
+    assert (read(tmp_path / "m.tif") == TRUTH).mean() > 0.9
+
+
+def test_a_scene_that_breaks_off_leaves_the_old_map(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    large = np.tile(cube, (10, 1, 1))
+    scene = write_scene(large, wavelengths, compress="deflate", blockysize=8)
+    output = tmp_path / "maps" / "m.tif"
+    mapped(scene, classifier, output)
+    before = {p: p.read_bytes() for p in output.parent.iterdir()}
+    third = scene.stat().st_size // 3
+    with scene.open("r+b") as file:  # the strips in the middle are no longer what they were
+        file.seek(third)
+        file.write(bytes(third))
+    with pytest.raises(SceneError, match="cut short or broken"):
+        mapped(scene, classifier, output, window=600)
+    assert {p: p.read_bytes() for p in output.parent.iterdir()} == before
+
+
+def test_a_scene_without_a_valid_pixel_is_refused(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    scene = write_scene(np.full(cube.shape, np.nan, np.float32), wavelengths)
+    with pytest.raises(SceneError, match="has no valid pixel"):
+        mapped(scene, classifier, tmp_path / "maps" / "m.tif")
+    assert not list((tmp_path / "maps").iterdir())
+
+
+def test_nothing_is_begun_when_a_later_scene_will_fail(
+    tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path
+) -> None:
+    first = write_scene(cube, wavelengths, name="first.tif")
+    other = write_scene(cube, wavelengths + 9, name="second.tif")
+    same = write_scene(cube, wavelengths, name="third.tif")
+    common = {"model": tiny_run, "output": tmp_path / "maps", "device": "cpu"}
+    with pytest.raises(BandsError, match=r"second\.tif"):
+        classify(ClassifySettings(scenes=(str(first), str(other)), **common))
+    assert not (tmp_path / "maps").exists()
+    classify(ClassifySettings(scenes=(str(same),), **common))
+    with pytest.raises(OutputError, match=r"third_classes\.tif exists already"):
+        classify(ClassifySettings(scenes=(str(first), str(same)), **common))
+    assert not (tmp_path / "maps" / "first_classes.tif").exists()
+
+
+def test_progress_reaches_the_end(
+    tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path
+) -> None:
+    class Listener(Watcher):
+        steps: list[tuple[int, int]] = []  # noqa: RUF012
+
+        def progress(self, what: str, done: int, total: int) -> None:
+            assert what == "classify scene"
+            self.steps.append((done, total))
+
+    scene = write_scene(cube, wavelengths)
+    settings = ClassifySettings(
+        scenes=(str(scene),), model=tiny_run, output=tmp_path / "m.tif", window=300
+    )
+    classify(settings, watcher=Listener())
+    done = [done for done, total in Listener.steps if total == 1200]
+    assert len(done) == len(Listener.steps) >= 4
+    assert done == sorted(set(done))
+    assert done[-1] == 1200
+
+
+def test_no_scene_and_no_model(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no scene to classify"):
+        classify(ClassifySettings())
+    with pytest.raises(ModelError, match="no model in"):
+        classify(ClassifySettings(scenes=("x.tif",), model=tmp_path / "nowhere"))
+
+
+def test_where_maps_go(cube: Cube, write_scene: WriteScene, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    paths = [write_scene(cube, name=name) for name in ("one.x.tif", "two.tif", "a/one.tif")]
+    one, two, again = (open_scene(p) for p in paths)
+    assert map_paths([one, two], None) == [Path("one_classes.tif"), Path("two_classes.tif")]
+    assert map_paths([one, two], Path("maps")) == [
+        Path("maps/one_classes.tif"),
+        Path("maps/two_classes.tif"),
+    ]
+    assert map_paths([one], Path("there.TIF")) == [Path("there.TIF")]
+    with pytest.raises(SettingsError, match="name a folder instead"):
+        map_paths([one, two], Path("there.tif"))
+    with pytest.raises(SettingsError, match=r"would both be one_classes\.tif"):
+        map_paths([one, two, again], None)
+    for scene in (one, two, again):
+        scene.close()
