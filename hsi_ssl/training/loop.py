@@ -211,15 +211,17 @@ def _epoch(
 ) -> tuple[float, int, int]:
     """One epoch: the mean bound over its batches, its steps and the spectra it took."""
     task.module.train()
-    parameters = list(task.module.parameters())
-    total, steps, spectra = torch.zeros((), device=parameters[0].device), 0, 0
+    total, steps, spectra = torch.zeros(()), 0, 0
     for batch in task.batches(generator):
         cost, count = task.cost(batch, kl_weight, generator)
         optimiser.zero_grad(set_to_none=True)
         cost.backward()
-        nn.utils.clip_grad_norm_(parameters, clip)
+        for network in task.module.children():
+            # Each by itself: a decoder's gradient is a thousand times the classifier's, which one
+            # common norm would scale down to nothing.
+            nn.utils.clip_grad_norm_(network.parameters(), clip)
         optimiser.step()
-        total += cost.detach()
+        total = total + cost.detach()
         steps += 1
         spectra += count
     task.module.eval()
