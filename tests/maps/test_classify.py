@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,13 @@ import pytest
 import rasterio
 
 from hsi_ssl.errors import BandsError, ModelError, OutputError, SceneError, SettingsError
-from hsi_ssl.maps.classify import ClassifyResult, classify, classify_scene, map_paths
+from hsi_ssl.maps.classify import (
+    ClassifyResult,
+    classify,
+    classify_scene,
+    map_paths,
+    peak_memory_mb,
+)
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings
 from hsi_ssl.training.classifier import Classifier
@@ -236,3 +244,15 @@ def test_where_maps_go(cube: Cube, write_scene: WriteScene, tmp_path: Path) -> N
         map_paths([one, two, again], None)
     for scene in (one, two, again):
         scene.close()
+
+
+def test_peak_memory_is_of_this_process_alone() -> None:
+    # Whoever starts a command may hold much more than it.
+    ballast = np.ones(300 * 2**17)
+    code = "from hsi_ssl.maps.classify import peak_memory_mb as peak; import numpy as np;"
+    code += "a = peak(); x = np.ones(2**24); print(a, peak())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = (float(word) for word in ran.stdout.split())
+    assert 50 < before < peak_memory_mb() - 200
+    assert 100 < after - before < 160
+    assert ballast.all()
