@@ -108,7 +108,7 @@ def methods(dataset: Dataset, folder: Path, recipe: str, seed: int) -> Iterator[
         ("scaled", dataset.scaled(rows), dataset.scaled(test)),
     ):
         for method in ("svm", "forest"):
-            predictor = fit_baseline(method, x, y, seed)  # type: ignore[arg-type]
+            predictor = fit_baseline(method, x, y, seed)
             yield f"{method} on {features_name}", predictor.predict(x_test)
 
 
