@@ -37,13 +37,13 @@ def written_beside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         read-only; the disk is full.
     """
     path = Path(path)
-    with _os_errors(path):
+    with os_errors(path):
         refuse_existing(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         workshop = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
     try:
         beside = workshop / path.name
-        with _os_errors(path):
+        with os_errors(path):
             yield beside
             replace(beside, path)
     finally:
@@ -80,8 +80,14 @@ def fingerprint(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _os_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into one sentence about `path`."""
+def os_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into one sentence about `path`.
+
+    Raises
+    ------
+    OutputError
+        The disk is full, the folder read-only, or the path leads through a file.
+    """
     try:
         yield
     except OutputError:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from hsi_ssl import __version__
 from hsi_ssl.errors import ModelError, OutputError
-from hsi_ssl.files import written_beside
+from hsi_ssl.files import os_errors, written_beside
 
 SCHEMA = 1
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
@@ -71,7 +71,7 @@ def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dic
     Returns the card as written, with schema, versions, git commit and date.
     """
     with written_beside(run / WEIGHTS, overwrite=True) as beside:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside)
+        _save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside)
         checksum = hashlib.sha256(beside.read_bytes()).hexdigest()
     for report in run.glob("report*"):
         shutil.rmtree(report)
@@ -124,11 +124,12 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Write the state to resume from, by one rename: a kill leaves the old or the new, whole."""
     place = run / STATE
-    place.parent.mkdir(parents=True, exist_ok=True)
     beside = place.with_suffix(".new")
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    save_file(contiguous, beside, metadata={"values": json.dumps(values)})
-    os.replace(beside, place)
+    with os_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _save_file(contiguous, beside, {"values": json.dumps(values)})
+        os.replace(beside, place)
 
 
 def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -147,6 +148,16 @@ def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict
         raise ModelError(
             f"{run / STATE} is broken ({error}); start anew with --overwrite"
         ) from error
+
+
+def _save_file(
+    tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None
+) -> None:
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:  # it does not pass the system's error number on
+        path.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error}; is there space left?") from error
 
 
 def _git_commit() -> str | None:

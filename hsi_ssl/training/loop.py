@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
+from hsi_ssl.files import os_errors
 from hsi_ssl.training.checkpoint import LAST_METRICS, load_state, save_state
 from hsi_ssl.training.device import device_name
 from hsi_ssl.watcher import Watcher
@@ -136,7 +137,8 @@ def fit(
         if progress.stopped == "epochs" and progress.epoch < settings.epochs:
             progress.stopped = ""
     else:
-        (run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
+        with os_errors(run):
+            (run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
         snapshots[0] = _snapshot(task, device)
         on_snapshot(snapshots)
     log = _Log(run / LAST_METRICS, progress.epoch)
@@ -263,7 +265,7 @@ class _Log:
             **found,
         }
         columns = [*COLUMNS, *sorted(set(found) - {"bound", "score"})]
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with os_errors(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             if file.tell() == 0:
                 writer.writeheader()
