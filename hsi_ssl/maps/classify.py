@@ -24,7 +24,7 @@ import numpy.typing as npt
 import torch
 from scipy.special import xlogy
 
-from hsi_ssl.errors import SceneError, SettingsError
+from hsi_ssl.errors import OutputError, SceneError, SettingsError
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
 from hsi_ssl.maps.class_map import (
     GEOTIFF_SUFFIXES,
@@ -32,6 +32,7 @@ from hsi_ssl.maps.class_map import (
     MAP_ENDING,
     Layer,
     class_map,
+    outputs,
     refuse_existing_map,
 )
 from hsi_ssl.scenes.labels import UNLABELLED
@@ -118,8 +119,14 @@ def classify(
     ) as sources:
         scenes = [source.scene for source in sources.scenes]
         maps = map_paths(scenes, settings.output)
+        inputs = {scene.path.resolve(): scene.path for scene in scenes}
+        if settings.wavelengths is not None:
+            inputs[settings.wavelengths.resolve()] = settings.wavelengths
         for scene, path in zip(scenes, maps, strict=True):
             _matched(scene, classifier, settings)
+            for written in outputs(path, asked_layers(settings)).values():
+                if written.resolve() in inputs:
+                    raise OutputError(f"the map would replace {written}, which it is made of")
             refuse_existing_map(path, asked_layers(settings), overwrite)
         return [
             classify_scene(scene, classifier, settings, path, overwrite=overwrite, watcher=watcher)
@@ -131,7 +138,8 @@ def map_paths(scenes: Sequence[Scene], output: Path | None) -> list[Path]:
     """Where the maps of the scenes go.
 
     `output` is a file if it is named `.tif` or `.tiff`, else a folder; None is the current one.
-    In a folder, a map is called `<scene>_classes.tif`.
+    In a folder, a map is called `<scene>_classes.tif`; a scene's name ends at its first dot, or,
+    where two would be the same, at its last.
 
     Raises
     ------
@@ -142,7 +150,10 @@ def map_paths(scenes: Sequence[Scene], output: Path | None) -> list[Path]:
         if len(scenes) > 1:
             raise SettingsError(f"{len(scenes)} scenes and one map {output}: name a folder instead")
         return [output]
-    maps = [(output or Path()) / f"{scene.name}{MAP_ENDING}" for scene in scenes]
+    names = [scene.name for scene in scenes]
+    if len(set(names)) < len(names):
+        names = [scene.path.stem for scene in scenes]
+    maps = [(output or Path()) / f"{name}{MAP_ENDING}" for name in names]
     for i, path in enumerate(maps):
         if path in maps[:i]:
             first = scenes[maps.index(path)]

@@ -141,6 +141,14 @@ def test_rational_polynomials_are_kept(tmp_path: Path) -> None:
         assert raster.rpcs.line_num_coeff[:3] == [1, 0.5, 0]
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (4000, 1)])
+def test_maps_of_a_line_or_a_point(tmp_path: Path, shape: tuple[int, int]) -> None:
+    write(tmp_path / "m.tif", indices(*shape))
+    with opened(tmp_path / "m.tif") as raster:
+        np.testing.assert_array_equal(raster.read(1), CODES[indices(*shape)])
+    assert image.imread(tmp_path / "m.png").size
+
+
 def test_layers_beside_the_map(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     p = rng.dirichlet((1, 1, 1), (300, 400)).astype(np.float32)

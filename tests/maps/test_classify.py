@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+import torch
 
 from hsi_ssl.errors import BandsError, ModelError, OutputError, SceneError, SettingsError
 from hsi_ssl.maps.classify import (
@@ -200,6 +201,22 @@ def test_nothing_is_begun_when_a_later_scene_will_fail(
     assert not (tmp_path / "maps" / "first_classes.tif").exists()
 
 
+def test_what_a_map_is_made_of_is_never_replaced(
+    tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path
+) -> None:
+    scene = write_scene(cube)
+    table = tmp_path / "m.csv"
+    table.write_text("\n".join(str(w) for w in wavelengths))
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    for name in ("scene.tif", "m.tif"):
+        settings = ClassifySettings(
+            scenes=(str(scene),), model=tiny_run, output=tmp_path / name, wavelengths=table
+        )
+        with pytest.raises(OutputError, match="which it is made of"):
+            classify(settings, overwrite=True)
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
 def test_progress_reaches_the_end(
     tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path
 ) -> None:
@@ -214,7 +231,9 @@ def test_progress_reaches_the_end(
     settings = ClassifySettings(
         scenes=(str(scene),), model=tiny_run, output=tmp_path / "m.tif", window=300
     )
+    threads = torch.get_num_threads()
     classify(settings, watcher=Listener())
+    assert torch.get_num_threads() == threads
     done = [done for done, total in Listener.steps if total == 1200]
     assert len(done) == len(Listener.steps) >= 4
     assert done == sorted(set(done))
@@ -230,8 +249,8 @@ def test_no_scene_and_no_model(tmp_path: Path) -> None:
 
 def test_where_maps_go(cube: Cube, write_scene: WriteScene, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    paths = [write_scene(cube, name=name) for name in ("one.x.tif", "two.tif", "a/one.tif")]
-    one, two, again = (open_scene(p) for p in paths)
+    names = ("one.x.tif", "two.tif", "one.y.tif", "a/one.x.tif")
+    one, two, other, again = scenes = [open_scene(write_scene(cube, name=n)) for n in names]
     assert map_paths([one, two], None) == [Path("one_classes.tif"), Path("two_classes.tif")]
     assert map_paths([one, two], Path("maps")) == [
         Path("maps/one_classes.tif"),
@@ -240,9 +259,10 @@ def test_where_maps_go(cube: Cube, write_scene: WriteScene, tmp_path: Path) -> N
     assert map_paths([one], Path("there.TIF")) == [Path("there.TIF")]
     with pytest.raises(SettingsError, match="name a folder instead"):
         map_paths([one, two], Path("there.tif"))
-    with pytest.raises(SettingsError, match=r"would both be one_classes\.tif"):
+    assert map_paths([one, other], None) == [Path("one.x_classes.tif"), Path("one.y_classes.tif")]
+    with pytest.raises(SettingsError, match=r"would both be one\.x_classes\.tif"):
         map_paths([one, two, again], None)
-    for scene in (one, two, again):
+    for scene in scenes:
         scene.close()
 
 
