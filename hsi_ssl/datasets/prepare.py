@@ -29,6 +29,7 @@ from hsi_ssl.datasets.store import Dataset, Part, open_dataset, writing_dataset
 from hsi_ssl.datasets.taking import Rows, Taker
 from hsi_ssl.errors import BandsError, LabelError, SceneError
 from hsi_ssl.files import fingerprint, refuse_existing
+from hsi_ssl.scenes.label_codes import LARGEST_CODE
 from hsi_ssl.scenes.labels import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.sources import LabelledScene, Sources, resolve
@@ -42,7 +43,7 @@ SCENES_ENOUGH = 5
 CLASSES_LEAST = 2
 PROBES = 256
 """Pixels a scene that tell which bands hold nothing but nodata."""
-FIT_PIXELS = 65_536
+FIT_PIXELS = 32_768
 """Pixels that the scaling is fitted on, at most: more would hardly change its numbers."""
 SAME_WAVELENGTH_NM = 0.5
 PATHS = {"sources", "output", "labels", "train_labels", "test_labels", "wavelengths"}
@@ -202,9 +203,10 @@ def _indices(sources: Sources) -> tuple[LabelSet, list[Labels]]:
     for source in sources.scenes:
         _refuse_overlap(source)
     planes = [codes_of(source) for source in sources.scenes]
-    label_set = sources.label_set.occurring(
-        np.concatenate([np.flatnonzero(np.bincount(plane.ravel())) for plane in planes])
-    )
+    occurs = np.zeros(LARGEST_CODE + 1, bool)
+    for plane in planes:
+        occurs[plane] = True
+    label_set = sources.label_set.occurring(np.flatnonzero(occurs))
     if not len(label_set):
         raise LabelError(
             f"not one pixel of {len(planes)} scene(s) is labelled: expected codes above 0; "

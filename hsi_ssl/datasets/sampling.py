@@ -74,12 +74,12 @@ def labelled_draws(
 ) -> list[Draw]:
     """One draw a class and part, over all scenes jointly: every pixel equally likely.
 
-    `labels` hold indices, -1 without label; `planes` the parts that pixels may go to, see
-    `splits.Split`; `most` how many pixels a class each part takes, None for all.
+    `labels` hold indices; `planes` the parts that labelled pixels may go to, see `splits.Split`;
+    `most` how many pixels a class each part takes, None for all.
     """
     found = []
     for scene, (label, plane) in enumerate(zip(labels, planes, strict=True)):
-        flat = np.flatnonzero((label >= 0) & (plane <= Part.TEST))
+        flat = np.flatnonzero(plane <= Part.TEST)
         found.append((scene, flat, label.ravel()[flat], plane.ravel()[flat]))
     places = joined(
         [Places(np.full(len(f), s, np.int16), f.astype(np.int32)) for s, f, _, _ in found]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -143,18 +144,19 @@ def split_units(
         sizes: list[int | None] = [None]
     else:
         sizes = [block] if block else list(_block_sizes(labels, guard))
-    totals = sum((_count(plane, classes) for plane in labels), np.zeros(classes, np.int64))
+    marks = [_marks(plane) for plane in labels]
+    totals = sum((np.bincount(m.label, minlength=classes) for m in marks), np.zeros(classes, int))
     possible = np.count_nonzero(totals >= len(shares))
     best: tuple[tuple[int, int], int | None, list[Parts]] | None = None
     for size in sizes:
-        score, zones = _search(labels, classes, totals, shares, rng, guard, size)
+        score, parts = _search(marks, totals, shares, rng, guard, size)
         if best is None or score[:2] > best[0]:
-            best = score[:2], size, zones
+            best = score[:2], size, parts
         if best[0][1] >= possible:
             break
     assert best is not None
-    _, size, zones = best
-    return _settle(labels, classes, totals, zones, list(shares), guard, size)
+    _, size, parts = best
+    return _settle(marks, totals, parts, list(shares), guard, size)
 
 
 def stratify(
@@ -232,30 +234,35 @@ def near(mask: npt.NDArray[np.bool_], distance: int) -> npt.NDArray[np.bool_]:
     return found
 
 
-def guarded(labels: Labels, zone: Parts, forced: npt.NDArray[np.bool_], guard: int) -> Parts:
-    """Plane of parts of one scene from the zones of its pixels, with the guard border cut out.
+class Marks(NamedTuple):
+    """The labelled pixels of a scene: places `row * cols + col` and class indices, both `(n,)`."""
 
-    `forced` pixels train wherever they lie. Before whom the others give way: forced, test,
+    shape: tuple[int, int]
+    flat: npt.NDArray[np.int64]
+    label: Labels
+
+
+def guarded(marks: Marks, parts: Parts, forced: npt.NDArray[np.bool_], guard: int) -> Parts:
+    """Plane of parts of one scene, with the guard border cut out between `parts (n,)`.
+
+    `forced` pixels train whatever their part. Before whom the others give way: forced, test,
     validation, then training and the pool; test pixels, the rarest, keep all they can.
     """
-    labelled: npt.NDArray[np.bool_] = labels >= 0
-    free = labelled & ~forced
-    test = free & (zone == Part.TEST)
-    validation = free & (zone == Part.VALIDATION)
-    train = free & (zone == Part.TRAIN)
-    pool = ~labelled
-    if test.any() or validation.any():
-        if forced.any():
-            test &= ~near(forced, guard)
-        validation &= ~near(forced | test, guard)
-        away = ~near(test | validation, guard)
-        train &= away
-        pool &= away
-    plane: Parts = np.full(labels.shape, OUT, np.uint8)
-    plane[train | forced] = Part.TRAIN
-    plane[validation] = Part.VALIDATION
-    plane[test] = Part.TEST
-    plane[pool] = Part.POOL
+    plane: Parts = np.full(marks.shape, Part.POOL, np.uint8)
+    plane.ravel()[marks.flat] = np.where(forced, np.uint8(Part.TRAIN), parts)
+    test, validation = plane == Part.TEST, plane == Part.VALIDATION
+    if not test.any() and not validation.any():
+        return plane
+    fixed = np.zeros(marks.shape, bool)
+    fixed.ravel()[marks.flat[forced]] = True
+    if forced.any():
+        lost = test & near(fixed, guard)
+        plane[lost], test[lost] = OUT, False
+    if validation.any():
+        lost = validation & near(fixed | test, guard)
+        plane[lost], validation[lost] = OUT, False
+    held_out = test | validation
+    plane[near(held_out, guard) & ~held_out & ~fixed] = OUT
     return plane
 
 
@@ -263,70 +270,65 @@ Score = tuple[int, int, float]
 
 
 def _search(
-    labels: Sequence[Labels],
-    classes: int,
+    marks: Sequence[Marks],
     totals: Counts,
     shares: dict[Part, float],
     rng: np.random.Generator,
     guard: int,
     size: int | None,
 ) -> tuple[Score, list[Parts]]:
-    """Best of several assignments of units of one size: its score and zone planes."""
-    grids = [_grid(plane.shape, size) for plane in labels]
+    """Best of several assignments of units of one size: its score and the parts of all marks."""
+    units = [_units(m, size) for m in marks]
     counts = np.concatenate(
-        [_unit_counts(p, classes, size, g) for p, g in zip(labels, grids, strict=True)]
+        [_unit_counts(m, u, len(totals)) for m, u in zip(marks, units, strict=True)]
     )
-    parts, wanted = list(shares), np.array(list(shares.values()))
+    first = np.cumsum([0, *(u.max(initial=-1) + 1 for u in units)])
+    parts, wanted = np.array(list(shares), np.uint8), np.array(list(shares.values()))
     tries = []
     labelled = int(np.count_nonzero(counts.sum(axis=1)))
     restarts = int(np.clip(UNITS_TRIED // max(1, labelled), 1, RESTARTS))
     for _ in range(restarts):
         assigned = stratify(counts, wanted, rng)
-        found = np.zeros((len(parts), classes), np.int64)
+        found = np.zeros((len(parts), len(totals)), np.int64)
         np.add.at(found, assigned, counts)
         tries.append((_score(found, totals, wanted), assigned))
     tries.sort(key=lambda t: t[0], reverse=True)
 
     best: tuple[Score, list[Parts]] | None = None
     for first_score, assigned in tries[:GUARDED]:
-        zones, done = [], 0
-        for plane, (down, across) in zip(labels, grids, strict=True):
-            part = np.array(parts, np.uint8)[assigned[done : done + down * across]]
-            done += down * across
-            zones.append(_spread(part.reshape(down, across), plane.shape, size))
+        given = [parts[assigned[n + u]] for n, u in zip(first[:-1], units, strict=True)]
         if size is None:  # whole scenes do not touch: no guard to count the cost of
-            return first_score, zones
-        planes = _planes(labels, zones, [], guard)
-        score = _score(_counts_of(planes, labels, classes, parts), totals, wanted)
+            return first_score, given
+        planes = _planes(marks, given, [], guard)
+        score = _score(_counts_of(planes, marks, len(totals), parts), totals, wanted)
         if best is None or score > best[0]:
-            best = score, zones
+            best = score, given
     assert best is not None
     return best
 
 
 def _settle(
-    labels: Sequence[Labels],
-    classes: int,
+    marks: Sequence[Marks],
     totals: Counts,
-    zones: list[Parts],
+    given: Sequence[Parts],
     parts: Sequence[Part],
     guard: int,
     size: int | None,
 ) -> Split:
-    """The split of these zones, classes that lack training or test pixels kept in training."""
-    needed = [part for part in (Part.TRAIN, Part.TEST) if part in parts]
+    """The split of these parts, classes that lack training or test pixels kept in training."""
+    needed = np.array([part for part in (Part.TRAIN, Part.TEST) if part in parts])
     rare: list[int] = []
     while True:
-        planes = _planes(labels, zones, rare, guard)
-        found = _counts_of(planes, labels, classes, needed)
+        planes = _planes(marks, given, rare, guard)
+        found = _counts_of(planes, marks, len(totals), needed)
         more = np.flatnonzero((totals > 0) & (found == 0).any(axis=0))
         more = np.setdiff1d(more, rare)
         if not len(more):
             break
         rare += more.tolist()
     lost = sum(
-        int(np.count_nonzero((plane == OUT) & (label >= 0)))
-        for plane, label in zip(planes, labels, strict=True)
+        int(np.count_nonzero(plane.ravel()[m.flat] == OUT))
+        for plane, m in zip(planes, marks, strict=True)
     )
     split = Split("blocks" if size else "scenes", planes, size, guard, lost, tuple(sorted(rare)))
     _refuse_empty_parts(
@@ -356,23 +358,23 @@ def _score(found: Counts, totals: Counts, shares: npt.NDArray[np.float64]) -> Sc
 
 
 def _planes(
-    labels: Sequence[Labels], zones: Sequence[Parts], rare: Sequence[int], guard: int
+    marks: Sequence[Marks], given: Sequence[Parts], rare: Sequence[int], guard: int
 ) -> list[Parts]:
     return [
-        guarded(label, zone, np.isin(label, rare) if rare else np.zeros(label.shape, bool), guard)
-        for label, zone in zip(labels, zones, strict=True)
+        guarded(m, parts, np.isin(m.label, rare) if rare else np.zeros(len(parts), bool), guard)
+        for m, parts in zip(marks, given, strict=True)
     ]
 
 
 def _counts_of(
-    planes: Sequence[Parts], labels: Sequence[Labels], classes: int, parts: Sequence[Part]
+    planes: Sequence[Parts], marks: Sequence[Marks], classes: int, parts: npt.NDArray[Any]
 ) -> Counts:
     """Pixels `(parts, classes)`."""
-    found = np.zeros((len(parts), classes), np.int64)
-    for plane, label in zip(planes, labels, strict=True):
-        for i, part in enumerate(parts):
-            found[i] += np.bincount(label[(plane == part) & (label >= 0)], minlength=classes)
-    return found
+    found = np.zeros((OUT + 1, classes), np.int64)
+    for plane, m in zip(planes, marks, strict=True):
+        group = plane.ravel()[m.flat].astype(np.int64) * classes + m.label
+        found += np.bincount(group, minlength=found.size).reshape(found.shape)
+    return found[parts]
 
 
 def _block_sizes(labels: Sequence[Labels], guard: int) -> list[int]:
@@ -386,29 +388,22 @@ def _block_sizes(labels: Sequence[Labels], guard: int) -> list[int]:
     return sorted(sizes, reverse=True)
 
 
-def _grid(shape: tuple[int, ...], size: int | None) -> tuple[int, int]:
-    """Blocks down and across a scene."""
+def _marks(plane: Labels) -> Marks:
+    flat = np.flatnonzero(plane >= 0)
+    return Marks((plane.shape[0], plane.shape[1]), flat, plane.ravel()[flat])
+
+
+def _units(marks: Marks, size: int | None) -> npt.NDArray[np.int64]:
+    """Number `(n,)` of the unit of each labelled pixel: of its block, or 0 for the whole scene."""
     if size is None:
-        return 1, 1
-    return -(-shape[0] // size), -(-shape[1] // size)
+        return np.zeros(len(marks.flat), np.int64)
+    rows, cols = np.divmod(marks.flat, marks.shape[1])
+    units: npt.NDArray[np.int64] = rows // size * -(-marks.shape[1] // size) + cols // size
+    return units
 
 
-def _unit_counts(plane: Labels, classes: int, size: int | None, grid: tuple[int, int]) -> Counts:
+def _unit_counts(marks: Marks, units: npt.NDArray[np.int64], classes: int) -> Counts:
     """Pixels `(units, classes)` of each class in each unit of a scene."""
-    if size is None:
-        return _count(plane, classes)[None]
-    rows, cols = np.nonzero(plane >= 0)
-    unit = rows // size * grid[1] + cols // size
-    found = np.bincount(unit * classes + plane[rows, cols], minlength=grid[0] * grid[1] * classes)
-    return found.reshape(-1, classes)
-
-
-def _count(plane: Labels, classes: int) -> Counts:
-    return np.bincount(plane[plane >= 0], minlength=classes)
-
-
-def _spread(units: Parts, shape: tuple[int, ...], size: int | None) -> Parts:
-    """Each unit's part on each of its pixels `(rows, cols)`."""
-    if size is None:
-        return np.broadcast_to(units, shape)
-    return units[np.ix_(np.arange(shape[0]) // size, np.arange(shape[1]) // size)]
+    n = int(units.max(initial=-1)) + 1
+    counts: Counts = np.bincount(units * classes + marks.label, minlength=n * classes)
+    return counts.reshape(n, classes)

@@ -194,7 +194,8 @@ def writing_dataset(
         As `written_beside`.
     """
     with written_beside(path, overwrite=overwrite) as beside, _Disk(beside) as disk:
-        with h5py.File(disk, "w") as file:
+        # Without a cache of chunks, blocks go to the file as they are, uncopied.
+        with h5py.File(disk, "w", rdcc_nbytes=0) as file:
             yield DatasetWriter(file, disk, bands, dtype)
         disk.check()
 

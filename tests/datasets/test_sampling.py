@@ -22,7 +22,9 @@ def rng(seed: int) -> np.random.Generator:
 def planes(seed: int = 0) -> tuple[list[npt.NDArray[np.int16]], list[npt.NDArray[np.uint8]]]:
     """Labels and parts of two small scenes."""
     labels = [rng(seed).integers(-1, 3, (6, 7)), rng(seed + 1).integers(-1, 3, (5, 4))]
-    parts = [rng(seed + 2 + i).choice([0, 1, 2, 3, OUT], p.shape) for i, p in enumerate(labels)]
+    parts = [rng(seed + 2 + i).choice([0, 1, 2, OUT], p.shape) for i, p in enumerate(labels)]
+    for label, part in zip(labels, parts, strict=True):
+        part[label < 0] = Part.POOL
     return [p.astype(np.int16) for p in labels], [p.astype(np.uint8) for p in parts]
 
 

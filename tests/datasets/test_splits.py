@@ -11,6 +11,7 @@ import pytest
 from hsi_ssl.datasets.splits import (
     DUE,
     OUT,
+    Marks,
     Split,
     draw_parts,
     guarded,
@@ -80,7 +81,9 @@ def test_guard_keeps_parts_apart_and_drops_no_pixel_without_cause(seed: int, gua
     label = patches(seed, 24, 20)
     zone = np.kron(rng(seed).integers(0, 3, (4, 4)), np.ones((6, 5))).astype(np.uint8)
     forced = label == 3
-    plane = guarded(label, zone, forced, guard)
+    flat = np.flatnonzero(label >= 0)
+    marks = Marks((24, 20), flat, label.ravel()[flat])
+    plane = guarded(marks, zone.ravel()[flat], forced.ravel()[flat], guard)
     assert_apart(plane, guard)
     assert (plane[forced] == Part.TRAIN).all()
     labelled = (label >= 0) & ~forced
