@@ -134,11 +134,11 @@ class M2Settings(TrainingSettings):
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
     sd_floor: float | None = Field(None, gt=0)
-    alpha: float = Field(100.0, ge=0)
+    alpha: float = Field(1000.0, ge=0)
     """Weight of the classification term in units of N, the number of training pixels.
 
     The paper has 0.1. With tens of bands at their measured noise log p(x|y, z) drowns the class
-    terms; 100 is what keeps q(y|x) a classifier there."""
+    terms; 1000 is what keeps q(y|x) a classifier there."""
     class_prior: Literal["uniform", "empirical"] | tuple[float, ...] = "uniform"
     """p(y): uniform, as in the labelled pixels, or one number a class in the dataset's order."""
     balanced: bool = True

@@ -83,8 +83,8 @@ def methods(dataset: Dataset, folder: Path, recipe: str, seed: int) -> Iterator[
     common = {"dataset": dataset.path, "seed": seed}
     train_m1(M1Settings(**{**tables.get("m1", {}), **common, "output": m1_run}), overwrite=True)
     for name, more in (
-        ("M2, the paper's alpha", {"m1": None, "alpha": PAPERS_ALPHA}),
         ("M2", {"m1": None}),
+        ("M2, the paper's alpha", {"m1": None, "alpha": PAPERS_ALPHA}),
         ("M1+M2", {"m1": m1_run}),
     ):
         values = {**tables.get("m2", {}), **common, **more, "output": m2_run}
