@@ -8,7 +8,6 @@ and, where asked for, one GeoTIFF a layer: `m_confidence.tif`, `m_probabilities.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,17 +15,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import rasterio
-import rasterio.shutil
-from rasterio._err import CPLE_BaseError
-from rasterio.control import GroundControlPoint
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.transform import Affine
 from rasterio.windows import Window
 
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing, replace, written_beside
 from hsi_ssl.maps.legend import aux_xml, legend_csv, qml, red_green_blue
+from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, indices_to_codes
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
@@ -90,7 +85,7 @@ class MapWriter:
         self._counts += np.bincount(indices.ravel() + 1, minlength=len(self._counts))
         window = Window.from_slices(rows, cols)
         codes = indices_to_codes(indices, self._label_set).astype(self._classes.dtypes[0])
-        with _raster_errors(self._path):
+        with raster_errors(self._path):
             self._classes.write(codes, 1, window=window)
             for name, values in (layers or {}).items():
                 planes = np.moveaxis(values.reshape(*indices.shape, -1), -1, 0)
@@ -159,9 +154,9 @@ def class_map(
         about = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", **(tags or {})}
         shape = {"height": rows, "width": cols}
         with contextlib.ExitStack() as stack:
-            with _raster_errors(path):
+            with raster_errors(path):
                 classes = stack.enter_context(
-                    _draft(drafts["map"], grid, about, **shape, dtype=dtype, nodata=0, count=1)
+                    draft(drafts["map"], grid, about, **shape, dtype=dtype, nodata=0, count=1)
                 )
                 classes.set_band_description(1, "class")
                 classes.write_colormap(
@@ -176,14 +171,14 @@ def class_map(
             writer = MapWriter(path, classes, opened, label_set)
             yield writer
             # Closing writes what is still in the cache.
-            with _raster_errors(path):
+            with raster_errors(path):
                 stack.close()
-        with _raster_errors(path):
-            _optimised(drafts["map"], finished["map"], overview_resampling="mode")
+        with raster_errors(path):
+            optimised(drafts["map"], finished["map"], overview_resampling="mode")
             for layer in layers:
                 # Noise in the last digits hardly packs at any level: take the fastest. A tile
                 # holds all classes, so small ones keep memory low.
-                _optimised(
+                optimised(
                     drafts[layer],
                     finished[layer],
                     overview_resampling="average",
@@ -224,7 +219,7 @@ def _layer_draft(
 ) -> rasterio.io.DatasetWriter:
     per_class = layer == "probabilities"
     count = len(label_set) if per_class else 1
-    raster = _draft(path, grid, tags, **shape, dtype="float32", nodata=np.nan, count=count)
+    raster = draft(path, grid, tags, **shape, dtype="float32", nodata=np.nan, count=count)
     for i in range(count):
         if per_class:
             raster.set_band_description(i + 1, label_set.names[i])
@@ -234,52 +229,10 @@ def _layer_draft(
     return raster
 
 
-def _draft(
-    path: Path, grid: Grid, tags: Mapping[str, str], **profile: Any
-) -> rasterio.io.DatasetWriter:
-    """Open a plain GeoTIFF to be written by windows: rows of pixels, nothing to compress twice."""
-    if grid.transform is not None:
-        profile["transform"] = Affine(*grid.transform)
-    elif grid.control_points:
-        profile["gcps"] = [
-            GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in grid.control_points
-        ]
-    with _unlocated():
-        raster = rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            crs=grid.crs,
-            interleave="band",
-            blockysize=1,
-            bigtiff="IF_SAFER",
-            **profile,
-        )
-    raster.update_tags(**tags)
-    if grid.rpcs:
-        raster.update_tags(ns="RPC", **grid.rpcs)
-    return raster
-
-
-def _optimised(draft: Path, path: Path, **options: str) -> None:
-    """Copy a draft as a tiled, compressed GeoTIFF with overviews, and remove it."""
-    with _unlocated():
-        rasterio.shutil.copy(
-            draft,
-            path,
-            driver="COG",
-            compress="DEFLATE",
-            bigtiff="IF_SAFER",
-            num_threads="ALL_CPUS",
-            **options,
-        )
-    draft.unlink()
-
-
 def _read_back(path: Path, counts: Mapping[int, int] | None = None) -> None:
     """Read a finished raster whole: GDAL does not say when the disk fills up while it closes."""
     found = np.zeros(LARGEST_CODE + 1, np.int64)
-    with _unlocated(), rasterio.open(path) as raster:
+    with unlocated(), rasterio.open(path) as raster:
         for _, window in raster.block_windows(1):
             block = raster.read(window=window)
             if counts is not None:
@@ -290,27 +243,7 @@ def _read_back(path: Path, counts: Mapping[int, int] | None = None) -> None:
 
 def _thinned(path: Path) -> npt.NDArray[np.int64]:
     """The map's codes, at most `QUICKLOOK_SIDE` pixels a side."""
-    with _unlocated(), rasterio.open(path) as raster:
+    with unlocated(), rasterio.open(path) as raster:
         step = max(1, -(-max(raster.shape) // QUICKLOOK_SIDE))
         shape = tuple(-(-side // step) for side in raster.shape)
         return np.asarray(raster.read(1, out_shape=shape), np.int64)
-
-
-@contextlib.contextmanager
-def _unlocated() -> Iterator[None]:
-    """Let rasters be without georeference: the scene may have none, and none is invented."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
-
-
-@contextlib.contextmanager
-def _raster_errors(path: Path) -> Iterator[None]:
-    """Turn GDAL's refusals to write into one sentence."""
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError) as error:  # copying lets the second one through
-        raise OutputError(
-            f"cannot write {path}: GDAL failed ({error.__cause__ or error}); "
-            "is there space left on the disk?"
-        ) from error

@@ -1,0 +1,72 @@
+"""`hsi-ssl features`: what M1 makes of spectra, for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .output import Terminal
+
+
+@click.command("features", short_help="Write M1's features of a scene or a dataset.")
+@click.argument("source", metavar="SCENE_OR_DATASET")
+@click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
+@click.option("-o", "--output", type=options.FILE, required=True, help="GeoTIFF, or HDF5.")
+@click.option("--resample", is_flag=True, help="Interpolate a scene's other bands to M1's.")
+@click.option("--variable", help="Name of the cube in a file that holds several arrays.")
+@options.device
+@options.overwrite
+@options.common
+def command(
+    source: str,
+    m1: Path | None,
+    output: Path,
+    resample: bool,
+    variable: str | None,
+    device: str | None,
+    overwrite: bool,
+    project: Path | None,
+    terminal: Terminal,
+) -> None:
+    """Write mean and log-variance of q(z|x): of a scene as a GeoTIFF, of a dataset as HDF5.
+
+    \b
+    hsi-ssl features scene.tif -o scene_features.tif
+    hsi-ssl features runs/dataset.h5 --m1 runs/m1 -o features.h5
+    """
+    from hsi_ssl.datasets.store import is_dataset, open_dataset
+    from hsi_ssl.errors import SettingsError
+    from hsi_ssl.files import refuse_existing
+    from hsi_ssl.maps.features import dataset_features, scene_features
+    from hsi_ssl.scenes.sources import resolve
+    from hsi_ssl.training.extractor import load_m1
+
+    settings = options.read_project(project)
+    run = m1 or settings.m1.output
+    refuse_existing(output, overwrite)
+    extractor = load_m1(run, device or settings.m1.device)
+    if is_dataset(Path(source)):
+        pixels = dataset_features(
+            open_dataset(Path(source)), extractor, output, run=run, overwrite=overwrite
+        )
+    else:
+        with resolve((source,), variable=variable, labelled=False, watcher=terminal) as sources:
+            if len(sources.scenes) > 1:
+                raise SettingsError(
+                    f"{source} holds {len(sources.scenes)} scenes; name one file of them"
+                )
+            pixels = scene_features(
+                sources.scenes[0].scene,
+                extractor,
+                output,
+                resample=resample,
+                overwrite=overwrite,
+                watcher=terminal,
+            )
+    units = extractor.model.architecture.latent
+    terminal.result(
+        {"output": str(output), "pixels": pixels, "units": units},
+        f"wrote {output}: {units} units of {pixels:,} pixels",
+    )

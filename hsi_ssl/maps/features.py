@@ -1,0 +1,115 @@
+"""M1's features of a whole scene or of a dataset's pixels, as a file for other programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+from rasterio.windows import Window
+
+import hsi_ssl
+from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.errors import SceneError
+from hsi_ssl.files import written_beside
+from hsi_ssl.maps.bands import ModelBands, match_bands
+from hsi_ssl.maps.rasters import draft, optimised, raster_errors
+from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.training.extractor import Extractor, check_bands
+from hsi_ssl.watcher import SILENT, Watcher
+
+WINDOW = 16_384
+"""Pixels at a time: their features take 100 times less memory than a small scene."""
+
+
+def scene_features(
+    scene: Scene,
+    extractor: Extractor,
+    output: Path,
+    *,
+    resample: bool = False,
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> int:
+    """Write mean and log-variance of q(z|x) of every pixel as a GeoTIFF; returns the valid pixels.
+
+    2 J float32 bands, described as `mean 1`..., `log-variance 1`..., on the scene's grid, NaN
+    where it has no measurement. Memory does not grow with the scene.
+
+    Raises
+    ------
+    BandsError
+        The scene's bands are not M1's and may not be resampled.
+    SceneError
+        No pixel is valid.
+    OutputError
+        The output exists and `overwrite` is false, or cannot be written.
+    """
+    card = extractor.card
+    bands = ModelBands(card["bands"], card["used_bands"], card["wavelengths_nm"])
+    match = match_bands(scene, bands, resample=resample)
+    if match.note is not None:
+        watcher.say(match.note)
+    units = extractor.model.architecture.latent
+    names = [f"{what} {j + 1}" for what in ("mean", "log-variance") for j in range(units)]
+    tags = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", "SCENE": scene.path.name}
+    valid_pixels, done = 0, 0
+    with written_beside(output, overwrite=overwrite) as beside, gdal_settings():
+        drafted = beside.with_suffix(".draft")
+        with (
+            raster_errors(output),
+            draft(
+                drafted, scene.grid, tags, height=scene.rows, width=scene.cols,
+                count=len(names), dtype="float32", nodata=np.nan,
+            ) as raster,
+        ):  # fmt: skip
+            for i, name in enumerate(names, 1):
+                raster.set_band_description(i, name)
+            for rows, cols in scene.windows(WINDOW):
+                window = scene.read(rows, cols)
+                valid = scene.valid(window, np.isin(np.arange(scene.bands), match.bands))
+                planes = np.full((*valid.shape, len(names)), np.nan, np.float32)
+                spectra = match.interpolate(match.select(window)[valid.ravel()])
+                planes[valid] = np.concatenate(extractor.features(spectra), axis=1)
+                raster.write(np.moveaxis(planes, -1, 0), window=Window.from_slices(rows, cols))
+                valid_pixels += int(valid.sum())
+                done += valid.size
+                watcher.progress(f"features of {scene.name}", done, scene.rows * scene.cols)
+        if not valid_pixels:
+            raise SceneError(f"{scene.path} has no valid pixel; check its nodata value and bands")
+        with raster_errors(output):
+            optimised(drafted, beside, overview_resampling="average", predictor="YES", level="1")
+    return valid_pixels
+
+
+def dataset_features(
+    dataset: Dataset, extractor: Extractor, output: Path, *, run: Path, overwrite: bool = False
+) -> int:
+    """Write mean and log-variance of q(z|x) of a dataset's pixels as HDF5; returns their number.
+
+    `/mean` and `/logvar (n, J)` float32, beside `/label`, `/split`, `/scene` and `/pixel` as in the
+    dataset.
+
+    Raises
+    ------
+    ModelError
+        M1 was trained on other bands.
+    OutputError
+        The output exists and `overwrite` is false, or cannot be written.
+    """
+    check_bands(extractor.card, dataset, run)
+    units = extractor.model.architecture.latent
+    with written_beside(output, overwrite=overwrite) as beside, h5py.File(beside, "w") as file:
+        places = [file.create_dataset(n, (len(dataset), units), "f4") for n in ("mean", "logvar")]
+        for first in range(0, len(dataset), WINDOW):
+            rows = np.arange(first, min(first + WINDOW, len(dataset)))
+            for place, values in zip(
+                places, extractor.features(dataset.spectra(rows)), strict=True
+            ):
+                place[rows[0] : rows[-1] + 1] = values
+        file["label"], file["split"] = dataset.label, dataset.part
+        file["scene"], file["pixel"] = dataset.scene, dataset.pixel
+        file.attrs["classes"] = json.dumps(dataset.label_set.to_card())
+    return len(dataset)

@@ -1,0 +1,81 @@
+"""GeoTIFFs written by windows: a plain draft, then a tiled, compressed copy with overviews."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import rasterio
+import rasterio.shutil
+from rasterio._err import CPLE_BaseError
+from rasterio.control import GroundControlPoint
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
+
+from hsi_ssl.errors import OutputError
+from hsi_ssl.scenes.scene import Grid
+
+
+def draft(
+    path: Path, grid: Grid, tags: Mapping[str, str], **profile: Any
+) -> rasterio.io.DatasetWriter:
+    """Open a plain GeoTIFF to be written by windows: rows of pixels, nothing to compress twice."""
+    if grid.transform is not None:
+        profile["transform"] = Affine(*grid.transform)
+    elif grid.control_points:
+        profile["gcps"] = [
+            GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in grid.control_points
+        ]
+    with unlocated():
+        raster = rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            crs=grid.crs,
+            interleave="band",
+            blockysize=1,
+            bigtiff="IF_SAFER",
+            **profile,
+        )
+    raster.update_tags(**tags)
+    if grid.rpcs:
+        raster.update_tags(ns="RPC", **grid.rpcs)
+    return raster
+
+
+def optimised(drafted: Path, path: Path, **options: str) -> None:
+    """Copy a draft as a tiled, compressed GeoTIFF with overviews (COG), and remove it."""
+    with unlocated():
+        rasterio.shutil.copy(
+            drafted,
+            path,
+            driver="COG",
+            compress="DEFLATE",
+            bigtiff="IF_SAFER",
+            num_threads="ALL_CPUS",
+            **options,
+        )
+    drafted.unlink()
+
+
+@contextlib.contextmanager
+def unlocated() -> Iterator[None]:
+    """Let rasters be without georeference: the scene may have none, and none is invented."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+@contextlib.contextmanager
+def raster_errors(path: Path) -> Iterator[None]:
+    """Turn GDAL's refusals to write into one sentence."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:  # copying lets the second one through
+        raise OutputError(
+            f"cannot write {path}: GDAL failed ({error.__cause__ or error}); "
+            "is there space left on the disk?"
+        ) from error
