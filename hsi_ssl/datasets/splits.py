@@ -374,7 +374,8 @@ def _counts_of(
     for plane, m in zip(planes, marks, strict=True):
         group = plane.ravel()[m.flat].astype(np.int64) * classes + m.label
         found += np.bincount(group, minlength=found.size).reshape(found.shape)
-    return found[parts]
+    chosen: Counts = found[parts]
+    return chosen
 
 
 def _block_sizes(labels: Sequence[Labels], guard: int) -> list[int]:
