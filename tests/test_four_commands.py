@@ -1,0 +1,71 @@
+"""Every shipped recipe from init to map, as the README says, with little training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from hsi_ssl.cli.main import cli
+from hsi_ssl.recipes import recipes
+
+SHORT = ["--epochs", "2", "--hidden", "64", "-q"]
+FEW = ["--unlabelled", "2000", "--per-class", "100", "-q"]
+NEEDS = {"enmap-potsdam": "enmap-potsdam", "salinas-a": "salinas-a"}
+
+
+def test_this_test_knows_every_recipe() -> None:
+    assert set(recipes()) == {"drillcore", "enmap-potsdam", "indian-pines", "salinas-a"}
+
+
+@pytest.mark.parametrize("recipe", sorted(recipes()))
+def test_init_prepare_train_classify_evaluate(
+    recipe: str,
+    real_data: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    if recipe in NEEDS:
+        real_data(NEEDS[recipe])
+    if recipe == "drillcore":
+        # The catalog entry simulates itself into the data folder.
+        monkeypatch.setenv("HSI_SSL_DATA", str(tmp_path / "data"))
+    for step in (
+        ["init", recipe],
+        ["prepare", *FEW],
+        ["train-m1", *SHORT],
+        ["train-m2", *SHORT],
+        ["classify", "-q"],
+        ["evaluate", "-q"],
+    ):
+        cli.main(step, prog_name="hsi-ssl", standalone_mode=False)
+
+    maps = sorted(tmp_path.glob("*_classes.tif"))
+    assert len(maps) == (10 if recipe == "drillcore" else 1)
+    classes = json.loads((tmp_path / "runs/m2/model.json").read_text())["classes"]["classes"]
+    codes = {c["code"] for c in classes}
+    for path in maps:
+        with rasterio.open(path) as raster:
+            plane = raster.read(1)
+            assert raster.nodata == 0
+            assert set(np.unique(plane)) <= codes | {0}
+            assert len(np.unique(plane)) > 1
+            if recipe == "enmap-potsdam":
+                with rasterio.open(real_data("enmap-potsdam/scene.tif")) as scene:
+                    cube, bad = scene.read(), scene.nodata
+                    assert raster.crs.to_epsg() == scene.crs.to_epsg() == 32633
+                    assert raster.transform == scene.transform
+                assert (plane[(cube == bad).all(0)] == 0).all()
+            else:
+                assert raster.crs is None
+        for suffix in (".png", ".csv", ".qml"):
+            assert path.with_suffix(suffix).stat().st_size > 50
+    assert (tmp_path / "runs/m2/report/index.html").stat().st_size > 10_000
+    assert (tmp_path / "runs/dataset_balance/index.html").stat().st_size > 10_000
