@@ -41,27 +41,25 @@ def cost_u(costs: Tensor, log_q: Tensor) -> Tensor:
     return (log_q.exp() * (costs + log_q)).sum(0)
 
 
-def objective(
-    labelled: Tensor,
-    unlabelled: Tensor,
-    cross_entropy: Tensor,
-    *,
-    n_labelled: int,
-    n_unlabelled: int,
-    alpha: float,
-) -> Tensor:
-    """J_alpha / N, a scalar, from the means over a labelled and an unlabelled batch (eqs. 8, 9).
+def mean_j(labelled: Tensor, unlabelled: Tensor, *, n_labelled: int, n_unlabelled: int) -> Tensor:
+    """J / N, a scalar, from the means of L and U over a labelled and an unlabelled batch (eq. 8).
 
-    J_alpha = sum_labelled L + sum_unlabelled U + alpha' E_labelled[-log q(y|x)], alpha' = alpha N.
-    A mean over a batch of any size estimates the mean over its pool, so with N = N_l + N_u
-
-        J_alpha / N = (N_l / N) mean L + (N_u / N) mean U + alpha mean[-log q(y|x)].
-
-    Seen from one labelled pixel, that is a weight of alpha N / N_l on its cross-entropy beside 1
-    on its L: 0.1 N / N_l as in the paper. An empty pool has n = 0 and any finite mean.
+    J = sum_labelled L + sum_unlabelled U. A mean over a batch of any size estimates the mean over
+    its pool, so with N = N_l + N_u, J / N = (N_l / N) mean L + (N_u / N) mean U. An empty pool has
+    n = 0 and any finite mean.
     """
     n = n_labelled + n_unlabelled
-    return (n_labelled / n) * labelled + (n_unlabelled / n) * unlabelled + alpha * cross_entropy
+    return (n_labelled / n) * labelled + (n_unlabelled / n) * unlabelled
+
+
+def objective(j: Tensor, cross_entropy: Tensor, *, alpha: float) -> Tensor:
+    """J_alpha / N, a scalar, from J / N and the mean of -log q(y|x) over labelled pixels (eq. 9).
+
+    J_alpha = J + alpha' E_labelled[-log q(y|x)] with alpha' = alpha N, so
+    J_alpha / N = J / N + alpha E_labelled[-log q(y|x)]. Seen from one labelled pixel, that is a
+    weight of alpha N / N_l on its cross-entropy beside 1 on its L: 0.1 N / N_l as in the paper.
+    """
+    return j + alpha * cross_entropy
 
 
 def log_mean_exp(log_weights: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,17 @@ COLUMNS = (
 VALIDATION_SEED = 20_140_617
 
 
+class StepCost(NamedTuple):
+    """What one batch costs."""
+
+    cost: Tensor
+    """Mean cost per pixel, a scalar, with gradient: what is minimised."""
+    bound: Tensor
+    """The bound in it, without terms that are no part of one, as the classification term."""
+    spectra: int
+    """How many it was made of."""
+
+
 class Task(Protocol):
     """What the loop needs of a model together with its data."""
 
@@ -50,8 +61,8 @@ class Task(Protocol):
     def batches(self, generator: torch.Generator) -> Iterator[Any]:
         """The batches of one epoch, in an order drawn from the generator."""
 
-    def cost(self, batch: Any, kl_weight: float, generator: torch.Generator) -> tuple[Tensor, int]:
-        """The mean cost per pixel, a scalar with gradient, and the spectra it was made of."""
+    def cost(self, batch: Any, kl_weight: float, generator: torch.Generator) -> StepCost:
+        """What a batch costs."""
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Numbers on the validation pixels: `bound`, `score` (higher is better) and more."""
@@ -215,19 +226,19 @@ def _epoch(
     task.module.train()
     total, steps, spectra = torch.zeros(()), 0, 0
     for batch in task.batches(generator):
-        cost, count = task.cost(batch, kl_weight, generator)
+        step = task.cost(batch, kl_weight, generator)
         optimiser.zero_grad(set_to_none=True)
-        cost.backward()
+        step.cost.backward()
         for network in task.module.children():
             # Each by itself: a decoder's gradient is a thousand times the classifier's, which one
             # common norm would scale down to nothing.
             nn.utils.clip_grad_norm_(network.parameters(), clip)
         optimiser.step()
-        total = total + cost.detach()
+        total = total + step.bound.detach()
         steps += 1
-        spectra += count
+        spectra += step.spectra
     task.module.eval()
-    return -float(total) / steps, steps, spectra
+    return float(total) / steps, steps, spectra
 
 
 def _snapshot(task: Task, device: torch.device) -> Tensor:

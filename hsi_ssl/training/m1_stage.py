@@ -16,7 +16,7 @@ from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
 from hsi_ssl.training.checkpoint import check_run_folder, save_run
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import check_bands, load_m1, load_weights
-from hsi_ssl.training.loop import fit
+from hsi_ssl.training.loop import StepCost, fit
 from hsi_ssl.training.stage import (
     Draw,
     batch_size,
@@ -54,11 +54,10 @@ class M1Task:
         for rows in torch.split(order, self.batch):
             yield self.x[rows]
 
-    def cost(
-        self, batch: Tensor, kl_weight: float, generator: torch.Generator
-    ) -> tuple[Tensor, int]:
+    def cost(self, batch: Tensor, kl_weight: float, generator: torch.Generator) -> StepCost:
         """Mean of J(x) over the batch."""
-        return self.module.cost(batch, generator, kl_weight).mean(), len(batch)
+        cost = self.module.cost(batch, generator, kl_weight).mean()
+        return StepCost(cost, -cost, len(batch))
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Mean bound on log p(x) of the validation pixels; it is the score."""

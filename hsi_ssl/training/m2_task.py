@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from sklearn.metrics import f1_score
 from torch import Tensor
 
-from hsi_ssl.models.bounds import objective
+from hsi_ssl.models.bounds import mean_j, objective
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.networks import sample_gaussian
+from hsi_ssl.training.loop import StepCost
 from hsi_ssl.training.stage import batch_size
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class M2Task:
 
     def cost(
         self, batch: tuple[Tensor, Tensor], kl_weight: float, generator: torch.Generator
-    ) -> tuple[Tensor, int]:
+    ) -> StepCost:
         """J_alpha / N of a labelled and an unlabelled batch (see `bounds.objective`)."""
         rows, unlabelled_rows = batch
         x, y = self.labelled.sample(rows, generator), self.y[rows]
@@ -107,15 +108,10 @@ class M2Task:
         if len(unlabelled_rows):
             x_u = self.unlabelled.sample(unlabelled_rows, generator)
             unlabelled = self.module.unlabelled_cost(x_u, generator, kl_weight).mean()
-        cost = objective(
-            labelled,
-            unlabelled,
-            cross_entropy,
-            n_labelled=len(self.labelled),
-            n_unlabelled=len(self.unlabelled),
-            alpha=self.settings.alpha,
-        )
-        return cost, len(rows) + len(unlabelled_rows)
+        n_labelled, n_unlabelled = len(self.labelled), len(self.unlabelled)
+        j = mean_j(labelled, unlabelled, n_labelled=n_labelled, n_unlabelled=n_unlabelled)
+        cost = objective(j, cross_entropy, alpha=self.settings.alpha)
+        return StepCost(cost, -j, len(rows) + len(unlabelled_rows))
 
     @torch.no_grad()
     def validate(self, generator: torch.Generator) -> dict[str, float]:

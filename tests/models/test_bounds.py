@@ -8,7 +8,15 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from hsi_ssl.models.bounds import cost_j, cost_l, cost_u, kl_per_unit, log_mean_exp, objective
+from hsi_ssl.models.bounds import (
+    cost_j,
+    cost_l,
+    cost_u,
+    kl_per_unit,
+    log_mean_exp,
+    mean_j,
+    objective,
+)
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -76,11 +84,13 @@ def test_objective_does_not_depend_on_batch_sizes(batch: tuple[int, int]) -> Non
         rows_u = torch.randperm(n_u, generator=generator)[: batch[1]]
         found.append(
             objective(
-                labelled[rows].mean(),
-                unlabelled[rows_u].mean(),
+                mean_j(
+                    labelled[rows].mean(),
+                    unlabelled[rows_u].mean(),
+                    n_labelled=n_l,
+                    n_unlabelled=n_u,
+                ),
                 cross_entropy[rows].mean(),
-                n_labelled=n_l,
-                n_unlabelled=n_u,
                 alpha=alpha,
             )
         )

@@ -15,7 +15,10 @@ D, K, J = 5, 3, 2
 def model(hidden: tuple[int, ...] = (7, 6)) -> M2:
     architecture = M2Architecture(D, K, J, hidden, hidden, "silu", "gaussian", 0.1)
     prior = torch.tensor([0.5, 0.3, 0.2])
-    return M2(architecture, prior, torch.Generator().manual_seed(0)).double()
+    m2 = M2(architecture, prior, torch.Generator().manual_seed(0)).double()
+    with torch.no_grad():
+        m2.likelihood.get_parameter("log_excess").zero_()  # a likelihood about as wide as the data
+    return m2
 
 
 def spectra(n: int = 4, seed: int = 1) -> torch.Tensor:

@@ -29,7 +29,7 @@ class Listener(Watcher):
 
 
 def settings(dataset: Dataset, run: Path, **more: object) -> M2Settings:
-    small = {"m1": None, "latent": 3, "hidden": (32,), "epochs": 40, "alpha": 1.0}
+    small = {"m1": None, "latent": 3, "hidden": (32,), "epochs": 40, "alpha": 100.0}
     batches = {"batch_labelled": 30, "batch_unlabelled": 100}
     return M2Settings(dataset=dataset.path, output=run, **{**small, **batches, **more})
 
@@ -121,7 +121,8 @@ def test_a_pixels_result_does_not_depend_on_its_company(
     for rule in ("classifier", "bayes"):
         classifier = load_classifier(tmp_path / "m2", "cpu", rule)
         whole = classifier.posterior(raw)
-        np.testing.assert_allclose(classifier.posterior(raw[17:23]), whole[17:23], atol=1e-6)
+        # By Bayes' rule, probabilities are differences of thousands of nats in float32.
+        np.testing.assert_allclose(classifier.posterior(raw[17:23]), whole[17:23], atol=1e-4)
     novelty = classifier.novelty(raw)
     assert np.isfinite(novelty).all()
     np.testing.assert_allclose(classifier.novelty(raw[17:23]), novelty[17:23], rtol=1e-4)
@@ -162,7 +163,9 @@ def test_left_out_classes_are_named(tiny_dataset: Dataset, tmp_path: Path) -> No
     listener = Listener()
     biased = (1.0, 1e-30, 1e-30)
     train_m2(
-        settings(tiny_dataset, tmp_path / "m2", class_prior=biased, predict="bayes", epochs=1),
+        settings(
+            tiny_dataset, tmp_path / "m2", class_prior=biased, predict="bayes", epochs=1, sd_floor=5
+        ),
         watcher=listener,
     )
     assert any("predicts one class for everything: quartz" in w for w in listener.warned)
@@ -235,9 +238,10 @@ def test_a_class_absent_from_a_batch_and_an_empty_pool_cost_a_finite_number() ->
     some = task([0, 1, 1], balanced=True, batch=1)
     rows = torch.tensor([0])
     for pool in (torch.tensor([4, 5]), torch.empty(0, dtype=torch.long)):
-        cost, spectra = some.cost((rows, pool), 1.0, torch.Generator())
-        assert torch.isfinite(cost)
-        assert spectra == 1 + len(pool)
+        step = some.cost((rows, pool), 1.0, torch.Generator())
+        assert torch.isfinite(step.cost)
+        assert torch.isfinite(step.bound)
+        assert step.spectra == 1 + len(pool)
 
 
 def test_features_are_sampled_afresh_for_training() -> None:
