@@ -90,7 +90,7 @@ def methods(
     train_m1(M1Settings(**{**tables.get("m1", {}), **common, "output": m1_run}), overwrite=True)
     for name, more in (
         ("M2", {"m1": None}),
-        ("M2, the paper's alpha", {"m1": None, "alpha": PAPERS_ALPHA}),
+        ("M2, the paper's alpha", {"m1": None, "alpha": PAPERS_ALPHA, "patience": 10}),
         ("M1+M2", {"m1": m1_run}),
     ):
         if more.get("alpha") == PAPERS_ALPHA and not setting.papers_alpha:
