@@ -97,7 +97,9 @@ def train_m2(
         classes=len(label_set),
         latent=settings.latent,
         hidden=settings.hidden,
-        hidden_classifier=settings.hidden_classifier or settings.hidden,
+        hidden_classifier=settings.hidden
+        if settings.hidden_classifier is None
+        else settings.hidden_classifier,
         activation=settings.activation,
         likelihood=likelihood,
         sd_floor=sd_floor(settings.sd_floor, scaler)

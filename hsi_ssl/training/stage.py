@@ -52,8 +52,11 @@ def dataset_card(dataset: Dataset) -> dict[str, Any]:
 
 
 def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[str, Any]:
-    """What must be the same for a run to be resumed: settings and data, not where or how long."""
-    loose = {"epochs", "device", "output", "dataset"}
+    """What must be the same for a run to be resumed: settings and data, not where or how long.
+
+    M1 counts by its weights, which `more` holds, not by its path.
+    """
+    loose = {"epochs", "device", "output", "dataset", "m1"}
     values = settings.model_dump(mode="json", exclude=loose)
     card = dataset_card(dataset)["dataset"]
     return {**values, "dataset": {k: v for k, v in card.items() if k != "path"}, **more}
