@@ -147,29 +147,33 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     run = make_run(arguments.folder)
-    lines = [
-        "| bands lie | file, GB | read from | pixels/s | runs | peak memory, MiB "
-        "| matrix products, GFLOP/s | network's share |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    lines: list[str] = []
     for layout in arguments.layouts:
         scene = arguments.folder / "scene.tif"
         write_scene(scene, LAYOUTS[layout])
-        size = scene.stat().st_size / 1e9
         for cold in (True, False):
             found = [measure(scene, run, cold=cold) for _ in range(arguments.repeats)]
-            speed, rate, share = (
-                statistics.median(f[key] for f in found)
-                for key in ("pixels_per_second", "rate", "share")
-            )
-            runs = ", ".join(f"{f['pixels_per_second'] / 1000:.0f}k" for f in found)
-            peak = max(f["peak_memory_mb"] for f in found)
-            lines.append(
-                f"| {layout} | {size:.2f} | {'disk' if cold else 'cache'} | {speed:,.0f} | {runs} "
-                f"| {peak:,.0f} | {rate / 1e9:.0f} | {share:.2f} |"
-            )
+            lines.append(row(layout, scene, "disk" if cold else "cache", found))
             print(lines[-1], flush=True)
+            write(lines, arguments.repeats)
         scene.unlink()
+
+
+def row(layout: str, scene: Path, source: str, found: list[dict[str, Any]]) -> str:
+    """One line of the table: medians, every run's speed, the largest memory."""
+    speed, rate, share = (
+        statistics.median(f[key] for f in found) for key in ("pixels_per_second", "rate", "share")
+    )
+    runs = ", ".join(f"{f['pixels_per_second'] / 1000:.0f}k" for f in found)
+    peak = max(f["peak_memory_mb"] for f in found)
+    return (
+        f"| {layout} | {scene.stat().st_size / 1e9:.2f} | {source} | {speed:,.0f} | {runs} "
+        f"| {peak:,.0f} | {rate / 1e9:.0f} | {share:.2f} |"
+    )
+
+
+def write(lines: list[str], repeats: int) -> None:
+    """Write reports/classify.md, anew after each line, so that a run cut off is not lost."""
     text = [
         "# Speed and memory of hsi-ssl classify",
         "",
@@ -178,10 +182,14 @@ def main() -> None:
         f"{machine_in_words()}, {today()}. A GeoTIFF of {ROWS} x {COLS} pixels and {BANDS} uint16 "
         f"bands through M1+M2 {BANDS}-{HIDDEN[0]}-{HIDDEN[1]}-{LATENT} and {LATENT}-500-{CLASSES} "
         f"({PIXEL_OPERATIONS / 1e6:.2f} million floating-point operations a pixel), medians of "
-        f"{arguments.repeats} runs; seconds count from the opened scene to the finished map with "
-        "its overviews and picture, memory is that of the whole process. "
+        f"{repeats} runs; seconds count from the opened scene to the finished map with its "
+        "overviews and picture, memory is that of the whole process. The network's share is that "
+        "of the rate of float32 matrix products just before and after. "
         f"Goals: {GOAL_PIXELS:,} pixels/s on 2 cores, below {GOAL_MB:,} MiB.",
         "",
+        "| bands lie | file, GB | read from | pixels/s | runs | peak memory, MiB "
+        "| matrix products, GFLOP/s | network's share |",
+        "|---|---|---|---|---|---|---|---|",
         *lines,
         "",
     ]
