@@ -28,7 +28,7 @@ def command(
     Each step is the command of that name, as you would type it.
     """
     from hsi_ssl.errors import SettingsError
-    from hsi_ssl.files import refuse_existing
+    from hsi_ssl.files import os_errors, refuse_existing
     from hsi_ssl.recipes import recipe_text
 
     from .main import cli
@@ -37,7 +37,10 @@ def command(
         raise SettingsError("demo takes its settings from the RECIPE; leave out --project")
     recipe_text(recipe)
     refuse_existing(output / options.DEFAULT_PROJECT, overwrite)
-    output.mkdir(parents=True, exist_ok=True)
+    with os_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+    if "HSI_SSL_DATA" in os.environ:  # it may be relative, and we leave this folder
+        os.environ["HSI_SSL_DATA"] = os.path.abspath(os.environ["HSI_SSL_DATA"])
     again = ["--overwrite"] if overwrite else []
     quiet = ["-q"] if terminal.as_json or terminal.verbosity < 0 else []
     started = time.monotonic()

@@ -38,21 +38,19 @@ device = click.option("--device", help="auto, cpu, cuda or cuda:i.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 
 
-class Widths(click.ParamType[tuple[int, ...]]):
+class Widths(click.ParamType[list[int]]):
     """Widths of hidden layers, `500-500`; `none` for no hidden layer."""
 
     name = "WIDTHS"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
+    ) -> list[int]:
         """Parse one value."""
-        if isinstance(value, tuple):
-            return value
         if value == "none":
-            return ()
+            return []  # not (), which is what an option that was not given leaves
         try:
-            return tuple(int(width) for width in value.split("-"))
+            return [int(width) for width in value.split("-")]
         except ValueError:
             self.fail(f"{value!r} is no list of widths such as 500-500", param, ctx)
 
@@ -74,6 +72,13 @@ def training(command: F) -> F:
     ):
         command = add(command)
     return command
+
+
+def refuse_together(**flags: object) -> None:
+    """Raise a usage error if more than one of the options was given."""
+    given = ["--" + name.replace("_", "-") for name, value in flags.items() if value]
+    if len(given) > 1:
+        raise click.UsageError(" and ".join(given) + " contradict each other: give one of them")
 
 
 def drawing(run: Path) -> Draw:

@@ -58,14 +58,20 @@ class Terminal(Watcher):
             from rich.console import Console
             from rich.progress import Progress
 
-            self._bars = Progress(console=Console(stderr=True), transient=True)
+            self._bars = Progress(
+                console=Console(stderr=True),
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._bars.start()
         if what not in self._tasks:
             self._tasks[what] = self._bars.add_task(what, total=total)
         self._bars.update(self._tasks[what], completed=done, total=total)
 
     def _print(self, text: str, *, err: bool) -> None:
-        if self._bars is not None:
+        # Above the bars on a terminal; what goes to a file goes there whatever bars there are.
+        if self._bars is not None and (err or sys.stdout.isatty()):
             self._bars.console.print(text, markup=False, highlight=False)
         else:
             click.echo(text, err=err)

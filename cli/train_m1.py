@@ -48,6 +48,8 @@ def command(
     hsi-ssl train-m1 --resume
     hsi-ssl train-m1 --import-anglepy OLD_RUN -o runs/m1-2016
     """
+    options.refuse_together(resume=resume, overwrite=overwrite)
+    options.refuse_together(resume=resume, init_from=init_from, import_anglepy=import_anglepy)
     settings = options.override(options.read_project(project).m1, **given)
     if import_anglepy is not None:
         from hsi_ssl.training.anglepy import import_m1

@@ -53,8 +53,8 @@ def command(
     hsi-ssl train-m2
     hsi-ssl train-m2 --no-m1 --alpha 10 -o runs/m2-spectra
     """
-    if no_m1 and m1 is not None:
-        raise click.UsageError("--m1 and --no-m1 contradict each other: give one of them")
+    options.refuse_together(m1=m1, no_m1=no_m1)
+    options.refuse_together(resume=resume, overwrite=overwrite)
     settings = options.override(options.read_project(project).m2, m1=m1, **given)
     if no_m1:
         settings = settings.model_copy(update={"m1": None})

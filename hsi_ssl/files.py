@@ -33,8 +33,8 @@ def written_beside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        `path` exists and `overwrite` is false; the folder is missing and cannot be made, or is
-        read-only; the disk is full.
+        `path` exists and `overwrite` is false; it is a folder that holds what the new one does
+        not; the folder is missing and cannot be made, or is read-only; the disk is full.
     """
     path = Path(path)
     with os_errors(path):
@@ -45,18 +45,37 @@ def written_beside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         beside = workshop / path.name
         with os_errors(path):
             yield beside
+            _refuse_to_destroy(beside, path)
             replace(beside, path)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
+def _refuse_to_destroy(new: Path, place: Path) -> None:
+    """Refuse to replace a folder by a file, or by a folder that lacks some of what it holds."""
+    if not place.is_dir():
+        return
+    if not new.is_dir():
+        raise OutputError(f"{place} is a folder where a file is to be written; name a file")
+    strange = {p.name for p in place.iterdir()} - {p.name for p in new.iterdir()}
+    if strange:
+        raise OutputError(
+            f"{place} also holds {min(strange)}, which would be lost; name another folder"
+        )
+
+
 def replace(new: Path, place: Path) -> None:
-    """Rename `new` (file or folder) onto `place`, whatever is there."""
+    """Rename `new` (file or folder) onto `place`; a folder there gives way to a folder."""
     if place.is_dir():
         old = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
         place.rename(old / place.name)
-        new.rename(place)
-        shutil.rmtree(old)
+        try:
+            new.rename(place)
+        except OSError:
+            (old / place.name).rename(place)
+            raise
+        finally:
+            shutil.rmtree(old)
     else:
         os.replace(new, place)
 
@@ -100,6 +119,7 @@ def os_errors(path: Path) -> Iterator[None]:
             errno.EROFS: "the folder is read-only; write elsewhere",
             errno.EACCES: "the folder may not be written to; write elsewhere",
             errno.EPERM: "the folder may not be written to; write elsewhere",
+            errno.EISDIR: "it is a folder; name a file",
             errno.EEXIST: "a part of the path is a file, not a folder; write elsewhere",
             errno.ENOTDIR: "a part of the path is a file, not a folder; write elsewhere",
         }

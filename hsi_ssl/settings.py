@@ -198,6 +198,8 @@ def load_project(path: Path | None) -> Project:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"no settings file {path}; `hsi-ssl init` writes one") from None
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}; name a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no valid TOML: {error}") from error
     return checked(Project, table, where=str(path))

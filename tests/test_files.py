@@ -37,14 +37,35 @@ def test_failure_leaves_what_was_there(tmp_path: Path) -> None:
 def test_existing_is_refused_or_replaced_also_a_folder(tmp_path: Path) -> None:
     place = tmp_path / "report"
     place.mkdir()
-    (place / "old.txt").write_text("old")
+    (place / "page.html").write_text("old")
     with pytest.raises(OutputError, match="--overwrite"), written_beside(place):
         pass
     with written_beside(place, overwrite=True) as beside:
         beside.mkdir()
-        (beside / "new.txt").write_text("new")
-    assert left_in(place) == ["new.txt"]
+        (beside / "page.html").write_text("new")
+        (beside / "table.csv").write_text("new")
+    assert left_in(place) == ["page.html", "table.csv"]
     assert left_in(tmp_path) == ["report"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_folder_that_holds_other_things_is_never_replaced(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "docs"
+    place.mkdir()
+    (place / "thesis.txt").write_text("years of work")
+
+    def write(beside: Path) -> None:
+        if kind == "folder":
+            beside.mkdir()
+            (beside / "page.html").write_text("new")
+        else:
+            beside.write_text("new")
+
+    with pytest.raises(OutputError, match=r"is a folder|also holds thesis\.txt"):
+        with written_beside(place, overwrite=True) as beside:
+            write(beside)
+    assert (place / "thesis.txt").read_text() == "years of work"
+    assert left_in(tmp_path) == ["docs"]
 
 
 def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:

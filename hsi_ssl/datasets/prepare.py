@@ -27,7 +27,7 @@ from hsi_ssl.datasets.splits import (
 )
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, writing_dataset
 from hsi_ssl.datasets.taking import Rows, Taker
-from hsi_ssl.errors import BandsError, LabelError, SceneError
+from hsi_ssl.errors import BandsError, LabelError, OutputError, SceneError
 from hsi_ssl.files import fingerprint, refuse_existing
 from hsi_ssl.scenes.label_codes import LARGEST_CODE
 from hsi_ssl.scenes.labels import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
@@ -41,7 +41,7 @@ Bools = npt.NDArray[np.bool_]
 SCENES_ENOUGH = 5
 """From so many labelled scenes on, whole scenes go to training, validation and test."""
 CLASSES_LEAST = 2
-PROBES = 256
+PROBES, PROBE_ROUNDS, PROBES_LEAST = 256, 8, 32
 """Pixels a scene that tell which bands hold nothing but nodata."""
 FIT_PIXELS = 32_768
 """Pixels that the scaling is fitted on, at most: more would hardly change its numbers."""
@@ -93,6 +93,7 @@ def prepare_sources(
     watcher: Watcher = SILENT,
 ) -> Dataset:
     """Dataset made of sources that are open; see `prepare`."""
+    _refuse_own_sources(sources, settings)
     scenes = [s.scene for s in sources.scenes]
     seeds = np.random.SeedSequence(settings.seed).spawn(4)
     split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
@@ -105,7 +106,7 @@ def prepare_sources(
     most = settings.per_class or (None if split.kind == "maps" else settings.cap)
     limits = {Part.TRAIN: most, Part.VALIDATION: most, Part.TEST: None}
     draws = labelled_draws(labels, split.planes, len(label_set), limits, draw_rng)
-    used = _used_bands(scenes, labels, draw_rng)
+    used = _used_bands(scenes, labels, draw_rng, watcher)
 
     with writing_dataset(
         settings.output,
@@ -321,26 +322,53 @@ def _tell(
         )
 
 
+def _refuse_own_sources(sources: Sources, settings: PrepareSettings) -> None:
+    """Raise `OutputError` if the output would replace what it is made of."""
+    taken = [settings.wavelengths, *settings.labels, *settings.train_labels, *settings.test_labels]
+    for source in sources.scenes:
+        taken += [source.scene.path, source.labels_path]
+    if settings.output.resolve() in {path.resolve() for path in taken if path is not None}:
+        raise OutputError(
+            f"{settings.output} is a source of this dataset and would be lost; name another output"
+        )
+
+
 def _used_bands(
-    scenes: Sequence[Scene], labels: Sequence[Labels], rng: np.random.Generator
+    scenes: Sequence[Scene], labels: Sequence[Labels], rng: np.random.Generator, watcher: Watcher
 ) -> Bools:
-    """Bands that no scene flags as bad, and that are not nodata in all of a scene's pixels."""
+    """Bands that no scene flags as bad, and that are not nodata in all of a scene's pixels.
+
+    The latter are told by some pixels; too few that hold a measurement tell nothing.
+    """
     used = np.ones(scenes[0].bands, bool)
     for scene, plane in zip(scenes, labels, strict=True):
         used &= scene.good
         if scene.nodata is None and not np.issubdtype(scene.dtype, np.inexact):
             continue  # every number is a measurement
-        flat = rng.integers(plane.size, size=PROBES)
         labelled = np.flatnonzero(plane >= 0)
-        if len(labelled):
-            flat = np.concatenate([flat, rng.choice(labelled, PROBES)])
-        spectra = scene.pixels(*np.divmod(np.unique(flat), scene.cols))
-        measured = np.isfinite(spectra)
-        if scene.nodata is not None:
-            measured &= spectra != scene.nodata
-        seen = measured.any(axis=1)
-        if seen.any():
-            used &= measured[seen].any(axis=0)
+        held = np.zeros(scene.bands, bool)
+        seen = 0
+        for _ in range(PROBE_ROUNDS):
+            flat = rng.integers(plane.size, size=PROBES)
+            if len(labelled):
+                flat = np.concatenate([flat, rng.choice(labelled, PROBES)])
+            spectra = scene.pixels(*np.divmod(np.unique(flat), scene.cols))
+            measured = np.isfinite(spectra)
+            if scene.nodata is not None:
+                measured &= spectra != scene.nodata
+            held |= measured.any(axis=0)
+            seen += int(measured.any(axis=1).sum())
+            if seen >= PROBES or held[scene.good].all():
+                break
+        if seen >= PROBES_LEAST:
+            used &= held
+    flagged = np.logical_and.reduce([scene.good for scene in scenes])
+    empty = np.flatnonzero(flagged & ~used)
+    if len(empty) and used.any():
+        watcher.say(
+            f"left out {len(empty)} band(s) that hold no measurement: "
+            f"{', '.join(map(str, empty + 1))} (counted from 1)"
+        )
     if not used.any():
         raise SceneError(
             f"no band is good in all of {len(scenes)} scene(s): expected one or more that is not "

@@ -85,7 +85,9 @@ def labelled_draws(
         [Places(np.full(len(f), s, np.int16), f.astype(np.int32)) for s, f, _, _ in found]
     )
     # Numbers of 16 bits are sorted by their digits, in linear time.
-    group = np.concatenate([p.astype(np.int16) * np.int16(classes) + k for _, _, k, p in found])
+    wide = (Part.TEST + 1) * classes > np.iinfo(np.int16).max
+    number = np.dtype(np.int32 if wide else np.int16)
+    group = np.concatenate([np.multiply(p, classes, dtype=number) + k for _, _, k, p in found])
     order = np.argsort(group, kind="stable")
     ends = np.searchsorted(group[order], np.arange((Part.TEST + 1) * classes + 1))
     draws = []

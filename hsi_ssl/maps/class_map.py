@@ -197,6 +197,8 @@ def class_map(
         for name, place in outputs(path, layers).items():
             if name != "map":
                 replace(finished[name], place)
+        for layer in set(LAYERS) - set(layers):  # of the map that this one replaces
+            outputs(path, [layer])[layer].unlink(missing_ok=True)
 
 
 def _code_type(label_set: LabelSet) -> str:

@@ -284,7 +284,9 @@ def _feature_sets(dataset: Dataset, m1: Path | None) -> Iterator[tuple[str, Feat
 
     yield "standardised bands", standardised
     yield f"scaling {dataset.scaler.kind}", dataset.scaled
-    seen = dataset.rows(Part.TRAIN, Part.POOL)[:BLOCK]
+    seen = dataset.rows(Part.TRAIN, Part.POOL)
+    if len(seen) > BLOCK:
+        seen = np.sort(np.random.default_rng(0).choice(seen, BLOCK, replace=False))
     pca = PCA(min(PCA_COMPONENTS, dataset.bands, len(seen)), random_state=0)
     pca.fit(standardised(seen))
     yield (

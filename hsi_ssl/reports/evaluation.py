@@ -24,6 +24,7 @@ from hsi_ssl.scenes.labels import LabelClass, LabelSet
 from hsi_ssl.training.checkpoint import METRICS
 from hsi_ssl.training.classifier import Rule, load_classifier
 from hsi_ssl.training.extractor import check_bands
+from hsi_ssl.training.stage import seen_elsewhere
 from hsi_ssl.watcher import SILENT, Watcher
 
 BLOCK = 65_536
@@ -249,16 +250,12 @@ def _check_classes(trained: LabelSet, dataset: Dataset, run: Path) -> None:
 
 def _strange_dataset(card: dict[str, Any], dataset: Dataset, part: str) -> Iterator[str]:
     """Warn where the run was trained on another draw of pixels: these need not be new to it."""
-    known, meta = card["dataset"], dataset.meta
-    ours = {source["fingerprint"] for source in known["sources"]}
-    theirs = {source["fingerprint"] for source in meta["sources"]}
-    if part != "train" and (known["split"], known["seed"]) != (meta["split"], meta["seed"]):
-        if ours & theirs:
-            yield (
-                f"the run was trained on another draw from the same scenes ({known['path']}): it "
-                f"may have learnt from some of these {part} pixels, and the scores may flatter it"
-            )
-    if meta["transductive"] and part != "train":
+    if part == "train":
+        return
+    yield from seen_elsewhere(card, dataset, "the run")
+    if card["m1"] is not None:
+        yield from seen_elsewhere(card["m1"], dataset, "its M1")
+    if dataset.meta["transductive"]:
         yield (
             f"the dataset is transductive: the spectra (not the labels) of the {part} pixels were "
             "there while training"

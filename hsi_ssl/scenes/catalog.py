@@ -293,8 +293,13 @@ def _simulate(known: Entry, folder: Path, watcher: Watcher) -> None:
     from hsi_ssl.scenes.simulate import simulate
 
     place = folder / known.name
+    if place.exists() and any(place.iterdir()):
+        raise CatalogError(
+            f"{place} holds other files than {known.title}'s; move them away, or name that folder "
+            "as a source"
+        )
     watcher.say(f"{known.title}: simulating {len(known.scenes)} scenes into {place}, once")
-    simulate(place, scenes=len(known.scenes), overwrite=True, watcher=watcher)
+    simulate(place, scenes=len(known.scenes), watcher=watcher)
 
 
 def _list(names: Iterable[str]) -> str:

@@ -123,7 +123,7 @@ def _paired(found: Found, rasters: dict[Path, str], *, alone: bool) -> Found:
     if found.labels is not None:
         return found
     name = found.cube.name.lower()
-    fit = [path for path, stem in rasters.items() if name.startswith(stem.lower() or "\0")]
+    fit = [path for path, stem in rasters.items() if _begins(name, stem.lower())]
     if not fit and alone:
         fit = [path for path, stem in rasters.items() if not stem]
     if not fit:
@@ -132,11 +132,19 @@ def _paired(found: Found, rasters: dict[Path, str], *, alone: bool) -> Found:
     return Found(**{**vars(found), "labels": longest})
 
 
+def _begins(name: str, stem: str) -> bool:
+    """Whether `stem` is a whole part at the beginning of `name`: s1 begins s1.tif, not s10.tif."""
+    if not stem or not name.startswith(stem):
+        return False
+    return not (name[len(stem) :][:1].isalnum() and stem[-1].isalnum())
+
+
 def _labels_of(path: Path) -> str | None:
     """What a label raster's name says of its scene (nothing: ""), None for other files."""
     if path.name.endswith(("labels-idx1-ubyte", "labels-idx1-ubyte.gz")):
         return path.name.split("labels")[0]
-    match = LABELS.fullmatch(path.name.split(".")[0])
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    match = LABELS.fullmatch(plain.stem)
     return match[1] if match else None
 
 

@@ -268,8 +268,9 @@ def _own(
     opened: Sequence[_Opened], names: LabelSet, watcher: Watcher
 ) -> tuple[list[LabelledScene], LabelSet]:
     """Scenes with the labels that lie in or beside them, or those that the user gives."""
-    planes = [_known_labels(one) for one in opened]
-    if any(one.given is not None for one in opened):
+    replaced = any(one.given is not None for one in opened)
+    planes = [_names_only(one) if replaced else _known_labels(one) for one in opened]
+    if replaced:
         given = [_read(one.given, one) for one in opened if one.given is not None]
         if any(one.given != one.found.labels for one in opened):
             names = named_by_overlap(given, planes, names, watcher=watcher)
@@ -285,10 +286,10 @@ def _published(
     opened: Sequence[_Opened], names: LabelSet, watcher: Watcher
 ) -> tuple[list[LabelledScene], LabelSet]:
     """Scenes with published training and test maps."""
-    train = [_read(one.train, one) for one in opened if one.train is not None]
-    test = [_read(one.test, one) for one in opened if one.test is not None]
+    train = [_read_whole(one.train, one) for one in opened if one.train is not None]
+    test = [_read_whole(one.test, one) for one in opened if one.test is not None]
     both = [np.where(a != 0, a, b) for a, b in zip(train, test, strict=True)]
-    names = named_by_overlap(both, [_known_labels(one) for one in opened], names, watcher=watcher)
+    names = named_by_overlap(both, [_names_only(one) for one in opened], names, watcher=watcher)
     return [
         LabelledScene(one.scene, None, one.train, one.found.role, a, b)
         for one, a, b in zip(opened, train, test, strict=True)
@@ -309,6 +310,19 @@ def _known_labels(opened: _Opened) -> Codes | None:
     else:
         codes = opened.scene.labels()
     return None if codes is None else chosen.within(codes).astype(np.uint16)
+
+
+def _names_only(opened: _Opened) -> Codes | None:
+    """The known labels where other rasters take their place: if they are bad, names are unknown."""
+    try:
+        return _known_labels(opened)
+    except (LabelError, SceneError):
+        return None
+
+
+def _read_whole(path: Path, opened: _Opened) -> Codes:
+    """A published map: its codes are its own, and no pixel of it is dropped."""
+    return read_label_plane(path, shape=opened.shape).astype(np.uint16)
 
 
 def _read(path: Path, opened: _Opened) -> Codes:

@@ -8,7 +8,9 @@ with an .npz of arrays `arr_0`, `arr_1`, ... and a list of their names. There, c
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
-from hsi_ssl.training.checkpoint import check_run_folder, save_run
+from hsi_ssl.training.checkpoint import METRICS, check_run_folder, save_run
 from hsi_ssl.training.device import device_name
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -51,7 +53,7 @@ def read_ndict(path: Path) -> Arrays:
         raise ModelError(
             f"no {path}: give the folder that holds {ENCODER} and {DECODER}"
         ) from error
-    except (tarfile.TarError, KeyError, ValueError, OSError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, KeyError, ValueError, OSError) as error:
         raise ModelError(f"{path} holds no weights of the 2016 work: {error}") from error
 
 
@@ -89,7 +91,7 @@ def import_m1(
         }
         _fill(model.encoder, encoder | head, [*hidden, ("head_w", "head_b")])
         _fill(model.decoder, decoder, [*hidden, ("out_w", "out_b")])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, ValueError, IndexError) as error:
         raise ModelError(f"the weights in {folder} do not fit together: {error}") from error
     model.eval()
 
@@ -110,7 +112,13 @@ def import_m1(
         "wavelengths_nm": None,
         "fwhm_nm": None,
         "image_like": False,
-        "dataset": {"path": str(folder), "title": "imported: values in 0..1", "sources": []},
+        "dataset": {
+            "path": str(folder),
+            "title": "imported: values in 0..1",
+            "sources": [],
+            "draw": None,
+            "transductive": False,
+        },
         "scaling": fit_scaler("none", spectra.numpy(), components=bands).to_card(),
         "settings": {"imported_from": str(folder)},
         "training": {
@@ -131,6 +139,10 @@ def import_m1(
             "collapsed": use.collapsed,
         },
     }
+    # What a model that was here before was trained and drawn with is not this one's.
+    for remains in ("last", "figures"):
+        shutil.rmtree(run / remains, ignore_errors=True)
+    (run / METRICS).unlink(missing_ok=True)
     return save_run(run, model.state_dict(), card)
 
 

@@ -31,6 +31,8 @@ SCHEMA = 1
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
 STATE = "last/state.safetensors"
 LAST_METRICS = "last/metrics.csv"
+REPORTS = ("report", "report-validation", "report-train")
+"""Where `evaluate` puts its reports by default; they are on one model and go with it."""
 
 
 def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
@@ -66,15 +68,13 @@ def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
 def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
     """Write weights and card; the card, written last, names the weights' checksum.
 
-    Reports on a model that was here before go with it.
+    The reports on a model that was here before go with it.
 
     Returns the card as written, with schema, versions, git commit and date.
     """
     with written_beside(run / WEIGHTS, overwrite=True) as beside:
         _save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside)
         checksum = hashlib.sha256(beside.read_bytes()).hexdigest()
-    for report in run.glob("report*"):
-        shutil.rmtree(report)
     whole = {
         "schema": SCHEMA,
         "hsi_ssl": __version__,
@@ -89,7 +89,15 @@ def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dic
             shutil.copyfile(run / LAST_METRICS, beside)
     with written_beside(run / CARD, overwrite=True) as beside:
         beside.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    for report in REPORTS:
+        shutil.rmtree(run / report, ignore_errors=True)
     return whole
+
+
+def forget_state(run: Path) -> None:
+    """Remove what a former run left to resume from, so that nobody resumes that one."""
+    for name in (STATE, LAST_METRICS):
+        (run / name).unlink(missing_ok=True)
 
 
 def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -27,6 +27,7 @@ Rule = Literal["classifier", "bayes"]
 
 BATCH = {"cpu": 2048, "cuda": 65_536}
 """Pixels at a time: on a CPU their activations should stay in the cache."""
+SMALLEST_BATCH = 64
 EPS_SEED = 1406_5298
 
 
@@ -69,7 +70,7 @@ class Classifier:
     def posterior(self, raw: Raw) -> Floats:
         """p(y|x) `(n, K)` of raw spectra `(n, used bands)` in any number type."""
         found = np.empty((len(raw), self.model.architecture.classes), np.float32)
-        for first, x in self._inputs(raw):
+        for first, x in self._inputs(raw, every_class=self.rule == "bayes"):
             if self.rule == "classifier":
                 log_p = self.model.log_q_y(x)
             else:
@@ -85,7 +86,7 @@ class Classifier:
         -log p(x|z1) + log q(z1|x) + U(z1) at fixed noise.
         """
         found = np.empty(len(raw), np.float32)
-        batch = BATCH[self.device.type]
+        batch = self._batch(every_class=True)
         for first in range(0, len(raw), batch):
             some = raw[first : first + batch]
             x = torch.from_numpy(self._scaler.transform(some)).to(self.device)
@@ -150,10 +151,15 @@ class Classifier:
             layers += encoder
         return shift, nn.Sequential(*layers).to(self.device)
 
-    def _inputs(self, raw: Raw) -> Iterator[tuple[int, Tensor]]:
+    def _batch(self, *, every_class: bool) -> int:
+        """Pixels at a time, fewer where the generative part runs for every class."""
+        classes = self.model.architecture.classes if every_class else 1
+        return max(SMALLEST_BATCH, BATCH[self.device.type] // classes)
+
+    def _inputs(self, raw: Raw, *, every_class: bool) -> Iterator[tuple[int, Tensor]]:
         """Batches (first pixel, input of M2 `(n, width)`)."""
         shift, front = self._front
-        batch = BATCH[self.device.type]
+        batch = self._batch(every_class=every_class)
         for first in range(0, len(raw), batch):
             some = raw[first : first + batch]
             if shift is None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.files import os_errors
-from hsi_ssl.training.checkpoint import LAST_METRICS, load_state, save_state
+from hsi_ssl.training.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.training.device import device_name
 from hsi_ssl.watcher import Watcher
 
@@ -65,7 +65,10 @@ class Task(Protocol):
         """What a batch costs."""
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
-        """Numbers on the validation pixels: `bound`, `score` (higher is better) and more."""
+        """Numbers on the validation pixels: `bound`, `score` (higher is better) and more.
+
+        A score of infinity says that nothing can be told apart: the last state is then kept.
+        """
 
     def snapshot(self, generator: torch.Generator) -> Tensor:
         """A few generated spectra `(n, D)`, the same latents at each call."""
@@ -149,6 +152,7 @@ def fit(
             progress.stopped = ""
     else:
         with os_errors(run):
+            forget_state(run)
             (run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
         snapshots[0] = _snapshot(task, device)
         on_snapshot(snapshots)
@@ -176,7 +180,8 @@ def fit(
         progress.step += steps
         progress.spectra += spectra
         found = task.validate(torch.Generator(device).manual_seed(VALIDATION_SEED))
-        if progress.best_score is None or found["score"] > progress.best_score:
+        always = found["score"] == math.inf
+        if always or progress.best_score is None or found["score"] > progress.best_score:
             progress.best_score, progress.best_epoch = found["score"], progress.epoch
             progress.best, progress.without_improvement = found, 0
             best = _weights(task.module)
@@ -266,7 +271,8 @@ class _Log:
         kept = []
         if epoch and path.exists():
             kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[: epoch + 1]
-        path.write_text("".join(kept), encoding="utf-8")
+        with os_errors(path):
+            path.write_text("".join(kept), encoding="utf-8")
 
     def write(self, progress: Progress, bound_batch: float, found: dict[str, float]) -> None:
         row: dict[str, Any] = {

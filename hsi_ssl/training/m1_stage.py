@@ -151,7 +151,7 @@ def train_m1(
         task,
         settings,
         run,
-        identity=identity(dataset, settings, init_from=str(init_from)),
+        identity=identity(dataset, settings, init_from=str(init_from), device=device.type),
         resume=resume,
         watcher=watcher,
         on_snapshot=on_snapshot,

@@ -27,6 +27,7 @@ from hsi_ssl.training.stage import (
     draw_spectra,
     identity,
     sd_floor,
+    seen_elsewhere,
 )
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -69,6 +70,8 @@ def train_m2(
     if settings.m1 is not None:
         m1 = load_m1(settings.m1, settings.device)
         check_bands(m1.card, dataset, settings.m1)
+        for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
+            watcher.warn(sentence)
     scaler = dataset.scaler if m1 is None else m1.scaler
     kept = _kept_units(m1, dataset, settings.m1)
 
@@ -90,7 +93,9 @@ def train_m2(
     if likelihood != "gaussian":
         if m1 is not None:
             raise SettingsError("M1's features are Gaussian: M1+M2 needs likelihood gaussian")
-        check_unit_interval(labelled.mean.cpu().numpy(), likelihood, scaler.kind)
+        for x in (labelled.mean, unlabelled.mean):
+            if len(x):
+                check_unit_interval(x.cpu().numpy(), likelihood, scaler.kind)
 
     architecture = M2Architecture(
         width=labelled.mean.shape[1],
@@ -122,7 +127,12 @@ def train_m2(
         task,
         settings,
         run,
-        identity=identity(dataset, settings, m1_weights=m1 and m1.card["weights_sha256"]),
+        identity=identity(
+            dataset,
+            settings,
+            m1_weights=m1 and m1.card["weights_sha256"],
+            device=device.type,
+        ),
         resume=resume,
         watcher=watcher,
         on_snapshot=on_snapshot,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -47,8 +50,35 @@ def dataset_card(dataset: Dataset) -> dict[str, Any]:
             "split": meta["split"],
             "seed": meta["seed"],
             "transductive": meta["transductive"],
+            "draw": draw_fingerprint(dataset),
         },
     }
+
+
+def draw_fingerprint(dataset: Dataset) -> str:
+    """Hex sha256 of which pixels are in the dataset, as what, and of the scaling fitted on them."""
+    digest = hashlib.sha256(json.dumps(dataset.meta["scaling"], sort_keys=True).encode())
+    for array in (dataset.part, dataset.label, dataset.scene, dataset.pixel):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def seen_elsewhere(card: dict[str, Any], dataset: Dataset, what: str) -> Iterator[str]:
+    """Warn where a model was trained on another draw from this dataset's scenes.
+
+    What is a test pixel here may then have been a training pixel there.
+    """
+    known, meta = card["dataset"], dataset.meta
+    theirs, ours = ({s["fingerprint"] for s in d["sources"]} for d in (known, meta))
+    if not theirs & ours:
+        return
+    if known["draw"] != draw_fingerprint(dataset):
+        yield (
+            f"{what} was trained on another draw from the same scenes ({known['path']}): it may "
+            "have learnt from some of the test or validation pixels here, and scores may flatter it"
+        )
+    if known["transductive"] and not meta["transductive"]:
+        yield f"{what} was trained transductively: it has seen spectra of test pixels"
 
 
 def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[str, Any]:

@@ -128,6 +128,20 @@ def test_output_exists(refused: Refused, project: Path, hsi_ssl: Callable[..., A
     assert hsi_ssl("prepare", path, "--unlabelled", "100", "--overwrite").code == 0
 
 
+def test_an_output_that_is_a_source_or_a_folder_destroys_nothing(
+    refused: Refused, project: Path
+) -> None:
+    path = core(project / "a.h5")
+    assert "is a source" in refused("prepare", path, "-o", path, "--overwrite")
+    (project / "runs").mkdir()
+    (project / "runs" / "thesis.txt").write_text("years of work")
+    assert "is a folder" in refused("prepare", path, "-o", "runs", "--overwrite")
+
+
+def test_a_settings_file_that_is_a_folder(refused: Refused) -> None:
+    assert "name a TOML file" in refused("prepare", "--project", ".")
+
+
 def test_output_in_a_place_that_cannot_be_written(refused: Refused, project: Path) -> None:
     (project / "file").write_text("")
     path = core(project / "a.h5")

@@ -97,6 +97,33 @@ def test_import_of_the_2016_weights(
     assert "has collapsed: 2 of 50" in ran.err
 
 
+def test_no_hidden_layer_can_be_asked_for(hsi_ssl: Callable[..., Any], tmp_path: Path) -> None:
+    assert hsi_ssl("train-m1", "--hidden", "none", "--latent", "2", "--epochs", "1").code == 0
+    card = json.loads((tmp_path / "runs/m1/model.json").read_text())
+    assert card["architecture"]["hidden"] == []
+
+
+def test_flags_that_contradict_each_other_are_refused(hsi_ssl: Callable[..., Any]) -> None:
+    for command in ("train-m1", "train-m2"):
+        ran = hsi_ssl(command, "--resume", "--overwrite")
+        assert ran.code == 2
+        assert "contradict" in ran.err
+
+
+def test_another_model_takes_the_reports_on_the_old_one_away_and_nothing_else(
+    hsi_ssl: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert hsi_ssl("train-m2", "--no-m1", *SMALL).code == 0
+    assert hsi_ssl("evaluate").code == 0
+    run = tmp_path / "runs" / "m2"
+    (run / "report-for-my-supervisor").mkdir()
+    (run / "report.pdf").write_text("mine")
+    assert hsi_ssl("train-m2", "--no-m1", *SMALL, "--overwrite").code == 0
+    assert not (run / "report").exists()
+    assert (run / "report.pdf").read_text() == "mine"
+    assert (run / "report-for-my-supervisor").is_dir()
+
+
 def test_widths(hsi_ssl: Callable[..., Any], tmp_path: Path) -> None:
     assert hsi_ssl("train-m1", "--hidden", "9-7", "--latent", "2", "--epochs", "1").code == 0
     card = json.loads((tmp_path / "runs/m1/model.json").read_text())

@@ -30,6 +30,8 @@ def pairs(source: Path) -> dict[str, str | None]:
         (["a.h5", "b.h5"], {"a.h5": None, "b.h5": None}),
         (["x.tif", "x_labels.tif"], {"x.tif": "x_labels.tif"}),
         (["x.tif", "labels.tif"], {"x.tif": "labels.tif"}),
+        (["s1.tif", "s10.tif", "s1_labels.tif"], {"s1.tif": "s1_labels.tif", "s10.tif": None}),
+        (["f.1.tif", "f.1_labels.tif", "f.2.tif"], {"f.1.tif": "f.1_labels.tif", "f.2.tif": None}),
         (["x.tif", "y.tif", "labels.tif"], {"x.tif": None, "y.tif": None}),
         (["Foo_corrected.mat", "Foo_gt.mat"], {"Foo_corrected.mat": "Foo_gt.mat"}),
         (["Foo.mat", "FOO_GT.mat"], {"Foo.mat": "FOO_GT.mat"}),

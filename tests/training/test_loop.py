@@ -10,11 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.checkpoint import load_run
@@ -114,6 +115,41 @@ def test_a_killed_run_resumed_equals_an_unbroken_one(
     assert [{k: r[k] for k in columns} for r in metrics(broken)] == [
         {k: r[k] for k in columns} for r in metrics(unbroken)
     ]
+
+
+def test_without_validation_pixels_the_last_state_is_kept_also_after_resuming(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    part = np.where(tiny_dataset.part == Part.VALIDATION, Part.POOL, tiny_dataset.part)
+    names = ("label", "scene", "pixel", "neighbours")
+    other = write_dataset(
+        tmp_path / "d.h5",
+        spectra=tiny_dataset.spectra(),
+        part=part.astype(np.uint8),
+        meta=tiny_dataset.meta,
+        **{name: getattr(tiny_dataset, name) for name in names},
+    )
+    whole = train_m2(m2_settings(other, tmp_path / "whole", epochs=7, patience=2))
+    train_m2(m2_settings(other, tmp_path / "cut", epochs=4, patience=2))
+    cut = train_m2(m2_settings(other, tmp_path / "cut", epochs=7, patience=2), resume=True)
+    assert whole["training"]["best_epoch"] == cut["training"]["best_epoch"] == 7
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_resuming_on_another_draw_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    train_m1(m1_settings(tiny_dataset, tmp_path / "m1"))
+    names = ("scene", "pixel", "neighbours", "label")
+    part = tiny_dataset.part.copy()
+    part[np.flatnonzero(part == Part.POOL)[:5]] = Part.TEST
+    other = write_dataset(
+        tmp_path / "d.h5",
+        spectra=tiny_dataset.spectra(),
+        part=part,
+        meta=tiny_dataset.meta,
+        **{name: getattr(tiny_dataset, name) for name in names},
+    )
+    with pytest.raises(ModelError, match="other dataset"):
+        train_m1(m1_settings(other, tmp_path / "m1"), resume=True)
 
 
 def test_more_epochs_continue_a_finished_run(tiny_dataset: Dataset, tmp_path: Path) -> None:

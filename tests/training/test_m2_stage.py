@@ -199,6 +199,30 @@ def test_an_m1_of_other_bands_is_refused(
         train_m2(settings(other, tmp_path / "m2", m1=m1_run))
 
 
+def test_an_m1_of_another_draw_from_the_scenes_is_told(
+    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+) -> None:
+    part = tiny_dataset.part.copy()
+    part[tiny_dataset.rows(Part.TRAIN)[:20]] = Part.TEST
+    names = ("label", "scene", "pixel", "neighbours")
+    arrays = {name: getattr(tiny_dataset, name) for name in names}
+    other = write_dataset(
+        tmp_path / "d.h5",
+        spectra=tiny_dataset.spectra(),
+        part=part,
+        meta=tiny_dataset.meta,
+        **arrays,
+    )
+    for dataset, expected in ((tiny_dataset, 0), (other, 1)):
+        listener = Listener()
+        train_m2(
+            settings(dataset, tmp_path / "m2", m1=m1_run, epochs=1),
+            overwrite=True,
+            watcher=listener,
+        )
+        assert sum("another draw from the same scenes" in w for w in listener.warned) == expected
+
+
 def task(labels: list[int], balanced: bool, batch: int = 600) -> M2Task:
     architecture = M2Architecture(2, 4, 2, (3,), (3,), "relu", "gaussian", 0.1)
     module = M2(architecture, torch.full((4,), 0.25), torch.Generator())
