@@ -141,10 +141,12 @@ def test_a_part_without_pixels_is_refused(run: Path, tiny_dataset: Dataset, tmp_
 def test_another_draw_from_the_same_scenes_is_said(
     run: Path, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
-    other = changed(tiny_dataset, tmp_path / "a.h5", seed=1)
+    part = tiny_dataset.part.copy()
+    part[tiny_dataset.rows(Part.TRAIN)[:9]] = Part.TEST
+    other = changed(tiny_dataset, tmp_path / "a.h5", part=part)
     assert "another draw from the same scenes" in evaluate(run, other, device="cpu").warnings[0]
     elsewhere = [{**s, "fingerprint": "1" * 64} for s in tiny_dataset.meta["sources"]]
-    other = changed(tiny_dataset, tmp_path / "b.h5", seed=1, sources=elsewhere)
+    other = changed(tiny_dataset, tmp_path / "b.h5", part=part, sources=elsewhere)
     assert evaluate(run, other, device="cpu").warnings == ()
 
 
