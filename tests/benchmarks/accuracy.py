@@ -177,20 +177,17 @@ def write(results: dict[str, list[dict[str, Any]]], seeds: int) -> None:
         "percent, on test pixels that nothing was fitted or chosen on. The seed draws the split "
         "(where it is not a published one), the pool, the weights and the folds. SVM and forest "
         f"see at most {PER_CLASS} training pixels a class, and tune by cross-validation among "
-        "them. Seconds are those of the whole method, one seed; M1's time counts in the first "
-        "row.",
+        "them. Seconds are means on a machine with other work, M1's training counted in the first "
+        "row: orders of magnitude, no timings.",
         "",
     ]
     for name, lines in results.items():
         setting = settings()[name]
-        sizes = sorted({(r["train"], r["test"]) for r in lines})
-        low, high = sizes[0], sizes[-1]
         text += [
             f"## {setting.title}",
             "",
-            f"{low[0]:,}-{high[0]:,} training and {low[1]:,}-{high[1]:,} test pixels."
-            if low != high
-            else f"{low[0]:,} training and {low[1]:,} test pixels.",
+            f"{_span([r['train'] for r in lines])} training and "
+            f"{_span([r['test'] for r in lines])} test pixels.",
             "",
             "| method | OA | AA | macro-F1 | kappa | seconds |",
             "|---|---|---|---|---|---|",
@@ -202,6 +199,11 @@ def write(results: dict[str, list[dict[str, Any]]], seeds: int) -> None:
             text.append(f"| {method} | {' | '.join(cells)} | {seconds:.0f} |")
         text.append("")
     REPORT.write_text("\n".join(text), encoding="utf-8")
+
+
+def _span(numbers: list[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 
 def _cell(values: list[float]) -> str:
