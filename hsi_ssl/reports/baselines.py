@@ -36,6 +36,7 @@ from hsi_ssl.files import written_beside
 from hsi_ssl.reports.evaluation import evaluate
 from hsi_ssl.reports.metrics import Scores, number, score
 from hsi_ssl.training.extractor import check_bands, load_m1
+from hsi_ssl.training.m2_stage import KEPT_SPREAD
 from hsi_ssl.watcher import SILENT, Watcher
 
 Ints = npt.NDArray[np.int64]
@@ -48,8 +49,6 @@ TUNING_PIXELS = 3000
 """Pixels that settings are tuned on, at most; the chosen ones are then fitted on all."""
 FOLDS = 5
 PCA_COMPONENTS = 30
-KEPT_SPREAD = 0.1
-"""Units of M1 whose mean spreads less are left out, as before M2."""
 BLOCK = 65_536
 SCORES = ("oa", "aa", "macro_f1", "kappa")
 
