@@ -20,10 +20,10 @@ from rasterio.windows import Window
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing, replace, written_beside
-from hsi_ssl.maps.legend import aux_xml, legend_csv, qml, red_green_blue
+from hsi_ssl.maps.legend import aux_xml, legend_csv, qml
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, indices_to_codes
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, indices_to_codes, red_green_blue
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Grid
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, red_green_blue
 
 UNCLASSIFIED = "not classified"
 """Name of code 0 in a map."""
@@ -22,11 +22,6 @@ COLUMNS = (
     ("Blue", INTEGER, "8"),
     ("Pixels", INTEGER, "1"),
 )
-
-
-def red_green_blue(colour: str) -> tuple[int, int, int]:
-    """The three parts, 0 to 255, of a colour `#rrggbb`."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def aux_xml(label_set: LabelSet, counts: Mapping[int, int]) -> str:

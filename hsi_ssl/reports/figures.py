@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from hsi_ssl.files import written_beside
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, red_green_blue
 
 Array = npt.NDArray[Any]
 
@@ -219,7 +219,7 @@ def paint(codes: Array, label_set: LabelSet, empty: str = NOT_CLASSIFIED) -> npt
     """RGB picture `(rows, cols, 3)` of a plane of codes; 0 and unknown codes get `empty`."""
     order = np.argsort(label_set.codes)
     known = label_set.codes[order]
-    colours = np.array([_rgb(c) for c in (*label_set.colours, empty)], np.uint8)
+    colours = np.array([red_green_blue(c) for c in (*label_set.colours, empty)], np.uint8)
     place = np.searchsorted(known, codes).clip(max=len(known) - 1)
     return colours[np.where(known[place] == codes, order[place], len(known))]
 
@@ -237,10 +237,6 @@ def _limits(spectra: Array) -> tuple[float, float]:
     low, high = float(np.nanmin(spectra)), float(np.nanmax(spectra))
     margin = 0.1 * (high - low) or 1.0
     return low - margin, high + margin
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def _height(svg: str) -> str:

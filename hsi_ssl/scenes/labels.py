@@ -94,3 +94,8 @@ def distinct_colour(i: int) -> str:
     lightness = (0.45, 0.62, 0.33)[(i // 8) % 3]
     red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.65)
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def red_green_blue(colour: str) -> tuple[int, int, int]:
+    """The three parts, 0 to 255, of a colour `#rrggbb`."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Extractor:
     model: M1
     device: torch.device
 
-    @property
+    @cached_property
     def scaler(self) -> Scaler:
         """The scaling that this M1 was trained with."""
         return scaler_from_card(self.card["scaling"])

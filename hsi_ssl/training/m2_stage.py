@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import ModelError, SettingsError
 from hsi_ssl.models.m2 import M2, M2Architecture
@@ -119,8 +120,10 @@ def train_m2(
         f"{len(y):,} labelled and {len(unlabelled):,} unlabelled pixels, {device}"
     )
 
+    means = _class_means(dataset, scaler)
+
     def on_snapshot(snapshots: dict[int, Tensor]) -> None:
-        panels = _panels(dataset, m1, kept, snapshots)
+        panels = [*_generated(m1, kept, snapshots), ("measured class means", means)]
         draw_spectra(draw, scaler, facts, panels)
 
     found = fit(
@@ -189,14 +192,17 @@ def _kept_units(m1: Extractor | None, dataset: Dataset, run: Path | None) -> Any
     return kept
 
 
-def _panels(
-    dataset: Dataset, m1: Extractor | None, kept: Any, snapshots: dict[int, Tensor]
-) -> list[tuple[str, Any]]:
-    """One generated spectrum a class at each moment, last the measured class means; all scaled."""
+def _class_means(dataset: Dataset, scaler: Scaler) -> Any:
+    """Mean scaled spectrum of each class that has training pixels."""
     rows = dataset.rows(Part.TRAIN)
-    scaler = dataset.scaler if m1 is None else m1.scaler
     scaled, label = scaler.transform(dataset.spectra(rows)), dataset.label[rows]
-    means = [scaled[label == k].mean(0) for k in np.unique(label)]
+    return np.stack([scaled[label == k].mean(0) for k in np.unique(label)])
+
+
+def _generated(
+    m1: Extractor | None, kept: Any, snapshots: dict[int, Tensor]
+) -> list[tuple[str, Any]]:
+    """One generated spectrum a class at each moment, scaled."""
     panels: list[tuple[str, Any]] = []
     for epoch, generated in sorted(snapshots.items()):
         spectra = generated
@@ -206,7 +212,6 @@ def _panels(
             with torch.no_grad():
                 spectra = m1.model.decode(z1.to(m1.device)).cpu()
         panels.append((f"epoch {epoch}", spectra.numpy()))
-    panels.append(("measured class means", np.stack(means)))
     return panels
 
 

@@ -10,7 +10,6 @@ it to reports/prepare.md.
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
 import os
 import platform
@@ -22,6 +21,8 @@ import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from machine import machine_in_words, today
 
 REPORT = Path(__file__).parents[2] / "reports" / "prepare.md"
 SCENES, ROWS, COLS = 10, 2848, 384
@@ -93,16 +94,6 @@ def measure(task: str, folder: Path, *, cold: bool) -> Run:
     return Run(process, *map(float, ran.stdout.split()))
 
 
-def machine() -> str:
-    """Cores and processor."""
-    names = [
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
-        if line.startswith("model name")
-    ]
-    return f"{os.cpu_count()} cores, {names[0] if names else platform.processor()}"
-
-
 def main() -> None:
     """Measure and report, or run one task."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,8 +156,8 @@ def main() -> None:
             "meanwhile. Whole cubes come out of the cache two to three times as fast while the "
             "system has huge pages to give.",
             "",
-            f"`python tests/benchmarks/prepare_fullsize.py --folder DIR`, {machine()}, "
-            f"Python {platform.python_version()}, {datetime.date.today()}",
+            f"`python tests/benchmarks/prepare_fullsize.py --folder DIR`, {machine_in_words()}, "
+            f"Python {platform.python_version()}, {today()}",
             "",
         ]
     )
