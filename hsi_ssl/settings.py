@@ -48,14 +48,15 @@ class PrepareSettings(Settings):
     cap: int = Field(5000, ge=1)
     """Training pixels a class, at most."""
     per_class: int | None = Field(None, ge=1)
-    """Few-shot: training and validation pixels a class, at most; overrides `cap`."""
+    """Few labels: pixels a class to learn from, validation pixels among them; overrides `cap`."""
     unlabelled: int = Field(100_000, ge=0)
     """Pixels in the unlabelled pool."""
     tile: int = Field(8, ge=1, le=64)
     """Side of the square tiles that the pool is drawn in; 1 for lone pixels."""
     split: SplitKind | None = None
     """None: scenes when there are five or more, else blocks."""
-    validation: Share = 0.2
+    validation: float = Field(0.2, ge=0, lt=1)
+    """Share of validation pixels; 0: none, where every label is wanted for training."""
     test: Share = 0.2
     guard: int = Field(1, ge=0, le=16)
     """Width in pixels of the border between parts of a block split."""
@@ -97,6 +98,11 @@ class TrainingSettings(Settings):
     """N(0, 1) prior on the weights."""
     clip: float = Field(10.0, gt=0)
     """Largest norm of a step's gradient."""
+    average: float = Field(0.0, ge=0, lt=1)
+    """Decay a step of a running average of the weights, which is then what is validated and kept;
+    0: the weights themselves."""
+    decay: Literal["constant", "cosine"] = "constant"
+    """The learning rate from epoch to epoch: as it is, or down to 0 over the epochs."""
     seed: int = Field(0, ge=0)
     device: str = "auto"
 

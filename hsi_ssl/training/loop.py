@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -132,9 +133,10 @@ def fit(
     """Train until the epochs are over or patience is, and leave the best state in the module.
 
     `identity` tells what is trained on what: a state is resumed only where it is the same.
+    With `settings.average`, validation, snapshots and the best state are the averaged weights'.
     Resuming gives bit by bit what an unbroken run on the same machine gives: the state holds
-    weights, Adam's moments, the random generator and the best weights so far, as of the end of an
-    epoch.
+    weights, their average, Adam's moments, the random generator and the best weights so far, as of
+    the end of an epoch.
 
     Raises
     ------
@@ -144,10 +146,13 @@ def fit(
     device = next(task.module.parameters()).device
     generator = torch.Generator(device).manual_seed(settings.seed)
     optimiser = _adam(task, settings)
+    average = Average(task.module, settings.average)
     progress, best = Progress(), _weights(task.module)
     snapshots: dict[int, Tensor] = {}
     if resume:
-        progress, snapshots, best = _restore(run, task.module, optimiser, generator, identity)
+        progress, snapshots, best = _restore(
+            run, task.module, optimiser, average, generator, identity
+        )
         if progress.stopped == "epochs" and progress.epoch < settings.epochs:
             progress.stopped = ""
     else:
@@ -162,7 +167,11 @@ def fit(
     while not progress.stopped:
         started = time.monotonic()
         kl_weight = min(1.0, (progress.epoch + 1) / (settings.warm_up + 1))
-        bound_batch, steps, spectra = _epoch(task, optimiser, settings.clip, kl_weight, generator)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(settings, progress.epoch)
+        bound_batch, steps, spectra = _epoch(
+            task, optimiser, average, settings.clip, kl_weight, generator
+        )
         if not math.isfinite(bound_batch):
             if progress.best_score is None:
                 raise ModelError(
@@ -179,21 +188,22 @@ def fit(
         progress.epoch += 1
         progress.step += steps
         progress.spectra += spectra
-        found = task.validate(torch.Generator(device).manual_seed(VALIDATION_SEED))
-        always = found["score"] == math.inf
-        if always or progress.best_score is None or found["score"] > progress.best_score:
-            progress.best_score, progress.best_epoch = found["score"], progress.epoch
-            progress.best, progress.without_improvement = found, 0
-            best = _weights(task.module)
-        elif progress.epoch > settings.warm_up:
-            progress.without_improvement += 1
+        with average.in_module():
+            found = task.validate(torch.Generator(device).manual_seed(VALIDATION_SEED))
+            always = found["score"] == math.inf
+            if always or progress.best_score is None or found["score"] > progress.best_score:
+                progress.best_score, progress.best_epoch = found["score"], progress.epoch
+                progress.best, progress.without_improvement = found, 0
+                best = _weights(task.module)
+            elif progress.epoch > settings.warm_up:
+                progress.without_improvement += 1
+            if progress.epoch in SNAPSHOT_EPOCHS:
+                snapshots[progress.epoch] = _snapshot(task, device)
+                on_snapshot(snapshots)
         if progress.without_improvement >= settings.patience:
             progress.stopped = "patience"
         elif progress.epoch >= settings.epochs:
             progress.stopped = "epochs"
-        if progress.epoch in SNAPSHOT_EPOCHS:
-            snapshots[progress.epoch] = _snapshot(task, device)
-            on_snapshot(snapshots)
         progress.seconds += time.monotonic() - started
         log.write(progress, bound_batch, found)
         now = time.monotonic()
@@ -202,13 +212,60 @@ def fit(
             said = now
         watcher.progress("training", progress.epoch, settings.epochs)
         if now - saved > SECONDS_BETWEEN_STATES or progress.stopped:
-            _save(run, task.module, optimiser, generator, progress, snapshots, best, identity)
+            _save(
+                run, task.module, optimiser, average, generator, progress, snapshots, best, identity
+            )
             saved = now
 
     task.module.load_state_dict(best)
     snapshots[progress.best_epoch] = _snapshot(task, device)
     on_snapshot(snapshots)
     return Fit(progress, snapshots)
+
+
+class Average:
+    """A running average of a module's parameters, each step's weight falling by `decay` a step.
+
+    The first steps are averaged as if they were all there is, so the random start has no part in
+    it: after t steps it is sum_s decay^(t-s) w_s (1 - decay) / (1 - decay^t), which is what Adam
+    does with its moments (Kingma and Ba 2015, section 3). With `decay` 0 it is the parameters.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module, self.decay = module, decay
+        self.steps = 0
+        self.values: dict[str, Tensor] = {}
+        if decay:
+            self.values = {n: p.detach().clone() for n, p in module.named_parameters()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the parameters as a step has left them."""
+        if self.decay:
+            self.steps += 1
+            share = (1 - self.decay) / (1 - self.decay**self.steps)
+            torch._foreach_lerp_(list(self.values.values()), list(self.module.parameters()), share)
+
+    @contextmanager
+    def in_module(self) -> Iterator[None]:
+        """The module with the average in place of its parameters."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        for name, parameter in self.module.named_parameters():
+            if name in self.values:
+                parameter.data, self.values[name] = self.values[name], parameter.data
+
+
+def learning_rate(settings: TrainingSettings, epoch: int) -> float:
+    """The learning rate of an epoch, the first being 0."""
+    if settings.decay == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
 
 
 def _adam(task: Task, settings: TrainingSettings) -> torch.optim.Adam:
@@ -223,6 +280,7 @@ def _adam(task: Task, settings: TrainingSettings) -> torch.optim.Adam:
 def _epoch(
     task: Task,
     optimiser: torch.optim.Adam,
+    average: Average,
     clip: float,
     kl_weight: float,
     generator: torch.Generator,
@@ -239,6 +297,7 @@ def _epoch(
             # common norm would scale down to nothing.
             nn.utils.clip_grad_norm_(network.parameters(), clip)
         optimiser.step()
+        average.update()
         total = total + step.bound.detach()
         steps += 1
         spectra += step.spectra
@@ -293,6 +352,7 @@ def _save(
     run: Path,
     module: nn.Module,
     optimiser: torch.optim.Adam,
+    average: Average,
     generator: torch.Generator,
     progress: Progress,
     snapshots: dict[int, Tensor],
@@ -302,6 +362,7 @@ def _save(
     tensors = {f"now.{name}": t for name, t in module.state_dict().items()}
     tensors |= {f"best.{name}": t for name, t in best.items()}
     tensors |= {f"snapshot.{epoch}": t for epoch, t in snapshots.items()}
+    tensors |= {f"average.{name}": t for name, t in average.values.items()}
     tensors["generator"] = generator.get_state()
     for i, state in optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{i}.{name}": t for name, t in state.items()}
@@ -312,6 +373,7 @@ def _restore(
     run: Path,
     module: nn.Module,
     optimiser: torch.optim.Adam,
+    average: Average,
     generator: torch.Generator,
     identity: dict[str, Any],
 ) -> tuple[Progress, dict[int, Tensor], dict[str, Tensor]]:
@@ -329,6 +391,9 @@ def _restore(
         return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
     module.load_state_dict(part("now."))
+    averaged, progress = part("average."), Progress(**values["progress"])
+    average.values = {name: averaged[name] for name in average.values}
+    average.steps = progress.step
     generator.set_state(tensors["generator"].cpu())
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in part("adam.").items():
@@ -336,4 +401,4 @@ def _restore(
         moments.setdefault(int(i), {})[moment] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
     snapshots = {int(epoch): t.cpu() for epoch, t in part("snapshot.").items()}
-    return Progress(**values["progress"]), snapshots, part("best.")
+    return progress, snapshots, part("best.")

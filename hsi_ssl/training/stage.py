@@ -84,9 +84,12 @@ def seen_elsewhere(card: dict[str, Any], dataset: Dataset, what: str) -> Iterato
 def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[str, Any]:
     """What must be the same for a run to be resumed: settings and data, not where or how long.
 
-    M1 counts by its weights, which `more` holds, not by its path.
+    M1 counts by its weights, which `more` holds, not by its path. How long counts where the
+    learning rate falls to 0 over the epochs.
     """
     loose = {"epochs", "device", "output", "dataset", "m1"}
+    if settings.decay == "cosine":
+        loose.remove("epochs")
     values = settings.model_dump(mode="json", exclude=loose)
     card = dataset_card(dataset)["dataset"]
     return {**values, "dataset": {k: v for k, v in card.items() if k != "path"}, **more}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +20,10 @@ from safetensors.torch import load_file
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError, OutputError
-from hsi_ssl.settings import M1Settings, M2Settings
+from hsi_ssl.settings import M1Settings, M2Settings, TrainingSettings
+from hsi_ssl.training import loop
 from hsi_ssl.training.checkpoint import load_run
+from hsi_ssl.training.loop import StepCost, learning_rate
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.watcher import Watcher
@@ -80,9 +85,12 @@ else:
 """
 
 
-@pytest.mark.parametrize("kind", ["m1", "m2"])
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("m1", {}), ("m2", {}), ("m1", {"average": 0.9}), ("m2", {"average": 0.9, "decay": "cosine"})],
+)
 def test_a_killed_run_resumed_equals_an_unbroken_one(
-    tiny_dataset: Dataset, tmp_path: Path, kind: str
+    tiny_dataset: Dataset, tmp_path: Path, kind: str, more: dict[str, object]
 ) -> None:
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
 
@@ -93,8 +101,8 @@ def test_a_killed_run_resumed_equals_an_unbroken_one(
             train_m2(settings, resume=resume)
 
     make = m1_settings if kind == "m1" else m2_settings
-    train(make(tiny_dataset, unbroken))
-    settings = make(tiny_dataset, broken)
+    train(make(tiny_dataset, unbroken, **more))
+    settings = make(tiny_dataset, broken, **more)
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, kind, settings.model_dump_json()],
         stdout=subprocess.PIPE,
@@ -211,6 +219,93 @@ def test_same_seed_same_weights_other_seed_others(tiny_dataset: Dataset, tmp_pat
         train_m2(m2_settings(tiny_dataset, tmp_path / name, seed=seed, epochs=2))
     assert same_weights(tmp_path / "a", tmp_path / "b")
     assert not same_weights(tmp_path / "a", tmp_path / "c")
+
+
+class Averaged:
+    """A task of one weight, which each step pulls towards another place."""
+
+    score_name = "bound"
+    pixels = 1_000_000
+
+    def __init__(self) -> None:
+        self.module = torch.nn.Linear(1, 1, bias=False)
+        with torch.no_grad():
+            self.module.weight.fill_(5.0)
+        self.after: list[float] = []
+        self.validated: list[float] = []
+
+    def batches(self, generator: torch.Generator) -> Iterator[float]:
+        yield from (1.0, -3.0, 2.0)
+
+    def cost(self, batch: float, kl_weight: float, generator: torch.Generator) -> StepCost:
+        self.after.append(float(self.module.weight.detach()))
+        cost = (self.module.weight - batch).square().sum()
+        return StepCost(cost, -cost, 1)
+
+    def validate(self, generator: torch.Generator) -> dict[str, float]:
+        self.validated.append(float(self.module.weight.detach()))
+        return {"bound": 0.0, "score": math.inf}
+
+    def snapshot(self, generator: torch.Generator) -> torch.Tensor:
+        return self.module.weight.detach().clone()
+
+
+def loop_settings(**more: object) -> TrainingSettings:
+    return TrainingSettings(**{"epochs": 4, "learning_rate": 0.1, "patience": 9, **more})
+
+
+def run_loop(task: Averaged, settings: TrainingSettings, run: Path) -> loop.Fit:
+    return loop.fit(
+        task, settings, run, identity={}, resume=False, watcher=Watcher(),
+        on_snapshot=lambda snapshots: None,
+    )  # fmt: skip
+
+
+def test_the_average_is_validated_and_kept_and_does_not_know_the_start(tmp_path: Path) -> None:
+    task, decay = Averaged(), 0.8
+    found = run_loop(task, loop_settings(average=decay), tmp_path)
+    weights = task.after[1:]  # as each step left them; the last step's is not in it
+    assert task.after[0] == 5.0
+    for epoch in (1, 2, 3):
+        seen = weights[: 3 * epoch]
+        shares = [decay ** (len(seen) - 1 - s) for s in range(len(seen))]
+        expected = sum(w * s for w, s in zip(seen, shares, strict=True)) / sum(shares)
+        assert task.validated[epoch - 1] == pytest.approx(expected, rel=1e-5)
+        assert task.validated[epoch - 1] != pytest.approx(seen[-1], rel=1e-3)
+    assert float(task.module.weight.detach()) == task.validated[-1]
+    assert float(found.snapshots[3]) == task.validated[2]
+
+
+def test_without_average_the_weights_are_validated(tmp_path: Path) -> None:
+    task = Averaged()
+    run_loop(task, loop_settings(), tmp_path)
+    assert task.validated[:3] == task.after[3::3]
+
+
+def test_the_learning_rate_falls_along_a_cosine_to_0() -> None:
+    rates = [learning_rate(loop_settings(epochs=200, decay="cosine"), e) for e in range(201)]
+    assert rates[0] == 0.1
+    assert rates[100] == pytest.approx(0.05)
+    assert rates[200] == pytest.approx(0.0, abs=1e-12)
+    assert all(a > b for a, b in itertools.pairwise(rates))
+    assert learning_rate(loop_settings(), 3) == 0.1
+
+
+def test_the_falling_learning_rate_is_what_adam_uses(tmp_path: Path) -> None:
+    steps = {}
+    for decay in ("constant", "cosine"):
+        task = Averaged()
+        run_loop(task, loop_settings(epochs=40, decay=decay), tmp_path / decay)
+        last = [*task.after[-3:], float(task.module.weight.detach())]
+        steps[decay] = max(abs(a - b) for a, b in itertools.pairwise(last))
+    assert steps["cosine"] < 0.05 * steps["constant"]
+
+
+def test_a_cosine_over_other_epochs_is_not_resumed(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    settings = m1_settings(tiny_dataset, tmp_path / "m1", epochs=3, decay="cosine")
+    train_m1(settings)
+    with pytest.raises(ModelError, match="other epochs"):
+        train_m1(settings.model_copy(update={"epochs": 6}), resume=True)
 
 
 def test_a_line_every_few_steps_says_where_training_stands(
