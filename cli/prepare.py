@@ -11,6 +11,7 @@ from . import options
 from .output import Terminal
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 
 
 @click.command("prepare", short_help="Make a dataset of labelled cubes.")
@@ -21,7 +22,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--variable", help="Name of the cube in a file that holds several arrays.")
 @click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
 @click.option("--cap", type=int, help="Training pixels a class, at most [default: 5000].")
-@click.option("--per-class", type=int, help="Few labels: training pixels a class, instead of cap.")
+@click.option("--per-class", type=int, help="Few labels: so many a class in all, instead of cap.")
 @click.option("--unlabelled", type=int, help="Pixels in the unlabelled pool [default: 100000].")
 @click.option("--tile", type=int, help="Side of the pool's tiles [default: 8]; 1: lone pixels.")
 @click.option(
@@ -29,7 +30,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     type=click.Choice(["pixels", "blocks", "scenes"]),
     help="What goes to a part as a whole [default: scenes if there are five, else blocks].",
 )
-@click.option("--validation", type=SHARE, help="Share of validation pixels [default: 0.2].")
+@click.option("--validation", type=SHARE_OR_NONE, help="Share of validation pixels [default: 0.2].")
 @click.option("--test", type=SHARE, help="Share of test pixels [default: 0.2].")
 @click.option("--block", type=int, help="Side of the blocks [default: as large as classes allow].")
 @click.option("--guard", type=int, help="Pixels left out between parts [default: 1].")

@@ -102,9 +102,7 @@ def prepare_sources(
     label_set, labels = _indices(sources)
     split = _split(sources, labels, len(label_set), settings, split_rng)
     _tell(split, label_set, labels, sources, watcher)
-    # A published training map is taken as a whole, unless a few labels a class are asked for.
-    most = settings.per_class or (None if split.kind == "maps" else settings.cap)
-    limits = {Part.TRAIN: most, Part.VALIDATION: most, Part.TEST: None}
+    limits = _limits(settings, split)
     draws = labelled_draws(labels, split.planes, len(label_set), limits, draw_rng)
     used = _used_bands(scenes, labels, draw_rng, watcher)
 
@@ -234,6 +232,20 @@ def _refuse_overlap(source: LabelledScene) -> None:
             )
 
 
+def _limits(settings: PrepareSettings, split: Split) -> dict[Part, int | None]:
+    """Pixels a class that each part takes at most, None for all.
+
+    A published training map is taken as a whole, unless a few labels a class are asked for.
+    """
+    if settings.per_class is None:
+        most = None if split.kind == "maps" else settings.cap
+        return {Part.TRAIN: most, Part.VALIDATION: most, Part.TEST: None}
+    few = round(settings.validation * settings.per_class)
+    if settings.validation:
+        few = max(few, min(1, settings.per_class - 1))
+    return {Part.TRAIN: settings.per_class - few, Part.VALIDATION: few, Part.TEST: None}
+
+
 def _split(
     sources: Sources,
     labels: list[Labels],
@@ -274,6 +286,8 @@ def _split(
         Part.VALIDATION: settings.validation,
         Part.TEST: settings.test,
     }
+    if not settings.validation:
+        del shares[Part.VALIDATION]
     if kind == "pixels":
         return split_pixels(labels, classes, shares, rng)
     return split_units(

@@ -98,11 +98,13 @@ def split_fixed_test(
 ) -> Split:
     """Test on the labelled pixels of `held_out (rows, cols)`, none dropped; train on the others.
 
-    Validation pixels are drawn from the training pixels, at random or by `blocks`; with blocks the
-    pool keeps `guard` pixels from the test pixels too.
+    Validation pixels are drawn from the training pixels, at random or by `blocks`; a share of 0
+    draws none. With blocks the pool keeps `guard` pixels from the test pixels too.
     """
     kept = [np.where(out, np.int16(-1), plane) for plane, out in zip(labels, held_out, strict=True)]
-    shares = {Part.TRAIN: 1 - validation, Part.VALIDATION: validation}
+    shares = {Part.TRAIN: 1 - validation}
+    if validation:
+        shares[Part.VALIDATION] = validation
     if blocks:
         split = split_units(kept, classes, shares, rng, guard=guard, block=block)
     else:

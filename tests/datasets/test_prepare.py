@@ -204,9 +204,9 @@ def test_few_labels_leave_the_others_to_the_pool(
 ) -> None:
     paths, many = six
     dataset = prepared(tmp_path, paths, per_class=3, unlabelled=10**6)
-    assert class_counts(dataset, Part.TRAIN) == [3, 3, 3]
-    assert class_counts(dataset, Part.VALIDATION) == [3, 3, 3]
-    # Labelled pixels of the training scenes but for the nine, and what touches no held-out class.
+    assert class_counts(dataset, Part.TRAIN) == [2, 2, 2]
+    assert class_counts(dataset, Part.VALIDATION) == [1, 1, 1]  # three labels a class in all
+    # Labelled pixels of the training scenes but for the six, and what touches no held-out class.
     expected = set()
     for scene in range(6):
         labelled = label_plane(scene) > 0
@@ -217,6 +217,29 @@ def test_few_labels_leave_the_others_to_the_pool(
         expected |= {(scene, r, c) for r, c in np.argwhere(free).tolist()}
     trained = places(dataset, dataset.rows(Part.TRAIN))
     assert places(dataset, dataset.rows(Part.POOL)) == expected - trained
+
+
+@pytest.mark.parametrize("split", ["scenes", "blocks", "pixels"])
+def test_without_validation_all_labels_train(tmp_path: Path, split: str) -> None:
+    paths = [write_scene(tmp_path / f"{i}.h5", cube(i), label_plane(i)) for i in range(6)]
+    dataset = prepared(tmp_path, paths, per_class=4, validation=0, split=split)
+    assert not len(dataset.rows(Part.VALIDATION))
+    assert class_counts(dataset, Part.TRAIN) == [4, 4, 4]
+    assert len(dataset.rows(Part.TEST))
+
+
+def test_published_maps_without_validation(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "a.h5", cube(0), label_plane(9))
+    labels = label_plane(0)
+    out = np.random.default_rng(0).random(labels.shape) < 0.6
+    train, test = np.where(out, 0, labels), np.where(out, labels, 0)
+    dataset = published(tmp_path, scene, train, test, validation=0)
+    assert places(dataset, dataset.rows(Part.TRAIN)) == {
+        (0, r, c) for r, c in np.argwhere(train).tolist()
+    }
+    assert not len(dataset.rows(Part.VALIDATION))
+    one = published(tmp_path, scene, train, test, per_class=1)
+    assert class_counts(one, Part.TRAIN) == [1, 1, 1]  # the last label of a class trains
 
 
 def pool_scenes(dataset: Dataset) -> set[int]:
@@ -435,7 +458,8 @@ def test_published_maps_are_taken_as_they_are(tmp_path: Path) -> None:
     }
     assert len(dataset) == ROWS * COLS
     few = published(tmp_path, scene, train, test, per_class=4)
-    assert class_counts(few, Part.TRAIN) == [4, 4, 4]
+    assert class_counts(few, Part.TRAIN) == [3, 3, 3]
+    assert class_counts(few, Part.VALIDATION) == [1, 1, 1]
     assert class_counts(few, Part.TEST) == class_counts(dataset, Part.TEST)
 
 
