@@ -20,6 +20,7 @@ ScalingKind = Literal[
     "noise", "mnf", "max", "minmax", "standard", "snv", "continuum", "derivative", "none"
 ]
 Likelihood = Literal["gaussian", "bernoulli", "continuous-bernoulli"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Activation = Literal["relu", "softplus", "tanh", "silu", "gelu"]
 Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=8)]
 S = TypeVar("S", bound=BaseModel)
@@ -103,6 +104,8 @@ class TrainingSettings(Settings):
     0: the weights themselves."""
     decay: Literal["constant", "cosine"] = "constant"
     """The learning rate from epoch to epoch: as it is, or down to 0 over the epochs."""
+    precision: Precision = "float32"
+    """Of the hidden layers while training; auto: bfloat16 where the processor multiplies it."""
     seed: int = Field(0, ge=0)
     device: str = "auto"
 

@@ -51,7 +51,8 @@ class Gaussian(Likelihood):
         """Normal log-density, summed over bands."""
         logvar = self.logvar
         # As one product of squares and weights: no temporary of the size (..., N, D) but one.
-        squares = torch.square(out - x) @ torch.exp(-logvar)
+        with torch.autocast(x.device.type, enabled=False):
+            squares = torch.square(out - x) @ torch.exp(-logvar)
         return -0.5 * (squares + logvar.sum() + len(logvar) * LOG_2_PI)
 
     def mean(self, out: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -20,9 +21,24 @@ LOGVAR_LOW, LOGVAR_HIGH = -14.0, 8.0
 """Bounds of every log-variance: without them a few steps of Adam can blow a model up."""
 
 
-def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+class OutputLayer(nn.Linear):
+    """A linear layer that computes in its weights' precision, whatever autocast asks for.
+
+    bfloat16 has three digits: a spectrum in it is off by as much as the measured noise, and a
+    softmax or a KL divergence of it shows.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs `(..., outputs)` of inputs `(..., inputs)`."""
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+
+
+def linear(
+    inputs: int, outputs: int, generator: torch.Generator, *, last: bool = False
+) -> nn.Linear:
     """A linear layer `(..., inputs) -> (..., outputs)`: Glorot-uniform weights, zero biases."""
-    layer = nn.Linear(inputs, outputs)
+    layer = OutputLayer(inputs, outputs) if last else nn.Linear(inputs, outputs)
     bound = math.sqrt(6 / (inputs + outputs))
     with torch.no_grad():
         layer.weight.copy_((torch.rand(outputs, inputs, generator=generator) * 2 - 1) * bound)
@@ -41,7 +57,7 @@ def perceptron(
     for width in hidden:
         layers += [linear(inputs, width, generator), ACTIVATIONS[activation]()]
         inputs = width
-    return nn.Sequential(*layers, linear(inputs, outputs, generator))
+    return nn.Sequential(*layers, linear(inputs, outputs, generator, last=True))
 
 
 class ClassPerceptron(nn.Module):
@@ -61,7 +77,7 @@ class ClassPerceptron(nn.Module):
     ) -> None:
         super().__init__()
         first = hidden[0] if hidden else outputs
-        self.from_x = linear(inputs, first, generator)
+        self.from_x = linear(inputs, first, generator, last=not hidden)
         bound = math.sqrt(6 / (classes + first))
         self.from_y = nn.Parameter(
             (torch.rand(classes, first, generator=generator) * 2 - 1) * bound

@@ -19,10 +19,11 @@ from hsi_ssl.errors import ModelError
 from hsi_ssl.files import os_errors
 from hsi_ssl.training.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.training.device import device_name
+from hsi_ssl.training.precision import chosen_precision, quick_products, reduced
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
-    from hsi_ssl.settings import TrainingSettings
+    from hsi_ssl.settings import Precision, TrainingSettings
 
 SNAPSHOT_EPOCHS = (0, 1, 3, 10, 30, 100, 300, 1000)
 SECONDS_BETWEEN_LINES = 5.0
@@ -97,6 +98,7 @@ class Fit:
 
     progress: Progress
     snapshots: dict[int, Tensor]
+    precision: Precision
 
     @property
     def spectra_per_second(self) -> float:
@@ -114,6 +116,7 @@ class Fit:
             "spectra_per_second": self.spectra_per_second,
             "stopped": p.stopped,
             "device": device_name(device),
+            "precision": self.precision,
         }
 
 
@@ -144,6 +147,21 @@ def fit(
         The state belongs to other settings or data; the cost was never finite.
     """
     device = next(task.module.parameters()).device
+    with quick_products(device):
+        return _fit(task, settings, run, device, identity, resume, watcher, on_snapshot)
+
+
+def _fit(
+    task: Task,
+    settings: TrainingSettings,
+    run: Path,
+    device: torch.device,
+    identity: dict[str, Any],
+    resume: bool,
+    watcher: Watcher,
+    on_snapshot: OnSnapshot,
+) -> Fit:
+    precision = chosen_precision(settings.precision, device)
     generator = torch.Generator(device).manual_seed(settings.seed)
     optimiser = _adam(task, settings)
     average = Average(task.module, settings.average)
@@ -170,7 +188,7 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(settings, progress.epoch)
         bound_batch, steps, spectra = _epoch(
-            task, optimiser, average, settings.clip, kl_weight, generator
+            task, optimiser, average, precision, settings.clip, kl_weight, generator
         )
         if not math.isfinite(bound_batch):
             if progress.best_score is None:
@@ -220,7 +238,7 @@ def fit(
     task.module.load_state_dict(best)
     snapshots[progress.best_epoch] = _snapshot(task, device)
     on_snapshot(snapshots)
-    return Fit(progress, snapshots)
+    return Fit(progress, snapshots, precision)
 
 
 class Average:
@@ -281,15 +299,18 @@ def _epoch(
     task: Task,
     optimiser: torch.optim.Adam,
     average: Average,
+    precision: Precision,
     clip: float,
     kl_weight: float,
     generator: torch.Generator,
 ) -> tuple[float, int, int]:
     """One epoch: the mean bound over its batches, its steps and the spectra it took."""
+    device = next(task.module.parameters()).device
     task.module.train()
     total, steps, spectra = torch.zeros(()), 0, 0
     for batch in task.batches(generator):
-        step = task.cost(batch, kl_weight, generator)
+        with reduced(precision, device):
+            step = task.cost(batch, kl_weight, generator)
         optimiser.zero_grad(set_to_none=True)
         step.cost.backward()
         for network in task.module.children():

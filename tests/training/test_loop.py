@@ -87,7 +87,12 @@ else:
 
 @pytest.mark.parametrize(
     ("kind", "more"),
-    [("m1", {}), ("m2", {}), ("m1", {"average": 0.9}), ("m2", {"average": 0.9, "decay": "cosine"})],
+    [
+        ("m1", {}),
+        ("m2", {}),
+        ("m1", {"average": 0.9, "precision": "bfloat16"}),
+        ("m2", {"average": 0.9, "decay": "cosine", "precision": "bfloat16"}),
+    ],
 )
 def test_a_killed_run_resumed_equals_an_unbroken_one(
     tiny_dataset: Dataset, tmp_path: Path, kind: str, more: dict[str, object]
