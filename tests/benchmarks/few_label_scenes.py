@@ -36,16 +36,8 @@ EIGHT = np.ones((3, 3), bool)
 """All neighbours of a pixel."""
 GAP = 8
 """Patches of labelled pixels that are nearer, in pixels, are cut out as one scene."""
-TOULOUSE_CLASSES = (
-    "tile",
-    "asphalt",
-    "vegetation",
-    "painted sheet metal",
-    "water",
-    "gravels",
-    "metal",
-    "fibre cement",
-)
+PATCH = 40
+"""Pixels of a patch that may train, at least."""
 
 
 @dataclass(frozen=True)
@@ -172,24 +164,24 @@ def write_toulouse(source: Path, folder: Path) -> None:
 def split_patches(cubes: list[Path], folder: Path, rng: np.random.Generator) -> None:
     """Maps to train and to test on, `<cube>-train.tif` and `-test.tif`, by connected patch.
 
-    Of each class one half of its patches trains, at least one, and at least one is tested on; a
-    class of a single patch only trains.
+    Of each class one patch trains, drawn among those of `PATCH` pixels or more, and all others are
+    tested on; a class of a single patch only trains. With half of the patches to learn from, ten
+    labels a class are enough for every method to be right everywhere.
     """
-    planes = {}
+    train: dict[str, npt.NDArray[np.uint8]] = {}
+    test: dict[str, npt.NDArray[np.uint8]] = {}
     for cube in cubes:
         with rasterio.open(cube.with_name(f"{cube.stem}_labels.tif")) as file:
-            planes[cube.stem] = file.read(1)
-    patches = patches_of(planes)
-    train = {stem: plane.copy() for stem, plane in planes.items()}
-    test = {stem: np.zeros_like(plane) for stem, plane in planes.items()}
+            train[cube.stem] = np.zeros((file.height, file.width), np.uint8)
+            test[cube.stem] = file.read(1)
+    patches = patches_of(test)
     for code in sorted(patches):
-        order = rng.permutation(len(patches[code]))
-        for i in order[: len(order) // 2]:
-            stem, inside = patches[code][i]
-            test[stem][inside], train[stem][inside] = code, 0
+        large = [patch for patch in patches[code] if np.count_nonzero(patch[1]) >= PATCH]
+        stem, inside = large[rng.integers(len(large))]
+        train[stem][inside], test[stem][inside] = code, 0
     folder.mkdir(parents=True)
-    for stem in planes:
-        _write_plane(folder / f"{stem}-train.tif", train[stem])
+    for stem, plane in train.items():
+        _write_plane(folder / f"{stem}-train.tif", plane)
         _write_plane(folder / f"{stem}-test.tif", test[stem])
 
 
