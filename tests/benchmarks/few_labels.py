@@ -55,23 +55,55 @@ OURS: tuple[Ours, ...] = (
 )
 
 
-def ours(dataset: Dataset, folder: Path, scene: str, seed: int) -> Iterator[tuple[str, Any]]:
+def ours(
+    dataset: Dataset, folder: Path, seed: int, features_of: Dataset | None = None
+) -> Iterator[tuple[str, Any]]:
     """Names, and class indices `(n,)` predicted for the test pixels.
 
-    M1 does not look at labels: one a scene and seed serves all numbers of labels.
+    M1 learns from `features_of` and is kept in the folder: it does not look at labels, so that one
+    serves all datasets of the same scene and split.
     """
     raw = dataset.spectra(dataset.rows(Part.TEST))
+    features_of = features_of or dataset
     for model in OURS:
         m1 = None
         if model.m1 is not None:
-            m1 = folder / f"m1-{scene}-{seed}"
+            m1 = folder / f"m1-{features_of.path.stem}"
             if not m1.exists():
-                few = dataset_of(scene, LABELS[0], seed, folder / "data").path
-                train_m1(M1Settings(dataset=few, output=m1, seed=seed, **model.m1))
+                train_m1(M1Settings(dataset=features_of.path, output=m1, seed=seed, **model.m1))
         run = folder / "m2"
         values = {"dataset": dataset.path, "output": run, "m1": m1, "seed": seed, **model.m2}
         train_m2(M2Settings(**values), overwrite=True)
         yield model.name, load_classifier(run).posterior(raw).argmax(-1)
+
+
+def scored(
+    dataset: Dataset, predictions: Iterator[tuple[str, Any]], cell: dict[str, Any]
+) -> list[Line]:
+    """A line of scores for each method, with what `cell` says of the dataset."""
+    truth = dataset.label[dataset.rows(Part.TEST)]
+    lines = []
+    started = time.monotonic()
+    for method, predicted in predictions:
+        scores = score(truth, predicted, len(dataset.label_set))
+        line = {
+            **cell,
+            "method": method,
+            **{name: getattr(scores, name) for name in SCORES},
+            "seconds": round(time.monotonic() - started, 2),
+            "train": len(dataset.rows(Part.TRAIN)),
+            "validation": len(dataset.rows(Part.VALIDATION)),
+            "unlabelled": len(dataset.unlabelled_rows),
+            "test": len(truth),
+        }
+        started = time.monotonic()
+        lines.append(line)
+        print(
+            f"{', '.join(map(str, cell.values()))}, {method}: macro-F1 "
+            f"{100 * scores.macro_f1:.1f}, OA {100 * scores.oa:.1f} ({line['seconds']:.1f} s)",
+            flush=True,
+        )
+    return lines
 
 
 def main() -> None:
@@ -103,35 +135,12 @@ def main() -> None:
 
 def _run(cell: Line, group: str, folder: Path) -> list[Line]:
     """Every method of a group on one cell."""
-    dataset = dataset_of(cell["scene"], cell["per_class"], cell["seed"], folder / "data")
-    found = (
-        baselines(dataset, cell["seed"])
-        if group == "baselines"
-        else ours(dataset, folder, cell["scene"], cell["seed"])
-    )
-    truth = dataset.label[dataset.rows(Part.TEST)]
-    lines = []
-    started = time.monotonic()
-    for method, predicted in found:
-        scores = score(truth, predicted, len(dataset.label_set))
-        line = {
-            **cell,
-            "method": method,
-            **{name: getattr(scores, name) for name in SCORES},
-            "seconds": round(time.monotonic() - started, 2),
-            "train": len(dataset.rows(Part.TRAIN)),
-            "validation": len(dataset.rows(Part.VALIDATION)),
-            "unlabelled": len(dataset.unlabelled_rows),
-            "test": len(truth),
-        }
-        started = time.monotonic()
-        lines.append(line)
-        print(
-            f"{cell['scene']}, {cell['per_class']} labels, seed {cell['seed']}, {method}: "
-            f"macro-F1 {100 * scores.macro_f1:.1f} ({line['seconds']:.1f} s)",
-            flush=True,
-        )
-    return lines
+    scene, seed, data = cell["scene"], cell["seed"], folder / "data"
+    dataset = dataset_of(scene, cell["per_class"], seed, data)
+    if group == "baselines":
+        return scored(dataset, baselines(dataset, seed), cell)
+    fewest = dataset_of(scene, LABELS[0], seed, data)
+    return scored(dataset, ours(dataset, folder, seed, fewest), cell)
 
 
 def write(folder: Path, seeds: int) -> None:
