@@ -68,7 +68,7 @@ def ours(
     for model in OURS:
         m1 = None
         if model.m1 is not None:
-            m1 = folder / f"m1-{features_of.path.stem}"
+            m1 = folder / f"m1-{features_of.path.stem}-{seed}"
             if not m1.exists():
                 train_m1(M1Settings(dataset=features_of.path, output=m1, seed=seed, **model.m1))
         run = folder / "m2"
