@@ -152,6 +152,14 @@ class M2Settings(TrainingSettings):
     """p(y): uniform, as in the labelled pixels, or one number a class in the dataset's order."""
     balanced: bool = True
     """Draw labelled batches equally over classes instead of as they come."""
+    steadiness: float = Field(0.0, ge=0)
+    """Weight of the KL divergence between q(y|x) and q(y|x + r) on unlabelled pixels, r being the
+    step of length `radius` that changes it most; no part of the bound."""
+    radius: float = Field(1.0, gt=0)
+    """In units of M2's input."""
+    balance: float = Field(0.0, ge=0)
+    """Weight of the KL divergence between the mean q(y|x) of an unlabelled batch and p(y); no part
+    of the bound, and only right where the pool has the classes in those shares."""
     batch_labelled: int = Field(200, ge=1)
     batch_unlabelled: int = Field(500, ge=1)
     """At most: of a small pool fewer, so that an epoch has some 30 steps."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from hsi_ssl.models.bounds import mean_j, objective
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.networks import sample_gaussian
+from hsi_ssl.training.consistency import adversarial_cost, balance_cost
 from hsi_ssl.training.loop import StepCost
 from hsi_ssl.training.stage import batch_size
 
@@ -104,14 +105,29 @@ class M2Task:
         x, y = self.labelled.sample(rows, generator), self.y[rows]
         labelled = self.module.labelled_cost(x, y, generator, kl_weight).mean()
         cross_entropy = F.nll_loss(self.module.log_q_y(x), y)
-        unlabelled = torch.zeros((), device=x.device)
+        unlabelled = beside = torch.zeros((), device=x.device)
         if len(unlabelled_rows):
             x_u = self.unlabelled.sample(unlabelled_rows, generator)
             unlabelled = self.module.unlabelled_cost(x_u, generator, kl_weight).mean()
+            beside = self._beside_the_bound(x_u, generator)
         n_labelled, n_unlabelled = len(self.labelled), len(self.unlabelled)
         j = mean_j(labelled, unlabelled, n_labelled=n_labelled, n_unlabelled=n_unlabelled)
-        cost = objective(j, cross_entropy, alpha=self.settings.alpha)
+        cost = objective(j, cross_entropy, alpha=self.settings.alpha) + beside
         return StepCost(cost, -j, len(rows) + len(unlabelled_rows))
+
+    def _beside_the_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """What the settings ask of q(y|x) on unlabelled pixels `(N, D)` that is in no bound."""
+        settings, found = self.settings, torch.zeros((), device=x.device)
+        if not (settings.steadiness or settings.balance):
+            return found
+        log_q = self.module.log_q_y(x)
+        if settings.steadiness:
+            found = found + settings.steadiness * adversarial_cost(
+                self.module.log_q_y, x, log_q, settings.radius, generator
+            )
+        if settings.balance:
+            found = found + settings.balance * balance_cost(log_q, self.module.log_p_y)
+        return found
 
     @torch.no_grad()
     def validate(self, generator: torch.Generator) -> dict[str, float]:
