@@ -9,17 +9,29 @@ q_phi(y | x)          the classifier                    `log_q_y`
 q_phi(z | x, y)       encoder                           `encoder`
 -L(x, y)              bound on log p(x, y)              `labelled_cost`
 -U(x)                 bound on log p(x)                 `unlabelled_cost`
+
+Both costs come a second time as means over pixels, which is what training minimises: their
+gradient can be had class by class (`hsi_ssl/models/fused.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hsi_ssl.models.bounds import cost_l, cost_u, kl_per_unit, log_mean_exp
+from hsi_ssl.models.bounds import (
+    cost_l,
+    cost_u,
+    cost_u_of_some,
+    kl_per_unit,
+    log_mean_exp,
+    some_classes,
+)
+from hsi_ssl.models.fused import Slot, can_fuse, weighted_costs
 from hsi_ssl.models.likelihoods import make_likelihood
 from hsi_ssl.models.networks import ClassPerceptron, gaussian_head, perceptron, sample_gaussian
 
@@ -52,11 +64,21 @@ class M2(nn.Module):
     """The model: classifier q(y|x), encoder q(z|x, y), decoder and likelihood p(x|y, z)."""
 
     log_p_y: Tensor
+    gain: Tensor
 
     def __init__(
-        self, architecture: M2Architecture, class_prior: Tensor, generator: torch.Generator
+        self,
+        architecture: M2Architecture,
+        class_prior: Tensor,
+        generator: torch.Generator,
+        gain: Tensor | None = None,
     ) -> None:
-        """`class_prior (K,)`: p(y), positive, sums to 1."""
+        """`class_prior (K,)`: p(y), positive, sums to 1.
+
+        `gain (D,)`: what q(y|x) and q(z|x, y) multiply x by before their first layer, 1 with None.
+        Components of noise-scaled spectra differ in spread by orders of magnitude, and a network
+        hardly sees the small ones, which tell classes apart; p(x|y, z) keeps the honest scale.
+        """
         super().__init__()
         a = architecture
         self.architecture = a
@@ -71,10 +93,11 @@ class M2(nn.Module):
         )
         self.likelihood = make_likelihood(a.likelihood, a.width, a.sd_floor)
         self.register_buffer("log_p_y", class_prior.log())
+        self.register_buffer("gain", torch.ones(a.width) if gain is None else gain)
 
     def log_q_y(self, x: Tensor) -> Tensor:
         """log q(y|x), `(N, K)`, of `x (N, D)`."""
-        return torch.log_softmax(self.classifier(x), dim=-1)
+        return torch.log_softmax(self.classifier(x * self.gain), dim=-1)
 
     def decode(self, y: Tensor, z: Tensor) -> Tensor:
         """Mean `(N, D)` of p(x|y, z), of `y (N,)` and `z (N, J)`."""
@@ -84,7 +107,7 @@ class M2(nn.Module):
         self, x: Tensor, y: Tensor, generator: torch.Generator, kl_weight: float = 1.0
     ) -> Tensor:
         """L(x, y) `(N,)` with one sample of z a pixel."""
-        mean, logvar = gaussian_head(self.encoder(x, y))
+        mean, logvar = gaussian_head(self.encoder(x * self.gain, y))
         z = sample_gaussian(mean, logvar, generator)
         log_p_x = self.likelihood.log_density(x, self.decoder(z, y))
         return cost_l(log_p_x, self.log_p_y[y], kl_per_unit(mean, logvar).sum(-1), kl_weight)
@@ -93,17 +116,79 @@ class M2(nn.Module):
         self, x: Tensor, generator: torch.Generator, kl_weight: float = 1.0
     ) -> Tensor:
         """L(x, y) `(K, N)` for every class, with one sample of z a pixel and class."""
-        mean, logvar = gaussian_head(self.encoder.every_class(x))
+        mean, logvar = gaussian_head(self.encoder.every_class(x * self.gain))
         z = sample_gaussian(mean, logvar, generator)
         log_p_x = self.likelihood.log_density(x, self.decoder.every_class(z))
         kl = kl_per_unit(mean, logvar).sum(-1)
         return cost_l(log_p_x, self.log_p_y[:, None], kl, kl_weight)
 
     def unlabelled_cost(
-        self, x: Tensor, generator: torch.Generator, kl_weight: float = 1.0
+        self,
+        x: Tensor,
+        generator: torch.Generator,
+        kl_weight: float = 1.0,
+        log_q: Tensor | None = None,
     ) -> Tensor:
-        """U(x) `(N,)`: the sum over classes is exact, y is never sampled."""
-        return cost_u(self.every_labelled_cost(x, generator, kl_weight), self.log_q_y(x).T)
+        """U(x) `(N,)`: the sum over classes is exact, y is never sampled.
+
+        `log_q (N, K)`: the distribution over classes to take it with; None: q(y|x). The bound holds
+        with any.
+        """
+        log_q = self.log_q_y(x) if log_q is None else log_q
+        return cost_u(self.every_labelled_cost(x, generator, kl_weight), log_q.T)
+
+    def mean_labelled_cost(
+        self, x: Tensor, y: Tensor, generator: torch.Generator, kl_weight: float = 1.0
+    ) -> Tensor:
+        """The mean of `labelled_cost`, a scalar: the fast way to its gradient."""
+        if not can_fuse(self, x):
+            return self.labelled_cost(x, y, generator, kl_weight).mean()
+        weights = x.new_full((1, len(x)), 1 / len(x))
+        return weighted_costs(self, x, [y], weights, self._noise(x, 1, generator), kl_weight)[0]
+
+    def mean_unlabelled_cost(
+        self,
+        x: Tensor,
+        generator: torch.Generator,
+        kl_weight: float = 1.0,
+        exact_classes: int | None = None,
+    ) -> Tensor:
+        """The mean of U(x), a scalar: the fast way to its gradient.
+
+        With `exact_classes` the sum over classes is exact for that many, the most probable ones of
+        each pixel, and one drawn class stands for all others: unbiased, at a cost that hardly grows
+        with the number of classes (Liu et al. 2019, arXiv:1810.04777).
+        """
+        log_q = self.log_q_y(x).T
+        if exact_classes is None or exact_classes + 1 >= len(log_q):
+            every = range(len(log_q))
+            costs, nothing = self._costs(x, every, log_q.exp(), generator, kl_weight)
+            return cost_u(costs, log_q).mean() + nothing
+        classes, shares = some_classes(log_q, exact_classes, generator)
+        costs, nothing = self._costs(x, list(classes), shares, generator, kl_weight)
+        return cost_u_of_some(costs, shares, log_q).mean() + nothing
+
+    def _costs(
+        self,
+        x: Tensor,
+        classes: Sequence[Slot],
+        shares: Tensor,
+        generator: torch.Generator,
+        kl_weight: float,
+    ) -> tuple[Tensor, Tensor]:
+        """L(x, y) `(S, N)`; and 0, which on the fast way has the gradient that the costs lack."""
+        if can_fuse(self, x):
+            weights, eps = shares.detach() / len(x), self._noise(x, len(shares), generator)
+            total, costs = weighted_costs(self, x, classes, weights, eps, kl_weight)
+            return costs, total - total.detach()
+        if isinstance(classes, range):
+            return self.every_labelled_cost(x, generator, kl_weight), x.new_zeros(())
+        each = [self.labelled_cost(x, torch.as_tensor(y), generator, kl_weight) for y in classes]
+        return torch.stack(each), x.new_zeros(())
+
+    def _noise(self, x: Tensor, slots: int, generator: torch.Generator) -> Tensor:
+        shape = (slots, len(x), self.architecture.latent)
+        return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
 
     def log_joint(self, x: Tensor, eps: Tensor) -> Tensor:
         """Importance-weighted bound on log p(x, y), `(K, N)`; with one sample it is -L(x, y).
@@ -111,7 +196,7 @@ class M2(nn.Module):
         `eps (S, J)`: draws of N(0, I), the same for every pixel and class, so that a pixel's
         result depends on nothing but the pixel.
         """
-        mean, logvar = gaussian_head(self.encoder.every_class(x))
+        mean, logvar = gaussian_head(self.encoder.every_class(x * self.gain))
         log_weights = []
         for e in eps:
             z = mean + torch.exp(0.5 * logvar) * e
