@@ -143,11 +143,23 @@ class M2Settings(TrainingSettings):
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
     sd_floor: float | None = Field(None, gt=0)
-    alpha: float = Field(1000.0, ge=0)
-    """Weight of the classification term in units of N, the number of training pixels.
-
-    The paper has 0.1. With tens of bands at their measured noise log p(x|y, z) drowns the class
-    terms; 1000 is what keeps q(y|x) a classifier there."""
+    alpha: float = Field(1.0, ge=0)
+    """Weight of the classification term in units of N, the number of training pixels; 0.1 in the
+    paper."""
+    pull: float = Field(0.0, ge=0, le=1)
+    """Share of U's gradient that reaches q(y|x); 1 in the paper. On spectra log p(x|y, z) is
+    hundreds of nats and pulls q(y|x) towards whatever explains brightness and texture."""
+    warm_start: bool = True
+    """Start q(y|x) from the classifier that was trained on the labelled pixels alone."""
+    supervised_epochs: int = Field(20, ge=1)
+    """Of the supervised part, whose learning rate falls along a cosine."""
+    spatial: bool = True
+    """Let neighbouring pixels of the pool tell q(y|x) their class, by a Potts prior whose strength
+    is learnt."""
+    whitening: float = Field(0.5, ge=0, le=1)
+    """How far networks see noise-scaled components at equal spread: 0 as they are, 1 wholly."""
+    perturbation: float = Field(1.0, ge=0)
+    """Noise added to what q(y|x) learns from, in units of the measured noise of spectra."""
     class_prior: Literal["uniform", "empirical"] | tuple[float, ...] = "uniform"
     """p(y): uniform, as in the labelled pixels, or one number a class in the dataset's order."""
     balanced: bool = True
@@ -163,6 +175,9 @@ class M2Settings(TrainingSettings):
     batch_labelled: int = Field(200, ge=1)
     batch_unlabelled: int = Field(500, ge=1)
     """At most: of a small pool fewer, so that an epoch has some 30 steps."""
+    exact_classes: int | None = Field(None, ge=1)
+    """How many classes, the most probable of each pixel, the unlabelled bound sums over; one drawn
+    from the rest stands for them, without bias. None: all. It is for many classes."""
     predict: Literal["auto", "classifier", "bayes"] = "auto"
     """q(y|x), or Bayes' rule with the generative part; auto: the better on validation pixels."""
     bayes_samples: int = Field(1, ge=1)

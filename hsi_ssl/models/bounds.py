@@ -41,6 +41,37 @@ def cost_u(costs: Tensor, log_q: Tensor) -> Tensor:
     return (log_q.exp() * (costs + log_q)).sum(0)
 
 
+def cost_u_of_some(costs: Tensor, shares: Tensor, log_q: Tensor) -> Tensor:
+    """U(x) `(N,)` from some classes a pixel, unbiased in value and gradient.
+
+    `costs (S, N)`: L(x, y) of the S - 1 most probable classes and of one drawn from the rest;
+    `shares (S, N)`: what each stands for (see `some_classes`); `log_q (K, N)`. The entropy is
+    exact. What the known classes cost is taken off all costs: a shift changes nothing of the sum,
+    as the shares sum to 1, and makes the gradient at q(y|x) less noisy (Liu et al. 2019,
+    arXiv:1810.04777, section 4).
+    """
+    known = shares[:-1].detach()
+    level = ((known * costs[:-1]).sum(0) / known.sum(0)).detach()
+    return (shares * (costs - level)).sum(0) + level + (log_q.exp() * log_q).sum(0)
+
+
+def some_classes(log_q: Tensor, exact: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The most probable classes of each pixel and one drawn from the rest: `(exact + 1, N)` twice.
+
+    `log_q (K, N)`. The first result is the classes. The second is their shares: q(y|x) of the
+    first, all that is left for the drawn one, and its derivative is that of q(y|x) times how
+    rarely it is drawn. So sum_s share_s f(y_s) has the mean sum_y q(y|x) f(y) and its gradient.
+    """
+    top = log_q.detach().topk(exact, dim=0).indices
+    rest = log_q.detach().scatter(0, top, -torch.inf)
+    drawn = torch.multinomial(torch.softmax(rest, 0).T, 1, generator=generator).T
+    classes = torch.cat([top, drawn])
+    log_shares = log_q.gather(0, classes)
+    log_left = torch.logsumexp(rest, 0)
+    weight = torch.cat([torch.zeros_like(log_shares[:-1]), (log_left - log_shares[-1:]).detach()])
+    return classes, torch.exp(log_shares + weight)
+
+
 def mean_j(labelled: Tensor, unlabelled: Tensor, *, n_labelled: int, n_unlabelled: int) -> Tensor:
     """J / N, a scalar, from the means of L and U over a labelled and an unlabelled batch (eq. 8).
 

@@ -19,7 +19,7 @@ from hsi_ssl.errors import ModelError
 from hsi_ssl.files import os_errors
 from hsi_ssl.training.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.training.device import device_name
-from hsi_ssl.training.precision import chosen_precision, quick_products, reduced
+from hsi_ssl.training.precision import chosen_precision, keep_freed_memory, quick_products, reduced
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def fit(
         The state belongs to other settings or data; the cost was never finite.
     """
     device = next(task.module.parameters()).device
+    keep_freed_memory()
     with quick_products(device):
         return _fit(task, settings, run, device, identity, resume, watcher, on_snapshot)
 

@@ -1,0 +1,265 @@
+"""L(x, y) of many classes and its gradient, class by class in memory that stays in the cache.
+
+Autograd keeps every layer of every class until the backward pass, a megabyte each for 500 pixels
+and 500 units, so that a step waits for memory. Here a class goes forward and backward, in the same
+few buffers, before the next begins. That is possible because what the costs will be multiplied by,
+q(y|x), is known beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsi_ssl.models.bounds import cost_l
+from hsi_ssl.models.likelihoods import LOG_2_PI, Gaussian, Likelihood
+from hsi_ssl.models.networks import LOGVAR_HIGH, LOGVAR_LOW, ClassPerceptron
+
+if TYPE_CHECKING:
+    from hsi_ssl.models.m2 import M2
+
+ROWS = 512
+"""Pixels at a time: with 500 units a buffer is 1 MB then."""
+
+Slot = int | Tensor
+"""A class, the same for every pixel, or `(N,)`, one for each."""
+
+
+def can_fuse(model: M2, x: Tensor) -> bool:
+    """Whether `weighted_costs` knows the model's networks and pays; it gives no gradient to x.
+
+    A GPU has no cache to stay in and is faster with all classes at once.
+    """
+    networks = (model.encoder, model.decoder)
+    known = all(len(n.rest) and type(n.rest[0]) in ACTIVATE for n in networks)
+    return known and x.device.type == "cpu" and not x.requires_grad
+
+
+def weighted_costs(
+    model: M2, x: Tensor, slots: Sequence[Slot], weights: Tensor, eps: Tensor, kl_weight: float
+) -> tuple[Tensor, Tensor]:
+    """sum_sn w_sn L(x_n, y_sn), a scalar with gradient, and L(x_n, y_sn) `(S, N)` without.
+
+    `x (N, D)`; `slots`: S times y_s; `weights (S, N)`: w, taken as constants; `eps (S, N, J)`:
+    the draws of N(0, I) for z. Computes in bfloat16 under autocast, as the models do.
+    """
+    hidden = model.encoder.from_x(x * model.gain)
+    parameters = _parameters(model)
+    total, costs = _WeightedCosts.apply(  # type: ignore[no-untyped-call]
+        hidden, model, x, slots, weights, eps, kl_weight, *parameters
+    )
+    return total, costs
+
+
+def _parameters(model: M2) -> list[Tensor]:
+    """In the order of the gradients below; the encoder's first layer is outside."""
+    encoder, decoder, likelihood = model.encoder, model.decoder, model.likelihood
+    return [
+        encoder.from_y, *encoder.rest.parameters(),
+        decoder.from_y, *decoder.rest.parameters(), *decoder.from_x.parameters(),
+        *([likelihood.logvar] if isinstance(likelihood, Gaussian) else []),
+    ]  # fmt: skip
+
+
+class _WeightedCosts(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        model: M2,
+        x: Tensor,
+        slots: Sequence[Slot],
+        weights: Tensor,
+        eps: Tensor,
+        kl_weight: float,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(x.device.type, enabled=False):
+            step = _Step(model, hidden, x, kl_weight)
+            costs = torch.empty_like(weights)
+            for start in range(0, len(x), ROWS):
+                part = slice(start, start + ROWS)
+                for s, slot in enumerate(slots):
+                    y = slot if isinstance(slot, int) else slot[part]
+                    costs[s, part] = step.run(part, y, weights[s, part], eps[s, part])
+        ctx.save_for_backward(step.g_hidden, *step.gradients())
+        ctx.mark_non_differentiable(costs)
+        return (weights * costs).sum(), costs
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
+        g = grad_outputs[0]
+        g_hidden, *gradients = (g * t for t in ctx.saved_tensors)
+        return (g_hidden, None, None, None, None, None, None, *gradients)
+
+
+class _Step:
+    """Forward and backward of a slot at a time; gradients add up."""
+
+    def __init__(self, model: M2, hidden: Tensor, x: Tensor, kl_weight: float) -> None:
+        self.model, self.hidden, self.x, self.kl_weight = model, hidden, x, kl_weight
+        rows = min(ROWS, len(x))
+        self.encoder = _Network(model.encoder, rows, hidden.dtype)
+        self.decoder = _Network(model.decoder, rows, hidden.dtype)
+        from_x = model.decoder.from_x
+        self.from_z = from_x.weight.to(hidden.dtype)
+        self.bias_z = from_x.bias.to(hidden.dtype)
+        self.g_from_z = torch.zeros_like(from_x.weight)
+        self.density = _Density(model.likelihood)
+        self.g_hidden = torch.zeros_like(hidden, dtype=x.dtype)
+
+    def run(self, rows: slice, y: Slot, w: Tensor, eps: Tensor) -> Tensor:
+        """L(x, y) of some pixels, and its gradient times `w` into the sums."""
+        x, kl_weight = self.x[rows], self.kl_weight
+        encoder, decoder = self.encoder, self.decoder
+        first = encoder.first(len(x))
+        torch.add(self.hidden[rows], encoder.of_class(y), out=first)
+        mean, raw = encoder.forward(len(x)).chunk(2, dim=-1)
+        logvar = raw.clamp(LOGVAR_LOW, LOGVAR_HIGH)
+        sd = torch.exp(0.5 * logvar)
+        spread = sd * eps
+        z = mean + spread
+        variance = sd * sd
+        kl = 0.5 * (mean * mean + variance - logvar - 1).sum(-1)
+
+        low = z.to(self.hidden.dtype)
+        of_class = decoder.of_class(y) + self.bias_z
+        torch.addmm(of_class, low, self.from_z.T, out=decoder.first(len(x)))
+        log_p_x, g_out = self.density.run(x, decoder.forward(len(x)), w)
+
+        g_pre = decoder.backward(g_out, y)
+        self.g_from_z += g_pre.T @ low
+        g_z = (g_pre @ self.from_z).to(x.dtype)
+        w_kl = kl_weight * w[:, None]
+        g_logvar = 0.5 * (g_z * spread + w_kl * (variance - 1))
+        g_logvar.masked_fill_(logvar != raw, 0)
+        self.g_hidden[rows] += encoder.backward(
+            torch.cat([torch.addcmul(g_z, w_kl, mean), g_logvar], -1), y
+        )
+        return cost_l(log_p_x, self.model.log_p_y[y], kl, kl_weight)
+
+    def gradients(self) -> list[Tensor]:
+        """In the order of `_parameters`."""
+        return [
+            *self.encoder.gradients(), *self.decoder.gradients(),
+            self.g_from_z, self.decoder.g_from_y.sum(0), *self.density.gradients,
+        ]  # fmt: skip
+
+
+class _Network:
+    """What follows the first linear layer of a `ClassPerceptron`, with buffers for `rows` pixels.
+
+    Hidden layers are of type `dtype`; the output, the biases' and all sums of gradients are not
+    rounded.
+    """
+
+    def __init__(self, network: ClassPerceptron, rows: int, dtype: torch.dtype) -> None:
+        kind = type(network.rest[0])
+        self.activate, self.derive = ACTIVATE[kind], DERIVE[kind]
+        self.layers = [layer for layer in network.rest if isinstance(layer, nn.Linear)]
+        self.weights = [layer.weight.to(dtype) for layer in self.layers]
+        self.biases = [layer.bias.to(dtype) for layer in self.layers]
+        self.from_y = network.from_y.to(dtype)
+        self.values = [w.new_empty(rows, w.shape[1]) for w in self.weights]
+        self.slopes = [torch.empty_like(v) for v in self.values]
+        self.g_from_y = torch.zeros_like(network.from_y)
+        self.g_weights = [torch.zeros_like(layer.weight) for layer in self.layers]
+        self.g_biases = [torch.zeros_like(layer.bias) for layer in self.layers]
+
+    def first(self, n: int) -> Tensor:
+        """Where to put the first hidden layer of n pixels, before its activation."""
+        return self.values[0][:n]
+
+    def of_class(self, y: Slot) -> Tensor:
+        """What a class adds to the first layer: `(units,)`, or a row a pixel."""
+        return self.from_y[y] if isinstance(y, int) else self.from_y.index_select(0, y)
+
+    def forward(self, n: int) -> Tensor:
+        """The output of n pixels."""
+        for i, value in enumerate(self.values[:-1]):
+            self.activate(value[:n])
+            out = self.values[i + 1][:n]
+            torch.addmm(self.biases[i], value[:n], self.weights[i].T, out=out)
+        last, layer = self.values[-1][:n], self.layers[-1]
+        self.activate(last)
+        return F.linear(last.to(layer.weight.dtype), layer.weight, layer.bias)
+
+    def backward(self, g: Tensor, y: Slot) -> Tensor:
+        """The gradient at the first layer before its activation, from that at the output."""
+        n = len(g)
+        self.g_biases[-1] += g.sum(0)
+        for i in reversed(range(len(self.layers))):
+            low, value, slope = g.to(self.values[i].dtype), self.values[i][:n], self.slopes[i][:n]
+            self.g_weights[i] += low.T @ value
+            torch.mm(low, self.weights[i], out=slope)
+            self.derive(slope, value)
+            g = slope
+            if i:
+                self.g_biases[i - 1] += g.sum(0)
+        if isinstance(y, int):
+            self.g_from_y[y] += g.sum(0)
+        else:
+            self.g_from_y.index_add_(0, y, g.to(self.g_from_y.dtype))
+        return g
+
+    def gradients(self) -> list[Tensor]:
+        """Of `from_y`, then weight and bias of each layer."""
+        pairs = zip(self.g_weights, self.g_biases, strict=True)
+        return [self.g_from_y, *(g for pair in pairs for g in pair)]
+
+
+class _Density:
+    """log p(x|y, z) and the gradient of -log p at the decoder's output and at log-variances."""
+
+    def __init__(self, likelihood: Likelihood) -> None:
+        self.likelihood = likelihood
+        self.gradients: list[Tensor] = []
+        if isinstance(likelihood, Gaussian):
+            self.logvar = likelihood.logvar
+            self.precision = torch.exp(-self.logvar)
+            self.constant = self.logvar.sum() + len(self.logvar) * LOG_2_PI
+            self.gradients = [torch.zeros_like(self.logvar)]
+
+    def run(self, x: Tensor, out: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        """log p `(N,)`, and the gradient of -sum w log p at the output, `(N, D)`."""
+        if not self.gradients:
+            with torch.enable_grad():
+                out.requires_grad_()
+                log_p = self.likelihood.log_density(x, out)
+                (g,) = torch.autograd.grad(log_p, out, -w)
+            return log_p.detach(), g
+        error = out - x
+        scaled = error * self.precision
+        squares = scaled * error
+        self.gradients[0] += 0.5 * (w.sum() - w @ squares)
+        return -0.5 * (squares.sum(-1) + self.constant), scaled * w[:, None]
+
+
+def _derive_relu(g: Tensor, value: Tensor) -> None:
+    torch.ops.aten.threshold_backward.grad_input(g, value, 0, grad_input=g)
+
+
+def _derive_softplus(g: Tensor, value: Tensor) -> None:
+    g.mul_(torch.expm1(-value).neg_())
+
+
+def _derive_tanh(g: Tensor, value: Tensor) -> None:
+    torch.ops.aten.tanh_backward.grad_input(g, value, grad_input=g)
+
+
+ACTIVATE: dict[type[nn.Module], Callable[[Tensor], object]] = {
+    nn.ReLU: torch.relu_,
+    nn.Softplus: lambda value: value.copy_(F.softplus(value)),
+    nn.Tanh: torch.tanh_,
+}
+"""Activations in place."""
+DERIVE: dict[type[nn.Module], Callable[[Tensor, Tensor], None]] = {
+    nn.ReLU: _derive_relu,
+    nn.Softplus: _derive_softplus,
+    nn.Tanh: _derive_tanh,
+}
+"""Their derivative into a gradient in place, by the value after the activation."""
