@@ -47,7 +47,7 @@ def weighted_costs(
     `x (N, D)`; `slots`: S times y_s; `weights (S, N)`: w, taken as constants; `eps (S, N, J)`:
     the draws of N(0, I) for z. Computes in bfloat16 under autocast, as the models do.
     """
-    hidden = model.encoder.from_x(x * model.gain)
+    hidden = model.encoder.from_x(x)
     parameters = _parameters(model)
     total, costs = _WeightedCosts.apply(  # type: ignore[no-untyped-call]
         hidden, model, x, slots, weights, eps, kl_weight, *parameters

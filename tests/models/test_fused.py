@@ -23,8 +23,7 @@ def model(
 ) -> M2:
     architecture = M2Architecture(D, classes, J, hidden, hidden, activation, likelihood, 0.1)
     prior = torch.softmax(torch.randn(classes, generator=torch.Generator().manual_seed(3)), 0)
-    gain = 1 + torch.rand(D, generator=torch.Generator().manual_seed(4))
-    m2 = M2(architecture, prior, torch.Generator().manual_seed(0), gain)
+    m2 = M2(architecture, prior, torch.Generator().manual_seed(0))
     with torch.no_grad():
         for p in m2.parameters():  # biases and variances start equal; nothing shall cancel
             noise = torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
