@@ -27,42 +27,43 @@ from machine import machine_in_words, today
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.models.bounds import mean_j, objective
+from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.models.networks import sample_gaussian
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.metrics import Scores, score
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
 from hsi_ssl.training.classifier import load_classifier
-from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.m2_stage import KEPT_SPREAD, train_m2
+from hsi_ssl.training.m2_data import KEPT_SPREAD
+from hsi_ssl.training.m2_stage import train_m2
 
 REPORT = Path(__file__).parents[2] / "reports" / "drillcore-2016.md"
 UNLABELLED = 98_000
 SLOTS = 100
 HIDDEN, LATENT = 500, 50
 ALPHA, LEARNING_RATE = 0.1, 3e-4
-BATCH = 500
-"""Unlabelled pixels a step, and labelled ones in proportion."""
+M1_BATCH, BATCH = 1000, 500
+"""Pixels a step of M1; unlabelled pixels a step of M2, with labelled ones in proportion."""
 SD_FLOOR = 0.01
 """Far below the spread of any feature: the recipe of then had no floor."""
 M1_EPOCHS_THEN, M2_EPOCHS_THEN = 10, 3
 PUBLISHED = "test error 61.7 % at best, after 11 hours; M1 with 2 of 50 units in use"
 
 
-def dataset_of(folder: Path, seed: int, scaling: str | None) -> Dataset:
-    """The task with today's scaling (None) or another; the pixels are the same."""
-    path = folder / f"drillcore-{scaling or 'default'}-{seed}.h5"
+def dataset_of(folder: Path, seed: int) -> Dataset:
+    """The task; the seed draws the scenes to train on and the pixels."""
+    path = folder / f"drillcore-{seed}.h5"
     if path.exists():
         return open_dataset(path)
     table = tomllib.loads(recipe_text("drillcore"))["prepare"]
-    more = {"unlabelled": UNLABELLED, "seed": seed, "scaling": scaling, "output": path}
+    more = {"unlabelled": UNLABELLED, "seed": seed, "output": path}
     return prepare(PrepareSettings(**{**table, **more}))
 
 
 def now(folder: Path, seed: int) -> dict[str, Any]:
     """The shipped recipe: M1, if it has one, and M2."""
-    dataset = dataset_of(folder, seed, None)
+    dataset = dataset_of(folder, seed)
     tables = tomllib.loads(recipe_text("drillcore"))
     common = {"dataset": dataset.path, "seed": seed}
     started = time.monotonic()
@@ -84,40 +85,17 @@ def now(folder: Path, seed: int) -> dict[str, Any]:
 
 def then(folder: Path, seed: int, epochs: int) -> dict[str, Any]:
     """The recipe of 2016, built of the library's parts."""
-    dataset = dataset_of(folder, seed, "max")
+    dataset = dataset_of(folder, seed)
     started = time.monotonic()
-    m1_run = folder / "m1-then"
-    card = train_m1(
-        M1Settings(
-            dataset=dataset.path,
-            output=m1_run,
-            likelihood="bernoulli",
-            activation="softplus",
-            hidden=(HIDDEN, HIDDEN),
-            latent=LATENT,
-            learning_rate=LEARNING_RATE,
-            batch=1000,
-            epochs=M1_EPOCHS_THEN,
-            warm_up=0,
-            clip=1e9,
-            seed=seed,
-        ),
-        overwrite=True,
-    )
-    m1 = load_m1(m1_run)
-    features = {
-        part: m1.features(dataset.spectra(dataset.rows(part)))
-        for part in (Part.TRAIN, Part.VALIDATION, Part.TEST, Part.POOL)
-    }
+    generator = torch.Generator().manual_seed(seed)
+    features, active = _features_then(dataset, generator)
     kept = features[Part.POOL][0].std(0) >= KEPT_SPREAD
-    x = {
-        part: (torch.from_numpy(mean[:, kept]), torch.from_numpy(logvar[:, kept]))
-        for part, (mean, logvar) in features.items()
-    }
+    if not kept.any():  # collapsed beyond what the recipe foresaw: all units, then
+        kept[:] = True
+    x = {part: (mean[:, kept], logvar[:, kept]) for part, (mean, logvar) in features.items()}
     y = torch.from_numpy(dataset.label[dataset.rows(Part.TRAIN)].astype(np.int64))
     validation = dataset.label[dataset.rows(Part.VALIDATION)]
     truth = dataset.label[dataset.rows(Part.TEST)]
-    generator = torch.Generator().manual_seed(seed)
     architecture = M2Architecture(
         width=int(kept.sum()),
         classes=SLOTS,
@@ -130,14 +108,7 @@ def then(folder: Path, seed: int, epochs: int) -> dict[str, Any]:
     )
     model = M2(architecture, torch.full((SLOTS,), 1 / SLOTS), generator)
     n_labelled, n_unlabelled = len(y), len(x[Part.POOL][0])
-    groups: list[dict[str, Any]] = [
-        {
-            "params": [p for p in model.parameters() if p.ndim > 1],
-            "weight_decay": 1 / (n_labelled + n_unlabelled),
-        },
-        {"params": [p for p in model.parameters() if p.ndim <= 1]},
-    ]
-    optimiser = torch.optim.Adam(groups, lr=LEARNING_RATE)
+    optimiser = _adam(model, n_labelled + n_unlabelled)
     found: list[dict[str, Any]] = []
     for epoch in range(epochs):
         begun = time.monotonic()
@@ -151,14 +122,12 @@ def then(folder: Path, seed: int, epochs: int) -> dict[str, Any]:
             x_u = _sample(x[Part.POOL], u_rows, generator)
             j = mean_j(
                 model.labelled_cost(x_l, y[l_rows], generator).mean(),
-                model.unlabelled_cost(x_u, generator).mean(),
+                model.mean_unlabelled_cost(x_u, generator),
                 n_labelled=n_labelled,
                 n_unlabelled=n_unlabelled,
             )
             cost = objective(j, F.nll_loss(model.log_q_y(x_l), y[l_rows]), alpha=ALPHA)
-            optimiser.zero_grad(set_to_none=True)
-            cost.backward()
-            optimiser.step()
+            _step(optimiser, cost)
         seconds = time.monotonic() - begun
         on_validation = _predicted(model, x[Part.VALIDATION][0])
         scores = score(truth, _predicted(model, x[Part.TEST][0]), SLOTS)
@@ -177,8 +146,52 @@ def then(folder: Path, seed: int, epochs: int) -> dict[str, Any]:
         "epochs": epochs,
         "test_errors": [line["test_error"] for line in found],
         "kept_units": int(kept.sum()),
-        "active_units": card["metrics"].get("active_units"),
+        "active_units": active,
     }
+
+
+def _features_then(
+    dataset: Dataset, generator: torch.Generator
+) -> tuple[dict[Part, tuple[torch.Tensor, torch.Tensor]], int]:
+    """Mean and log-variance of q(z1|x) of the pixels of each part, and the units in use."""
+    raw = dataset.spectra().astype(np.float32)
+    spectra = torch.from_numpy(raw / raw.max())
+    seen = spectra[dataset.rows(Part.TRAIN, Part.POOL)]
+    architecture = M1Architecture(
+        spectra.shape[1], LATENT, (HIDDEN, HIDDEN), "softplus", "bernoulli", SD_FLOOR
+    )
+    model = M1(architecture, generator)
+    optimiser = _adam(model, len(seen))
+    for epoch in range(M1_EPOCHS_THEN):
+        total = 0.0
+        for rows in torch.randperm(len(seen), generator=generator).split(M1_BATCH):
+            cost = model.cost(seen[rows], generator).mean()
+            _step(optimiser, cost)
+            total += float(cost) * len(rows)
+        print(f"then, M1, epoch {epoch + 1}: bound {-total / len(seen):.2f}", flush=True)
+    with torch.inference_mode():
+        features = {part: _encoded(model, spectra[dataset.rows(part)]) for part in Part}
+    return features, latent_use(model, seen).active
+
+
+def _encoded(model: M1, spectra: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    means, logvars = zip(*(model.encode(some) for some in spectra.split(4096)), strict=True)
+    return torch.cat(means), torch.cat(logvars)
+
+
+def _adam(model: torch.nn.Module, pixels: int) -> torch.optim.Adam:
+    """Adam with the prior N(0, 1) on the weights."""
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 1 / pixels},
+        {"params": [p for p in model.parameters() if p.ndim <= 1]},
+    ]
+    return torch.optim.Adam(groups, lr=LEARNING_RATE)
+
+
+def _step(optimiser: torch.optim.Adam, cost: torch.Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    cost.backward()
+    optimiser.step()
 
 
 def _sample(
