@@ -107,7 +107,7 @@ class _Step:
         self.decoder = _Network(model.decoder, rows, hidden.dtype)
         from_x = model.decoder.from_x
         self.from_z = from_x.weight.to(hidden.dtype)
-        self.bias_z = from_x.bias.to(hidden.dtype)
+        self.decoder.from_y += from_x.bias
         self.g_from_z = torch.zeros_like(from_x.weight)
         self.density = _Density(model.likelihood)
         self.g_hidden = torch.zeros_like(hidden, dtype=x.dtype)
@@ -127,8 +127,7 @@ class _Step:
         kl = 0.5 * (mean * mean + variance - logvar - 1).sum(-1)
 
         low = z.to(self.hidden.dtype)
-        of_class = decoder.of_class(y) + self.bias_z
-        torch.addmm(of_class, low, self.from_z.T, out=decoder.first(len(x)))
+        torch.addmm(decoder.of_class(y), low, self.from_z.T, out=decoder.first(len(x)))
         log_p_x, g_out = self.density.run(x, decoder.forward(len(x)), w)
 
         g_pre = decoder.backward(g_out, y)
@@ -136,7 +135,7 @@ class _Step:
         g_z = (g_pre @ self.from_z).to(x.dtype)
         w_kl = kl_weight * w[:, None]
         g_logvar = 0.5 * (g_z * spread + w_kl * (variance - 1))
-        g_logvar.masked_fill_(logvar != raw, 0)
+        g_logvar = torch.ops.aten.hardtanh_backward(g_logvar, raw, LOGVAR_LOW, LOGVAR_HIGH)
         self.g_hidden[rows] += encoder.backward(
             torch.cat([torch.addcmul(g_z, w_kl, mean), g_logvar], -1), y
         )
@@ -163,7 +162,7 @@ class _Network:
         self.layers = [layer for layer in network.rest if isinstance(layer, nn.Linear)]
         self.weights = [layer.weight.to(dtype) for layer in self.layers]
         self.biases = [layer.bias.to(dtype) for layer in self.layers]
-        self.from_y = network.from_y.to(dtype)
+        self.from_y = network.from_y.to(dtype, copy=True)
         self.values = [w.new_empty(rows, w.shape[1]) for w in self.weights]
         self.slopes = [torch.empty_like(v) for v in self.values]
         self.g_from_y = torch.zeros_like(network.from_y)
@@ -234,9 +233,9 @@ class _Density:
             return log_p.detach(), g
         error = out - x
         scaled = error * self.precision
-        squares = scaled * error
-        self.gradients[0] += 0.5 * (w.sum() - w @ squares)
-        return -0.5 * (squares.sum(-1) + self.constant), scaled * w[:, None]
+        g_out = scaled * w[:, None]
+        self.gradients[0] += 0.5 * (w.sum() - (g_out * error).sum(0))
+        return -0.5 * ((scaled * error).sum(-1) + self.constant), g_out
 
 
 def _derive_relu(g: Tensor, value: Tensor) -> None:
