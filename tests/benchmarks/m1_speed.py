@@ -2,9 +2,9 @@
 
     python tests/benchmarks/m1_speed.py [--spectra 100000] [--report reports/m1-speed.md]
 
-Trains M1 268-500-500-50 through the real loop, on spectra in memory, and measures the rate of
-large float32 matrix products before and after, in the same run. Six floating-point operations are
-counted per weight and spectrum: two forward, four backward.
+Trains M1 268-500-500-50 through the real loop, on spectra in memory, in float32 and in bfloat16,
+and measures the rates of large matrix products before and after, in the same run. Six
+floating-point operations are counted per weight and spectrum: two forward, four backward.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from pathlib import Path
 
 import torch
 from machine import machine_in_words, today
+from torch import Tensor
 
 from hsi_ssl.models.m1 import M1, M1Architecture
-from hsi_ssl.settings import M1Settings
+from hsi_ssl.settings import M1Settings, Precision
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.m1_stage import M1Task
+from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import SILENT
 
 BANDS, HIDDEN, LATENT = 268, (500, 500), 50
 
 
-def matrix_product_rate(size: int = 4096, repeats: int = 5) -> float:
-    """Float32 operations a second of square matrix products, the median of some."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
+def matrix_product_rate(
+    size: int = 4096, repeats: int = 3, dtype: torch.dtype = torch.float32
+) -> float:
+    """Operations a second of square matrix products, the median of some."""
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
     a @ b
     seconds = []
     for _ in range(repeats):
@@ -37,6 +41,30 @@ def matrix_product_rate(size: int = 4096, repeats: int = 5) -> float:
         a @ b
         seconds.append(time.perf_counter() - started)
     return 2 * size**3 / statistics.median(seconds)
+
+
+def rates() -> tuple[float, float, float]:
+    """Of float32 products as PyTorch is and as the loop has it, and of bfloat16 ones."""
+    with quick_products(torch.device("cpu")):
+        quick = matrix_product_rate()
+    return matrix_product_rate(), quick, matrix_product_rate(dtype=torch.bfloat16)
+
+
+def model() -> M1:
+    """M1 268-500-500-50."""
+    architecture = M1Architecture(BANDS, LATENT, HIDDEN, "relu", "gaussian", 0.05)
+    return M1(architecture, torch.Generator().manual_seed(0))
+
+
+def spectra_a_second(x: Tensor, settings: M1Settings) -> float:
+    """Through the loop, validation and logging included."""
+    task = M1Task(model(), x, x[:1000], settings.batch)
+    with tempfile.TemporaryDirectory() as folder:
+        found = fit(
+            task, settings, Path(folder), identity={}, resume=False, watcher=SILENT,
+            on_snapshot=lambda snapshots: None,
+        )  # fmt: skip
+    return found.spectra_per_second
 
 
 def main() -> None:
@@ -49,31 +77,35 @@ def main() -> None:
 
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(arguments.spectra, BANDS, generator=generator)
-    architecture = M1Architecture(BANDS, LATENT, HIDDEN, "relu", "gaussian", 0.05)
+    weights = sum(p.numel() for p in model().parameters() if p.ndim > 1)
     settings = M1Settings(epochs=arguments.epochs, patience=1000)
-    ratios, speeds, rates = [], [], []
-    for _ in range(arguments.repeats):
-        module = M1(architecture, torch.Generator().manual_seed(0))
-        weights = sum(p.numel() for p in module.parameters() if p.ndim > 1)
-        task = M1Task(module, x, x[:1000], settings.batch)
-        before = matrix_product_rate()
-        with tempfile.TemporaryDirectory() as folder:
-            found = fit(
-                task, settings, Path(folder), identity={}, resume=False, watcher=SILENT,
-                on_snapshot=lambda snapshots: None,
-            )  # fmt: skip
-        rate = (before + matrix_product_rate()) / 2
-        speeds.append(found.spectra_per_second)
-        rates.append(rate)
-        ratios.append(6 * weights * found.spectra_per_second / rate)
-    speed, rate, ratio = (statistics.median(v) for v in (speeds, rates, ratios))
     lines = [
         f"weights {weights:,}, batch {settings.batch}, {arguments.spectra:,} spectra, "
-        f"{arguments.epochs} epochs, median of {arguments.repeats} runs",
-        f"M1 training: {speed:,.0f} spectra/s = {6 * weights * speed / 1e9:.0f} GFLOP/s",
-        f"matrix products, float32: {rate / 1e9:.0f} GFLOP/s",
-        f"ratio: {ratio:.2f} (runs: {', '.join(f'{r:.2f}' for r in ratios)})",
+        f"{arguments.epochs} epochs, {torch.get_num_threads()} threads, median of "
+        f"{arguments.repeats} runs",
+        "large matrix products: float32 as PyTorch is {}, through oneDNN as the loop has it {}, "
+        "bfloat16 {} GFLOP/s",
     ]
+    runs: dict[Precision, list[tuple[float, ...]]] = {"float32": [], "bfloat16": []}
+    for _ in range(arguments.repeats):
+        for precision, found in runs.items():
+            before = rates()
+            speed = spectra_a_second(x, settings.model_copy(update={"precision": precision}))
+            found.append((speed, *(statistics.mean(r) for r in zip(before, rates(), strict=True))))
+    every = [run[1:] for found in runs.values() for run in found]
+    medians = [statistics.median(rate) / 1e9 for rate in zip(*every, strict=True)]
+    lines[1] = lines[1].format(*(f"{rate:.0f}" for rate in medians))
+    for precision, found in runs.items():
+        speed = statistics.median(run[0] for run in found)
+        shares = [[6 * weights * run[0] / run[1 + i] for run in found] for i in range(len(medians))]
+        plain, quick, reduced = (f"{statistics.median(share):.2f}" for share in shares)
+        ratio = f"{plain} of float32 products as PyTorch is, {quick} through oneDNN" + (
+            f", {reduced} of bfloat16 products" if precision == "bfloat16" else ""
+        )
+        lines.append(
+            f"M1 training in {precision}: {speed:,.0f} spectra/s = "
+            f"{6 * weights * speed / 1e9:.0f} GFLOP/s; {ratio}"
+        )
     print("\n".join(lines))
     if arguments.report is not None:
         command = f"python tests/benchmarks/m1_speed.py --spectra {arguments.spectra}"
