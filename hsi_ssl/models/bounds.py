@@ -64,9 +64,9 @@ def some_classes(log_q: Tensor, exact: int, generator: torch.Generator) -> tuple
     """
     top = log_q.detach().topk(exact, dim=0).indices
     rest = log_q.detach().scatter(0, top, -torch.inf)
-    # The first of exponential clocks with these rates is a draw from them.
-    clocks = torch.empty_like(rest).exponential_(generator=generator)
-    drawn = (rest - clocks.log()).argmax(0, keepdim=True)
+    # The first to ring of exponential clocks with these rates is a draw from them.
+    uniform = torch.rand(rest.shape, generator=generator, device=rest.device, dtype=rest.dtype)
+    drawn = (rest - torch.log(-torch.log(uniform))).argmax(0, keepdim=True)
     classes = torch.cat([top, drawn])
     log_shares = log_q.gather(0, classes)
     log_left = torch.logsumexp(rest, 0)

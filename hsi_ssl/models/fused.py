@@ -118,7 +118,8 @@ class _Step:
         encoder, decoder = self.encoder, self.decoder
         first = encoder.first(len(x))
         torch.add(self.hidden[rows], encoder.of_class(y), out=first)
-        mean, raw = encoder.forward(len(x)).chunk(2, dim=-1)
+        # q(z|x, y) in three digits is as good; p(x|y, z) is not.
+        mean, raw = encoder.forward(len(x), precise=False).chunk(2, dim=-1)
         logvar = raw.clamp(LOGVAR_LOW, LOGVAR_HIGH)
         sd = torch.exp(0.5 * logvar)
         spread = sd * eps
@@ -128,7 +129,7 @@ class _Step:
 
         low = z.to(self.hidden.dtype)
         torch.addmm(decoder.of_class(y), low, self.from_z.T, out=decoder.first(len(x)))
-        log_p_x, g_out = self.density.run(x, decoder.forward(len(x)), w)
+        log_p_x, g_out = self.density.run(x, decoder.forward(len(x), precise=True), w)
 
         g_pre = decoder.backward(g_out, y)
         self.g_from_z += g_pre.T @ low
@@ -152,8 +153,7 @@ class _Step:
 class _Network:
     """What follows the first linear layer of a `ClassPerceptron`, with buffers for `rows` pixels.
 
-    Hidden layers are of type `dtype`; the output, the biases' and all sums of gradients are not
-    rounded.
+    Layers are of type `dtype`, all sums of gradients and a `precise` output are not rounded.
     """
 
     def __init__(self, network: ClassPerceptron, rows: int, dtype: torch.dtype) -> None:
@@ -177,7 +177,7 @@ class _Network:
         """What a class adds to the first layer: `(units,)`, or a row a pixel."""
         return self.from_y[y] if isinstance(y, int) else self.from_y.index_select(0, y)
 
-    def forward(self, n: int) -> Tensor:
+    def forward(self, n: int, *, precise: bool) -> Tensor:
         """The output of n pixels."""
         for i, value in enumerate(self.values[:-1]):
             self.activate(value[:n])
@@ -185,7 +185,9 @@ class _Network:
             torch.addmm(self.biases[i], value[:n], self.weights[i].T, out=out)
         last, layer = self.values[-1][:n], self.layers[-1]
         self.activate(last)
-        return F.linear(last.to(layer.weight.dtype), layer.weight, layer.bias)
+        if precise:
+            return F.linear(last.to(layer.weight.dtype), layer.weight, layer.bias)
+        return F.linear(last, self.weights[-1], self.biases[-1]).to(layer.weight.dtype)
 
     def backward(self, g: Tensor, y: Slot) -> Tensor:
         """The gradient at the first layer before its activation, from that at the output."""
