@@ -97,6 +97,8 @@ class TrainingSettings(Settings):
     """Epochs over which the KL divergence's weight rises from 0 to 1."""
     weight_prior: bool = True
     """N(0, 1) prior on the weights."""
+    whitening: float = Field(0.5, ge=0, le=1)
+    """How far networks see noise-scaled components at equal spread: 0 as they are, 1 wholly."""
     clip: float = Field(10.0, gt=0)
     """Largest norm of a step's gradient."""
     average: float = Field(0.0, ge=0, lt=1)
@@ -137,8 +139,9 @@ class M2Settings(TrainingSettings):
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""
     latent: int = Field(50, ge=1)
-    hidden: Widths = (500,)
-    hidden_classifier: Widths | None = None
+    hidden: Widths = (200,)
+    """Hidden layers of the generative part: its cost grows with the number of classes."""
+    hidden_classifier: Widths | None = (500,)
     """Hidden layers of q(y|x); None: as `hidden`."""
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
@@ -156,8 +159,8 @@ class M2Settings(TrainingSettings):
     spatial: bool = True
     """Let neighbouring pixels of the pool tell q(y|x) their class, by a Potts prior whose strength
     is learnt."""
-    whitening: float = Field(0.5, ge=0, le=1)
-    """How far networks see noise-scaled components at equal spread: 0 as they are, 1 wholly."""
+    rounds: int = Field(4, ge=1)
+    """How often in a training the neighbours are asked."""
     perturbation: float = Field(1.0, ge=0)
     """Noise added to what q(y|x) learns from, in units of the measured noise of spectra."""
     class_prior: Literal["uniform", "empirical"] | tuple[float, ...] = "uniform"
@@ -175,14 +178,15 @@ class M2Settings(TrainingSettings):
     batch_labelled: int = Field(200, ge=1)
     batch_unlabelled: int = Field(500, ge=1)
     """At most: of a small pool fewer, so that an epoch has some 30 steps."""
-    exact_classes: int | None = Field(None, ge=1)
+    exact_classes: int | None = Field(2, ge=1)
     """How many classes, the most probable of each pixel, the unlabelled bound sums over; one drawn
-    from the rest stands for them, without bias. None: all. It is for many classes."""
+    from the rest stands for them, without bias; as many as there are classes: all."""
     predict: Literal["auto", "classifier", "bayes"] = "auto"
     """q(y|x), or Bayes' rule with the generative part; auto: the better on validation pixels."""
     bayes_samples: int = Field(1, ge=1)
-    epochs: int = Field(200, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    epochs: int = Field(60, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
+    decay: Literal["constant", "cosine"] = "cosine"
     patience: int = Field(30, ge=1)
 
 

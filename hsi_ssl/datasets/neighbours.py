@@ -28,3 +28,16 @@ def neighbour_table(scene: npt.NDArray[Any], pixel: npt.NDArray[Any]) -> npt.NDA
         for k, (down, right) in enumerate(STEPS):
             table[here, k] = index[place + down * width + right]
     return table
+
+
+def neighbours_among(
+    neighbours: npt.NDArray[np.int32], rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The neighbour table `(len(rows), 8)` of some rows alone, numbered 0, 1, ... in their order.
+
+    `neighbours (n, 8)` as in `Dataset`; neighbours that are not among `rows` are -1.
+    """
+    place = np.full(len(neighbours) + 1, -1, np.int64)  # the last one stands for row -1
+    place[rows] = np.arange(len(rows))
+    found: npt.NDArray[np.int64] = place[neighbours[rows]]
+    return found

@@ -29,8 +29,8 @@ EAST_TO_SOUTH_WEST = slice(2, 6)
 class Scaler(Protocol):
     """What every scaling offers. `width` is the number of columns of the scaled spectra.
 
-    `noise_sd` is the standard deviation of the measured noise in scaled units, equal in every
-    column; None where the scaling does not measure it.
+    `noise_sd (width,)` is the standard deviation of the measured noise in scaled units, the same in
+    every column until `with_gain`; None where the scaling does not measure it.
     """
 
     @property
@@ -42,8 +42,8 @@ class Scaler(Protocol):
         """Columns of the scaled spectra."""
 
     @property
-    def noise_sd(self) -> float | None:
-        """Standard deviation of the noise in scaled units, or None."""
+    def noise_sd(self) -> Floats | None:
+        """Standard deviation of the noise in scaled units `(width,)`, or None."""
 
     @property
     def invertible(self) -> bool:
@@ -81,7 +81,7 @@ class AffineScaler:
     shift: Floats
     matrix: Floats
     back: Floats
-    noise_sd: float | None = None
+    noise_sd: Floats | None = None
     invertible: bool = True
 
     @property
@@ -116,6 +116,11 @@ class AffineScaler:
     def affine(self) -> tuple[Floats, Floats] | None:
         """Shift and full matrix, see `Scaler`."""
         return self.shift, np.diag(self.matrix) if self.matrix.ndim == 1 else self.matrix
+
+    def with_gain(self, gain: Floats) -> AffineScaler:
+        """The same scaling, its columns multiplied by `gain (width,)`."""
+        whole = gain * self.numbers.get("gain", 1.0)
+        return _affine(self.kind, {**self.numbers, "gain": whole})
 
     def to_card(self) -> dict[str, Any]:
         """As JSON, see `Scaler`."""
@@ -454,7 +459,7 @@ def _affine(kind: str, numbers: dict[str, Any]) -> AffineScaler:
         back = np.linalg.pinv(matrix, rcond=1e-6)
     else:
         scale = float(numbers["scale"])
-        noise_sd = 1 / scale
+        noise_sd = np.full(numbers["rotation" if kind == "noise" else "whiten"].shape[1], 1 / scale)
         shift = numbers["mean"]
         if kind == "noise":
             noise, rotation = numbers["noise"], numbers["rotation"]
@@ -462,6 +467,11 @@ def _affine(kind: str, numbers: dict[str, Any]) -> AffineScaler:
             back = rotation.T * noise * scale
         else:
             matrix, back = numbers["whiten"] / scale, numbers["colour"] * scale
+    if "gain" in numbers:
+        gain = numbers["gain"]
+        matrix = matrix * gain
+        back = back / gain if back.ndim == 1 else back / gain[:, None]
+        noise_sd = None if noise_sd is None else noise_sd * gain
     return AffineScaler(kind, numbers, shift, matrix, back, noise_sd)
 
 

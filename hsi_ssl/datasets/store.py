@@ -97,13 +97,16 @@ class Dataset:
                 return np.asarray(stored[:])
             return _gather(stored, rows)
 
-    def scaled(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Scaled spectra `(len(rows), width of the scaling)`, float32."""
-        found = np.empty((len(rows), self.scaler.width), np.float32)
+    def scaled(
+        self, rows: npt.NDArray[np.int64], scaler: Scaler | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Scaled spectra `(len(rows), width of the scaling)`, float32; None: this dataset's own."""
+        scaler = scaler or self.scaler
+        found = np.empty((len(rows), scaler.width), np.float32)
         step = 64 * CHUNK_ROWS
         for first in range(0, len(rows), step):
             some = rows[first : first + step]
-            found[first : first + step] = self.scaler.transform(self.spectra(some))
+            found[first : first + step] = scaler.transform(self.spectra(some))
         return found
 
 

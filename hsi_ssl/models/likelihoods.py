@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ class Likelihood(nn.Module, ABC):
 
 
 class Gaussian(Likelihood):
-    """N(out, diag s^2) with one learned variance a band, never below `sd_floor`^2.
+    """N(out, diag s^2) with one learned variance a band, never below `sd_floor`^2 `(width,)`.
 
     The floor is the measured noise where that is known: no model can know a spectrum better.
     Variances start there. Started at the data's own, what the latent units could tell looks like
@@ -37,10 +38,12 @@ class Gaussian(Likelihood):
 
     in_unit_interval = False
 
-    def __init__(self, width: int, sd_floor: float) -> None:
+    sd_floor: Tensor
+
+    def __init__(self, sd_floor: Tensor) -> None:
         super().__init__()
-        self.sd_floor = sd_floor
-        self.log_excess = nn.Parameter(torch.full((width,), 2 * math.log(sd_floor)))
+        self.register_buffer("sd_floor", sd_floor)
+        self.log_excess = nn.Parameter(2 * sd_floor.log())
 
     @property
     def logvar(self) -> Tensor:
@@ -104,8 +107,8 @@ def log_normaliser(logits: Tensor) -> Tensor:
     return torch.where(near, math.log(2) + square / 12 - 7 * square**2 / 1440, exact)
 
 
-def make_likelihood(name: str, width: int, sd_floor: float) -> Likelihood:
-    """The likelihood of that name over `width` bands."""
+def make_likelihood(name: str, width: int, sd_floor: float | Sequence[float]) -> Likelihood:
+    """The likelihood of that name over `width` bands; `sd_floor` for all of them or one each."""
     if name == "gaussian":
-        return Gaussian(width, sd_floor)
+        return Gaussian(torch.as_tensor(sd_floor, dtype=torch.float32).expand(width).clone())
     return {"bernoulli": Bernoulli, "continuous-bernoulli": ContinuousBernoulli}[name]()

@@ -33,7 +33,7 @@ class M1Architecture:
     hidden: tuple[int, ...]
     activation: str
     likelihood: str
-    sd_floor: float
+    sd_floor: float | tuple[float, ...]
 
     def to_card(self) -> dict[str, Any]:
         """As JSON."""
@@ -42,7 +42,10 @@ class M1Architecture:
     @classmethod
     def from_card(cls, card: dict[str, Any]) -> M1Architecture:
         """Inverse of `to_card`."""
-        return cls(**{**card, "hidden": tuple(card["hidden"])})
+        tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in card.items()
+        }
+        return cls(**tuples)
 
 
 class M1(nn.Module):

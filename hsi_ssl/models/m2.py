@@ -47,7 +47,7 @@ class M2Architecture:
     hidden_classifier: tuple[int, ...]
     activation: str
     likelihood: str
-    sd_floor: float
+    sd_floor: float | tuple[float, ...]
 
     def to_card(self) -> dict[str, Any]:
         """As JSON."""
@@ -56,29 +56,24 @@ class M2Architecture:
     @classmethod
     def from_card(cls, card: dict[str, Any]) -> M2Architecture:
         """Inverse of `to_card`."""
-        widths = {name: tuple(card[name]) for name in ("hidden", "hidden_classifier")}
-        return cls(**{**card, **widths})
+        tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in card.items()
+        }
+        return cls(**tuples)
 
 
 class M2(nn.Module):
     """The model: classifier q(y|x), encoder q(z|x, y), decoder and likelihood p(x|y, z)."""
 
     log_p_y: Tensor
-    gain: Tensor
 
     def __init__(
         self,
         architecture: M2Architecture,
         class_prior: Tensor,
         generator: torch.Generator,
-        gain: Tensor | None = None,
     ) -> None:
-        """`class_prior (K,)`: p(y), positive, sums to 1.
-
-        `gain (D,)`: what q(y|x) and q(z|x, y) multiply x by before their first layer, 1 with None.
-        Components of noise-scaled spectra differ in spread by orders of magnitude, and a network
-        hardly sees the small ones, which tell classes apart; p(x|y, z) keeps the honest scale.
-        """
+        """`class_prior (K,)`: p(y), positive, sums to 1."""
         super().__init__()
         a = architecture
         self.architecture = a
@@ -93,11 +88,10 @@ class M2(nn.Module):
         )
         self.likelihood = make_likelihood(a.likelihood, a.width, a.sd_floor)
         self.register_buffer("log_p_y", class_prior.log())
-        self.register_buffer("gain", torch.ones(a.width) if gain is None else gain)
 
     def log_q_y(self, x: Tensor) -> Tensor:
         """log q(y|x), `(N, K)`, of `x (N, D)`."""
-        return torch.log_softmax(self.classifier(x * self.gain), dim=-1)
+        return torch.log_softmax(self.classifier(x), dim=-1)
 
     def decode(self, y: Tensor, z: Tensor) -> Tensor:
         """Mean `(N, D)` of p(x|y, z), of `y (N,)` and `z (N, J)`."""
@@ -107,7 +101,7 @@ class M2(nn.Module):
         self, x: Tensor, y: Tensor, generator: torch.Generator, kl_weight: float = 1.0
     ) -> Tensor:
         """L(x, y) `(N,)` with one sample of z a pixel."""
-        mean, logvar = gaussian_head(self.encoder(x * self.gain, y))
+        mean, logvar = gaussian_head(self.encoder(x, y))
         z = sample_gaussian(mean, logvar, generator)
         log_p_x = self.likelihood.log_density(x, self.decoder(z, y))
         return cost_l(log_p_x, self.log_p_y[y], kl_per_unit(mean, logvar).sum(-1), kl_weight)
@@ -116,7 +110,7 @@ class M2(nn.Module):
         self, x: Tensor, generator: torch.Generator, kl_weight: float = 1.0
     ) -> Tensor:
         """L(x, y) `(K, N)` for every class, with one sample of z a pixel and class."""
-        mean, logvar = gaussian_head(self.encoder.every_class(x * self.gain))
+        mean, logvar = gaussian_head(self.encoder.every_class(x))
         z = sample_gaussian(mean, logvar, generator)
         log_p_x = self.likelihood.log_density(x, self.decoder.every_class(z))
         kl = kl_per_unit(mean, logvar).sum(-1)
@@ -152,14 +146,15 @@ class M2(nn.Module):
         generator: torch.Generator,
         kl_weight: float = 1.0,
         exact_classes: int | None = None,
+        log_q: Tensor | None = None,
     ) -> Tensor:
-        """The mean of U(x), a scalar: the fast way to its gradient.
+        """The mean of U(x), a scalar: the fast way to its gradient; `log_q` as there.
 
         With `exact_classes` the sum over classes is exact for that many, the most probable ones of
         each pixel, and one drawn class stands for all others: unbiased, at a cost that hardly grows
         with the number of classes (Liu et al. 2019, arXiv:1810.04777).
         """
-        log_q = self.log_q_y(x).T
+        log_q = (self.log_q_y(x) if log_q is None else log_q).T
         if exact_classes is None or exact_classes + 1 >= len(log_q):
             every = range(len(log_q))
             costs, nothing = self._costs(x, every, log_q.exp(), generator, kl_weight)
@@ -196,7 +191,7 @@ class M2(nn.Module):
         `eps (S, J)`: draws of N(0, I), the same for every pixel and class, so that a pixel's
         result depends on nothing but the pixel.
         """
-        mean, logvar = gaussian_head(self.encoder.every_class(x * self.gain))
+        mean, logvar = gaussian_head(self.encoder.every_class(x))
         log_weights = []
         for e in eps:
             z = mean + torch.exp(0.5 * logvar) * e

@@ -35,8 +35,12 @@ REPORTS = ("report", "report-validation", "report-train")
 """Where `evaluate` puts its reports by default; they are on one model and go with it."""
 
 
-def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
+def check_run_folder(
+    run: Path, *, resume: bool, overwrite: bool, parts: tuple[str, ...] = ()
+) -> None:
     """Refuse to train into a folder that holds something that would be lost.
+
+    `parts`: folders inside it that have a state of their own.
 
     Raises
     ------
@@ -45,8 +49,9 @@ def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
     ModelError
         `resume` is asked for and there is nothing to resume.
     """
+    unfinished = any((run / part / STATE).exists() for part in ("", *parts))
     if resume:
-        if not (run / STATE).exists():
+        if not unfinished:
             raise ModelError(f"nothing to resume in {run}: no {STATE}; leave out --resume")
         return
     if overwrite or not run.exists():
@@ -57,7 +62,7 @@ def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
         raise OutputError(
             f"{run} holds a trained model; pass --overwrite to replace it, or -o another folder"
         )
-    if (run / STATE).exists():
+    if unfinished:
         raise OutputError(
             f"{run} holds an unfinished run; --resume continues it, --overwrite starts anew"
         )

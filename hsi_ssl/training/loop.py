@@ -60,6 +60,15 @@ class Task(Protocol):
     def score_name(self) -> str:
         """What `validate` calls the number that chooses the best state."""
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Whatever is worked out from the weights (their average, if there is one) before it."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What `begin_epoch` has worked out and a resumed run could not know."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Inverse of `state`."""
+
     def batches(self, generator: torch.Generator) -> Iterator[Any]:
         """The batches of one epoch, in an order drawn from the generator."""
 
@@ -74,6 +83,20 @@ class Task(Protocol):
 
     def snapshot(self, generator: torch.Generator) -> Tensor:
         """A few generated spectra `(n, D)`, the same latents at each call."""
+
+
+class TaskWithoutState:
+    """A task that works out nothing between epochs."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Do nothing."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Do nothing."""
 
 
 @dataclass
@@ -169,9 +192,7 @@ def _fit(
     progress, best = Progress(), _weights(task.module)
     snapshots: dict[int, Tensor] = {}
     if resume:
-        progress, snapshots, best = _restore(
-            run, task.module, optimiser, average, generator, identity
-        )
+        progress, snapshots, best = _restore(run, task, optimiser, average, generator, identity)
         if progress.stopped == "epochs" and progress.epoch < settings.epochs:
             progress.stopped = ""
     else:
@@ -188,6 +209,8 @@ def _fit(
         kl_weight = min(1.0, (progress.epoch + 1) / (settings.warm_up + 1))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(settings, progress.epoch)
+        with average.in_module():
+            task.begin_epoch(progress.epoch)
         bound_batch, steps, spectra = _epoch(
             task, optimiser, average, precision, settings.clip, kl_weight, generator
         )
@@ -231,9 +254,7 @@ def _fit(
             said = now
         watcher.progress("training", progress.epoch, settings.epochs)
         if now - saved > SECONDS_BETWEEN_STATES or progress.stopped:
-            _save(
-                run, task.module, optimiser, average, generator, progress, snapshots, best, identity
-            )
+            _save(run, task, optimiser, average, generator, progress, snapshots, best, identity)
             saved = now
 
     task.module.load_state_dict(best)
@@ -372,7 +393,7 @@ class _Log:
 
 def _save(
     run: Path,
-    module: nn.Module,
+    task: Task,
     optimiser: torch.optim.Adam,
     average: Average,
     generator: torch.Generator,
@@ -381,7 +402,8 @@ def _save(
     best: dict[str, Tensor],
     identity: dict[str, Any],
 ) -> None:
-    tensors = {f"now.{name}": t for name, t in module.state_dict().items()}
+    tensors = {f"now.{name}": t for name, t in task.module.state_dict().items()}
+    tensors |= {f"task.{name}": t for name, t in task.state().items()}
     tensors |= {f"best.{name}": t for name, t in best.items()}
     tensors |= {f"snapshot.{epoch}": t for epoch, t in snapshots.items()}
     tensors |= {f"average.{name}": t for name, t in average.values.items()}
@@ -393,13 +415,13 @@ def _save(
 
 def _restore(
     run: Path,
-    module: nn.Module,
+    task: Task,
     optimiser: torch.optim.Adam,
     average: Average,
     generator: torch.Generator,
     identity: dict[str, Any],
 ) -> tuple[Progress, dict[int, Tensor], dict[str, Tensor]]:
-    device = next(module.parameters()).device
+    device = next(task.module.parameters()).device
     tensors, values = load_state(run, device)
     known = values["identity"]
     other = sorted(k for k in identity.keys() | known.keys() if identity.get(k) != known.get(k))
@@ -412,7 +434,8 @@ def _restore(
     def part(prefix: str) -> dict[str, Tensor]:
         return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
-    module.load_state_dict(part("now."))
+    task.module.load_state_dict(part("now."))
+    task.restore(part("task."))
     averaged, progress = part("average."), Progress(**values["progress"])
     average.values = {name: averaged[name] for name in average.values}
     average.steps = progress.step

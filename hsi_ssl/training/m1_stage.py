@@ -16,7 +16,7 @@ from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
 from hsi_ssl.training.checkpoint import check_run_folder, save_run
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import check_bands, load_m1, load_weights
-from hsi_ssl.training.loop import StepCost, fit
+from hsi_ssl.training.loop import StepCost, TaskWithoutState, fit
 from hsi_ssl.training.stage import (
     Draw,
     batch_size,
@@ -25,6 +25,7 @@ from hsi_ssl.training.stage import (
     draw_nothing,
     draw_spectra,
     identity,
+    network_scaler,
     sd_floor,
 )
 from hsi_ssl.watcher import SILENT, Watcher
@@ -37,7 +38,7 @@ HELD_OUT = 0.1
 """Share of the training pixels that validate when the dataset has no validation pixels."""
 
 
-class M1Task:
+class M1Task(TaskWithoutState):
     """M1 with its spectra: `x (N, D)` to learn from, `x_validation`, both on the device."""
 
     score_name = "bound"
@@ -101,11 +102,12 @@ def train_m1(
     check_run_folder(run, resume=resume, overwrite=overwrite)
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset)
-    scaler, facts = dataset.scaler, dataset_card(dataset)
+    scaler, facts = network_scaler(dataset, settings.whitening), dataset_card(dataset)
     unlabelled = dataset.unlabelled_rows
     parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
-    x = torch.from_numpy(dataset.scaled(dataset.rows(*parts))).to(device)
-    x_validation = torch.from_numpy(dataset.scaled(dataset.rows(Part.VALIDATION))).to(device)
+    x = torch.from_numpy(dataset.scaled(dataset.rows(*parts), scaler)).to(device)
+    validation_rows = dataset.rows(Part.VALIDATION)
+    x_validation = torch.from_numpy(dataset.scaled(validation_rows, scaler)).to(device)
     if len(x) < 2:  # noqa: PLR2004
         raise DatasetError(f"{dataset.path} has {len(x)} pixels to learn from; M1 needs more")
     if not len(x_validation):

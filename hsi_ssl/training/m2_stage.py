@@ -1,8 +1,11 @@
-"""Stage `train-m2`: a dataset and, for M1+M2, an M1 run in; a run folder with a classifier out."""
+"""Stage `train-m2`: a dataset and, for M1+M2, an M1 run in; a run folder with a classifier out.
+
+First the supervised part alone, q(y|x) on the labelled pixels; then the whole model, with the
+unlabelled ones. On the validation pixels the better of the two classifiers is kept.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +14,16 @@ from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
-from hsi_ssl.errors import ModelError, SettingsError
+from hsi_ssl.errors import SettingsError
 from hsi_ssl.models.m2 import M2, M2Architecture
-from hsi_ssl.training.checkpoint import check_run_folder, save_run
+from hsi_ssl.training.checkpoint import STATE, check_run_folder, save_run
 from hsi_ssl.training.classifier import Classifier, Rule, fixed_noise
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, check_bands, load_m1
-from hsi_ssl.training.loop import fit
-from hsi_ssl.training.m2_task import VALIDATION_BATCH, Inputs, M2Task, scores
+from hsi_ssl.training.inputs import VALIDATION_BATCH, Validation, scores
+from hsi_ssl.training.loop import Fit, fit
+from hsi_ssl.training.m2_data import M2Data
+from hsi_ssl.training.m2_task import M2Task
 from hsi_ssl.training.stage import (
     DEFAULT_SD_FLOOR,
     Draw,
@@ -30,13 +35,14 @@ from hsi_ssl.training.stage import (
     sd_floor,
     seen_elsewhere,
 )
+from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
-KEPT_SPREAD = 0.1
-"""Units of M1 whose mean has a smaller standard deviation are dropped, as the authors did."""
+SUPERVISED = "supervised"
+"""Folder within the run's of the supervised part: its log and its state to resume from."""
 
 
 def train_m2(
@@ -49,9 +55,9 @@ def train_m2(
 ) -> dict[str, Any]:
     """Train M2 on spectra, or on the features of the M1 that `settings.m1` names (M1+M2).
 
-    Returns the card written. Validation pixels choose the best state and the rule to predict by;
-    test pixels are not touched, unless the dataset is transductive, when their spectra count as
-    unlabelled.
+    Returns the card written. Validation pixels choose the best state, between the supervised and
+    the whole model, and the rule to predict by; test pixels are not touched, unless the dataset is
+    transductive, when their spectra count as unlabelled.
 
     Raises
     ------
@@ -59,107 +65,176 @@ def train_m2(
         Before anything is written.
     """
     run = settings.output
-    check_run_folder(run, resume=resume, overwrite=overwrite)
+    check_run_folder(run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,))
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset)
     label_set, facts = dataset.label_set, dataset_card(dataset)
-    train_rows, pool_rows = dataset.rows(Part.TRAIN), dataset.unlabelled_rows
-    y = torch.from_numpy(dataset.label[train_rows].astype(np.int64)).to(device)
-    class_prior = _class_prior(settings, y, len(label_set))
-
     m1 = None
     if settings.m1 is not None:
         m1 = load_m1(settings.m1, settings.device)
         check_bands(m1.card, dataset, settings.m1)
         for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
             watcher.warn(sentence)
-    scaler = dataset.scaler if m1 is None else m1.scaler
-    kept = _kept_units(m1, dataset, settings.m1)
-
-    def inputs(rows: Any) -> Inputs:
-        if m1 is None:
-            return Inputs(torch.from_numpy(dataset.scaled(rows)).to(device))
-        found = [
-            torch.from_numpy(f[:, kept]).to(device) for f in m1.features(dataset.spectra(rows))
-        ]
-        return Inputs(*found)
-
-    labelled, unlabelled = inputs(train_rows), inputs(pool_rows)
-    validation_rows = dataset.rows(Part.VALIDATION)
-    validation = inputs(validation_rows)
-    y_validation = torch.from_numpy(dataset.label[validation_rows].astype(np.int64)).to(device)
-    if not len(validation):
+    data = M2Data(dataset, settings, m1, device)
+    labelled, unlabelled, validation = data.labelled, data.unlabelled, data.validation
+    if not len(validation.y):
         watcher.warn("no validation pixels: training runs all its epochs and keeps the last state")
-    likelihood = settings.likelihood
-    if likelihood != "gaussian":
-        if m1 is not None:
-            raise SettingsError("M1's features are Gaussian: M1+M2 needs likelihood gaussian")
-        for x in (labelled.mean, unlabelled.mean):
-            if len(x):
-                check_unit_interval(x.cpu().numpy(), likelihood, scaler.kind)
+    _check_likelihood(settings, data)
+    class_prior = _class_prior(settings, labelled.y, len(label_set))
+    architecture = _architecture(settings, data, len(label_set))
 
-    architecture = M2Architecture(
-        width=labelled.mean.shape[1],
-        classes=len(label_set),
-        latent=settings.latent,
-        hidden=settings.hidden,
-        hidden_classifier=settings.hidden
-        if settings.hidden_classifier is None
-        else settings.hidden_classifier,
-        activation=settings.activation,
-        likelihood=likelihood,
-        sd_floor=sd_floor(settings.sd_floor, scaler)
-        if m1 is None
-        else settings.sd_floor or DEFAULT_SD_FLOOR,
-    )
-    model = M2(architecture, class_prior, torch.Generator().manual_seed(settings.seed)).to(device)
-    task = M2Task(model, labelled, y, unlabelled, validation, y_validation, settings)
+    def fresh() -> M2:
+        generator = torch.Generator().manual_seed(settings.seed)
+        return M2(architecture, class_prior, generator).to(device)
+
     watcher.say(
         f"{'M2' if m1 is None else 'M1+M2'} on {architecture.width} "
         f"{'scaled bands' if m1 is None else 'units of M1'}, {len(label_set)} classes, "
-        f"{len(y):,} labelled and {len(unlabelled):,} unlabelled pixels, {device}"
+        f"{len(labelled):,} labelled and {len(unlabelled):,} unlabelled pixels, {device}"
     )
+    known = identity(
+        dataset, settings, m1_weights=m1 and m1.card["weights_sha256"], device=device.type
+    )
+    model = fresh()
+    supervised = _fit_supervised(model, data, settings, known, resume, watcher)
+    grid = data.grid(model, watcher) if settings.spatial else None
+    before = {name: t.clone() for name, t in model.classifier.state_dict().items()}
+    if not settings.warm_start:
+        model = fresh()
 
-    means = _class_means(dataset, scaler)
+    means = _class_means(dataset, data.scaler)
 
     def on_snapshot(snapshots: dict[int, Tensor]) -> None:
-        panels = [*_generated(m1, kept, snapshots), ("measured class means", means)]
-        draw_spectra(draw, scaler, facts, panels)
+        panels = [*_generated(m1, data.kept, snapshots), ("measured class means", means)]
+        draw_spectra(draw, data.scaler, facts, panels)
 
+    task = M2Task(model, labelled, unlabelled, validation, settings, grid)
     found = fit(
         task,
         settings,
         run,
-        identity=identity(
-            dataset,
-            settings,
-            m1_weights=m1 and m1.card["weights_sha256"],
-            device=device.type,
-        ),
-        resume=resume,
+        identity=known,
+        resume=resume and (run / STATE).exists(),
         watcher=watcher,
         on_snapshot=on_snapshot,
     )
+    metrics = keep_the_better(model, before, validation, watcher)
+    rule, by_rule = _choose_rule(task, settings, watcher)
     card: dict[str, Any] = {
         "kind": "m2",
         "architecture": architecture.to_card(),
         **facts,
         "classes": label_set.to_card(),
-        "scaling": scaler.to_card(),
+        "scaling": data.scaler.to_card(),
         "m1": None if m1 is None else m1.card,
-        "kept_units": kept.tolist(),
+        "kept_units": data.kept.tolist(),
         "settings": settings.model_dump(mode="json"),
-        "training": found.to_card(device),
-        "rule": "classifier",
+        "objective": _objective_in_words(settings, task),
+        "spatial_strength": 0.0 if grid is None else grid.strength,
+        "training": {
+            **found.to_card(device),
+            "supervised_seconds": supervised.progress.seconds,
+        },
+        "rule": rule,
+        "metrics": {**metrics, **by_rule},
     }
-    card["rule"], card["metrics"] = _choose_rule(task, settings, watcher)
-    predicted = _predicted_classes(Classifier(card, model, m1, device, card["rule"]), dataset)
+    predicted = _predicted_classes(Classifier(card, model, m1, device, rule), dataset)
     card["metrics"]["predicted_classes"] = int(predicted.sum())
     _say_left_out(predicted, label_set.names, watcher)
     tensors = dict(model.state_dict())
     if m1 is not None:
         tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
     return save_run(run, tensors, card)
+
+
+def _check_likelihood(settings: M2Settings, data: M2Data) -> None:
+    """Refuse a likelihood on [0, 1] for inputs that leave it."""
+    if settings.likelihood == "gaussian":
+        return
+    if data.m1 is not None:
+        raise SettingsError("M1's features are Gaussian: M1+M2 needs likelihood gaussian")
+    for inputs in (data.labelled.inputs, data.unlabelled):
+        if len(inputs):
+            check_unit_interval(inputs.mean.cpu().numpy(), settings.likelihood, data.scaler.kind)
+
+
+def _architecture(settings: M2Settings, data: M2Data, classes: int) -> M2Architecture:
+    of_q = settings.hidden_classifier
+    floor = sd_floor(settings.sd_floor, data.scaler)
+    return M2Architecture(
+        width=data.labelled.inputs.mean.shape[1],
+        classes=classes,
+        latent=settings.latent,
+        hidden=settings.hidden,
+        hidden_classifier=settings.hidden if of_q is None else of_q,
+        activation=settings.activation,
+        likelihood=settings.likelihood,
+        sd_floor=floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
+    )
+
+
+def _fit_supervised(
+    model: M2,
+    data: M2Data,
+    settings: M2Settings,
+    known: dict[str, Any],
+    resume: bool,
+    watcher: Watcher,
+) -> Fit:
+    """Train the model's classifier on the labelled pixels alone."""
+    run = settings.output / SUPERVISED
+    watcher.say("supervised part, labelled pixels alone:")
+    return fit(
+        SupervisedTask(model, data.labelled, data.validation),
+        supervised_settings(settings),
+        run,
+        identity=known,
+        resume=resume and (run / STATE).exists(),
+        watcher=watcher,
+        on_snapshot=lambda snapshots: None,
+    )
+
+
+def keep_the_better(
+    model: M2, before: dict[str, Tensor], validation: Validation, watcher: Watcher
+) -> dict[str, Any]:
+    """Leave the better classifier on the validation pixels in the model, and say which it is.
+
+    `before`: the classifier after the supervised part.
+    """
+    if not len(validation.y):
+        return {"supervised": {}, "gained": None, "kept": "semi-supervised"}
+    after = {name: t.clone() for name, t in model.classifier.state_dict().items()}
+    now = scores(validation.y, validation.log_q(model))
+    model.classifier.load_state_dict(before)
+    then = scores(validation.y, validation.log_q(model))
+    gained = now["macro_f1"] - then["macro_f1"]
+    change = f"macro-F1 on the validation pixels {then['macro_f1']:.3f} -> {now['macro_f1']:.3f}"
+    if gained < 0:
+        watcher.say(f"unlabelled pixels did not help here: kept the supervised model ({change})")
+    else:
+        model.classifier.load_state_dict(after)
+        watcher.say(f"unlabelled pixels gained {100 * gained:+.1f} points ({change})")
+    kept = "supervised" if gained < 0 else "semi-supervised"
+    return {"supervised": then, "semi_supervised": now, "gained": gained, "kept": kept}
+
+
+def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
+    """What q(y|x) was trained by, for the card: whether a bound alone or more."""
+    parts = ["J, a bound on the log-likelihood of all training pixels"]
+    if settings.pull < 1:
+        parts.append(f"{settings.pull:.0%} of whose gradient reaches q(y|x)")
+    parts.append("cross-entropy of q(y|x) on labelled pixels, outside the bound")
+    if task.grid is not None:
+        parts.append(
+            "cross-entropy of q(y|x) against the mean field of a Potts prior on unlabelled pixels, "
+            "outside the bound"
+        )
+    if settings.steadiness:
+        parts.append("steadiness of q(y|x), outside the bound")
+    if settings.balance:
+        parts.append("balance of the mean q(y|x), outside the bound")
+    return "; ".join(parts)
 
 
 def _class_prior(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
@@ -176,20 +251,6 @@ def _class_prior(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
             f"{list(settings.class_prior)}"
         )
     return given / given.sum()
-
-
-def _kept_units(m1: Extractor | None, dataset: Dataset, run: Path | None) -> Any:
-    """Which units of M1 move over the training pixels and the pool, `(J,)` bool."""
-    if m1 is None:
-        return np.zeros(0, dtype=bool)
-    rows = dataset.rows(Part.TRAIN, Part.POOL)
-    kept = m1.features(dataset.spectra(rows))[0].std(0) >= KEPT_SPREAD
-    if not kept.any():
-        raise ModelError(
-            f"no latent unit of {run} moves over the data: M1 has collapsed; train it again "
-            "(gaussian likelihood, --scaling noise) or use --no-m1"
-        )
-    return kept
 
 
 def _class_means(dataset: Dataset, scaler: Scaler) -> Any:
@@ -219,16 +280,19 @@ def _choose_rule(
     task: M2Task, settings: M2Settings, watcher: Watcher
 ) -> tuple[Rule, dict[str, Any]]:
     """q(y|x) or Bayes' rule, as the settings say or as the validation pixels do; their scores."""
-    if not len(task.validation):
+    validation = task.validation
+    if not len(validation.y):
         rule: Rule = "bayes" if settings.predict == "bayes" else "classifier"
         return rule, {"validation": {}}
-    eps = fixed_noise(settings.bayes_samples, task.module.architecture.latent).to(task.y.device)
+    eps = fixed_noise(settings.bayes_samples, task.module.architecture.latent).to(
+        validation.y.device
+    )
     found: dict[Rule, dict[str, float]] = {}
     with torch.no_grad():
-        batches = torch.split(task.validation.mean, VALIDATION_BATCH)
-        q = torch.cat([task.module.log_q_y(x) for x in batches])
+        batches = torch.split(validation.inputs.mean, VALIDATION_BATCH)
         p = torch.cat([task.module.log_posterior_bayes(x, eps) for x in batches])
-    found["classifier"], found["bayes"] = scores(task.y_validation, q), scores(task.y_validation, p)
+    found["classifier"] = scores(validation.y, validation.log_q(task.module))
+    found["bayes"] = scores(validation.y, p)
     if settings.predict == "auto":
         better = found["bayes"]["macro_f1"] > found["classifier"]["macro_f1"]
         rule = "bayes" if better else "classifier"

@@ -1,48 +1,51 @@
-"""M2 as the training loop sees it: its pixels, their batches, the objective, the validation."""
+"""M2 as the training loop sees it: its pixels, their batches, the objective, the validation.
+
+The bounds on log p(x, y) and log p(x) are those of `bounds`. How q(y|x) learns from unlabelled
+pixels is chosen by the settings:
+
+pull        share of U's gradient that reaches q(y|x); 1 is the paper's model.
+spatial     variational EM with a Potts prior on the grid. E-step: mean field over all training
+            pixels, each saying log q(y|x) for itself, labelled ones saying their class. M-step:
+            q(y|x) learns the result, by cross-entropy, until the next E-step. U is then taken with
+            the E-step's distribution, which leaves it a bound on log p(x); the cross-entropy
+            stands outside the bound, as alpha's term does.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import f1_score
 from torch import Tensor
 
 from hsi_ssl.models.bounds import mean_j, objective
 from hsi_ssl.models.m2 import M2
-from hsi_ssl.models.networks import sample_gaussian
+from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.training.consistency import adversarial_cost, balance_cost
+from hsi_ssl.training.inputs import VALIDATION_BATCH, Inputs, Labelled, Validation
 from hsi_ssl.training.loop import StepCost
 from hsi_ssl.training.stage import batch_size
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
-TIE = 1e-4
-"""Weight of the cross-entropy in the score: it decides between states of equal macro-F1."""
-VALIDATION_BATCH = 2048
+APPLIED_BATCH = 16_384
+LEAST = 1e-6
+"""Smallest probability of a class in U: its logarithm must be finite."""
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What M2 sees of N pixels: spectra, or M1's q(z1|x) as `mean` and `logvar (N, D)`."""
+class Grid:
+    """Labelled and unlabelled pixels, in this order, as places in scenes.
 
-    mean: Tensor
-    logvar: Tensor | None = None
+    `neighbours (N, 8)`: rows among them, -1 where there is none; `strength`: of the Potts prior.
+    """
 
-    def __len__(self) -> int:
-        return len(self.mean)
-
-    def sample(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Inputs of some pixels: a fresh sample of q(z1|x), or the spectra themselves."""
-        if self.logvar is None:
-            return self.mean[rows]
-        return sample_gaussian(self.mean[rows], self.logvar[rows], generator)
+    neighbours: Tensor
+    strength: float
 
 
 class M2Task:
@@ -53,67 +56,94 @@ class M2Task:
     def __init__(
         self,
         module: M2,
-        labelled: Inputs,
-        y: Tensor,
+        labelled: Labelled,
         unlabelled: Inputs,
-        validation: Inputs,
-        y_validation: Tensor,
+        validation: Validation,
         settings: M2Settings,
+        grid: Grid | None = None,
     ) -> None:
+        """`grid`: where the pixels lie, None or of strength 0 for no spatial prior."""
         self.module = module
-        self.labelled, self.y = labelled, y
-        self.unlabelled = unlabelled
-        self.validation, self.y_validation = validation, y_validation
+        self.labelled, self.unlabelled, self.validation = labelled, unlabelled, validation
         self.settings = settings
+        self.grid = grid if grid is not None and grid.strength and len(unlabelled) else None
         self.pixels = len(labelled) + len(unlabelled)
         self.batch_unlabelled = batch_size(settings.batch_unlabelled, len(unlabelled))
-        self._by_class = torch.argsort(y, stable=True)
-        counts = torch.bincount(y, minlength=module.architecture.classes)
-        self._present = torch.nonzero(counts).flatten()
-        self._counts = counts[self._present]
-        self._starts = torch.cumsum(self._counts, 0) - self._counts
+        self._taught: Tensor | None = None
+
+    def begin_epoch(self, epoch: int) -> None:
+        """The E-step, `rounds` times in all: what the grid says of each unlabelled pixel."""
+        every = -(-self.settings.epochs // self.settings.rounds)
+        if self.grid is None or epoch % every:
+            return
+        log_q = torch.cat(
+            [log_q_of(self.module, x) for x in (self.labelled.inputs, self.unlabelled)]
+        )
+        nobody = torch.full((len(self.unlabelled),), -1, device=log_q.device)
+        known = torch.cat([self.labelled.y, nobody])
+        found = mean_field(log_q, self.grid.neighbours, self.grid.strength, known)
+        self._taught = found[len(self.labelled) :]
+
+    def state(self) -> dict[str, Tensor]:
+        """What the last E-step found, to resume from."""
+        return {} if self._taught is None else {"taught": self._taught}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        self._taught = state.get("taught")
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows (labelled, unlabelled): each unlabelled pixel once, a labelled batch beside each.
 
         Without unlabelled pixels an epoch draws as many labelled ones as there are.
         """
-        device = self.y.device
+        device = self.labelled.y.device
         if not len(self.unlabelled):
             nothing = torch.empty(0, dtype=torch.long, device=device)
-            for _ in range(-(-len(self.labelled) // self.settings.batch_labelled)):
-                yield self._labelled_rows(generator), nothing
+            for _ in range(-(-len(self.labelled) // self.labelled.size)):
+                yield self.labelled.draw(generator), nothing
             return
         order = torch.randperm(len(self.unlabelled), generator=generator, device=device)
         for rows in torch.split(order, self.batch_unlabelled):
-            yield self._labelled_rows(generator), rows
-
-    def _labelled_rows(self, generator: torch.Generator) -> Tensor:
-        """A labelled batch: first the class at random, then the pixel; or pixels as they come."""
-        size, device = self.settings.batch_labelled, self.y.device
-        if not self.settings.balanced:
-            return torch.randint(len(self.y), (size,), generator=generator, device=device)
-        classes = torch.randint(len(self._present), (size,), generator=generator, device=device)
-        place = torch.rand(size, generator=generator, device=device) * self._counts[classes]
-        return self._by_class[self._starts[classes] + place.long()]
+            yield self.labelled.draw(generator), rows
 
     def cost(
         self, batch: tuple[Tensor, Tensor], kl_weight: float, generator: torch.Generator
     ) -> StepCost:
         """J_alpha / N of a labelled and an unlabelled batch (see `bounds.objective`)."""
         rows, unlabelled_rows = batch
-        x, y = self.labelled.sample(rows, generator), self.y[rows]
-        labelled = self.module.labelled_cost(x, y, generator, kl_weight).mean()
-        cross_entropy = F.nll_loss(self.module.log_q_y(x), y)
+        module, inputs = self.module, self.labelled.inputs
+        x, y = inputs.sample(rows, generator), self.labelled.y[rows]
+        labelled = module.mean_labelled_cost(x, y, generator, kl_weight)
+        log_q = module.log_q_y(inputs.perturbed(x, generator))
+        classification = F.nll_loss(log_q, y)
         unlabelled = beside = torch.zeros((), device=x.device)
         if len(unlabelled_rows):
             x_u = self.unlabelled.sample(unlabelled_rows, generator)
-            unlabelled = self.module.unlabelled_cost(x_u, generator, kl_weight).mean()
+            taught = None if self._taught is None else self._taught[unlabelled_rows]
+            unlabelled = self._mean_u(x_u, taught, kl_weight, generator)
             beside = self._beside_the_bound(x_u, generator)
+            if taught is not None:
+                log_q = module.log_q_y(self.unlabelled.perturbed(x_u, generator))
+                classification = classification - (taught * log_q).sum(-1).mean()
         n_labelled, n_unlabelled = len(self.labelled), len(self.unlabelled)
         j = mean_j(labelled, unlabelled, n_labelled=n_labelled, n_unlabelled=n_unlabelled)
-        cost = objective(j, cross_entropy, alpha=self.settings.alpha) + beside
+        cost = objective(j, classification, alpha=self.settings.alpha) + beside
         return StepCost(cost, -j, len(rows) + len(unlabelled_rows))
+
+    def _mean_u(
+        self, x: Tensor, taught: Tensor | None, kl_weight: float, generator: torch.Generator
+    ) -> Tensor:
+        """Mean of U(x), with q(y|x) or with what the E-step found."""
+        pull = self.settings.pull
+        if taught is not None and not pull:
+            log_q = taught.clamp(min=LEAST).log()
+        else:
+            log_q = self.module.log_q_y(x)
+            log_q = log_q.detach() + pull * (log_q - log_q.detach())
+        return self.module.mean_unlabelled_cost(
+            x, generator, kl_weight, self.settings.exact_classes, log_q
+        )
 
     def _beside_the_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """What the settings ask of q(y|x) on unlabelled pixels `(N, D)` that is in no bound."""
@@ -131,48 +161,24 @@ class M2Task:
 
     @torch.no_grad()
     def validate(self, generator: torch.Generator) -> dict[str, float]:
-        """Bound on log p(x, y), cross-entropy and macro-F1 of q(y|x) on the validation pixels.
-
-        Without validation pixels the score is infinite, so that the last state is kept.
-        """
-        if not len(self.validation):
-            return {"bound": 0.0, "score": math.inf, "macro_f1": 0.0}
-        costs, log_q = [], []
-        batches = zip(
-            torch.split(self.validation.mean, VALIDATION_BATCH),
-            torch.split(self.y_validation, VALIDATION_BATCH),
-            strict=True,
-        )
-        for x, y in batches:
-            costs.append(self.module.labelled_cost(x, y, generator))
-            log_q.append(self.module.log_q_y(x))
-        log_p = torch.cat(log_q)
-        cross_entropy = float(F.nll_loss(log_p, self.y_validation))
-        found = scores(self.y_validation, log_p)
-        return {
-            "bound": -float(torch.cat(costs).mean()),
-            "score": found["macro_f1"] - TIE * cross_entropy,
-            "cross_entropy": cross_entropy,
-            **found,
-        }
+        """Bound on log p(x, y), cross-entropy and macro-F1 of q(y|x) on the validation pixels."""
+        found = self.validation.of_classifier(self.module)
+        y, x = self.validation.y, self.validation.inputs.mean
+        pairs = zip(x.split(VALIDATION_BATCH), y.split(VALIDATION_BATCH), strict=True)
+        costs = [self.module.labelled_cost(*pair, generator).sum() for pair in pairs]
+        return {"bound": -float(sum(costs)) / max(1, len(y)), **found}
 
     @torch.no_grad()
     def snapshot(self, generator: torch.Generator) -> Tensor:
         """One generated input a class, z drawn from its prior."""
+        device = self.labelled.y.device
         classes, latent = self.module.architecture.classes, self.module.architecture.latent
-        z = torch.randn(classes, latent, generator=generator, device=self.y.device)
-        return self.module.decode(torch.arange(classes, device=self.y.device), z)
+        z = torch.randn(classes, latent, generator=generator, device=device)
+        return self.module.decode(torch.arange(classes, device=device), z)
 
 
-def scores(y: Tensor, log_p: Tensor) -> dict[str, float]:
-    """OA, balanced accuracy and macro-F1 of log p(y|x) `(N, K)` against `y (N,)`.
-
-    Over the classes that occur among `y`.
-    """
-    truth, found = y.cpu().numpy(), log_p.argmax(-1).cpu().numpy()
-    present = np.unique(truth)
-    return {
-        "oa": float(np.mean(truth == found)),
-        "balanced_accuracy": float(np.mean([np.mean(found[truth == k] == k) for k in present])),
-        "macro_f1": float(f1_score(truth, found, labels=present, average="macro", zero_division=0)),
-    }
+@torch.no_grad()
+def log_q_of(module: M2, inputs: Inputs) -> Tensor:
+    """log q(y|x) `(N, K)` at the inputs' means."""
+    found = [module.log_q_y(x) for x in inputs.mean.split(APPLIED_BATCH)]
+    return torch.cat(found) if found else inputs.mean.new_zeros(0, module.architecture.classes)

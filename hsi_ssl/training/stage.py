@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.datasets.scaling import Scaler
-from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.scaling import AffineScaler, Scaler
+from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
 
 if TYPE_CHECKING:
@@ -95,11 +95,31 @@ def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[
     return {**values, "dataset": {k: v for k, v in card.items() if k != "path"}, **more}
 
 
-def sd_floor(asked: float | None, scaler: Scaler) -> float:
+def network_scaler(dataset: Dataset, whitening: float) -> Scaler:
+    """The dataset's scaling as networks see it: where it measures noise, at more equal spread.
+
+    Noise-scaled components differ in spread by two orders of magnitude, and a network hardly sees
+    the small ones, which tell classes apart; at wholly equal spread it sees much noise. Between
+    the two, each is multiplied by its spread to the power of -`whitening`. The noise of each is
+    still known, so the likelihood stays honest.
+    """
+    scaler = dataset.scaler
+    if not isinstance(scaler, AffineScaler) or scaler.noise_sd is None or not whitening:
+        return scaler
+    rows = dataset.rows(Part.TRAIN, Part.POOL)
+    spread = dataset.scaled(rows).std(0, dtype=np.float64)
+    if not (spread > 0).all():
+        return scaler
+    return scaler.with_gain((spread / spread.max()) ** -whitening)
+
+
+def sd_floor(asked: float | None, scaler: Scaler) -> float | tuple[float, ...]:
     """The floor of the Gaussian likelihood: as asked, or the measured noise, or a default."""
     if asked is not None:
         return asked
-    return scaler.noise_sd or DEFAULT_SD_FLOOR
+    if scaler.noise_sd is None:
+        return DEFAULT_SD_FLOOR
+    return tuple(scaler.noise_sd.tolist())
 
 
 def batch_size(at_most: int, pixels: int) -> int:

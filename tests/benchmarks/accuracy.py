@@ -33,7 +33,8 @@ from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
 from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.m2_stage import KEPT_SPREAD, train_m2
+from hsi_ssl.training.m2_data import KEPT_SPREAD
+from hsi_ssl.training.m2_stage import train_m2
 
 REPORT = Path(__file__).parents[2] / "reports" / "accuracy.md"
 PAPERS_ALPHA = 0.1

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hsi_ssl.datasets.neighbours import STEPS, neighbour_table
+from hsi_ssl.datasets.neighbours import STEPS, neighbour_table, neighbours_among
 
 
 def test_neighbours_are_those_of_a_search_through_all_rows() -> None:
@@ -25,3 +25,12 @@ def test_directions_go_clockwise_from_north() -> None:
     table = neighbour_table(np.zeros(9, np.int16), pixel)
     assert table[4].tolist() == [1, 2, 5, 8, 7, 6, 3, 0]
     assert table[0].tolist() == [-1, -1, 1, 4, 3, -1, -1, -1]
+
+
+def test_neighbours_among_some_rows_are_those_of_a_table_of_these_alone() -> None:
+    rng = np.random.default_rng(1)
+    pixel = np.stack(np.divmod(rng.permutation(120), 12), axis=1).astype(np.int32)
+    scene = np.zeros(120, np.int16)
+    rows = rng.permutation(120)[:70].astype(np.int64)
+    found = neighbours_among(neighbour_table(scene, pixel), rows)
+    np.testing.assert_array_equal(found, neighbour_table(scene[rows], pixel[rows]))

@@ -20,7 +20,7 @@ LOGITS = torch.cat([torch.linspace(-12, 12, 97), torch.tensor([1e-6, -1e-4, 0.05
 
 
 def test_gaussian_is_the_normal_density_with_one_variance_a_band() -> None:
-    likelihood = Gaussian(3, sd_floor=0.1)
+    likelihood = Gaussian(torch.full((3,), 0.1))
     with torch.no_grad():
         likelihood.log_excess.copy_(torch.tensor([-1.0, 0.5, -30.0]))
     x, out = torch.randn(5, 3), torch.randn(2, 5, 3)
@@ -30,7 +30,7 @@ def test_gaussian_is_the_normal_density_with_one_variance_a_band() -> None:
 
 
 def test_gaussian_variance_never_falls_below_its_floor_but_can_reach_it() -> None:
-    likelihood = Gaussian(2, sd_floor=0.02)
+    likelihood = Gaussian(torch.full((2,), 0.02))
     with torch.no_grad():
         likelihood.log_excess.fill_(-1e9)
     torch.testing.assert_close(

@@ -10,7 +10,8 @@ import torch
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.consistency import adversarial_cost, balance_cost
-from hsi_ssl.training.m2_task import Inputs, M2Task
+from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.m2_task import M2Task
 
 
 def logistic(x: torch.Tensor) -> torch.Tensor:
@@ -78,8 +79,10 @@ def test_m2s_cost_holds_both_beside_its_bound() -> None:
     rows = (torch.arange(9), torch.arange(40))
 
     def step(**weights: float) -> tuple[float, float]:
-        settings = M2Settings(alpha=1, **weights)
-        task = M2Task(module, labelled, y, pool, labelled, y, settings)
+        settings = M2Settings(alpha=1, pull=1, **weights)
+        task = M2Task(
+            module, Labelled(labelled, y, settings), pool, Validation(labelled, y), settings
+        )
         found = task.cost(rows, 1.0, torch.Generator().manual_seed(2))
         return float(found.bound.detach()), float(found.cost.detach())
 

@@ -142,9 +142,10 @@ def test_without_validation_pixels_the_last_state_is_kept_also_after_resuming(
         meta=tiny_dataset.meta,
         **{name: getattr(tiny_dataset, name) for name in names},
     )
-    whole = train_m2(m2_settings(other, tmp_path / "whole", epochs=7, patience=2))
-    train_m2(m2_settings(other, tmp_path / "cut", epochs=4, patience=2))
-    cut = train_m2(m2_settings(other, tmp_path / "cut", epochs=7, patience=2), resume=True)
+    steady = {"patience": 2, "decay": "constant"}
+    whole = train_m2(m2_settings(other, tmp_path / "whole", epochs=7, **steady))
+    train_m2(m2_settings(other, tmp_path / "cut", epochs=4, **steady))
+    cut = train_m2(m2_settings(other, tmp_path / "cut", epochs=7, **steady), resume=True)
     assert whole["training"]["best_epoch"] == cut["training"]["best_epoch"] == 7
     assert same_weights(tmp_path / "whole", tmp_path / "cut")
 
@@ -226,7 +227,7 @@ def test_same_seed_same_weights_other_seed_others(tiny_dataset: Dataset, tmp_pat
     assert not same_weights(tmp_path / "a", tmp_path / "c")
 
 
-class Averaged:
+class Averaged(loop.TaskWithoutState):
     """A task of one weight, which each step pulls towards another place."""
 
     score_name = "bound"

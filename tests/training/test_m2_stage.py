@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from hsi_ssl.datasets.scaling import fit_scaler
+from hsi_ssl.datasets.scaling import fit_scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError, SettingsError
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.classifier import Rule, load_classifier
+from hsi_ssl.training.inputs import Inputs, Labelled, Validation
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.m2_task import Inputs, M2Task
+from hsi_ssl.training.m2_stage import keep_the_better, train_m2
+from hsi_ssl.training.m2_task import Grid, M2Task
 from hsi_ssl.watcher import Watcher
 
 
@@ -92,20 +93,115 @@ def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
     )
 
 
+def rescaled(dataset: Dataset, kind: str, path: Path) -> Dataset:
+    """The same dataset with another scaling."""
+    raw = dataset.spectra()
+    scaler = fit_scaler(kind, raw, components=5)
+    names = ("label", "part", "scene", "pixel", "neighbours")
+    return write_dataset(
+        path,
+        spectra=raw,
+        meta={**dataset.meta, "scaling": scaler.to_card()},
+        **{name: getattr(dataset, name) for name in names},
+    )
+
+
+def test_whitening_is_part_of_the_scaling_that_the_model_brings_along(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    raw = tiny_dataset.spectra()
+    dataset = rescaled(tiny_dataset, "noise", tmp_path / "d.h5")
+    train_m2(settings(dataset, tmp_path / "m2", epochs=1, whitening=0.5))
+    classifier = load_classifier(tmp_path / "m2", "cpu", "classifier")
+    plain, seen = dataset.scaler, scaler_from_card(classifier.card["scaling"])
+    rows = tiny_dataset.rows(Part.TRAIN, Part.POOL)
+    spread, expected = seen.transform(raw)[rows].std(0), plain.transform(raw)[rows].std(0) ** 0.5
+    np.testing.assert_allclose(spread / spread[0], expected / expected[0], rtol=1e-3)
+    with torch.no_grad():
+        found = classifier.model.log_q_y(torch.from_numpy(seen.transform(raw))).exp().numpy()
+    np.testing.assert_allclose(classifier.posterior(raw), found, atol=1e-4)
+    assert plain.noise_sd is not None
+    assert seen.noise_sd is not None
+    np.testing.assert_allclose(
+        seen.noise_sd / plain.noise_sd, spread / plain.transform(raw)[rows].std(0), rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        classifier.card["architecture"]["sd_floor"], seen.noise_sd, rtol=1e-6
+    )
+
+
+class Sayings(Listener):
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+
+def test_the_better_of_the_supervised_and_the_whole_model_is_kept_and_told(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    heard = Sayings()
+    card = train_m2(settings(tiny_dataset, tmp_path / "m2"), watcher=heard)
+    metrics = card["metrics"]
+    assert metrics["kept"] == "semi-supervised"
+    assert any(s.startswith("unlabelled pixels gained +") for s in heard.said)
+    by_rule = metrics["validation_by_rule"]["classifier"]
+    assert by_rule["macro_f1"] == metrics["semi_supervised"]["macro_f1"]
+    # Now as if the supervised part had been better than what came out of the whole.
+    good = load_classifier(tmp_path / "m2", "cpu").model
+    bad = M2(good.architecture, good.log_p_y.exp(), torch.Generator().manual_seed(5))
+    rows = tiny_dataset.rows(Part.VALIDATION)
+    validation = Validation(
+        Inputs(torch.from_numpy(tiny_dataset.scaled(rows))),
+        torch.from_numpy(tiny_dataset.label[rows].astype(np.int64)),
+    )
+    metrics = keep_the_better(bad, good.classifier.state_dict(), validation, heard)
+    assert metrics["kept"] == "supervised"
+    assert metrics["gained"] == pytest.approx(
+        metrics["semi_supervised"]["macro_f1"] - metrics["supervised"]["macro_f1"]
+    )
+    assert metrics["gained"] < -0.2
+    assert "did not help here: kept the supervised model" in heard.said[-1]
+    for name, tensor in good.classifier.state_dict().items():
+        assert torch.equal(bad.classifier.state_dict()[name], tensor)
+
+
+def test_a_run_cut_off_in_either_part_goes_on_to_the_same_weights(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    long = {"epochs": 6, "rounds": 2, "supervised_epochs": 4, "average": 0.9}
+    train_m2(settings(tiny_dataset, tmp_path / "whole", **long))
+    for name, sentence in (("supervised", "epoch 1, "), ("m2", "neighbours tell")):
+        run = tmp_path / name
+
+        class Cut(Listener):
+            def say(self, said: str, until: str = sentence) -> None:
+                if said.startswith(until):
+                    raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train_m2(settings(tiny_dataset, run, **long), watcher=Cut())
+        if name == "m2":
+            train_m2(settings(tiny_dataset, run, **long), resume=True)
+        else:
+            with pytest.raises(ModelError, match="nothing to resume"):
+                train_m2(settings(tiny_dataset, run, **long), resume=True)
+            continue
+        assert (run / "model.safetensors").read_bytes() == (
+            tmp_path / "whole" / "model.safetensors"
+        ).read_bytes()
+
+
 @pytest.mark.parametrize("kind", ["none", "max", "noise", "snv"])
 def test_every_kind_of_scaling_is_applied_to_raw_spectra(
     tiny_dataset: Dataset, tmp_path: Path, kind: str
 ) -> None:
     raw = tiny_dataset.spectra()
-    scaler = fit_scaler(kind, raw, components=5)
-    names = ("label", "part", "scene", "pixel", "neighbours")
-    other = write_dataset(
-        tmp_path / "d.h5",
-        spectra=raw,
-        meta={**tiny_dataset.meta, "scaling": scaler.to_card()},
-        **{name: getattr(tiny_dataset, name) for name in names},
-    )
-    train_m2(settings(other, tmp_path / "m2", epochs=1, learning_rate=1e-3))
+    other = rescaled(tiny_dataset, kind, tmp_path / "d.h5")
+    scaler = other.scaler
+    train_m2(settings(other, tmp_path / "m2", epochs=1, learning_rate=1e-3, whitening=0.0))
     classifier = load_classifier(tmp_path / "m2", "cpu", "classifier")
     with torch.no_grad():
         x = torch.from_numpy(scaler.transform(raw))
@@ -223,16 +319,20 @@ def test_an_m1_of_another_draw_from_the_scenes_is_told(
         assert sum("another draw from the same scenes" in w for w in listener.warned) == expected
 
 
-def task(labels: list[int], balanced: bool, batch: int = 600) -> M2Task:
+def task(
+    labels: list[int], balanced: bool, batch: int = 600, grid: Grid | None = None, **more: object
+) -> M2Task:
     architecture = M2Architecture(2, 4, 2, (3,), (3,), "relu", "gaussian", 0.1)
     module = M2(architecture, torch.full((4,), 0.25), torch.Generator())
     y = torch.tensor(labels)
     x = Inputs(torch.arange(len(y)).float()[:, None].expand(-1, 2))
     nothing = Inputs(torch.empty(0, 2))
+    wanted = {"balanced": balanced, "batch_labelled": batch, "batch_unlabelled": 200, **more}
+    asked = M2Settings.model_validate(wanted)
+    validation = Validation(nothing, torch.empty(0, dtype=torch.long))
     return M2Task(
-        module, x, y, Inputs(torch.zeros(7450, 2)), nothing, torch.empty(0, dtype=torch.long),
-        M2Settings(balanced=balanced, batch_labelled=batch, batch_unlabelled=200),
-    )  # fmt: skip
+        module, Labelled(x, y, asked), Inputs(torch.zeros(7450, 2)), validation, asked, grid
+    )
 
 
 @pytest.mark.parametrize("balanced", [True, False])
@@ -242,7 +342,7 @@ def test_labelled_batches_are_balanced_or_as_they_come(balanced: bool) -> None:
     some = task(labels, balanced)
     generator = torch.Generator().manual_seed(0)
     rows = torch.cat([batch[0] for _ in range(4) for batch in some.batches(generator)])
-    shares = torch.bincount(some.y[rows], minlength=4) / len(rows)
+    shares = torch.bincount(some.labelled.y[rows], minlength=4) / len(rows)
     expected = [1 / 3, 1 / 3, 0, 1 / 3] if balanced else [0.8, 0.19, 0, 0.01]
     np.testing.assert_allclose(shares.numpy(), expected, atol=0.01)
     # Within a class every pixel is as likely as the others.
@@ -266,6 +366,51 @@ def test_a_class_absent_from_a_batch_and_an_empty_pool_cost_a_finite_number() ->
         assert torch.isfinite(step.cost)
         assert torch.isfinite(step.bound)
         assert step.spectra == 1 + len(pool)
+
+
+@pytest.mark.parametrize("pull", [0.0, 0.25, 1.0])
+def test_the_share_of_us_gradient_that_reaches_the_classifier_is_the_one_asked_for(
+    pull: float,
+) -> None:
+    some = task([0, 1, 1], balanced=True, pull=pull, alpha=0.0)
+    rows, pool = torch.tensor([0]), torch.arange(50)
+    whole = task([0, 1, 1], balanced=True, pull=1.0, alpha=0.0)
+    found = []
+    for each in (some, whole):
+        each.unlabelled.mean.copy_(torch.randn(7450, 2, generator=torch.Generator().manual_seed(1)))
+        each.module.load_state_dict(some.module.state_dict())
+        step = each.cost((rows, pool), 1.0, torch.Generator().manual_seed(2))
+        step.cost.backward()
+        gradients = [p.grad for p in each.module.classifier.parameters()]
+        found.append((float(step.cost.detach()), [g for g in gradients if g is not None]))
+    assert found[0][0] == pytest.approx(found[1][0])
+    for mine, theirs in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(mine, pull * theirs)
+    assert any(bool(g.any()) for g in found[1][1])
+
+
+def test_the_grid_teaches_in_rounds_and_its_lesson_is_part_of_the_state() -> None:
+    n = 3 + 7450
+    neighbours = torch.full((n, 8), -1)
+    neighbours[3:, 0] = 0  # every unlabelled pixel lies beside labelled pixel 0, of class 1
+    some = task([1, 2, 3], True, grid=Grid(neighbours, 5.0), epochs=10, rounds=2)
+    seen = []
+    for epoch in range(10):
+        some.begin_epoch(epoch)
+        seen.append(some.state()["taught"])
+    assert (seen[0].argmax(1) == 1).all()
+    assert len({id(t) for t in seen}) == 2
+    assert seen[4] is seen[0]
+    other, untaught = (
+        task([1, 2, 3], True, grid=Grid(neighbours, 5.0), epochs=10, rounds=2) for _ in range(2)
+    )
+    other.restore(some.state())
+    batch = (torch.tensor([0]), torch.arange(40))
+    costs = [
+        float(t.cost(batch, 1.0, torch.Generator().manual_seed(0)).cost.detach())
+        for t in (some, other, untaught)
+    ]
+    assert costs[0] == costs[1] != costs[2]
 
 
 def test_features_are_sampled_afresh_for_training() -> None:

@@ -1,0 +1,118 @@
+"""What M2 learns from: inputs of pixels, labelled batches, scores on validation pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import f1_score
+from torch import Tensor
+
+from hsi_ssl.models.m2 import M2
+from hsi_ssl.models.networks import sample_gaussian
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+TIE = 1e-4
+"""Weight of the cross-entropy in the score: it decides between states of equal macro-F1."""
+VALIDATION_BATCH = 2048
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What M2 sees of N pixels: spectra, or M1's q(z1|x) as `mean` and `logvar (N, D)`.
+
+    `noise_sd (D,)`: standard deviation of what is added to spectra that q(y|x) learns from.
+    """
+
+    mean: Tensor
+    logvar: Tensor | None = None
+    noise_sd: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def sample(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Inputs of some pixels: a fresh sample of q(z1|x), or the spectra themselves."""
+        if self.logvar is None:
+            return self.mean[rows]
+        return sample_gaussian(self.mean[rows], self.logvar[rows], generator)
+
+    def perturbed(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Sampled inputs `(n, D)` as they might have been measured another time."""
+        if self.noise_sd is None:
+            return x
+        eps = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return x + self.noise_sd * eps
+
+
+class Labelled:
+    """Labelled pixels and how batches of them are drawn."""
+
+    def __init__(self, inputs: Inputs, y: Tensor, settings: M2Settings) -> None:
+        """`y (N,)`: classes 0..K-1."""
+        self.inputs, self.y = inputs, y
+        self.size, self.balanced = settings.batch_labelled, settings.balanced
+        self._by_class = torch.argsort(y, stable=True)
+        counts = torch.bincount(y)
+        self._present = torch.nonzero(counts).flatten()
+        self._counts = counts[self._present]
+        self._starts = torch.cumsum(self._counts, 0) - self._counts
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Rows of a batch: first the class at random, then the pixel; or pixels as they come."""
+        device = self.y.device
+        if not self.balanced:
+            return torch.randint(len(self.y), (self.size,), generator=generator, device=device)
+        among = (len(self._present), (self.size,))
+        classes = torch.randint(*among, generator=generator, device=device)
+        place = torch.rand(self.size, generator=generator, device=device) * self._counts[classes]
+        return self._by_class[self._starts[classes] + place.long()]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Validation pixels, none perhaps."""
+
+    inputs: Inputs
+    y: Tensor
+
+    @torch.no_grad()
+    def log_q(self, module: M2) -> Tensor:
+        """log q(y|x) `(N, K)`."""
+        return torch.cat([module.log_q_y(x) for x in self.inputs.mean.split(VALIDATION_BATCH)])
+
+    def of_classifier(self, module: M2) -> dict[str, float]:
+        """Cross-entropy, OA, balanced accuracy and macro-F1 of q(y|x), and a `score`.
+
+        Without validation pixels the score is infinite, so that the last state is kept.
+        """
+        if not len(self.y):
+            return {"score": math.inf, "macro_f1": 0.0}
+        log_q = self.log_q(module)
+        cross_entropy = float(F.nll_loss(log_q, self.y))
+        found = scores(self.y, log_q)
+        score = found["macro_f1"] - TIE * cross_entropy
+        return {"score": score, "cross_entropy": cross_entropy, **found}
+
+
+def scores(y: Tensor, log_p: Tensor) -> dict[str, float]:
+    """OA, balanced accuracy and macro-F1 of log p(y|x) `(N, K)` against `y (N,)`.
+
+    Over the classes that occur among `y`.
+    """
+    truth, found = y.cpu().numpy(), log_p.argmax(-1).cpu().numpy()
+    present = np.unique(truth)
+    return {
+        "oa": float(np.mean(truth == found)),
+        "balanced_accuracy": float(np.mean([np.mean(found[truth == k] == k) for k in present])),
+        "macro_f1": float(f1_score(truth, found, labels=present, average="macro", zero_division=0)),
+    }

@@ -1,0 +1,110 @@
+"""The pixels of a dataset as M2 sees them: spectra or M1's features, labels, places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hsi_ssl.datasets.neighbours import neighbours_among
+from hsi_ssl.datasets.scaling import Scaler
+from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.errors import ModelError
+from hsi_ssl.models.m2 import M2
+from hsi_ssl.models.spatial import learnt_strength
+from hsi_ssl.training.extractor import Extractor
+from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.m2_task import Grid, log_q_of
+from hsi_ssl.training.stage import network_scaler
+from hsi_ssl.watcher import Watcher
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+KEPT_SPREAD = 0.1
+"""Units of M1 whose mean has a smaller standard deviation are dropped, as the authors did."""
+
+
+@dataclass(frozen=True)
+class M2Data:
+    """The pixels of a dataset as M2 sees them."""
+
+    dataset: Dataset
+    settings: M2Settings
+    m1: Extractor | None
+    device: torch.device
+
+    @cached_property
+    def scaler(self) -> Scaler:
+        """From raw spectra to what the first network sees."""
+        if self.m1 is not None:
+            return self.m1.scaler
+        return network_scaler(self.dataset, self.settings.whitening)
+
+    @cached_property
+    def labelled(self) -> Labelled:
+        """Training pixels."""
+        rows = self.dataset.rows(Part.TRAIN)
+        return Labelled(self._inputs(rows), self._y(rows), self.settings)
+
+    @cached_property
+    def unlabelled(self) -> Inputs:
+        """Pixels whose spectra may be learnt from without label."""
+        return self._inputs(self.dataset.unlabelled_rows)
+
+    @cached_property
+    def validation(self) -> Validation:
+        """Validation pixels."""
+        rows = self.dataset.rows(Part.VALIDATION)
+        return Validation(self._inputs(rows), self._y(rows))
+
+    @cached_property
+    def kept(self) -> npt.NDArray[np.bool_]:
+        """Which units of M1 move over the training pixels and the pool, `(J,)`."""
+        if self.m1 is None:
+            return np.zeros(0, dtype=bool)
+        rows = self.dataset.rows(Part.TRAIN, Part.POOL)
+        kept: npt.NDArray[np.bool_] = (
+            self.m1.features(self.dataset.spectra(rows))[0].std(0) >= KEPT_SPREAD
+        )
+        if not kept.any():
+            raise ModelError(
+                f"no latent unit of {self.settings.m1} moves over the data: M1 has collapsed; "
+                "train it again (gaussian likelihood, --scaling noise) or use --no-m1"
+            )
+        return kept
+
+    def grid(self, model: M2, watcher: Watcher) -> Grid:
+        """Where labelled and unlabelled pixels lie, and how much neighbours agree."""
+        dataset = self.dataset
+        rows = np.concatenate([dataset.rows(Part.TRAIN), dataset.unlabelled_rows])
+        neighbours = torch.from_numpy(neighbours_among(dataset.neighbours, rows)).to(self.device)
+        log_q = torch.cat([log_q_of(model, x) for x in (self.labelled.inputs, self.unlabelled)])
+        strength = learnt_strength(log_q.exp(), neighbours, model.log_p_y)
+        watcher.say(
+            f"neighbours agree with strength {strength:.2f} (0: no more than any two pixels)"
+            if strength
+            else "neighbours tell nothing of a pixel's class: no spatial prior"
+        )
+        return Grid(neighbours, strength)
+
+    def _y(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(self.dataset.label[rows].astype(np.int64)).to(self.device)
+
+    def _inputs(self, rows: npt.NDArray[np.int64]) -> Inputs:
+        if self.m1 is not None:
+            mean, logvar = self.m1.features(self.dataset.spectra(rows))
+            return Inputs(
+                *(torch.from_numpy(f[:, self.kept]).to(self.device) for f in (mean, logvar))
+            )
+        noise = None
+        if self.scaler.noise_sd is not None and self.settings.perturbation:
+            noise = torch.from_numpy(self.settings.perturbation * self.scaler.noise_sd)
+            noise = noise.float().to(self.device)
+        x = torch.from_numpy(self.dataset.scaled(rows, self.scaler)).to(self.device)
+        return Inputs(x, noise_sd=noise)

@@ -1,0 +1,59 @@
+"""M2's supervised part as the training loop sees it: q(y|x) on the labelled pixels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hsi_ssl.models.m2 import M2
+from hsi_ssl.training.inputs import Labelled, Validation
+from hsi_ssl.training.loop import StepCost, TaskWithoutState
+from hsi_ssl.training.stage import STEPS_AN_EPOCH
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+
+class SupervisedTask(TaskWithoutState):
+    """The classifier of an M2 with its labelled and validation pixels; the rest stays untouched."""
+
+    score_name = "macro_f1"
+
+    def __init__(self, module: M2, labelled: Labelled, validation: Validation) -> None:
+        self.module = module
+        self.labelled, self.validation = labelled, validation
+        self.pixels = len(labelled)
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Rows of labelled batches: as many pixels as there are, of few some 30 batches."""
+        steps = max(STEPS_AN_EPOCH, -(-len(self.labelled) // self.labelled.size))
+        for _ in range(steps):
+            yield self.labelled.draw(generator)
+
+    def cost(self, batch: Tensor, kl_weight: float, generator: torch.Generator) -> StepCost:
+        """Cross-entropy of q(y|x) on a batch of rows."""
+        inputs = self.labelled.inputs
+        x = inputs.perturbed(inputs.sample(batch, generator), generator)
+        cost = F.nll_loss(self.module.log_q_y(x), self.labelled.y[batch])
+        return StepCost(cost, -cost, len(batch))
+
+    def validate(self, generator: torch.Generator) -> dict[str, float]:
+        """Scores of q(y|x) on the validation pixels; the bound is minus its cross-entropy."""
+        found = self.validation.of_classifier(self.module)
+        return {"bound": -found.get("cross_entropy", 0.0), **found}
+
+    def snapshot(self, generator: torch.Generator) -> Tensor:
+        """Nothing: a classifier generates no spectra."""
+        return torch.empty(0, self.module.architecture.width)
+
+
+def supervised_settings(settings: M2Settings) -> M2Settings:
+    """How the supervised part of a training is trained."""
+    epochs = settings.supervised_epochs
+    return settings.model_copy(
+        update={"epochs": epochs, "patience": epochs, "decay": "cosine", "warm_up": 0}
+    )
