@@ -167,6 +167,9 @@ class M2Settings(TrainingSettings):
     """p(y): uniform, as in the labelled pixels, or one number a class in the dataset's order."""
     balanced: bool = True
     """Draw labelled batches equally over classes instead of as they come."""
+    propagation: float = Field(0.0, ge=0)
+    """Exponent of what labels spread over the graph of nearest neighbours among M2's inputs say of
+    an unlabelled pixel, which is then its p(y); 0: every pixel has the same p(y)."""
     steadiness: float = Field(0.0, ge=0)
     """Weight of the KL divergence between q(y|x) and q(y|x + r) on unlabelled pixels, r being the
     step of length `radius` that changes it most; no part of the bound."""

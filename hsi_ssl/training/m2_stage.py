@@ -108,7 +108,8 @@ def train_m2(
         panels = [*_generated(m1, data.kept, snapshots), ("measured class means", means)]
         draw_spectra(draw, data.scaler, facts, panels)
 
-    task = M2Task(model, labelled, unlabelled, validation, settings, grid)
+    log_prior = data.spread_labels(len(label_set)) if settings.propagation else None
+    task = M2Task(model, labelled, unlabelled, validation, settings, grid, log_prior)
     found = fit(
         task,
         settings,
@@ -230,6 +231,8 @@ def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
             "cross-entropy of q(y|x) against the mean field of a Potts prior on unlabelled pixels, "
             "outside the bound"
         )
+    if settings.propagation:
+        parts.append("p(y) of an unlabelled pixel from labels spread over nearest neighbours")
     if settings.steadiness:
         parts.append("steadiness of q(y|x), outside the bound")
     if settings.balance:

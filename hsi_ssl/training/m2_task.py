@@ -61,12 +61,17 @@ class M2Task:
         validation: Validation,
         settings: M2Settings,
         grid: Grid | None = None,
+        log_prior: Tensor | None = None,
     ) -> None:
-        """`grid`: where the pixels lie, None or of strength 0 for no spatial prior."""
+        """`grid`: where the pixels lie, None or of strength 0 for no spatial prior.
+
+        `log_prior (N, K)`: log p(y) of each unlabelled pixel, None where all have the model's.
+        """
         self.module = module
         self.labelled, self.unlabelled, self.validation = labelled, unlabelled, validation
         self.settings = settings
         self.grid = grid if grid is not None and grid.strength and len(unlabelled) else None
+        self.log_prior = log_prior
         self.pixels = len(labelled) + len(unlabelled)
         self.batch_unlabelled = batch_size(settings.batch_unlabelled, len(unlabelled))
         self._taught: Tensor | None = None
@@ -122,6 +127,8 @@ class M2Task:
             x_u = self.unlabelled.sample(unlabelled_rows, generator)
             taught = None if self._taught is None else self._taught[unlabelled_rows]
             unlabelled = self._mean_u(x_u, taught, kl_weight, generator)
+            if self.log_prior is not None:
+                unlabelled = unlabelled + self._own_prior(x_u, self.log_prior[unlabelled_rows])
             beside = self._beside_the_bound(x_u, generator)
             if taught is not None:
                 log_q = module.log_q_y(self.unlabelled.perturbed(x_u, generator))
@@ -144,6 +151,11 @@ class M2Task:
         return self.module.mean_unlabelled_cost(
             x, generator, kl_weight, self.settings.exact_classes, log_q
         )
+
+    def _own_prior(self, x: Tensor, log_prior: Tensor) -> Tensor:
+        """What U(x) changes by, in the mean, when pixels have their own log p(y) `(N, K)`."""
+        q = self.module.log_q_y(x).exp()
+        return (q * (self.module.log_p_y - log_prior)).sum(-1).mean()
 
     def _beside_the_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """What the settings ask of q(y|x) on unlabelled pixels `(N, D)` that is in no bound."""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.settings import M2Settings
+from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.m2_task import M2Task
 from hsi_ssl.training.propagation import nearest, propagated
 
 
@@ -47,3 +52,26 @@ def test_what_no_label_reaches_stays_open() -> None:
     found = propagated(heaps, y, 2)
     assert float((found[100:] - 0.5).abs().max()) == 0
     assert float((found[:100] - 0.5).abs().max()) > 0.1
+
+
+def test_u_takes_each_pixels_own_prior() -> None:
+    """With the model's own p(y) for every pixel nothing changes; else U moves by q log p."""
+    architecture = M2Architecture(5, 3, 2, (8,), (8,), "relu", "gaussian", 0.1)
+    module = M2(architecture, torch.full((3,), 1 / 3), torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(9, 5, generator=generator), torch.arange(9) % 3
+    pool = Inputs(torch.randn(40, 5, generator=generator))
+    settings = M2Settings(alpha=0, pull=1)
+    labelled, validation = Labelled(Inputs(x), y, settings), Validation(Inputs(x), y)
+
+    def bound(log_prior: torch.Tensor | None) -> float:
+        task = M2Task(module, labelled, pool, validation, settings, log_prior=log_prior)
+        rows = (torch.arange(9), torch.arange(40))
+        return float(task.cost(rows, 1.0, torch.Generator().manual_seed(2)).bound.detach())
+
+    prior = torch.softmax(torch.randn(40, 3, generator=generator), 1)
+    with torch.no_grad():
+        moved = (module.log_q_y(pool.mean).exp() * (prior.log() - module.log_p_y)).sum(1).mean()
+    plain = bound(None)
+    assert bound(module.log_p_y.expand(40, 3)) == pytest.approx(plain)
+    assert bound(prior.log()) == pytest.approx(plain + 40 / 49 * float(moved), rel=1e-5)
