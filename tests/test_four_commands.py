@@ -16,11 +16,17 @@ from hsi_ssl.recipes import recipes
 
 SHORT = ["--epochs", "2", "--hidden", "64", "-q"]
 FEW = ["--unlabelled", "2000", "--per-class", "100", "-q"]
-NEEDS = {"enmap-potsdam": "enmap-potsdam", "salinas-a": "salinas-a"}
+NEEDS = {
+    "enmap-potsdam": "enmap-potsdam",
+    "kingma-2014": "mnist",
+    "mnist": "mnist",
+    "salinas-a": "salinas-a",
+}
+SCENES = {"drillcore": 10, "kingma-2014": 2, "mnist": 2}
 
 
 def test_this_test_knows_every_recipe() -> None:
-    assert set(recipes()) == {"drillcore", "enmap-potsdam", "indian-pines", "salinas-a"}
+    assert set(recipes()) == {"indian-pines", "drillcore", *NEEDS}
 
 
 @pytest.mark.parametrize("recipe", sorted(recipes()))
@@ -48,7 +54,7 @@ def test_init_prepare_train_classify_evaluate(
         cli.main(step, prog_name="hsi-ssl", standalone_mode=False)
 
     maps = sorted(tmp_path.glob("*_classes.tif"))
-    assert len(maps) == (10 if recipe == "drillcore" else 1)
+    assert len(maps) == SCENES.get(recipe, 1)
     classes = json.loads((tmp_path / "runs/m2/model.json").read_text())["classes"]["classes"]
     codes = {c["code"] for c in classes}
     for path in maps:
