@@ -87,6 +87,25 @@ def test_other_networks_go_the_plain_way(hidden: tuple[int, ...], activation: st
     )
 
 
+@pytest.mark.parametrize("exact", [None, 2])
+def test_another_distribution_over_classes_is_taken_as_it_is(exact: int | None) -> None:
+    m2, x = model(), spectra()
+    given = torch.log_softmax(torch.randn(N, K, generator=torch.Generator().manual_seed(6)), -1)
+    if exact is not None:  # what is drawn then is the one class left
+        given[:, 2:4] = -200.0
+
+    def fast(m: M2) -> Tensor:
+        return m.mean_unlabelled_cost(x, torch.Generator().manual_seed(5), 1.0, exact, given)
+
+    value, gradients = value_and_gradients(m2, fast)
+    names = [name for name, _ in m2.named_parameters()]
+    for name, g in zip(names, gradients, strict=True):
+        assert bool((g != 0).any()) != name.startswith("classifier"), name
+    if exact is None:
+        expected = m2.unlabelled_cost(x, torch.Generator().manual_seed(5), log_q=given).mean()
+        torch.testing.assert_close(value, expected.detach(), rtol=1e-5, atol=0)
+
+
 def test_log_variances_beyond_their_bounds_have_no_gradient() -> None:
     m2, x = model(), spectra()
     with torch.no_grad():

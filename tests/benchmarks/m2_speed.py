@@ -1,0 +1,306 @@
+"""How fast M2 trains, exact and with fewer classes, beside Pyro's enumerated model.
+
+    pip install --target pyro pyro-ppl==1.9.2
+    PYTHONPATH=pyro python tests/benchmarks/m2_speed.py [--report reports/m2-speed.md]
+
+A step takes 500 unlabelled and 200 labelled spectra through M2 with 500 hidden units and 50 latent
+ones: cost, gradient, clipping, Adam. All ways take turns, some steps each; told is the median over
+the rounds. Without Pyro its columns are left out.
+
+- plain: every class at once, through autograd
+- exact: every class, one after the other in the cache (`hsi_ssl/models/fused.py`)
+- 2 + 1: the two most probable classes and one drawn from the rest
+- Pyro: the semi-supervised VAE of its examples (`ss_vae_M2.py`) with `TraceEnum_ELBO` and parallel
+  enumeration, at the same sizes, activation and likelihood; with validation of arguments off; as it
+  is, and with matrix products through oneDNN as ours are
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from m1_speed import matrix_product_rate
+from machine import machine_in_words, today
+from torch import Tensor, nn
+
+from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.settings import M2Settings, Precision
+from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.loop import fit
+from hsi_ssl.training.m2_task import M2Task
+from hsi_ssl.training.precision import keep_freed_memory, quick_products, reduced
+from hsi_ssl.watcher import SILENT
+
+CPU = torch.device("cpu")
+UNLABELLED, LABELLED, HIDDEN, LATENT = 500, 200, 500, 50
+SIZES = ((10, 50), (40, 50), (100, 50), (10, 268), (100, 268))
+"""Classes and bands."""
+SECONDS = 0.25
+"""How long a way has its turn."""
+Step = Callable[[], object]
+
+
+def data(classes: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Unlabelled spectra, labelled ones and their classes."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(UNLABELLED, width, generator=generator)
+    labelled = torch.randn(LABELLED, width, generator=generator)
+    return x, labelled, torch.randint(classes, (LABELLED,), generator=generator)
+
+
+def model(classes: int, width: int) -> M2:
+    """M2 as in the table."""
+    architecture = M2Architecture(
+        width, classes, LATENT, (HIDDEN,), (HIDDEN,), "relu", "gaussian", 0.05
+    )
+    prior = torch.full((classes,), 1 / classes)
+    return M2(architecture, prior, torch.Generator().manual_seed(0))
+
+
+def our_step(classes: int, width: int, way: str, precision: Precision) -> Step:
+    """A step of M2 as the training loop makes it."""
+    x, labelled, y = data(classes, width)
+    m2 = model(classes, width)
+    optimiser = torch.optim.Adam(m2.parameters(), lr=1e-3, fused=True)
+    generator = torch.Generator().manual_seed(0)
+
+    def cost() -> Tensor:
+        cross_entropy = F.nll_loss(m2.log_q_y(labelled), y)
+        if way == "plain":
+            j = m2.labelled_cost(labelled, y, generator).mean()
+            return j + m2.unlabelled_cost(x, generator).mean() + cross_entropy
+        j = m2.mean_labelled_cost(labelled, y, generator)
+        some = 2 if way == "2 + 1" else None
+        u = m2.mean_unlabelled_cost(x, generator, exact_classes=some)
+        return j + u + cross_entropy
+
+    def step() -> None:
+        with quick_products(CPU):
+            with reduced(precision, CPU):
+                found = cost()
+            optimiser.zero_grad(set_to_none=True)
+            found.backward()
+            for network in m2.children():
+                nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            optimiser.step()
+
+    return step
+
+
+def pyro_step(classes: int, width: int) -> Step:
+    """Two steps of the basic loss and one of the auxiliary one, as `ss_vae_M2.py` makes them."""
+    import pyro
+    import pyro.distributions as dist
+    from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO, config_enumerate
+    from pyro.optim import Adam
+
+    pyro.enable_validation(False)
+    pyro.clear_param_store()
+    torch.manual_seed(0)
+
+    def perceptron(inputs: int, outputs: int) -> nn.Sequential:
+        return nn.Sequential(nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, outputs))
+
+    def beside(*parts: Tensor) -> Tensor:
+        shape = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
+        return torch.cat([p.expand(*shape, p.shape[-1]) for p in parts], -1)
+
+    class SSVAE(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder_y = perceptron(width, classes)
+            self.encoder_z = perceptron(width + classes, 2 * LATENT)
+            self.decoder = perceptron(LATENT + classes, width)
+            self.log_sd = nn.Parameter(torch.zeros(width))
+
+        def q_y(self, xs: Tensor) -> object:
+            return dist.OneHotCategorical(torch.softmax(self.encoder_y(xs), -1))
+
+        def model(self, xs: Tensor, ys: Tensor | None = None) -> None:
+            pyro.module("ss_vae", self)
+            with pyro.plate("data"):
+                prior = xs.new_zeros(len(xs), LATENT), xs.new_ones(len(xs), LATENT)
+                zs = pyro.sample("z", dist.Normal(*prior).to_event(1))
+                uniform = xs.new_ones(len(xs), classes) / classes
+                ys = pyro.sample("y", dist.OneHotCategorical(uniform), obs=ys)
+                p_x = dist.Normal(self.decoder(beside(zs, ys)), self.log_sd.exp()).to_event(1)
+                pyro.sample("x", p_x, obs=xs)
+
+        def guide(self, xs: Tensor, ys: Tensor | None = None) -> None:
+            with pyro.plate("data"):
+                if ys is None:
+                    ys = pyro.sample("y", self.q_y(xs))
+                mean, log_sd = self.encoder_z(beside(xs, ys)).chunk(2, -1)
+                pyro.sample("z", dist.Normal(mean, log_sd.exp()).to_event(1))
+
+        def model_classify(self, xs: Tensor, ys: Tensor) -> None:
+            pyro.module("ss_vae", self)
+            with pyro.plate("data"), pyro.poutine.scale(scale=50.0):
+                pyro.sample("y_aux", self.q_y(xs), obs=ys)
+
+        def guide_classify(self, xs: Tensor, ys: Tensor) -> None:
+            """Nothing to guess, as in the example."""
+
+    vae, optimiser = SSVAE(), Adam({"lr": 1e-3})
+    guide = config_enumerate(vae.guide, "parallel", expand=True)
+    basic = SVI(vae.model, guide, optimiser, loss=TraceEnum_ELBO(max_plate_nesting=1))
+    auxiliary = SVI(vae.model_classify, vae.guide_classify, optimiser, loss=Trace_ELBO())
+    x, labelled, y = data(classes, width)
+    one_hot = F.one_hot(y, classes).float()
+
+    def step() -> None:
+        basic.step(x)
+        basic.step(labelled, one_hot)
+        auxiliary.step(labelled, one_hot)
+
+    return step
+
+
+def with_quick_products(step: Step) -> Step:
+    """The step with float32 matrix products as ours are."""
+
+    def quick() -> None:
+        with quick_products(CPU):
+            step()
+
+    return quick
+
+
+def ways(classes: int, width: int) -> dict[str, Step]:
+    """The columns of the table."""
+    found = {
+        f"{way}{', bf16' if precision == 'bfloat16' else ''}": our_step(
+            classes, width, way, precision
+        )
+        for way in ("plain", "exact", "2 + 1")
+        for precision in ("float32", "bfloat16")
+    }
+    try:
+        theirs = pyro_step(classes, width)
+    except ImportError:
+        print("Pyro left out: pip install --target pyro pyro-ppl==1.9.2, and PYTHONPATH=pyro")
+        return found
+    return {**found, "Pyro": theirs, "Pyro, oneDNN": with_quick_products(theirs)}
+
+
+def milliseconds(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
+    """Of a step, each way in each round; the ways take turns."""
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        step()
+    for _ in range(rounds):
+        for name, step in steps.items():
+            started, done = time.perf_counter(), 0
+            while (spent := time.perf_counter() - started) < SECONDS or not done:
+                step()
+                done += 1
+            found[name].append(1000 * spent / done)
+    return found
+
+
+def epoch_of_2016(precision: Precision) -> float:
+    """Seconds of an epoch of 98,000 unlabelled spectra of 268 bands in 100 slots, by the loop."""
+    classes, width = 100, 268
+    generator = torch.Generator().manual_seed(0)
+    pool = Inputs(torch.randn(98_000, width, generator=generator))
+    inputs = Inputs(torch.randn(2_000, width, generator=generator))
+    y = torch.randint(classes, (2_000,), generator=generator)
+    settings = M2Settings(
+        epochs=1, batch_unlabelled=UNLABELLED, batch_labelled=LABELLED, exact_classes=2,
+        precision=precision, m1=None,
+    )  # fmt: skip
+    labelled, validation = Labelled(inputs, y, settings), Validation(inputs, y)
+    task = M2Task(model(classes, width), labelled, pool, validation, settings)
+    with tempfile.TemporaryDirectory() as folder:
+        found = fit(
+            task, settings, Path(folder), identity={}, resume=False, watcher=SILENT,
+            on_snapshot=lambda snapshots: None,
+        )  # fmt: skip
+    return found.progress.seconds
+
+
+def ratio(one: list[float], other: list[float]) -> float:
+    """The median over the rounds of how many times `one` is of `other`."""
+    return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--report", type=Path)
+    arguments = parser.parse_args()
+
+    keep_freed_memory()
+    plain_rate = matrix_product_rate(2048)
+    with quick_products(CPU):
+        quick_rate = matrix_product_rate(2048)
+    bf16_rate = matrix_product_rate(2048, dtype=torch.bfloat16)
+    lines = [
+        f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; large matrix products: "
+        f"float32 {plain_rate / 1e9:.0f} GFLOP/s as PyTorch is, {quick_rate / 1e9:.0f} through "
+        f"oneDNN as the loop has it, bfloat16 {bf16_rate / 1e9:.0f}",
+        "",
+    ]
+    times = {}
+    for classes, width in SIZES:
+        times[classes, width] = milliseconds(ways(classes, width), arguments.rounds)
+        row = {n: statistics.median(t) for n, t in times[classes, width].items()}
+        print(f"K = {classes}, D = {width}: " + ", ".join(f"{n} {t:.1f}" for n, t in row.items()))
+    names = list(times[SIZES[0]])
+    lines += [
+        "Milliseconds a step of 500 unlabelled and 200 labelled spectra:",
+        "",
+        "| classes, bands | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+        *(
+            f"| {k}, {d} | " + " | ".join(f"{statistics.median(t[n]):.1f}" for n in names) + " |"
+            for (k, d), t in times.items()
+        ),
+        "",
+    ]
+    if "Pyro" in names:
+        ours = ("exact", "exact, bf16", "2 + 1", "2 + 1, bf16")
+        lines += [
+            "Times the spectra a second of Pyro (of Pyro through oneDNN), median of the rounds:",
+            "",
+            "| classes, bands | " + " | ".join(ours) + " |",
+            "|---|" + "---|" * len(ours),
+            *(
+                f"| {k}, {d} | "
+                + " | ".join(
+                    f"{ratio(t['Pyro'], t[n]):.1f} ({ratio(t['Pyro, oneDNN'], t[n]):.1f})"
+                    for n in ours
+                )
+                + " |"
+                for (k, d), t in times.items()
+            ),
+            "",
+        ]
+    many, few = times[100, 50]["2 + 1"], times[10, 50]["2 + 1"]
+    lines += [
+        f"- 100 classes take {ratio(many, few):.2f} times as long as 10 (2 + 1, 50 bands)",
+        "- an epoch of the task of 2016 (98,000 unlabelled spectra, 268 bands, 100 slots; "
+        f"the first try took 1,393 s): {epoch_of_2016('float32'):.1f} s, "
+        f"in bfloat16 {epoch_of_2016('bfloat16'):.1f} s (2 + 1, through the training loop)",
+    ]
+    print("\n".join(lines))
+    if arguments.report is not None:
+        arguments.report.write_text(
+            "# Speed of M2's training\n\n"
+            "    PYTHONPATH=pyro python tests/benchmarks/m2_speed.py\n\n"
+            f"{machine_in_words()}, {today()}; medians of {arguments.rounds} rounds\n\n"
+            + "\n".join(lines)
+            + "\n",
+            encoding="utf-8",
+        )
+
+
+if __name__ == "__main__":
+    main()
