@@ -20,15 +20,13 @@ from hsi_ssl.models.spatial import learnt_strength
 from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.inputs import Inputs, Labelled, Validation
 from hsi_ssl.training.m2_task import Grid, log_q_of
-from hsi_ssl.training.propagation import propagated
+from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.stage import network_scaler
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
-LEAST = 1e-3
-"""Smallest p(y) that spread labels give: they may be wrong."""
 KEPT_SPREAD = 0.1
 """Units of M1 whose mean has a smaller standard deviation are dropped, as the authors did."""
 
@@ -96,14 +94,9 @@ class M2Data:
         )
         return Grid(neighbours, strength)
 
-    def spread_labels(self, classes: int) -> Tensor:
-        """log p(y) of each unlabelled pixel `(N, K)`, by its neighbours in feature space."""
-        y, unlabelled = self.labelled.y, self.unlabelled.mean
-        x = torch.cat([self.labelled.inputs.mean, unlabelled])
-        nobody = torch.full((len(unlabelled),), -1, device=y.device)
-        spread = propagated(x, torch.cat([y, nobody]), classes)[len(y) :]
-        sharpened = spread**self.settings.propagation
-        return (sharpened / sharpened.sum(1, keepdim=True)).clamp(min=LEAST).log()
+    def feature_graph(self) -> FeatureGraph:
+        """Labelled and unlabelled pixels, in this order, with their nearest in feature space."""
+        return FeatureGraph(torch.cat([self.labelled.inputs.mean, self.unlabelled.mean]))
 
     def _y(self, rows: npt.NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.dataset.label[rows].astype(np.int64)).to(self.device)

@@ -108,8 +108,8 @@ def train_m2(
         panels = [*_generated(m1, data.kept, snapshots), ("measured class means", means)]
         draw_spectra(draw, data.scaler, facts, panels)
 
-    log_prior = data.spread_labels(len(label_set)) if settings.propagation else None
-    task = M2Task(model, labelled, unlabelled, validation, settings, grid, log_prior)
+    graph = data.feature_graph() if settings.propagation and len(unlabelled) else None
+    task = M2Task(model, labelled, unlabelled, validation, settings, grid, graph)
     found = fit(
         task,
         settings,
@@ -232,7 +232,7 @@ def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
             "outside the bound"
         )
     if settings.propagation:
-        parts.append("p(y) of an unlabelled pixel from labels spread over nearest neighbours")
+        parts.append("p(y) of an unlabelled pixel from its nearest neighbours in feature space")
     if settings.steadiness:
         parts.append("steadiness of q(y|x), outside the bound")
     if settings.balance:

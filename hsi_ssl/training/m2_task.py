@@ -27,12 +27,17 @@ from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.training.consistency import adversarial_cost, balance_cost
 from hsi_ssl.training.inputs import VALIDATION_BATCH, Inputs, Labelled, Validation
 from hsi_ssl.training.loop import StepCost
+from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.stage import batch_size
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
 APPLIED_BATCH = 16_384
+SHARPER = 2.0
+"""Exponent of posteriors that were made smooth, which leaves them less sure than they are right."""
+LEAST_PRIOR = 1e-3
+"""Smallest p(y) that neighbours give: they may be wrong."""
 LEAST = 1e-6
 """Smallest probability of a class in U: its logarithm must be finite."""
 
@@ -61,41 +66,62 @@ class M2Task:
         validation: Validation,
         settings: M2Settings,
         grid: Grid | None = None,
-        log_prior: Tensor | None = None,
+        graph: FeatureGraph | None = None,
     ) -> None:
         """`grid`: where the pixels lie, None or of strength 0 for no spatial prior.
 
-        `log_prior (N, K)`: log p(y) of each unlabelled pixel, None where all have the model's.
+        `graph`: labelled and unlabelled pixels, in this order, in feature space.
         """
         self.module = module
         self.labelled, self.unlabelled, self.validation = labelled, unlabelled, validation
         self.settings = settings
         self.grid = grid if grid is not None and grid.strength and len(unlabelled) else None
-        self.log_prior = log_prior
+        self.graph = graph
         self.pixels = len(labelled) + len(unlabelled)
         self.batch_unlabelled = batch_size(settings.batch_unlabelled, len(unlabelled))
         self._taught: Tensor | None = None
+        self._log_prior: Tensor | None = None
 
     def begin_epoch(self, epoch: int) -> None:
-        """The E-step, `rounds` times in all: what the grid says of each unlabelled pixel."""
+        """The E-step, `rounds` times in all: what its neighbours say of each unlabelled pixel."""
         every = -(-self.settings.epochs // self.settings.rounds)
-        if self.grid is None or epoch % every:
+        if (self.grid is None and self.graph is None) or epoch % every:
             return
         log_q = torch.cat(
             [log_q_of(self.module, x) for x in (self.labelled.inputs, self.unlabelled)]
         )
         nobody = torch.full((len(self.unlabelled),), -1, device=log_q.device)
         known = torch.cat([self.labelled.y, nobody])
-        found = mean_field(log_q, self.grid.neighbours, self.grid.strength, known)
-        self._taught = found[len(self.labelled) :]
+        if self.grid is not None:
+            found = mean_field(log_q, self.grid.neighbours, self.grid.strength, known)
+            self._taught = found[len(self.labelled) :]
+        if self.graph is not None:
+            self._log_prior = self._of_features(self.graph, log_q, known, first=epoch == 0)
+
+    def _of_features(
+        self, graph: FeatureGraph, log_q: Tensor, known: Tensor, *, first: bool
+    ) -> Tensor:
+        """log p(y) of each unlabelled pixel by its neighbours in feature space, `(N, K)`.
+
+        First from the labels alone, then from `log_q (N, K)` of all pixels.
+        """
+        if first:
+            found = graph.of_labels(known, log_q.shape[1]) ** self.settings.propagation
+        else:
+            q = log_q.exp()
+            q[: len(self.labelled)] = F.one_hot(self.labelled.y, log_q.shape[1]).to(q.dtype)
+            found = graph.of_posteriors(q) ** SHARPER
+        found = found[len(self.labelled) :]
+        return (found / found.sum(1, keepdim=True)).clamp(min=LEAST_PRIOR).log()
 
     def state(self) -> dict[str, Tensor]:
         """What the last E-step found, to resume from."""
-        return {} if self._taught is None else {"taught": self._taught}
+        found = {"taught": self._taught, "log_prior": self._log_prior}
+        return {name: t for name, t in found.items() if t is not None}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Inverse of `state`."""
-        self._taught = state.get("taught")
+        self._taught, self._log_prior = state.get("taught"), state.get("log_prior")
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows (labelled, unlabelled): each unlabelled pixel once, a labelled batch beside each.
@@ -127,8 +153,8 @@ class M2Task:
             x_u = self.unlabelled.sample(unlabelled_rows, generator)
             taught = None if self._taught is None else self._taught[unlabelled_rows]
             unlabelled = self._mean_u(x_u, taught, kl_weight, generator)
-            if self.log_prior is not None:
-                unlabelled = unlabelled + self._own_prior(x_u, self.log_prior[unlabelled_rows])
+            if self._log_prior is not None:
+                unlabelled = unlabelled + self._own_prior(x_u, self._log_prior[unlabelled_rows])
             beside = self._beside_the_bound(x_u, generator)
             if taught is not None:
                 log_q = module.log_q_y(self.unlabelled.perturbed(x_u, generator))

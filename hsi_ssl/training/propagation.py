@@ -1,9 +1,8 @@
-"""Labels spread over the graph of nearest neighbours in feature space.
+"""Classes spread over the graph of nearest neighbours in feature space.
 
 Zhou, Bousquet, Lal, Weston, Schoelkopf 2004, "Learning with local and global consistency": with
-W the symmetrised graph with weights exp(-2 d^2 / median d_k^2), S = D^-1/2 W D^-1/2 and Y the
-labels, iterate F <- a S F + (1 - a) Y. Then each class is scaled to the same mass (Zhu,
-Ghahramani, Lafferty 2003), so that no class swallows others that have fewer edges.
+W the symmetrised graph with weights exp(-2 d^2 / median d_k^2), S = D^-1/2 W D^-1/2 and Y what is
+known, iterate F <- a S F + (1 - a) Y.
 """
 
 from __future__ import annotations
@@ -11,12 +10,60 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-RESTART = 0.01
-"""1 - a: share of its own label that a pixel gets back at each step."""
-STEPS = 300
+NEIGHBOURS = 10
 CHUNK = 512
+OF_LABELS, STEPS_OF_LABELS = 0.01, 300
+"""1 - a, the share of what is known that comes back at each step; few labels have far to go."""
+OF_POSTERIORS, STEPS_OF_POSTERIORS = 0.2, 30
+
+
+class FeatureGraph:
+    """The graph of N pixels in feature space."""
+
+    def __init__(self, x: Tensor) -> None:
+        """`x (N, D)`: features in which distance means likeness."""
+        count = len(x)
+        k = min(NEIGHBOURS, count - 1)
+        distances, rows = (found.cpu().numpy() for found in nearest(x, k))
+        scale = max(float(np.median(distances[:, -1])), float(np.finfo(np.float32).tiny))
+        starts = np.arange(0, count * k + 1, k)
+        weights = sp.csr_matrix(
+            (np.exp(-2 * distances / scale).ravel(), rows.ravel(), starts), shape=(count, count)
+        )
+        weights = weights.maximum(weights.T)
+        inverse = sp.diags(1 / np.sqrt(np.maximum(np.asarray(weights.sum(1)).ravel(), 1e-12)))
+        self._normalised = (inverse @ weights @ inverse).astype(np.float32)
+
+    def of_labels(self, y: Tensor, classes: int) -> Tensor:
+        """p(y) of each pixel by the labels that reach it, `(N, K)`; `y (N,)`: -1 is unknown.
+
+        Each class is scaled to the same mass (Zhu, Ghahramani, Lafferty 2003), so that none
+        swallows others that have fewer edges. A pixel that no label reaches has a uniform p(y).
+        """
+        known = F.one_hot(y.clamp(min=0), classes) * (y >= 0)[:, None]
+        found = self._spread(known, OF_LABELS, STEPS_OF_LABELS)
+        return _normalised(found / found.sum(0).clamp(min=torch.finfo(found.dtype).tiny))
+
+    def of_posteriors(self, q: Tensor) -> Tensor:
+        """`q (N, K)` made smooth: each pixel's and, less and less, its neighbours'."""
+        return _normalised(self._spread(q, OF_POSTERIORS, STEPS_OF_POSTERIORS))
+
+    def _spread(self, known: Tensor, share: float, steps: int) -> Tensor:
+        given = share * known.cpu().numpy().astype(np.float32)
+        found = given
+        for _ in range(steps):
+            found = (1 - share) * (self._normalised @ found) + given
+        return torch.from_numpy(found).to(known.device)
+
+
+def _normalised(weights: Tensor) -> Tensor:
+    """Rows that sum to 1; uniform where all are 0."""
+    total = weights.sum(1, keepdim=True)
+    found = weights / torch.where(total > 0, total, 1)
+    return torch.where(total > 0, found, 1 / weights.shape[1])
 
 
 def nearest(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -32,35 +79,3 @@ def nearest(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
         distances.append((near.values + squares[first + mine, None]).clamp(min=0))
         rows.append(near.indices)
     return torch.cat(distances), torch.cat(rows)
-
-
-@torch.no_grad()
-def propagated(x: Tensor, y: Tensor, classes: int, *, neighbours: int = 10) -> Tensor:
-    """p(y) of each pixel by its neighbours' neighbours, `(N, K)`, summing to 1.
-
-    `x (N, D)`: features in which distance means likeness; `y (N,)`: class indices, -1 unknown. A
-    pixel that no label reaches has a uniform p(y).
-    """
-    count = len(x)
-    k = min(neighbours, count - 1)
-    distances, rows = (found.cpu().numpy() for found in nearest(x, k))
-    scale = max(float(np.median(distances[:, -1])), float(np.finfo(np.float32).tiny))
-    starts = np.arange(0, count * k + 1, k)
-    weights = sp.csr_matrix(
-        (np.exp(-2 * distances / scale).ravel(), rows.ravel(), starts), shape=(count, count)
-    )
-    weights = weights.maximum(weights.T)
-    inverse = sp.diags(1 / np.sqrt(np.maximum(np.asarray(weights.sum(1)).ravel(), 1e-12)))
-    spread = ((1 - RESTART) * (inverse @ weights @ inverse)).astype(np.float32)
-    known = y.cpu().numpy()
-    given = np.zeros((count, classes), np.float32)
-    labelled = np.flatnonzero(known >= 0)
-    given[labelled, known[labelled]] = RESTART
-    found = given
-    for _ in range(STEPS):
-        found = spread @ found + given
-    mass = found.sum(0)
-    scaled = found / np.where(mass > 0, mass, 1)
-    total = scaled.sum(1, keepdims=True)
-    p = np.where(total > 0, scaled / np.where(total > 0, total, 1), 1 / classes)
-    return torch.from_numpy(p.astype(np.float32)).to(x.device)

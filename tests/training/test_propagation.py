@@ -10,7 +10,7 @@ from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.inputs import Inputs, Labelled, Validation
 from hsi_ssl.training.m2_task import M2Task
-from hsi_ssl.training.propagation import nearest, propagated
+from hsi_ssl.training.propagation import FeatureGraph, nearest
 
 
 def two_rings(generator: np.random.Generator, count: int = 600) -> tuple[torch.Tensor, np.ndarray]:
@@ -36,7 +36,7 @@ def test_one_label_a_ring_is_enough() -> None:
     y = torch.full((len(x),), -1)
     for k in (0, 1):
         y[int(np.flatnonzero(truth == k)[0])] = k
-    found = propagated(x, y, 3)
+    found = FeatureGraph(x).of_labels(y, 3)
     np.testing.assert_allclose(found.sum(1).numpy(), 1, atol=1e-5)
     assert np.mean(found.argmax(1).numpy() == truth) > 0.99
     assert float(found[:, 2].max()) == 0
@@ -49,29 +49,62 @@ def test_what_no_label_reaches_stays_open() -> None:
     heaps[100:] += 1000
     y = torch.full((200,), -1)
     y[0], y[1] = 0, 1
-    found = propagated(heaps, y, 2)
+    found = FeatureGraph(heaps).of_labels(y, 2)
     assert float((found[100:] - 0.5).abs().max()) == 0
     assert float((found[:100] - 0.5).abs().max()) > 0.1
 
 
-def test_u_takes_each_pixels_own_prior() -> None:
-    """With the model's own p(y) for every pixel nothing changes; else U moves by q log p."""
-    architecture = M2Architecture(5, 3, 2, (8,), (8,), "relu", "gaussian", 0.1)
-    module = M2(architecture, torch.full((3,), 1 / 3), torch.Generator().manual_seed(0))
-    generator = torch.Generator().manual_seed(1)
-    x, y = torch.randn(9, 5, generator=generator), torch.arange(9) % 3
-    pool = Inputs(torch.randn(40, 5, generator=generator))
-    settings = M2Settings(alpha=0, pull=1)
-    labelled, validation = Labelled(Inputs(x), y, settings), Validation(Inputs(x), y)
+def test_smoothing_mends_lone_mistakes_and_leaves_the_border() -> None:
+    x, truth = two_rings(np.random.default_rng(2))
+    q = torch.nn.functional.one_hot(torch.from_numpy(truth), 2).float()
+    wrong = torch.from_numpy(np.random.default_rng(3).random(len(x)) < 0.1)
+    q[wrong] = q[wrong].flip(1)
+    found = FeatureGraph(x).of_posteriors(q)
+    np.testing.assert_allclose(found.sum(1).numpy(), 1, atol=1e-5)
+    assert np.mean(q.argmax(1).numpy() != truth) > 0.05
+    assert np.mean(found.argmax(1).numpy() != truth) < 0.01
 
-    def bound(log_prior: torch.Tensor | None) -> float:
-        task = M2Task(module, labelled, pool, validation, settings, log_prior=log_prior)
-        rows = (torch.arange(9), torch.arange(40))
+
+class TestM2:
+    """M2 whose unlabelled pixels take p(y) from their neighbours."""
+
+    def task(self, **more: object) -> M2Task:
+        architecture = M2Architecture(2, 2, 2, (8,), (8,), "relu", "gaussian", 0.1)
+        module = M2(architecture, torch.full((2,), 0.5), torch.Generator().manual_seed(0))
+        x, truth = two_rings(np.random.default_rng(0))
+        settings = M2Settings(alpha=0, pull=1, epochs=8, rounds=2, **more)
+        labelled = Labelled(Inputs(x[:9]), torch.from_numpy(truth[:9]), settings)
+        pool = Inputs(x[9:])
+        self.truth = truth[9:]
+        validation = Validation(labelled.inputs, labelled.y)
+        return M2Task(module, labelled, pool, validation, settings, graph=FeatureGraph(x))
+
+    def bound(self, task: M2Task) -> float:
+        rows = (torch.arange(9), torch.arange(len(task.unlabelled)))
         return float(task.cost(rows, 1.0, torch.Generator().manual_seed(2)).bound.detach())
 
-    prior = torch.softmax(torch.randn(40, 3, generator=generator), 1)
-    with torch.no_grad():
-        moved = (module.log_q_y(pool.mean).exp() * (prior.log() - module.log_p_y)).sum(1).mean()
-    plain = bound(None)
-    assert bound(module.log_p_y.expand(40, 3)) == pytest.approx(plain)
-    assert bound(prior.log()) == pytest.approx(plain + 40 / 49 * float(moved), rel=1e-5)
+    def test_u_takes_each_pixels_own_prior(self) -> None:
+        """The bound moves by the mean of q(y|x) (log p_n(y) - log p(y)) over unlabelled pixels."""
+        task = self.task(propagation=4)
+        plain = self.bound(task)
+        task.begin_epoch(0)
+        prior = task.state()["log_prior"]
+        assert np.mean(prior.argmax(1).numpy() == self.truth) > 0.99
+        with torch.no_grad():
+            q = task.module.log_q_y(task.unlabelled.mean).exp()
+            moved = (q * (prior - task.module.log_p_y)).sum(1).mean()
+        share = len(prior) / (len(prior) + 9)
+        assert self.bound(task) == pytest.approx(plain + share * float(moved), rel=1e-4)
+
+    def test_later_rounds_ask_the_model(self) -> None:
+        task = self.task(propagation=4)
+        task.begin_epoch(0)
+        first = task.state()["log_prior"]
+        task.begin_epoch(1)
+        assert task.state()["log_prior"] is first
+        task.begin_epoch(4)
+        again = task.state()["log_prior"]
+        assert not torch.equal(again, first)
+        other = self.task(propagation=4)
+        other.restore({"log_prior": again})
+        assert self.bound(other) == pytest.approx(self.bound(task))
