@@ -1,14 +1,14 @@
-"""L(x, y) of many classes and its gradient, class by class in memory that stays in the cache.
+"""L(x, y) of many classes and its gradient, some at a time in memory that stays in the cache.
 
 Autograd keeps every layer of every class until the backward pass, a megabyte each for 500 pixels
-and 500 units, so that a step waits for memory. Here a class goes forward and backward, in the same
-few buffers, before the next begins. That is possible because what the costs will be multiplied by,
-q(y|x), is known beforehand.
+and 500 units, so that a step waits for memory. Here some classes go forward and backward, in the
+same few buffers, before the next begin. That is possible because what the costs will be multiplied
+by, q(y|x), is known beforehand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,11 +22,8 @@ from hsi_ssl.models.networks import LOGVAR_HIGH, LOGVAR_LOW, ClassPerceptron
 if TYPE_CHECKING:
     from hsi_ssl.models.m2 import M2
 
-ROWS = 512
-"""Pixels at a time: with 500 units a buffer is 1 MB then."""
-
-Slot = int | Tensor
-"""A class, the same for every pixel, or `(N,)`, one for each."""
+ROWS = 1536
+"""Pixels times classes at a time: with 500 units a buffer is 3 MB then."""
 
 
 def can_fuse(model: M2, x: Tensor) -> bool:
@@ -40,17 +37,17 @@ def can_fuse(model: M2, x: Tensor) -> bool:
 
 
 def weighted_costs(
-    model: M2, x: Tensor, slots: Sequence[Slot], weights: Tensor, eps: Tensor, kl_weight: float
+    model: M2, x: Tensor, classes: Tensor, weights: Tensor, eps: Tensor, kl_weight: float
 ) -> tuple[Tensor, Tensor]:
     """sum_sn w_sn L(x_n, y_sn), a scalar with gradient, and L(x_n, y_sn) `(S, N)` without.
 
-    `x (N, D)`; `slots`: S times y_s; `weights (S, N)`: w, taken as constants; `eps (S, N, J)`:
-    the draws of N(0, I) for z. Computes in bfloat16 under autocast, as the models do.
+    `x (N, D)`; `classes`: y, `(S,)` where they are the same for every pixel, else `(S, N)`;
+    `weights (S, N)`: w, taken as constants; `eps (S, N, J)`: the draws of N(0, I) for z. Computes
+    in bfloat16 under autocast, as the models do.
     """
     hidden = model.encoder.from_x(x)
-    parameters = _parameters(model)
     total, costs = _WeightedCosts.apply(  # type: ignore[no-untyped-call]
-        hidden, model, x, slots, weights, eps, kl_weight, *parameters
+        hidden, model, x, classes, weights, eps, kl_weight, *_parameters(model)
     )
     return total, costs
 
@@ -72,7 +69,7 @@ class _WeightedCosts(torch.autograd.Function):
         hidden: Tensor,
         model: M2,
         x: Tensor,
-        slots: Sequence[Slot],
+        classes: Tensor,
         weights: Tensor,
         eps: Tensor,
         kl_weight: float,
@@ -82,10 +79,12 @@ class _WeightedCosts(torch.autograd.Function):
             step = _Step(model, hidden, x, kl_weight)
             costs = torch.empty_like(weights)
             for start in range(0, len(x), ROWS):
-                part = slice(start, start + ROWS)
-                for s, slot in enumerate(slots):
-                    y = slot if isinstance(slot, int) else slot[part]
-                    costs[s, part] = step.run(part, y, weights[s, part], eps[s, part])
+                rows = slice(start, min(start + ROWS, len(x)))
+                at_once = ROWS // (rows.stop - rows.start)
+                for first in range(0, len(classes), at_once):
+                    some = slice(first, first + at_once)
+                    y = classes[some] if classes.ndim == 1 else classes[some, rows]
+                    costs[some, rows] = step.run(rows, y, weights[some, rows], eps[some, rows])
         ctx.save_for_backward(step.g_hidden, *step.gradients())
         ctx.mark_non_differentiable(costs)
         return (weights * costs).sum(), costs
@@ -98,13 +97,12 @@ class _WeightedCosts(torch.autograd.Function):
 
 
 class _Step:
-    """Forward and backward of a slot at a time; gradients add up."""
+    """Forward and backward of some pixels and classes at a time; gradients add up."""
 
     def __init__(self, model: M2, hidden: Tensor, x: Tensor, kl_weight: float) -> None:
         self.model, self.hidden, self.x, self.kl_weight = model, hidden, x, kl_weight
-        rows = min(ROWS, len(x))
-        self.encoder = _Network(model.encoder, rows, hidden.dtype)
-        self.decoder = _Network(model.decoder, rows, hidden.dtype)
+        self.encoder = _Network(model.encoder, hidden.dtype)
+        self.decoder = _Network(model.decoder, hidden.dtype)
         from_x = model.decoder.from_x
         self.from_z = from_x.weight.to(hidden.dtype)
         self.decoder.from_y += from_x.bias
@@ -112,14 +110,18 @@ class _Step:
         self.density = _Density(model.likelihood)
         self.g_hidden = torch.zeros_like(hidden, dtype=x.dtype)
 
-    def run(self, rows: slice, y: Slot, w: Tensor, eps: Tensor) -> Tensor:
-        """L(x, y) of some pixels, and its gradient times `w` into the sums."""
-        x, kl_weight = self.x[rows], self.kl_weight
+    def run(self, rows: slice, y: Tensor, w: Tensor, eps: Tensor) -> Tensor:
+        """L(x, y) `(s, n)` of n pixels, and its gradient times `w (s, n)` into the sums.
+
+        Networks see s n rows; what is between them keeps both axes.
+        """
+        x, kl_weight, (s, n) = self.x[rows], self.kl_weight, w.shape
         encoder, decoder = self.encoder, self.decoder
-        first = encoder.first(len(x))
-        torch.add(self.hidden[rows], encoder.of_class(y), out=first)
+        first = encoder.first(s * n)
+        torch.add(self.hidden[rows], encoder.of_class(y), out=first.view(s, n, -1))
         # q(z|x, y) in three digits is as good; p(x|y, z) is not.
-        mean, raw = encoder.forward(len(x), precise=False).chunk(2, dim=-1)
+        head = encoder.forward(s * n, precise=False).view(s, n, -1)
+        mean, raw = head.chunk(2, dim=-1)
         logvar = raw.clamp(LOGVAR_LOW, LOGVAR_HIGH)
         sd = torch.exp(0.5 * logvar)
         spread = sd * eps
@@ -127,20 +129,24 @@ class _Step:
         variance = sd * sd
         kl = 0.5 * (mean * mean + variance - logvar - 1).sum(-1)
 
-        low = z.to(self.hidden.dtype)
-        torch.addmm(decoder.of_class(y), low, self.from_z.T, out=decoder.first(len(x)))
-        log_p_x, g_out = self.density.run(x, decoder.forward(len(x), precise=True), w)
+        low = z.to(self.hidden.dtype).view(s * n, -1)
+        first = decoder.first(s * n)
+        torch.mm(low, self.from_z.T, out=first)
+        first.view(s, n, -1).add_(decoder.of_class(y))
+        out = decoder.forward(s * n, precise=True).view(s, n, -1)
+        log_p_x, g_out = self.density.run(x, out, w)
 
-        g_pre = decoder.backward(g_out, y)
+        g_pre = decoder.backward(g_out.reshape(s * n, -1), y)
         self.g_from_z += g_pre.T @ low
-        g_z = (g_pre @ self.from_z).to(x.dtype)
-        w_kl = kl_weight * w[:, None]
+        g_z = (g_pre @ self.from_z).to(x.dtype).view(s, n, -1)
+        w_kl = kl_weight * w[..., None]
         g_logvar = 0.5 * (g_z * spread + w_kl * (variance - 1))
         g_logvar = torch.ops.aten.hardtanh_backward(g_logvar, raw, LOGVAR_LOW, LOGVAR_HIGH)
-        self.g_hidden[rows] += encoder.backward(
-            torch.cat([torch.addcmul(g_z, w_kl, mean), g_logvar], -1), y
-        )
-        return cost_l(log_p_x, self.model.log_p_y[y], kl, kl_weight)
+        g_head = torch.cat([torch.addcmul(g_z, w_kl, mean), g_logvar], -1)
+        g_first = encoder.backward(g_head.view(s * n, -1), y)
+        self.g_hidden[rows] += g_first.view(s, n, -1).sum(0, dtype=x.dtype)
+        log_p_y = self.model.log_p_y[y]
+        return cost_l(log_p_x, log_p_y if y.ndim > 1 else log_p_y[:, None], kl, kl_weight)
 
     def gradients(self) -> list[Tensor]:
         """In the order of `_parameters`."""
@@ -151,34 +157,35 @@ class _Step:
 
 
 class _Network:
-    """What follows the first linear layer of a `ClassPerceptron`, with buffers for `rows` pixels.
+    """What follows the first linear layer of a `ClassPerceptron`, with its buffers.
 
     Layers are of type `dtype`, all sums of gradients and a `precise` output are not rounded.
     """
 
-    def __init__(self, network: ClassPerceptron, rows: int, dtype: torch.dtype) -> None:
+    def __init__(self, network: ClassPerceptron, dtype: torch.dtype) -> None:
         kind = type(network.rest[0])
         self.activate, self.derive = ACTIVATE[kind], DERIVE[kind]
         self.layers = [layer for layer in network.rest if isinstance(layer, nn.Linear)]
         self.weights = [layer.weight.to(dtype) for layer in self.layers]
         self.biases = [layer.bias.to(dtype) for layer in self.layers]
         self.from_y = network.from_y.to(dtype, copy=True)
-        self.values = [w.new_empty(rows, w.shape[1]) for w in self.weights]
+        self.values = [w.new_empty(ROWS, w.shape[1]) for w in self.weights]
         self.slopes = [torch.empty_like(v) for v in self.values]
         self.g_from_y = torch.zeros_like(network.from_y)
         self.g_weights = [torch.zeros_like(layer.weight) for layer in self.layers]
         self.g_biases = [torch.zeros_like(layer.bias) for layer in self.layers]
 
     def first(self, n: int) -> Tensor:
-        """Where to put the first hidden layer of n pixels, before its activation."""
+        """Where to put the first hidden layer of n rows, before its activation."""
         return self.values[0][:n]
 
-    def of_class(self, y: Slot) -> Tensor:
-        """What a class adds to the first layer: `(units,)`, or a row a pixel."""
-        return self.from_y[y] if isinstance(y, int) else self.from_y.index_select(0, y)
+    def of_class(self, y: Tensor) -> Tensor:
+        """What classes `(s,)` or `(s, n)` add to the first layer: `(s, 1 or n, units)`."""
+        rows = self.from_y.index_select(0, y.flatten())
+        return rows.view(*(y.shape if y.ndim > 1 else (len(y), 1)), -1)
 
     def forward(self, n: int, *, precise: bool) -> Tensor:
-        """The output of n pixels."""
+        """The output of n rows."""
         for i, value in enumerate(self.values[:-1]):
             self.activate(value[:n])
             out = self.values[i + 1][:n]
@@ -189,7 +196,7 @@ class _Network:
             return F.linear(last.to(layer.weight.dtype), layer.weight, layer.bias)
         return F.linear(last, self.weights[-1], self.biases[-1]).to(layer.weight.dtype)
 
-    def backward(self, g: Tensor, y: Slot) -> Tensor:
+    def backward(self, g: Tensor, y: Tensor) -> Tensor:
         """The gradient at the first layer before its activation, from that at the output."""
         n = len(g)
         self.g_biases[-1] += g.sum(0)
@@ -201,10 +208,8 @@ class _Network:
             g = slope
             if i:
                 self.g_biases[i - 1] += g.sum(0)
-        if isinstance(y, int):
-            self.g_from_y[y] += g.sum(0)
-        else:
-            self.g_from_y.index_add_(0, y, g.to(self.g_from_y.dtype))
+        of_class = g if y.ndim > 1 else g.view(len(y), -1, g.shape[1]).sum(1)
+        self.g_from_y.index_add_(0, y.flatten(), of_class.to(self.g_from_y.dtype))
         return g
 
     def gradients(self) -> list[Tensor]:
@@ -226,7 +231,7 @@ class _Density:
             self.gradients = [torch.zeros_like(self.logvar)]
 
     def run(self, x: Tensor, out: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-        """log p `(N,)`, and the gradient of -sum w log p at the output, `(N, D)`."""
+        """log p `(s, n)`, and the gradient of -sum w log p at the output, `(s, n, D)`."""
         if not self.gradients:
             with torch.enable_grad():
                 out.requires_grad_()
@@ -235,8 +240,8 @@ class _Density:
             return log_p.detach(), g
         error = out - x
         scaled = error * self.precision
-        g_out = scaled * w[:, None]
-        self.gradients[0] += 0.5 * (w.sum() - (g_out * error).sum(0))
+        g_out = scaled * w[..., None]
+        self.gradients[0] += 0.5 * (w.sum() - (g_out * error).sum((0, 1)))
         return -0.5 * ((scaled * error).sum(-1) + self.constant), g_out
 
 

@@ -16,7 +16,6 @@ gradient can be had class by class (`hsi_ssl/models/fused.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,14 +30,18 @@ from hsi_ssl.models.bounds import (
     log_mean_exp,
     some_classes,
 )
-from hsi_ssl.models.fused import Slot, can_fuse, weighted_costs
+from hsi_ssl.models.fused import can_fuse, weighted_costs
 from hsi_ssl.models.likelihoods import make_likelihood
 from hsi_ssl.models.networks import ClassPerceptron, gaussian_head, perceptron, sample_gaussian
 
 
 @dataclass(frozen=True)
 class M2Architecture:
-    """What rebuilds an M2: widths of x and z, number of classes, hidden layers, likelihood."""
+    """What rebuilds an M2: widths of x and z, number of classes, hidden layers, likelihood.
+
+    `beside`: further columns of the input that q(y|x) reads and the generative part does not
+    model, such as the spectra beside M1's features.
+    """
 
     width: int
     classes: int
@@ -48,6 +51,7 @@ class M2Architecture:
     activation: str
     likelihood: str
     sd_floor: float | tuple[float, ...]
+    beside: int = 0
 
     def to_card(self) -> dict[str, Any]:
         """As JSON."""
@@ -63,7 +67,10 @@ class M2Architecture:
 
 
 class M2(nn.Module):
-    """The model: classifier q(y|x), encoder q(z|x, y), decoder and likelihood p(x|y, z)."""
+    """The model: classifier q(y|x), encoder q(z|x, y), decoder and likelihood p(x|y, z).
+
+    Every method takes inputs `(N, D)` of all columns, the modelled ones first.
+    """
 
     log_p_y: Tensor
 
@@ -78,7 +85,7 @@ class M2(nn.Module):
         a = architecture
         self.architecture = a
         self.classifier = perceptron(
-            a.width, a.hidden_classifier, a.classes, a.activation, generator
+            a.width + a.beside, a.hidden_classifier, a.classes, a.activation, generator
         )
         self.encoder = ClassPerceptron(
             a.width, a.classes, a.hidden, 2 * a.latent, a.activation, generator
@@ -90,8 +97,12 @@ class M2(nn.Module):
         self.register_buffer("log_p_y", class_prior.log())
 
     def log_q_y(self, x: Tensor) -> Tensor:
-        """log q(y|x), `(N, K)`, of `x (N, D)`."""
+        """log q(y|x), `(N, K)`, of `x (N, D)`, all columns."""
         return torch.log_softmax(self.classifier(x), dim=-1)
+
+    def modelled(self, x: Tensor) -> Tensor:
+        """The columns of `x (N, D)` that p(x|y, z) is a density of."""
+        return x[:, : self.architecture.width]
 
     def decode(self, y: Tensor, z: Tensor) -> Tensor:
         """Mean `(N, D)` of p(x|y, z), of `y (N,)` and `z (N, J)`."""
@@ -101,6 +112,7 @@ class M2(nn.Module):
         self, x: Tensor, y: Tensor, generator: torch.Generator, kl_weight: float = 1.0
     ) -> Tensor:
         """L(x, y) `(N,)` with one sample of z a pixel."""
+        x = self.modelled(x)
         mean, logvar = gaussian_head(self.encoder(x, y))
         z = sample_gaussian(mean, logvar, generator)
         log_p_x = self.likelihood.log_density(x, self.decoder(z, y))
@@ -110,6 +122,7 @@ class M2(nn.Module):
         self, x: Tensor, generator: torch.Generator, kl_weight: float = 1.0
     ) -> Tensor:
         """L(x, y) `(K, N)` for every class, with one sample of z a pixel and class."""
+        x = self.modelled(x)
         mean, logvar = gaussian_head(self.encoder.every_class(x))
         z = sample_gaussian(mean, logvar, generator)
         log_p_x = self.likelihood.log_density(x, self.decoder.every_class(z))
@@ -138,7 +151,8 @@ class M2(nn.Module):
         if not can_fuse(self, x):
             return self.labelled_cost(x, y, generator, kl_weight).mean()
         weights = x.new_full((1, len(x)), 1 / len(x))
-        return weighted_costs(self, x, [y], weights, self._noise(x, 1, generator), kl_weight)[0]
+        eps = self._noise(x, 1, generator)
+        return weighted_costs(self, self.modelled(x), y[None], weights, eps, kl_weight)[0]
 
     def mean_unlabelled_cost(
         self,
@@ -156,17 +170,17 @@ class M2(nn.Module):
         """
         log_q = (self.log_q_y(x) if log_q is None else log_q).T
         if exact_classes is None or exact_classes + 1 >= len(log_q):
-            every = range(len(log_q))
+            every = torch.arange(len(log_q), device=x.device)
             costs, nothing = self._costs(x, every, log_q.exp(), generator, kl_weight)
             return cost_u(costs, log_q).mean() + nothing
         classes, shares = some_classes(log_q, exact_classes, generator)
-        costs, nothing = self._costs(x, list(classes), shares, generator, kl_weight)
+        costs, nothing = self._costs(x, classes, shares, generator, kl_weight)
         return cost_u_of_some(costs, shares, log_q).mean() + nothing
 
     def _costs(
         self,
         x: Tensor,
-        classes: Sequence[Slot],
+        classes: Tensor,
         shares: Tensor,
         generator: torch.Generator,
         kl_weight: float,
@@ -174,11 +188,12 @@ class M2(nn.Module):
         """L(x, y) `(S, N)`; and 0, which on the fast way has the gradient that the costs lack."""
         if can_fuse(self, x):
             weights, eps = shares.detach() / len(x), self._noise(x, len(shares), generator)
+            x = self.modelled(x)
             total, costs = weighted_costs(self, x, classes, weights, eps, kl_weight)
             return costs, total - total.detach()
-        if isinstance(classes, range):
+        if classes.ndim == 1:
             return self.every_labelled_cost(x, generator, kl_weight), x.new_zeros(())
-        each = [self.labelled_cost(x, torch.as_tensor(y), generator, kl_weight) for y in classes]
+        each = [self.labelled_cost(x, y, generator, kl_weight) for y in classes]
         return torch.stack(each), x.new_zeros(())
 
     def _noise(self, x: Tensor, slots: int, generator: torch.Generator) -> Tensor:
@@ -191,6 +206,7 @@ class M2(nn.Module):
         `eps (S, J)`: draws of N(0, I), the same for every pixel and class, so that a pixel's
         result depends on nothing but the pixel.
         """
+        x = self.modelled(x)
         mean, logvar = gaussian_head(self.encoder.every_class(x))
         log_weights = []
         for e in eps:
