@@ -138,6 +138,9 @@ class M2Settings(TrainingSettings):
     output: Path = Path("runs/m2")
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""
+    spectra_beside: bool = True
+    """M1+M2: q(y|x) reads the scaled spectra beside M1's features, which keep less than they
+    hold; in the paper the features alone."""
     latent: int = Field(50, ge=1)
     hidden: Widths = (200,)
     """Hidden layers of the generative part: its cost grows with the number of classes."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.models.bounds import cost_u, kl_per_unit
 from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.scenes.labels import LabelSet
 from hsi_ssl.training.checkpoint import load_run
 from hsi_ssl.training.device import choose_device
@@ -29,6 +30,8 @@ BATCH = {"cpu": 2048, "cuda": 65_536}
 """Pixels at a time: on a CPU their activations should stay in the cache."""
 SMALLEST_BATCH = 64
 EPS_SEED = 1406_5298
+SMALLEST_POSTERIOR = 1e-12
+"""What rounding has made 0 must not outweigh all neighbours."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,22 @@ class Classifier:
         return found
 
     @torch.inference_mode()
+    def posterior_among_neighbours(
+        self, raw: Raw, neighbours: Raw, known: Raw | None = None
+    ) -> Floats:
+        """`posterior` under the Potts prior at the strength that training has learnt, `(n, K)`.
+
+        `neighbours (n, 8)`: rows of `raw`, -1 where there is none; `known (n,)`: class indices of
+        labelled pixels, -1 elsewhere. See `hsi_ssl.models.spatial`.
+        """
+        log_f = torch.from_numpy(self.posterior(raw)).clamp(min=SMALLEST_POSTERIOR).log()
+        places = torch.from_numpy(neighbours.astype(np.int64))
+        sure = None if known is None else torch.from_numpy(known.astype(np.int64))
+        q = mean_field(log_f, places, self.card["spatial_strength"], sure)
+        found: Floats = q.numpy()
+        return found
+
+    @torch.inference_mode()
     def novelty(self, raw: Raw) -> Floats:
         """Minus a bound on log p(x) `(n,)` in nats: the larger, the less any class explains x.
 
@@ -101,7 +120,8 @@ class Classifier:
                 log_q = -0.5 * (eps * eps + logvar + np.log(2 * np.pi))
                 kept = self._kept
                 left = kl_per_unit(mean, logvar)[:, ~kept].sum(-1)
-                cost = left - log_p_x + log_q[:, kept].sum(-1) + self._unlabelled_cost(z1[:, kept])
+                seen = torch.cat([z1[:, kept], x], -1) if self._beside else z1[:, kept]
+                cost = left - log_p_x + log_q[:, kept].sum(-1) + self._unlabelled_cost(seen)
             found[first : first + len(some)] = cost.cpu().numpy()
         return found
 
@@ -122,13 +142,18 @@ class Classifier:
     def _kept(self) -> npt.NDArray[np.bool_]:
         return np.asarray(self.card["kept_units"], dtype=bool)
 
+    @property
+    def _beside(self) -> bool:
+        """Whether q(y|x) reads spectra beside M1's features."""
+        return self.model.architecture.beside > 0
+
     @cached_property
     def _front(self) -> tuple[Tensor | None, nn.Module]:
         """What turns raw spectra into M2's input: a shift, then linear layers.
 
-        An affine scaling becomes a linear layer; where it keeps all bands it is multiplied into
-        M1's first layer (into M2's it cannot be: three networks read its input). Of M1's last
-        layer only the means of the kept units stay.
+        An affine scaling becomes a linear layer; where it keeps all bands and nobody else reads
+        what it gives it is multiplied into M1's first layer (into M2's it cannot be: three networks
+        read its input). Of M1's last layer only the means of the kept units stay.
         """
         layers: list[nn.Module] = []
         affine = self._scaler.affine()
@@ -143,12 +168,13 @@ class Classifier:
             kept = torch.from_numpy(np.flatnonzero(self._kept)).to(self.device)
             encoder[-1] = _linear(last.weight[kept], last.bias[kept])
             first = encoder[0]
-            if affine is not None and affine[1].shape[0] == affine[1].shape[1]:
+            square = affine is not None and affine[1].shape[0] == affine[1].shape[1]
+            if affine is not None and square and not self._beside:
                 assert isinstance(first, nn.Linear)
                 scale = torch.from_numpy(affine[1]).T.to(self.device)
                 layers = []
                 encoder[0] = _linear(first.weight.double() @ scale.double(), first.bias)
-            layers += encoder
+            layers += [_Beside(nn.Sequential(*encoder))] if self._beside else encoder
         return shift, nn.Sequential(*layers).to(self.device)
 
     def _batch(self, *, every_class: bool) -> int:
@@ -198,6 +224,17 @@ def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -
 def fixed_noise(samples: int, width: int) -> Tensor:
     """Draws `(samples, width)` of N(0, I), always the same ones, the same for every pixel."""
     return torch.randn(samples, width, generator=torch.Generator().manual_seed(EPS_SEED))
+
+
+class _Beside(nn.Module):
+    """What a network gives, and its input after it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.network(x), x], dim=-1)
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:

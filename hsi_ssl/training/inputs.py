@@ -27,7 +27,8 @@ VALIDATION_BATCH = 2048
 class Inputs:
     """What M2 sees of N pixels: spectra, or M1's q(z1|x) as `mean` and `logvar (N, D)`.
 
-    `noise_sd (D,)`: standard deviation of what is added to spectra that q(y|x) learns from.
+    Beside M1's features there may be spectra, with the variance of their noise. `noise_sd (D,)`:
+    of spectra alone, standard deviation of what is added to those that q(y|x) learns from.
     """
 
     mean: Tensor
@@ -36,6 +37,11 @@ class Inputs:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    def to(self, device: torch.device) -> Inputs:
+        """The same on a device."""
+        moved = (t if t is None else t.to(device) for t in (self.logvar, self.noise_sd))
+        return Inputs(self.mean.to(device), *moved)
 
     def sample(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Inputs of some pixels: a fresh sample of q(z1|x), or the spectra themselves."""

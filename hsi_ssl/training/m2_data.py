@@ -64,6 +64,11 @@ class M2Data:
         rows = self.dataset.rows(Part.VALIDATION)
         return Validation(self._inputs(rows), self._y(rows))
 
+    @property
+    def pixels(self) -> int:
+        """N, the labelled and the unlabelled ones."""
+        return len(self.labelled) + len(self.unlabelled)
+
     @cached_property
     def kept(self) -> npt.NDArray[np.bool_]:
         """Which units of M1 move over the training pixels and the pool, `(J,)`."""
@@ -101,15 +106,24 @@ class M2Data:
     def _y(self, rows: npt.NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.dataset.label[rows].astype(np.int64)).to(self.device)
 
+    @property
+    def beside(self) -> int:
+        """Columns of the inputs that only q(y|x) reads: spectra beside M1's features."""
+        return self.scaler.width if self.m1 is not None and self.settings.spectra_beside else 0
+
     def _inputs(self, rows: npt.NDArray[np.int64]) -> Inputs:
-        if self.m1 is not None:
-            mean, logvar = self.m1.features(self.dataset.spectra(rows))
-            return Inputs(
-                *(torch.from_numpy(f[:, self.kept]).to(self.device) for f in (mean, logvar))
-            )
-        noise = None
-        if self.scaler.noise_sd is not None and self.settings.perturbation:
-            noise = torch.from_numpy(self.settings.perturbation * self.scaler.noise_sd)
-            noise = noise.float().to(self.device)
-        x = torch.from_numpy(self.dataset.scaled(rows, self.scaler)).to(self.device)
-        return Inputs(x, noise_sd=noise)
+        raw = self.dataset.spectra(rows)
+        noise = torch.zeros(self.scaler.width)
+        if self.scaler.noise_sd is not None:
+            noise = torch.from_numpy(self.settings.perturbation * self.scaler.noise_sd).float()
+        if self.m1 is None:
+            x = torch.from_numpy(self.scaler.transform(raw))
+            return Inputs(x, noise_sd=noise if noise.any() else None).to(self.device)
+        mean, logvar = (torch.from_numpy(f[:, self.kept]) for f in self.m1.features(raw))
+        if not self.beside:
+            return Inputs(mean, logvar).to(self.device)
+        x = torch.from_numpy(self.scaler.transform(raw))
+        return Inputs(
+            torch.cat([mean, x], 1),
+            torch.cat([logvar, 2 * noise.log().expand_as(x)], 1),  # of no noise -inf: sd 0
+        ).to(self.device)

@@ -163,7 +163,7 @@ def _architecture(settings: M2Settings, data: M2Data, classes: int) -> M2Archite
     of_q = settings.hidden_classifier
     floor = sd_floor(settings.sd_floor, data.scaler)
     return M2Architecture(
-        width=data.labelled.inputs.mean.shape[1],
+        width=data.labelled.inputs.mean.shape[1] - data.beside,
         classes=classes,
         latent=settings.latent,
         hidden=settings.hidden,
@@ -171,6 +171,7 @@ def _architecture(settings: M2Settings, data: M2Data, classes: int) -> M2Archite
         activation=settings.activation,
         likelihood=settings.likelihood,
         sd_floor=floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
+        beside=data.beside,
     )
 
 
@@ -186,7 +187,7 @@ def _fit_supervised(
     run = settings.output / SUPERVISED
     watcher.say("supervised part, labelled pixels alone:")
     return fit(
-        SupervisedTask(model, data.labelled, data.validation),
+        SupervisedTask(model, data.labelled, data.validation, data.pixels),
         supervised_settings(settings),
         run,
         identity=known,

@@ -68,6 +68,7 @@ def test_m1_plus_m2_learns_and_brings_m1_along(
     card = train_m2(settings(tiny_dataset, tmp_path / "m2", m1=m1_run))
     assert card["m1"]["kind"] == "m1"
     assert sum(card["kept_units"]) == card["architecture"]["width"]
+    assert card["architecture"]["beside"] == tiny_dataset.scaler.width
     moved = m1_run.rename(m1_run.with_name("elsewhere"))
     try:
         assert accuracy_on_test(tiny_dataset, tmp_path / "m2") > 0.9
@@ -75,18 +76,22 @@ def test_m1_plus_m2_learns_and_brings_m1_along(
         moved.rename(m1_run)
 
 
+@pytest.mark.parametrize("beside", [True, False])
 def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
-    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path, beside: bool
 ) -> None:
     """Folding the scaling into the first layer and cutting the last changes nothing."""
-    train_m2(settings(tiny_dataset, tmp_path / "m2", m1=m1_run, epochs=2))
+    asked = {"m1": m1_run, "epochs": 2, "spectra_beside": beside}
+    train_m2(settings(tiny_dataset, tmp_path / "m2", **asked))
     classifier = load_classifier(tmp_path / "m2", "cpu", "classifier")
     raw = tiny_dataset.spectra()
     assert classifier.m1 is not None
     mean, _ = classifier.m1.features(raw)
     kept = np.asarray(classifier.card["kept_units"])
+    seen = [mean[:, kept], classifier.m1.scaler.transform(raw)] if beside else [mean[:, kept]]
     with torch.no_grad():
-        expected = classifier.model.log_q_y(torch.from_numpy(mean[:, kept])).exp().numpy()
+        x = torch.from_numpy(np.concatenate(seen, 1))
+        expected = classifier.model.log_q_y(x).exp().numpy()
     np.testing.assert_allclose(classifier.posterior(raw), expected, atol=2e-5)
     np.testing.assert_allclose(
         classifier.posterior(raw.astype(np.float64)), classifier.posterior(raw), atol=1e-6
