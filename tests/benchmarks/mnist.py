@@ -35,7 +35,7 @@ from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_data import KEPT_SPREAD
 from hsi_ssl.training.m2_task import M2Task
-from hsi_ssl.training.propagation import propagated
+from hsi_ssl.training.propagation import FeatureGraph
 
 REPORT = Path(__file__).parents[2] / "reports" / "mnist.md"
 LABELS = (100, 600, 1000, 3000)
@@ -175,7 +175,7 @@ def of_svm(dataset: Dataset, m1: Path, draw: int, *, spread: bool) -> dict[str, 
     if spread:
         known = torch.full((len(rows),), -1)
         known[: len(train)] = torch.from_numpy(y.astype(np.int64))
-        found = propagated(torch.from_numpy(x), known, 10).argmax(1).numpy()
+        found = FeatureGraph(torch.from_numpy(x)).of_labels(known, 10).argmax(1).numpy()
         some = np.random.default_rng(draw).choice(len(pool), SVM_PIXELS, replace=False)
         some = np.concatenate([np.arange(len(train)), len(train) + some])
         x, y = x[some], np.concatenate([y, found[some[len(train) :]]])
