@@ -17,6 +17,7 @@ import argparse
 import json
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,8 @@ def now(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
-def then(folder: Path, seed: int, epochs: int, slots: int) -> dict[str, Any]:
-    """The recipe of 2016, built of the library's parts, with so many class slots."""
+def then(folder: Path, seed: int, epochs: int, slots: int) -> Iterator[dict[str, Any]]:
+    """The recipe of 2016, built of the library's parts, with so many class slots; epoch by epoch."""
     dataset = dataset_of(folder, seed)
     started = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
@@ -140,16 +141,16 @@ def then(folder: Path, seed: int, epochs: int, slots: int) -> dict[str, Any]:
             }
         )
         print(f"then, {slots} slots, epoch {epoch + 1}: {found[-1]}", flush=True)
-    best = min(found, key=lambda line: line["validation_error"])
-    return {
-        **best,
-        "seconds": found[-1]["seconds"],
-        "slots": slots,
-        "epochs": epochs,
-        "test_errors": [line["test_error"] for line in found],
-        "kept_units": int(kept.sum()),
-        "active_units": active,
-    }
+        best = min(found, key=lambda line: line["validation_error"])
+        yield {
+            **best,
+            "seconds": found[-1]["seconds"],
+            "slots": slots,
+            "epochs": len(found),
+            "test_errors": [line["test_error"] for line in found],
+            "kept_units": int(kept.sum()),
+            "active_units": active,
+        }
 
 
 def _features_then(
@@ -248,8 +249,8 @@ def main() -> None:
         kept = folder / "then.json"
         for slots in arguments.slots:
             others = [line for line in _read(kept) if line["slots"] != slots]
-            line = then(folder, 0, arguments.epochs, slots)
-            kept.write_text(json.dumps([*others, line]))
+            for line in then(folder, 0, arguments.epochs, slots):
+                kept.write_text(json.dumps([*others, line]))
     if not arguments.report and arguments.only != "then":
         lines = []
         for seed in range(arguments.seeds):
