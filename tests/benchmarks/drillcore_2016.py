@@ -86,7 +86,7 @@ def now(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def then(folder: Path, seed: int, epochs: int, slots: int) -> Iterator[dict[str, Any]]:
-    """The recipe of 2016, built of the library's parts, with so many class slots; epoch by epoch."""
+    """The recipe of 2016 with so many class slots, of the library's parts, after each epoch."""
     dataset = dataset_of(folder, seed)
     started = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
