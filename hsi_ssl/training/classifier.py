@@ -21,6 +21,7 @@ from hsi_ssl.scenes.labels import LabelSet
 from hsi_ssl.training.checkpoint import load_run
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1
+from hsi_ssl.training.inputs import BESIDE_GAIN
 
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -120,7 +121,9 @@ class Classifier:
                 log_q = -0.5 * (eps * eps + logvar + np.log(2 * np.pi))
                 kept = self._kept
                 left = kl_per_unit(mean, logvar)[:, ~kept].sum(-1)
-                seen = torch.cat([z1[:, kept], x], -1) if self._beside else z1[:, kept]
+                seen = (
+                    torch.cat([z1[:, kept], BESIDE_GAIN * x], -1) if self._beside else z1[:, kept]
+                )
                 cost = left - log_p_x + log_q[:, kept].sum(-1) + self._unlabelled_cost(seen)
             found[first : first + len(some)] = cost.cpu().numpy()
         return found
@@ -227,14 +230,14 @@ def fixed_noise(samples: int, width: int) -> Tensor:
 
 
 class _Beside(nn.Module):
-    """What a network gives, and its input after it."""
+    """What a network gives, and its input after it, as in `M2Data`."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.network(x), x], dim=-1)
+        return torch.cat([self.network(x), BESIDE_GAIN * x], dim=-1)
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:

@@ -18,7 +18,7 @@ from hsi_ssl.errors import ModelError
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.spatial import learnt_strength
 from hsi_ssl.training.extractor import Extractor
-from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.inputs import BESIDE_GAIN, Inputs, Labelled, Validation
 from hsi_ssl.training.m2_task import Grid, log_q_of
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.stage import network_scaler
@@ -123,7 +123,8 @@ class M2Data:
         mean, logvar = (torch.from_numpy(f[:, self.kept]) for f in self.m1.features(raw))
         if not self.beside:
             return Inputs(mean, logvar).to(self.device)
-        x = torch.from_numpy(self.scaler.transform(raw))
+        x = BESIDE_GAIN * torch.from_numpy(self.scaler.transform(raw))
+        noise = BESIDE_GAIN * noise
         return Inputs(
             torch.cat([mean, x], 1),
             torch.cat([logvar, 2 * noise.log().expand_as(x)], 1),  # of no noise -inf: sd 0

@@ -23,9 +23,7 @@ class SupervisedTask(TaskWithoutState):
 
     score_name = "macro_f1"
 
-    def __init__(
-        self, module: M2, labelled: Labelled, validation: Validation, pixels: int
-    ) -> None:
+    def __init__(self, module: M2, labelled: Labelled, validation: Validation, pixels: int) -> None:
         """`pixels`: N of the whole training, so that the weight prior is the same in both parts.
 
         Counted for a few labelled pixels alone it would hold the network down (Indian Pines, 20

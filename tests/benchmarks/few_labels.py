@@ -55,7 +55,7 @@ class Ours:
 
 OURS: tuple[Ours, ...] = (
     Ours("M2", {"epochs": 24}),
-    Ours("M1+M2", {"epochs": 24}, m1={"epochs": 40}),
+    Ours("M1+M2", {"epochs": 24}, m1={"epochs": 20}),
     Ours("supervised part alone", {"epochs": 1, "spatial": False}, ablation=True),
     Ours("M2, components as they are", {"epochs": 24, "whitening": 0.0}, ablation=True),
     Ours("M2 without noise added", {"epochs": 24, "perturbation": 0.0}, ablation=True),
@@ -214,7 +214,7 @@ def write(folder: Path, seeds: int) -> None:
         "N in all, the same pixels for every method: what is tuned is tuned by cross-validation "
         "among them. The seed draws the labels, the split where none is published, the weights "
         "and the folds. Four scenes are transductive: all their pixels, those to test on too, are "
-        "learnt from without labels; of drillcore-sim's test pixels nothing is seen while learning. "
+        "learnt from without labels; of drillcore-sim's test pixels nothing is seen in training. "
         "'bands' are standardised, 'components' the 30 leading ones of spectra "
         "divided by their measured noise. The best of the supervised classifiers is the one with "
         "the highest mean on the test pixels, cell by cell, which flatters it.",

@@ -14,7 +14,7 @@ from hsi_ssl.errors import ModelError, SettingsError
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.classifier import Rule, load_classifier
-from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.inputs import BESIDE_GAIN, Inputs, Labelled, Validation
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import keep_the_better, train_m2
 from hsi_ssl.training.m2_task import Grid, M2Task
@@ -88,7 +88,11 @@ def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
     assert classifier.m1 is not None
     mean, _ = classifier.m1.features(raw)
     kept = np.asarray(classifier.card["kept_units"])
-    seen = [mean[:, kept], classifier.m1.scaler.transform(raw)] if beside else [mean[:, kept]]
+    seen = (
+        [mean[:, kept], BESIDE_GAIN * classifier.m1.scaler.transform(raw)]
+        if beside
+        else [mean[:, kept]]
+    )
     with torch.no_grad():
         x = torch.from_numpy(np.concatenate(seen, 1))
         expected = classifier.model.log_q_y(x).exp().numpy()
