@@ -17,6 +17,14 @@ from .output import Terminal
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("--no-m1", is_flag=True, help="M2 on spectra instead of M1's features.")
 @click.option("--alpha", type=float, help="Weight of the classification term, in units of N.")
+@click.option(
+    "--pull", type=float, help="Share of the unlabelled bound's gradient into q(y|x), 0 to 1."
+)
+@click.option(
+    "--spatial/--no-spatial",
+    default=None,
+    help="Let neighbouring unlabelled pixels tell q(y|x) their class, or not.",
+)
 @click.option("--latent", type=int, help="Latent units.")
 @click.option("--hidden", type=options.WIDTHS, help="Hidden layers, for example 500-500.")
 @click.option(
@@ -46,12 +54,13 @@ def command(
 ) -> None:
     """Train the classifier on the labelled and unlabelled pixels of DATASET [runs/dataset.h5].
 
-    On the features of the M1 in runs/m1 (M1+M2), or with --no-m1 on spectra (M2). Validation
-    pixels choose the state that is kept and the rule to predict by.
+    On the features of the M1 in runs/m1 (M1+M2), or with --no-m1 on spectra (M2). First on the
+    labelled pixels alone, then with the unlabelled ones; validation pixels choose the better of the
+    two, the state that is kept and the rule to predict by.
 
     \b
     hsi-ssl train-m2
-    hsi-ssl train-m2 --no-m1 --alpha 10 -o runs/m2-spectra
+    hsi-ssl train-m2 --no-m1 --no-spatial -o runs/m2-spectra
     """
     options.refuse_together(m1=m1, no_m1=no_m1)
     options.refuse_together(resume=resume, overwrite=overwrite)
@@ -74,6 +83,7 @@ def command(
             "model": "M2" if card["m1"] is None else "M1+M2",
             "rule": card["rule"],
             "validation": metrics["validation"],
+            **{k: metrics[k] for k in ("supervised", "gained", "kept")},
             "predicted_classes": metrics["predicted_classes"],
             **{k: training[k] for k in ("epochs", "seconds", "spectra_per_second", "device")},
         },

@@ -154,7 +154,8 @@ class M2Settings(TrainingSettings):
     paper."""
     pull: float = Field(0.0, ge=0, le=1)
     """Share of U's gradient that reaches q(y|x); 1 in the paper. On spectra log p(x|y, z) is
-    hundreds of nats and pulls q(y|x) towards whatever explains brightness and texture."""
+    hundreds of nats and pulls q(y|x) towards whatever explains brightness and texture; with any
+    pull, `exact_classes` should be all."""
     warm_start: bool = True
     """Start q(y|x) from the classifier that was trained on the labelled pixels alone."""
     supervised_epochs: int = Field(20, ge=1)
@@ -190,7 +191,7 @@ class M2Settings(TrainingSettings):
     predict: Literal["auto", "classifier", "bayes"] = "auto"
     """q(y|x), or Bayes' rule with the generative part; auto: the better on validation pixels."""
     bayes_samples: int = Field(1, ge=1)
-    epochs: int = Field(60, ge=1)
+    epochs: int = Field(24, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     decay: Literal["constant", "cosine"] = "cosine"
     patience: int = Field(30, ge=1)
