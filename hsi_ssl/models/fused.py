@@ -143,8 +143,8 @@ class _Step:
         g_logvar = 0.5 * (g_z * spread + w_kl * (variance - 1))
         g_logvar = torch.ops.aten.hardtanh_backward(g_logvar, raw, LOGVAR_LOW, LOGVAR_HIGH)
         g_head = torch.cat([torch.addcmul(g_z, w_kl, mean), g_logvar], -1)
-        g_first = encoder.backward(g_head.view(s * n, -1), y)
-        self.g_hidden[rows] += g_first.view(s, n, -1).sum(0, dtype=x.dtype)
+        for g_first in encoder.backward(g_head.view(s * n, -1), y).view(s, n, -1):
+            self.g_hidden[rows] += g_first
         log_p_y = self.model.log_p_y[y]
         return cost_l(log_p_x, log_p_y if y.ndim > 1 else log_p_y[:, None], kl, kl_weight)
 
