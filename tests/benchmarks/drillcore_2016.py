@@ -252,11 +252,13 @@ def main() -> None:
             for line in then(folder, 0, arguments.epochs, slots):
                 kept.write_text(json.dumps([*others, line]))
     if not arguments.report and arguments.only != "then":
-        lines = []
+        kept = folder / "now.json"
         for seed in range(arguments.seeds):
-            lines.append(now(folder, seed))
-            print(f"now, seed {seed}: {lines[-1]}", flush=True)
-            (folder / "now.json").write_text(json.dumps(lines))
+            lines = _read(kept)
+            if seed not in {line["seed"] for line in lines}:
+                lines.append(now(folder, seed))
+                print(f"now, seed {seed}: {lines[-1]}", flush=True)
+                kept.write_text(json.dumps(lines))
     write(*(_read(folder / f"{name}.json") for name in ("then", "now")))
 
 
