@@ -247,7 +247,8 @@ def write(lines: dict[str, dict[str, Any]], m1: Path) -> None:
         f"{machine_in_words()}, {today()}. Test error in %, mean ± standard deviation over draws "
         "of labels (in brackets how many; draw n is seed n; weights have seed 0). The first 50,000 "
         "pictures of the training file learn, its last 10,000 choose the state (and chose the "
-        "recipe, on draw 0), the 10,000 of the test file choose nothing. Every run has one thread; its minutes are the processor's, "
+        "recipe, on draw 0), the 10,000 of the test file choose nothing. Every run has one "
+        "thread; its minutes are the processor's, "
         'as other work ran beside it. In the rows "after", the state that validation had chosen '
         "by then, of the same runs, whose learning rate falls to 0 at their end only.",
         "",
