@@ -144,7 +144,7 @@ class M2Settings(TrainingSettings):
     latent: int = Field(50, ge=1)
     hidden: Widths = (200,)
     """Hidden layers of the generative part: its cost grows with the number of classes."""
-    hidden_classifier: Widths | None = (500,)
+    hidden_classifier: Widths | None = (500, 500)
     """Hidden layers of q(y|x); None: as `hidden`."""
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
