@@ -58,11 +58,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
     parser.add_argument("--only", choices=["baselines", "ours"])
+    parser.add_argument("--models", nargs="*", default=["M2", "M1+M2"], help="of ours")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--report", action="store_true", help="only write the report")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
+    models = tuple(model for model in OURS if model.name in arguments.models)
     for group in ("baselines", "ours"):
         if arguments.report or arguments.only not in {None, group}:
             continue
@@ -77,7 +79,7 @@ def main() -> None:
                 predictions = (
                     baselines(dataset, seed)
                     if group == "baselines"
-                    else ours(dataset, folder, seed, models=MODELS)
+                    else ours(dataset, folder, seed, models=models)
                 )
                 lines += scored(dataset, predictions, cell)
                 kept.write_text(json.dumps(lines))
