@@ -22,6 +22,11 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 @click.option("--probabilities", **FLAG, help="Also: probability of each class, a band each.")
 @click.option("--entropy", **FLAG, help="Also: entropy of the probabilities, in nats.")
 @click.option("--novelty", **FLAG, help="Also: how little any class explains the spectrum.")
+@click.option(
+    "--spatial",
+    metavar="BETA",
+    help="Let neighbours agree: strength of a Potts prior, or learnt [default: 0].",
+)
 @click.option("--resample", **FLAG, help="Interpolate a scene's other bands to the model's.")
 @click.option("--variable", help="Name of the cube in a file that holds several arrays.")
 @click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
@@ -38,7 +43,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
 
     \b
     hsi-ssl classify
-    hsi-ssl classify flight.tif -o map.tif --confidence
+    hsi-ssl classify flight.tif -o map.tif --confidence --spatial learnt
     hsi-ssl classify cores/ --model runs/m2 -o maps/
     """
     settings = options.override(options.read_project(project).classify, **given)

@@ -209,6 +209,8 @@ class ClassifySettings(Settings):
     probabilities: bool = False
     entropy: bool = False
     novelty: bool = False
+    spatial: Annotated[float, Field(ge=0)] | Literal["learnt"] = 0.0
+    """Strength of the Potts prior on the map: 0 for none, or the one that training has learnt."""
     resample: bool = False
     """Interpolate a scene with other bands to those of the model."""
     window: int = Field(65_536, ge=256)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 import torch
 from scipy.special import xlogy
 
+from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.errors import OutputError, SceneError, SettingsError
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
 from hsi_ssl.maps.class_map import (
@@ -35,10 +36,12 @@ from hsi_ssl.maps.class_map import (
     outputs,
     refuse_existing_map,
 )
+from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.training.classifier import Classifier, load_classifier
+from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -191,6 +194,10 @@ def classify_scene(
     if match.note is not None:
         watcher.say(match.note)
     label_set, layers = classifier.label_set, asked_layers(settings)
+    strength = settings.spatial
+    if strength == "learnt":
+        strength = float(classifier.card["spatial_strength"])
+        watcher.say(f"neighbours agree with strength {strength:.2f}")
     pixels, done = scene.rows * scene.cols, 0
     with class_map(
         output,
@@ -210,11 +217,14 @@ def classify_scene(
     ) as written:
 
         def classified(rows: slice, cols: slice) -> Classified:
-            return _classified(scene, match, classifier, layers, rows, cols)
+            return _classified(scene, match, classifier, layers, strength, rows, cols)
 
         places = scene.windows(settings.window)
         # Closing waits for the threads, so that nobody closes the scene under their hands.
-        with contextlib.closing(_in_threads(classified, places, classifier.device)) as windows:
+        with (
+            quick_products(classifier.device),
+            contextlib.closing(_in_threads(classified, places, classifier.device)) as windows,
+        ):
             for window in windows:
                 written.write(window.rows, window.cols, window.indices, window.layers)
                 done += window.indices.size
@@ -290,17 +300,33 @@ def _classified(
     match: BandMatch,
     classifier: Classifier,
     layers: tuple[Layer, ...],
+    strength: float,
     rows: slice,
     cols: slice,
 ) -> Classified:
-    """Read and classify one window."""
-    window = scene.read(rows, cols)
-    spectra = match.select(window)
+    """Read and classify one window.
+
+    With a spatial prior a pixel hears from others as far away as there are sweeps, so the window
+    is read with a border of that width, which is then cut off: maps do not depend on windows.
+    """
+    border = SWEEPS if strength else 0
+    wide_rows, wide_cols = _widened(rows, scene.rows, border), _widened(cols, scene.cols, border)
+    shape = (wide_rows.stop - wide_rows.start, wide_cols.stop - wide_cols.start)
+    spectra = match.select(scene.read(wide_rows, wide_cols))
     valid = valid_spectra(spectra, scene.nodata)
     if not valid.all():
         spectra = spectra[valid]
     spectra = match.interpolate(spectra)
     p = _by_blocks(classifier.posterior, spectra, classifier.device)
+    if strength:
+        place = np.stack(list(np.indices(shape)), -1).reshape(-1, 2)[valid]
+        table = neighbour_table(np.zeros(len(place), np.int16), place)
+        p = classifier.among_neighbours(p, table, strength=strength)
+
+    inner = np.zeros(shape, bool)
+    inner[_within(rows, wide_rows), _within(cols, wide_cols)] = True
+    inner = inner.ravel()
+    p, spectra, valid = p[inner[valid]], spectra[inner[valid]], valid[inner]
     best = p.argmax(1)
     confidence = p[np.arange(len(p)), best]
     found: dict[Layer, Floats] = {}
@@ -313,11 +339,19 @@ def _classified(
             found[layer] = -xlogy(p, p).sum(1)
         else:
             found[layer] = _by_blocks(classifier.novelty, spectra, classifier.device)
-    shape = window.shape[:2]
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
     indices = np.full(valid.shape, UNLABELLED, np.int64)
     indices[valid] = np.where(np.isfinite(confidence), best, UNLABELLED)
     planes = {layer: _plane(values, valid, shape) for layer, values in found.items()}
     return Classified(rows, cols, indices.reshape(shape), planes)
+
+
+def _widened(part: slice, end: int, border: int) -> slice:
+    return slice(max(0, part.start - border), min(end, part.stop + border))
+
+
+def _within(part: slice, wide: slice) -> slice:
+    return slice(part.start - wide.start, part.stop - wide.start)
 
 
 def _by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device) -> Floats:

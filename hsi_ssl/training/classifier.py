@@ -83,19 +83,23 @@ class Classifier:
         return found
 
     @torch.inference_mode()
-    def posterior_among_neighbours(
-        self, raw: Raw, neighbours: Raw, known: Raw | None = None
+    def among_neighbours(
+        self,
+        posterior: Floats,
+        neighbours: Raw,
+        known: Raw | None = None,
+        strength: float | None = None,
     ) -> Floats:
-        """`posterior` under the Potts prior at the strength that training has learnt, `(n, K)`.
+        """`posterior (n, K)` under a Potts prior, by default of the strength learnt in training.
 
-        `neighbours (n, 8)`: rows of `raw`, -1 where there is none; `known (n,)`: class indices of
-        labelled pixels, -1 elsewhere. See `hsi_ssl.models.spatial`.
+        `neighbours (n, 8)`: rows, -1 where there is none; `known (n,)`: class indices of labelled
+        pixels, -1 elsewhere. See `hsi_ssl.models.spatial`.
         """
-        log_f = torch.from_numpy(self.posterior(raw)).clamp(min=SMALLEST_POSTERIOR).log()
+        log_f = torch.from_numpy(posterior).clamp(min=SMALLEST_POSTERIOR).log()
         places = torch.from_numpy(neighbours.astype(np.int64))
         sure = None if known is None else torch.from_numpy(known.astype(np.int64))
-        q = mean_field(log_f, places, self.card["spatial_strength"], sure)
-        found: Floats = q.numpy()
+        beta = self.card["spatial_strength"] if strength is None else strength
+        found: Floats = mean_field(log_f, places, beta, sure).numpy()
         return found
 
     @torch.inference_mode()
