@@ -58,13 +58,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
     parser.add_argument("--only", choices=["baselines", "ours"])
-    parser.add_argument("--models", nargs="*", default=["M2", "M1+M2"], help="of ours")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--report", action="store_true", help="only write the report")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    models = tuple(model for model in OURS if model.name in arguments.models)
     for group in ("baselines", "ours"):
         if arguments.report or arguments.only not in {None, group}:
             continue
@@ -73,13 +71,15 @@ def main() -> None:
         for seed in range(arguments.seeds):
             for case in arguments.cases:
                 cell = {"case": case, "seed": seed}
-                if any(cell.items() <= line.items() for line in lines):
+                done = {line["method"] for line in lines if cell.items() <= line.items()}
+                missing = tuple(model for model in MODELS if model.name not in done)
+                if not (missing if group == "ours" else not done):
                     continue
                 dataset = dataset_of(case, seed, folder)
                 predictions = (
                     baselines(dataset, seed)
                     if group == "baselines"
-                    else ours(dataset, folder, seed, models=models)
+                    else ours(dataset, folder, seed, models=missing)
                 )
                 lines += scored(dataset, predictions, cell)
                 kept.write_text(json.dumps(lines))
