@@ -41,7 +41,7 @@ from hsi_ssl.watcher import SILENT, Watcher
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
-SUPERVISED = "supervised"
+SUPERVISED = "last/supervised"
 """Folder within the run's of the supervised part: its log and its state to resume from."""
 
 
