@@ -277,7 +277,7 @@ def write(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
         f"{machine_in_words()}, {today()}. Data set `drillcore-sim`, minerals, at most 5,000 "
         f"training pixels a class, {UNLABELLED:,} unlabelled pixels, whole scenes to train, "
         "validate and test. Recall is the share of a mineral's test pixels that are found. "
-        "Seconds are of all training (M1 and M2), on a machine with other work.",
+        "Seconds are of all training (M1 and M2) on one core of a machine with other work.",
         "",
         f"*2016*: values divided by their maximum, Bernoulli likelihood, softplus, {SLOTS} class "
         "slots (and, beside it, one a mineral), alpha 0.1, labelled batches as they come; stopped "
@@ -289,7 +289,7 @@ def write(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
         "|---|---|---|---|---|---|",
     ]
     runs = [(f"2016, {r['slots']} slots", r) for r in old]
-    runs += [(f"now, seed {r['seed']}", r) for r in new]
+    runs += [(f"now, seed {r['seed']}", r) for r in sorted(new, key=lambda r: int(r["seed"]))]
     for name, r in runs:
         text.append(
             f"| {name} | {100 * r['test_error']:.1f} | {100 * r['macro_f1']:.1f} | "
