@@ -338,7 +338,8 @@ def _epoch(
         for network in task.module.children():
             # Each by itself: a decoder's gradient is a thousand times the classifier's, which one
             # common norm would scale down to nothing.
-            nn.utils.clip_grad_norm_(network.parameters(), clip)
+            if weights := list(network.parameters()):
+                nn.utils.clip_grad_norm_(weights, clip)
         optimiser.step()
         average.update()
         total = total + step.bound.detach()
