@@ -117,7 +117,7 @@ def among_neighbours(classifier: Classifier, dataset: Dataset) -> Any:
             cube = scene.read(slice(0, scene.rows), slice(0, scene.cols))[
                 ..., classifier.used_bands
             ]
-            place = np.stack(np.indices(cube.shape[:2]), -1).reshape(-1, 2)
+            place = np.stack(list(np.indices(cube.shape[:2])), -1).reshape(-1, 2)
             raw = cube.reshape(len(place), -1)
             valid = np.flatnonzero(valid_spectra(raw, scene.nodata))
         table = neighbour_table(np.zeros(len(valid), np.int16), place[valid])

@@ -91,6 +91,7 @@ def test_gain_multiplies_the_columns_and_is_kept_in_the_card(kind: str) -> None:
             scaler.inverse(scaled), plain.inverse(plain.transform(SPECTRA)), rtol=1e-4
         )
         if plain.noise_sd is not None:
+            assert scaler.noise_sd is not None
             np.testing.assert_allclose(scaler.noise_sd, plain.noise_sd * gain**2)
 
 

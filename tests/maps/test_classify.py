@@ -82,7 +82,7 @@ def test_a_map_with_the_spatial_prior_is_the_mean_field_of_the_whole_scene(
     for _ in range(10):  # the plain way, on the grid itself
         edge = np.pad(p, ((1, 1), (1, 1), (0, 0)))
         around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-        votes = sum(edge[i : i + 40, j : j + 30] for i, j in around)
+        votes = np.sum([edge[i : i + 40, j : j + 30] for i, j in around], axis=0)
         log_p = log_f + 0.8 * votes[valid]
         q = np.exp(log_p - log_p.max(1, keepdims=True))
         p[valid] = q / q.sum(1, keepdims=True)
