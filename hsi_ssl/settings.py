@@ -185,7 +185,7 @@ class M2Settings(TrainingSettings):
     batch_labelled: int = Field(200, ge=1)
     batch_unlabelled: int = Field(500, ge=1)
     """At most: of a small pool fewer, so that an epoch has some 30 steps."""
-    exact_classes: int | None = Field(2, ge=1)
+    exact_classes: int | None = Field(1, ge=1)
     """How many classes, the most probable of each pixel, the unlabelled bound sums over; one drawn
     from the rest stands for them, without bias; as many as there are classes: all."""
     predict: Literal["auto", "classifier", "bayes"] = "auto"
