@@ -212,8 +212,8 @@ def write(folder: Path, seeds: int) -> None:
         "",
         f"{machine_in_words()}, {today()}. Macro-F1 in percent on test pixels that nothing was "
         f"fitted on, mean ± standard deviation over {seeds} seeds, or as many as stand in "
-        "brackets. Some settings of ours, and of the network among the supervised classifiers, were first "
-        "chosen on test scores of such cells (see experiments.md). N labels a class are "
+        "brackets. Some settings of ours, and of the network among the supervised classifiers, "
+        "were first chosen on test scores of such cells (see experiments.md). N labels a class are "
         "N in all, the same pixels for every method: what is tuned is tuned by cross-validation "
         "among them. The seed draws the labels, the split where none is published, the weights "
         "and the folds. Four scenes are transductive: all their pixels, those to test on too, are "
