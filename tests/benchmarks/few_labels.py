@@ -249,9 +249,7 @@ def _gains(base: list[Line], own: list[Line]) -> list[str]:
             cells = []
             for n in LABELS:
                 gain = _gain(_cell(base, name, n), _cell(lines, name, n))
-                cells.append(
-                    "-" if gain is None else f"{gain[0]:+.1f} ± {gain[1]:.1f}{_few(gain[2])}"
-                )
+                cells.append("-" if gain is None else _points(*gain))
                 gains[n] += [] if gain is None else [gain[0]]
             text.append(_row(scene.title, *cells))
         means = [f"{mean(gains[n]):+.1f}" if gains[n] else "-" for n in LABELS]
@@ -328,6 +326,10 @@ def _percent(values: Iterator[float]) -> str:
 def _mean_sd(values: list[float]) -> str:
     spread = f" ± {100 * stdev(values):.1f}" if len(values) > 1 else ""
     return f"{100 * mean(values):.1f}{spread}{_few(len(values))}" if values else "-"
+
+
+def _points(away: float, error: float, seeds: int) -> str:
+    return f"{away:+.1f}{f' ± {error:.1f}' if seeds > 1 else ''}{_few(seeds)}"
 
 
 def _few(seeds: int) -> str:
