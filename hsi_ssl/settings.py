@@ -7,11 +7,19 @@ and the options of that command. An unknown key is an error that names the neare
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from hsi_ssl.errors import SettingsError
 
@@ -209,7 +217,7 @@ class ClassifySettings(Settings):
     probabilities: bool = False
     entropy: bool = False
     novelty: bool = False
-    spatial: Annotated[float, Field(ge=0)] | Literal["learnt"] = 0.0
+    spatial: float | Literal["learnt"] = 0.0
     """Strength of the Potts prior on the map: 0 for none, or the one that training has learnt."""
     resample: bool = False
     """Interpolate a scene with other bands to those of the model."""
@@ -218,6 +226,19 @@ class ClassifySettings(Settings):
     variable: str | None = None
     wavelengths: Path | None = None
     device: str = "auto"
+
+    @field_validator("spatial", mode="before")
+    @classmethod
+    def _strength(cls, value: Any) -> Any:
+        if value == "learnt":
+            return value
+        try:
+            strength = float(value)
+        except (TypeError, ValueError):
+            strength = -1.0
+        if not 0 <= strength < math.inf:
+            raise ValueError("a strength from 0 upwards, or learnt")
+        return strength
 
 
 class Project(Settings):

@@ -10,7 +10,14 @@ import pytest
 from hsi_ssl.errors import OutputError, SettingsError
 from hsi_ssl.recipes import copy_recipe, recipe_text, recipes
 from hsi_ssl.scenes.catalog import entries
-from hsi_ssl.settings import M2Settings, PrepareSettings, Project, checked, load_project
+from hsi_ssl.settings import (
+    ClassifySettings,
+    M2Settings,
+    PrepareSettings,
+    Project,
+    checked,
+    load_project,
+)
 
 
 @pytest.mark.parametrize("name", sorted(recipes()))
@@ -85,3 +92,14 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_contradictions_are_refused(stage: Any, values: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
         checked(stage, values, where="options")
+
+
+@pytest.mark.parametrize(("given", "kept"), [("learnt", "learnt"), ("0.5", 0.5), (2, 2.0)])
+def test_strength_of_the_prior_on_maps(given: object, kept: object) -> None:
+    assert checked(ClassifySettings, {"spatial": given}, where="here").spatial == kept
+
+
+@pytest.mark.parametrize("given", ["lots", -1, "inf", None])
+def test_a_strength_that_is_none_is_refused_in_one_sentence(given: object) -> None:
+    with pytest.raises(SettingsError, match=r"^here: spatial: a strength from 0 upwards, or learnt"):
+        checked(ClassifySettings, {"spatial": given}, where="here")
