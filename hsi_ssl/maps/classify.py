@@ -322,11 +322,10 @@ def _classified(
         place = np.stack(list(np.indices(shape)), -1).reshape(-1, 2)[valid]
         table = neighbour_table(np.zeros(len(place), np.int16), place)
         p = classifier.among_neighbours(p, table, strength=strength)
-
-    inner = np.zeros(shape, bool)
-    inner[_within(rows, wide_rows), _within(cols, wide_cols)] = True
-    inner = inner.ravel()
-    p, spectra, valid = p[inner[valid]], spectra[inner[valid]], valid[inner]
+        inner = np.zeros(shape, bool)
+        inner[_within(rows, wide_rows), _within(cols, wide_cols)] = True
+        inner = inner.ravel()
+        p, spectra, valid = p[inner[valid]], spectra[inner[valid]], valid[inner]
     best = p.argmax(1)
     confidence = p[np.arange(len(p)), best]
     found: dict[Layer, Floats] = {}

@@ -10,22 +10,21 @@ q_phi(z | x)          encoder: mean and log-variance    `encode`
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from hsi_ssl.models.bounds import cost_j, kl_per_unit
 from hsi_ssl.models.likelihoods import make_likelihood
-from hsi_ssl.models.networks import gaussian_head, perceptron, sample_gaussian
+from hsi_ssl.models.networks import Architecture, gaussian_head, perceptron, sample_gaussian
 
 ACTIVE_VARIANCE = 0.01
 """A unit is active when its posterior mean varies more than this over the data (Burda 2015)."""
 
 
 @dataclass(frozen=True)
-class M1Architecture:
+class M1Architecture(Architecture):
     """What rebuilds an M1: widths of x and z, hidden layers, likelihood and its floor."""
 
     width: int
@@ -34,18 +33,6 @@ class M1Architecture:
     activation: str
     likelihood: str
     sd_floor: float | tuple[float, ...]
-
-    def to_card(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_card(cls, card: dict[str, Any]) -> M1Architecture:
-        """Inverse of `to_card`."""
-        tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in card.items()
-        }
-        return cls(**tuples)
 
 
 class M1(nn.Module):

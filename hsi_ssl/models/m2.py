@@ -16,8 +16,7 @@ gradient can be had class by class (`hsi_ssl/models/fused.py`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -32,11 +31,17 @@ from hsi_ssl.models.bounds import (
 )
 from hsi_ssl.models.fused import can_fuse, weighted_costs
 from hsi_ssl.models.likelihoods import make_likelihood
-from hsi_ssl.models.networks import ClassPerceptron, gaussian_head, perceptron, sample_gaussian
+from hsi_ssl.models.networks import (
+    Architecture,
+    ClassPerceptron,
+    gaussian_head,
+    perceptron,
+    sample_gaussian,
+)
 
 
 @dataclass(frozen=True)
-class M2Architecture:
+class M2Architecture(Architecture):
     """What rebuilds an M2: widths of x and z, number of classes, hidden layers, likelihood.
 
     `beside`: further columns of the input that q(y|x) reads and the generative part does not
@@ -52,18 +57,6 @@ class M2Architecture:
     likelihood: str
     sd_floor: float | tuple[float, ...]
     beside: int = 0
-
-    def to_card(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_card(cls, card: dict[str, Any]) -> M2Architecture:
-        """Inverse of `to_card`."""
-        tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in card.items()
-        }
-        return cls(**tuples)
 
 
 class M2(nn.Module):

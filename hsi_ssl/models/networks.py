@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What rebuilds a model; a subclass names it."""
+
+    def to_card(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any]) -> Self:
+        """Inverse of `to_card`."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in card.items()})
+
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TIE = 1e-4
 """Weight of the cross-entropy in the score: it decides between states of equal macro-F1."""
-VALIDATION_BATCH = 2048
+APPLIED_BATCH = 2048
 BESIDE_GAIN = 8.0
 """What spectra beside M1's features are multiplied by: most components are of a spread far below 1,
 which is that of the features, and would not be seen (drillcore-sim, 5 labels a class, macro-F1 57
@@ -95,10 +95,9 @@ class Validation:
     inputs: Inputs
     y: Tensor
 
-    @torch.no_grad()
     def log_q(self, module: M2) -> Tensor:
         """log q(y|x) `(N, K)`."""
-        return torch.cat([module.log_q_y(x) for x in self.inputs.mean.split(VALIDATION_BATCH)])
+        return log_q_of(module, self.inputs)
 
     def of_classifier(self, module: M2) -> dict[str, float]:
         """Cross-entropy, OA, balanced accuracy and macro-F1 of q(y|x), and a `score`.
@@ -112,6 +111,12 @@ class Validation:
         found = scores(self.y, log_q)
         score = found["macro_f1"] - TIE * cross_entropy
         return {"score": score, "cross_entropy": cross_entropy, **found}
+
+
+@torch.no_grad()
+def log_q_of(module: M2, *inputs: Inputs) -> Tensor:
+    """log q(y|x) `(N, K)` at the means of inputs, one after another."""
+    return torch.cat([module.log_q_y(x) for i in inputs for x in i.mean.split(APPLIED_BATCH)])
 
 
 def scores(y: Tensor, log_p: Tensor) -> dict[str, float]:

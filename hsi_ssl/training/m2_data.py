@@ -18,8 +18,8 @@ from hsi_ssl.errors import ModelError
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.spatial import learnt_strength
 from hsi_ssl.training.extractor import Extractor
-from hsi_ssl.training.inputs import BESIDE_GAIN, Inputs, Labelled, Validation
-from hsi_ssl.training.m2_task import Grid, log_q_of
+from hsi_ssl.training.inputs import BESIDE_GAIN, Inputs, Labelled, Validation, log_q_of
+from hsi_ssl.training.m2_task import Grid
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.stage import network_scaler
 from hsi_ssl.watcher import Watcher
@@ -90,7 +90,7 @@ class M2Data:
         dataset = self.dataset
         rows = np.concatenate([dataset.rows(Part.TRAIN), dataset.unlabelled_rows])
         neighbours = torch.from_numpy(neighbours_among(dataset.neighbours, rows)).to(self.device)
-        log_q = torch.cat([log_q_of(model, x) for x in (self.labelled.inputs, self.unlabelled)])
+        log_q = log_q_of(model, self.labelled.inputs, self.unlabelled)
         strength = learnt_strength(log_q.exp(), neighbours, model.log_p_y)
         watcher.say(
             f"neighbours agree with strength {strength:.2f} (0: no more than any two pixels)"
@@ -113,13 +113,13 @@ class M2Data:
         return self.scaler.width if self.m1 is not None and self.settings.spectra_beside else 0
 
     def _inputs(self, rows: npt.NDArray[np.int64]) -> Inputs:
-        raw = self.dataset.spectra(rows)
         noise = torch.zeros(self.scaler.width)
         if self.scaler.noise_sd is not None:
             noise = torch.from_numpy(self.settings.perturbation * self.scaler.noise_sd).float()
         if self.m1 is None:
-            x = torch.from_numpy(self.scaler.transform(raw))
+            x = torch.from_numpy(self.dataset.scaled(rows, self.scaler))
             return Inputs(x, noise_sd=noise if noise.any() else None).to(self.device)
+        raw = self.dataset.spectra(rows)
         mean, logvar = (torch.from_numpy(f[:, self.kept]) for f in self.m1.features(raw))
         if not self.beside:
             return Inputs(mean, logvar).to(self.device)

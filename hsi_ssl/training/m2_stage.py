@@ -20,7 +20,7 @@ from hsi_ssl.training.checkpoint import STATE, check_run_folder, save_run
 from hsi_ssl.training.classifier import Classifier, Rule, fixed_noise
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, check_bands, load_m1
-from hsi_ssl.training.inputs import VALIDATION_BATCH, Validation, scores
+from hsi_ssl.training.inputs import APPLIED_BATCH, Validation, scores
 from hsi_ssl.training.loop import Fit, fit
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_task import M2Task
@@ -293,7 +293,7 @@ def _choose_rule(
     )
     found: dict[Rule, dict[str, float]] = {}
     with torch.no_grad():
-        batches = torch.split(validation.inputs.mean, VALIDATION_BATCH)
+        batches = torch.split(validation.inputs.mean, APPLIED_BATCH)
         p = torch.cat([task.module.log_posterior_bayes(x, eps) for x in batches])
     found["classifier"] = scores(validation.y, validation.log_q(task.module))
     found["bayes"] = scores(validation.y, p)

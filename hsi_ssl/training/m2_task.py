@@ -25,7 +25,7 @@ from hsi_ssl.models.bounds import mean_j, objective
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.training.consistency import adversarial_cost, balance_cost
-from hsi_ssl.training.inputs import VALIDATION_BATCH, Inputs, Labelled, Validation
+from hsi_ssl.training.inputs import APPLIED_BATCH, Inputs, Labelled, Validation, log_q_of
 from hsi_ssl.training.loop import StepCost
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.stage import batch_size
@@ -33,7 +33,6 @@ from hsi_ssl.training.stage import batch_size
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
-APPLIED_BATCH = 16_384
 SHARPER = 2.0
 """Exponent of posteriors that were made smooth, which leaves them less sure than they are right."""
 LEAST_PRIOR = 1e-3
@@ -87,9 +86,7 @@ class M2Task:
         every = -(-self.settings.epochs // self.settings.rounds)
         if (self.grid is None and self.graph is None) or epoch % every:
             return
-        log_q = torch.cat(
-            [log_q_of(self.module, x) for x in (self.labelled.inputs, self.unlabelled)]
-        )
+        log_q = log_q_of(self.module, self.labelled.inputs, self.unlabelled)
         nobody = torch.full((len(self.unlabelled),), -1, device=log_q.device)
         known = torch.cat([self.labelled.y, nobody])
         if self.grid is not None:
@@ -202,7 +199,7 @@ class M2Task:
         """Bound on log p(x, y), cross-entropy and macro-F1 of q(y|x) on the validation pixels."""
         found = self.validation.of_classifier(self.module)
         y, x = self.validation.y, self.validation.inputs.mean
-        pairs = zip(x.split(VALIDATION_BATCH), y.split(VALIDATION_BATCH), strict=True)
+        pairs = zip(x.split(APPLIED_BATCH), y.split(APPLIED_BATCH), strict=True)
         costs = [self.module.labelled_cost(*pair, generator).sum() for pair in pairs]
         return {"bound": -float(sum(costs)) / max(1, len(y)), **found}
 
@@ -213,10 +210,3 @@ class M2Task:
         classes, latent = self.module.architecture.classes, self.module.architecture.latent
         z = torch.randn(classes, latent, generator=generator, device=device)
         return self.module.decode(torch.arange(classes, device=device), z)
-
-
-@torch.no_grad()
-def log_q_of(module: M2, inputs: Inputs) -> Tensor:
-    """log q(y|x) `(N, K)` at the inputs' means."""
-    found = [module.log_q_y(x) for x in inputs.mean.split(APPLIED_BATCH)]
-    return torch.cat(found) if found else inputs.mean.new_zeros(0, module.architecture.classes)
