@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "classify": "classify",
     "features": "features",
+    "match": "match",
     "compare": "compare",
     "info": "info",
     "demo": "demo",

@@ -45,6 +45,10 @@ class BandsError(ModelError):
     """A scene's bands are not those that the model was trained on."""
 
 
+class LibraryError(HsiSslError, ValueError):
+    """A spectral library is missing, broken, or does not cover the bands."""
+
+
 class DeviceError(HsiSslError, RuntimeError):
     """The device asked for is not there."""
 

@@ -1,0 +1,1 @@
+"""Spectral libraries: spectra of known materials, and what measured spectra look like most."""

@@ -1,0 +1,180 @@
+"""Which material of a library a measured spectrum looks like most.
+
+A pixel seldom shows one material alone: a group of pixels that one mineral rules has the rest of
+the scene mixed in. So a measured spectrum is compared with mixtures of a library spectrum and the
+scene's mean spectrum. ln R is taken, where mixing within grains, light and grain size add up, and
+from all three a continuum is removed that is straight in energy (Sunshine, Pieters & Pratt 1990,
+J. Geophys. Res. 95, 6955-6966, eqs. 5-7). The upper hull (Clark & Roush 1984) would take the
+rising slope along, by which iron oxides are known beyond 1 um.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.errors import LibraryError
+from hsi_ssl.libraries.library import Resampled
+
+Floats = npt.NDArray[np.float64]
+
+SHARE = (0.3, 1.0)
+"""How strongly the library's absorptions show: what names a group rules it."""
+BACKGROUND = (0.0, 0.6)
+"""How strongly the background's absorptions show."""
+FEWEST_BANDS = 8
+LEAST = 1e-4
+"""Reflectance is taken to be at least this share of its mean: clipped bands have no logarithm."""
+REFERENCE_NM = 1640.0
+
+
+@dataclass(frozen=True)
+class Match:
+    """A library spectrum and how near it is.
+
+    `angle` is the spectral angle in degrees between the measured spectrum and the nearest mixture
+    of this one and the background, after continuum removal: 0 when they are one, 90 when nothing
+    of the spectrum is explained. `share` is how strongly the library's absorptions show in it.
+    """
+
+    name: str
+    material: str
+    angle: float
+    share: float
+
+
+def best_matches(
+    spectra: npt.ArrayLike,
+    wavelengths_nm: npt.ArrayLike,
+    library: Resampled,
+    *,
+    background: npt.ArrayLike | None = None,
+    count: int = 3,
+) -> list[list[Match]]:
+    """The `count` nearest materials to each spectrum, nearest first, each by its nearest sample.
+
+    Parameters
+    ----------
+    spectra
+        `(n, bands)`, reflectance in any unit.
+    library
+        At the same bands.
+    background
+        `(bands,)`: the mean of the scene; None for spectra of pure materials.
+
+    Raises
+    ------
+    LibraryError
+        There are too few bands to tell shapes apart.
+    """
+    angles, shares = angles_to(spectra, wavelengths_nm, library, background=background)
+    found = []
+    for angle, share in zip(angles, shares, strict=True):
+        nearest: dict[str, Match] = {}
+        for i in np.argsort(angle, kind="stable"):
+            if len(nearest) == count:
+                break
+            material = library.materials[i]
+            if material not in nearest:
+                nearest[material] = Match(
+                    library.names[i], material, float(angle[i]), float(share[i])
+                )
+        found.append(list(nearest.values()))
+    return found
+
+
+def angles_to(
+    spectra: npt.ArrayLike,
+    wavelengths_nm: npt.ArrayLike,
+    library: Resampled,
+    *,
+    background: npt.ArrayLike | None = None,
+) -> tuple[Floats, Floats]:
+    """Angle in degrees and share (see `Match`) of every library spectrum, `(n, L)` each.
+
+    Parameters and errors as in `best_matches`. A library spectrum that lacks bands is compared
+    over those that it has.
+    """
+    measured = _logarithm(np.atleast_2d(np.asarray(spectra, np.float64)))
+    wavelengths = np.asarray(wavelengths_nm, np.float64)
+    if len(wavelengths) < FEWEST_BANDS:
+        raise LibraryError(
+            f"matching needs {FEWEST_BANDS} bands or more to tell shapes apart, found "
+            f"{len(wavelengths)}"
+        )
+    beside = None if background is None else _logarithm(np.atleast_2d(background))
+    known = np.isfinite(library.reflectance)
+    angles, shares = np.empty((2, len(measured), len(known)))
+    patterns, which = np.unique(known, axis=0, return_inverse=True)
+    for i, bands in enumerate(patterns):
+        here = np.flatnonzero(which.ravel() == i)
+        continuum = _continuum(wavelengths[bands])
+        y = _without(measured[:, bands], continuum)
+        m = _without(np.log(library.reflectance[np.ix_(here, bands)]), continuum)
+        b = np.zeros_like(y[:1]) if beside is None else _without(beside[:, bands], continuum)
+        squares, share = _nearest_mixtures(y, m, b[0])
+        length = np.maximum((y * y).sum(axis=1), 1e-300)[:, None]
+        angles[:, here] = np.degrees(np.arcsin(np.sqrt((squares / length).clip(0, 1))))
+        shares[:, here] = share
+    return angles, shares
+
+
+def spectral_angles(spectra: npt.ArrayLike, others: npt.ArrayLike) -> Floats:
+    """Spectral angles in degrees `(n, m)` between spectra `(n, bands)` and others `(m, bands)`.
+
+    As they are measured, without continuum removal (Kruse et al. 1993).
+    """
+    a, b = np.asarray(spectra, np.float64), np.asarray(others, np.float64)
+    lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
+    return np.asarray(np.degrees(np.arccos((a @ b.T / np.maximum(lengths, 1e-300)).clip(-1, 1))))
+
+
+def _logarithm(reflectance: Floats) -> Floats:
+    """ln R of spectra `(n, bands)`."""
+    floor = LEAST * np.abs(reflectance).mean(axis=1, keepdims=True)
+    return np.asarray(np.log(np.maximum(reflectance, np.maximum(floor, 1e-300))))
+
+
+def _continuum(wavelengths: Floats) -> Floats:
+    """Orthonormal directions `(bands, 2)` of a continuum that is straight in energy."""
+    energy = REFERENCE_NM / wavelengths - 1
+    return np.linalg.qr(np.stack([np.ones_like(energy), energy], axis=1))[0]
+
+
+def _without(spectra: Floats, directions: Floats) -> Floats:
+    """What is left of spectra `(n, bands)` when these directions are taken off."""
+    return np.asarray(spectra - (spectra @ directions) @ directions.T)
+
+
+def _nearest_mixtures(y: Floats, m: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """min |y - s m - t b|^2 over s in `SHARE`, t in `BACKGROUND`, and the s, `(n, L)` each.
+
+    The minimum of a convex function of two numbers on a rectangle lies where its slope is zero or
+    else on one of the four sides, where it is a parabola.
+    """
+    yy, ym, yb = (y * y).sum(axis=1)[:, None], y @ m.T, (y @ b)[:, None]
+    mm, mb, bb = (m * m).sum(axis=1), m @ b, float(b @ b)
+    tiny = 1e-300
+
+    def cost(s: Floats, t: Floats) -> Floats:
+        return np.asarray(yy - 2 * (s * ym + t * yb) + s * s * mm + 2 * s * t * mb + t * t * bb)
+
+    determinant = np.maximum(mm * bb - mb * mb, tiny)
+    s, t = (ym * bb - yb * mb) / determinant, (yb * mm - ym * mb) / determinant
+    inside = (s >= SHARE[0]) & (s <= SHARE[1]) & (t >= BACKGROUND[0]) & (t <= BACKGROUND[1])
+    best, share = np.where(inside, cost(s, t), np.inf), s
+    sides = [(np.full_like(ym, s), None) for s in SHARE] + [
+        (None, np.full_like(ym, t)) for t in BACKGROUND
+    ]
+    for at, other in sides:
+        if at is not None:
+            one, two = at, ((yb - at * mb) / max(bb, tiny)).clip(*BACKGROUND)
+        else:
+            assert other is not None
+            one, two = ((ym - other * mb) / np.maximum(mm, tiny)).clip(*SHARE), other
+        here = cost(one, two)
+        better = here < best
+        best, share = np.where(better, here, best), np.where(better, one, share)
+    return best.clip(min=0), share

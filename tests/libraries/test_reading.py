@@ -1,0 +1,181 @@
+"""Libraries in every format, written here by other programs' own means, and broken ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from spectral.database import EcostressDatabase
+from spectral.io.envi import SpectralLibrary as EnviLibrary
+
+from hsi_ssl.errors import LibraryError
+from hsi_ssl.libraries.reading import open_library
+
+NANOMETRES = np.linspace(400, 2500, 211)
+VALUES = np.linspace(0.1, 0.9, 211)
+
+ECOSTRESS = """Name: {name}
+Type: {kind}
+Class: {klass}
+Subclass: none
+Particle Size: {grain}
+Sample No.: {number}
+Owner: nobody
+Wavelength Range: All
+Origin: here
+Collected by: us
+Description: made for a test
+Geologic age: none
+Measurement: {measurement}
+First Column: X
+Second Column: Y
+X Units: Wavelength (micrometers)
+Y Units: Reflectance (percent)
+First X Value: 2.5
+Last X Value: 0.4
+Number of X Values: 211
+Additional Information: none
+
+{rows}
+"""
+
+
+def write_ecostress(folder: Path, number: str, **given: str) -> None:
+    fields = {
+        "name": "Alunite",
+        "kind": "mineral",
+        "klass": "sulfate",
+        "grain": "fine",
+        "measurement": "Reflectance",
+    } | given
+    rows = "\n".join(
+        f"{nm / 1000:.4f}\t{100 * v:.3f}" for nm, v in zip(NANOMETRES[::-1], VALUES, strict=True)
+    )
+    name = f"mineral.sulfate.none.{number}.jpl.perkin.spectrum.txt"
+    (folder / name).write_text(ECOSTRESS.format(**fields, number=number, rows=rows))
+
+
+def database(folder: Path) -> Path:
+    path = folder / "ecostress.db"
+    made = EcostressDatabase.create(str(path), str(folder))
+    made.db.close()
+    return path
+
+
+def test_ecostress_as_spectral_builds_it(tmp_path: Path) -> None:
+    write_ecostress(tmp_path, "S-12")
+    write_ecostress(tmp_path, "R-1", name="Construction Asphalt", kind="manmade", grain="none")
+    write_ecostress(tmp_path, "T-1", name="Calcite", measurement="transmittance")
+    found = open_library(database(tmp_path))
+    by_name = {s.name: s for s in found.spectra}
+    assert set(by_name) == {"Alunite S-12 fine", "Construction Asphalt R-1"}
+    assert by_name["Alunite S-12 fine"].material == "Alunite"
+    assert by_name["Construction Asphalt R-1"].material == "Construction Asphalt"
+    sample = by_name["Alunite S-12 fine"]
+    assert sample.wavelengths_nm == pytest.approx(NANOMETRES, abs=1e-2)
+    assert sample.reflectance == pytest.approx(100 * VALUES[::-1], abs=1e-2)
+
+
+def test_an_empty_or_strange_database_is_refused(tmp_path: Path) -> None:
+    import sqlite3
+
+    (tmp_path / "none").mkdir()
+    write_ecostress(tmp_path, "T-1", measurement="transmittance")
+    with pytest.raises(LibraryError, match="holds no reflectance"):
+        open_library(database(tmp_path))
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE birds (name TEXT)")
+    connection.close()
+    with pytest.raises(LibraryError, match="no ECOSTRESS database of spectral"):
+        open_library(other)
+
+
+@pytest.mark.parametrize("named", ["lab.sli", "lab.hdr"])
+@pytest.mark.parametrize(("unit", "factor"), [("Micrometers", 1000), ("Nanometers", 1)])
+def test_envi(tmp_path: Path, named: str, unit: str, factor: float) -> None:
+    header = {
+        "wavelength": [f"{nm / factor:.5f}" for nm in NANOMETRES],
+        "wavelength units": unit,
+        "spectra names": ["Alunite  A", "Calcite B"],
+    }
+    values = np.stack([VALUES, VALUES[::-1]])
+    values[1, 7] = -1.23e34
+    EnviLibrary(values, header).save(str(tmp_path / "lab"))
+    found = open_library(tmp_path / named)
+    assert [s.name for s in found.spectra] == ["Alunite A", "Calcite B"]
+    assert found.spectra[0].wavelengths_nm == pytest.approx(NANOMETRES, abs=1e-2)
+    assert found.spectra[0].reflectance == pytest.approx(VALUES)
+    assert np.flatnonzero(np.isnan(found.spectra[1].reflectance)).tolist() == [7]
+
+
+def test_envi_that_is_broken_or_a_cube(tmp_path: Path) -> None:
+    (tmp_path / "alone.sli").write_bytes(b"\0" * 100)
+    with pytest.raises(LibraryError, match="no ENVI header beside"):
+        open_library(tmp_path / "alone.sli")
+    EnviLibrary(VALUES[None], {"spectra names": ["Alunite"]}).save(str(tmp_path / "nameless"))
+    with pytest.raises(LibraryError, match="no wavelength for each band"):
+        open_library(tmp_path / "nameless.sli")
+    header = {"wavelength": NANOMETRES.tolist(), "spectra names": ["Alunite"]}
+    EnviLibrary(VALUES[None], header).save(str(tmp_path / "cut"))
+    (tmp_path / "cut.sli").write_bytes(b"\0" * 10)
+    with pytest.raises(LibraryError, match="no readable ENVI spectral library"):
+        open_library(tmp_path / "cut.sli")
+
+
+def test_csv_with_units_and_empty_cells(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("wavelength_um;alunite_1;alunite_2\n1.0;0.5;0.4\n2.0;;0.5\n2.5;0.7;nan\n")
+    found = open_library(path)
+    assert [s.material for s in found.spectra] == ["Alunite", "Alunite"]
+    assert found.spectra[0].wavelengths_nm.tolist() == [1000, 2000, 2500]
+    assert found.spectra[0].reflectance == pytest.approx([0.5, np.nan, 0.7], nan_ok=True)
+    assert found.notes == ()
+
+
+def test_csv_without_unit_says_what_was_taken(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("wavelength,alunite\n1.0,0.5\n2.0,0.4\n")
+    found = open_library(path)
+    assert found.spectra[0].wavelengths_nm.tolist() == [1000, 2000]
+    assert "taken as micrometres" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "expected a first row of names"),
+        ("wavelength\n1\n", "expected a first row of names"),
+        ("wavelength,a\n1,x\n", "'x' in row 2 is no number"),
+        ("wavelength,a\n1,2,3\n", "row 2 has 3 cells"),
+        ("wavelength,a\n,2\n", "no wavelength in every row"),
+    ],
+)
+def test_broken_csv(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(text)
+    with pytest.raises(LibraryError, match=sentence):
+        open_library(path)
+
+
+def test_no_library(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match="no spectral library"):
+        open_library(tmp_path / "nothing.sli")
+    with pytest.raises(LibraryError, match="cannot be read"):
+        open_library(tmp_path)
+    (tmp_path / "x.bin").write_bytes(b"\0\1\2")
+    with pytest.raises(LibraryError, match="is no spectral library"):
+        open_library(tmp_path / "x.bin")
+
+
+def test_usgs_splib06(real_data: Callable[[str], Path]) -> None:
+    found = open_library(real_data("usgs-splib06/s06av95a_envi.sli"))
+    assert len(found.spectra) == 1365
+    named = {s.material for s in found.spectra}
+    assert {"Alunite", "Chlorite", "Gypsum", "Calcite+Talc"} <= named
+    alunite = next(s for s in found.spectra if s.name.startswith("Alunite GDS84"))
+    assert (np.diff(alunite.wavelengths_nm) >= 0).all()
+    assert alunite.wavelengths_nm[[0, -1]] == pytest.approx([383.15, 2508.2])
+    assert np.nanmax(alunite.reflectance) < 1
