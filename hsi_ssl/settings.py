@@ -152,8 +152,13 @@ class M2Settings(TrainingSettings):
     latent: int = Field(50, ge=1)
     hidden: Widths = (200,)
     """Hidden layers of the generative part: its cost grows with the number of classes."""
-    hidden_classifier: Widths | None = (500, 500)
-    """Hidden layers of q(y|x); None: as `hidden`."""
+    hidden_classifier: Widths | None = (256, 256)
+    """Hidden layers of each of q(y|x)'s experts; None: as `hidden`."""
+    experts: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
+        0.0, 0.25, 0.5, 0.75, 1.0
+    )  # fmt: skip
+    """q(y|x) is a product of experts, one for each of these powers of `whitening`; pixels held out
+    from training say how much each counts. Where the noise of spectra is not known: one."""
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
     sd_floor: float | None = Field(None, gt=0)

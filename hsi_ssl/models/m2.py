@@ -5,7 +5,7 @@ Kingma et al. 2014 (arXiv:1406.5298), section 2:
 p(y) = Cat(pi)        class prior                       `log_p_y`
 p(z) = N(0, I)        prior of what is not class        `kl_per_unit`
 p_theta(x | y, z)     decoder and likelihood            `decoder`, `likelihood`
-q_phi(y | x)          the classifier                    `log_q_y`
+q_phi(y | x)          the classifier                    `classifier`
 q_phi(z | x, y)       encoder                           `encoder`
 -L(x, y)              bound on log p(x, y)              `labelled_cost`
 -U(x)                 bound on log p(x)                 `unlabelled_cost`
@@ -29,13 +29,13 @@ from hsi_ssl.models.bounds import (
     log_mean_exp,
     some_classes,
 )
+from hsi_ssl.models.experts import Experts
 from hsi_ssl.models.fused import can_fuse, weighted_costs
 from hsi_ssl.models.likelihoods import make_likelihood
 from hsi_ssl.models.networks import (
     Architecture,
     ClassPerceptron,
     gaussian_head,
-    perceptron,
     sample_gaussian,
 )
 
@@ -45,7 +45,7 @@ class M2Architecture(Architecture):
     """What rebuilds an M2: widths of x and z, number of classes, hidden layers, likelihood.
 
     `beside`: further columns of the input that q(y|x) reads and the generative part does not
-    model, such as the spectra beside M1's features.
+    model, such as the spectra beside M1's features; `experts`: how many q(y|x) is a product of.
     """
 
     width: int
@@ -57,6 +57,7 @@ class M2Architecture(Architecture):
     likelihood: str
     sd_floor: float | tuple[float, ...]
     beside: int = 0
+    experts: int = 1
 
 
 class M2(nn.Module):
@@ -77,8 +78,13 @@ class M2(nn.Module):
         super().__init__()
         a = architecture
         self.architecture = a
-        self.classifier = perceptron(
-            a.width + a.beside, a.hidden_classifier, a.classes, a.activation, generator
+        self.classifier = Experts(
+            a.width + a.beside,
+            a.hidden_classifier,
+            a.classes,
+            a.activation,
+            generator,
+            a.experts,
         )
         self.encoder = ClassPerceptron(
             a.width, a.classes, a.hidden, 2 * a.latent, a.activation, generator
@@ -91,7 +97,8 @@ class M2(nn.Module):
 
     def log_q_y(self, x: Tensor) -> Tensor:
         """log q(y|x), `(N, K)`, of `x (N, D)`, all columns."""
-        return torch.log_softmax(self.classifier(x), dim=-1)
+        found: Tensor = self.classifier(x)
+        return found
 
     def modelled(self, x: Tensor) -> Tensor:
         """The columns of `x (N, D)` that p(x|y, z) is a density of."""

@@ -47,6 +47,11 @@ class Inputs:
         moved = (t if t is None else t.to(device) for t in (self.logvar, self.noise_sd))
         return Inputs(self.mean.to(device), *moved)
 
+    def rows(self, rows: Tensor) -> Inputs:
+        """Some of the pixels."""
+        logvar = None if self.logvar is None else self.logvar[rows]
+        return Inputs(self.mean[rows], logvar, self.noise_sd)
+
     def sample(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Inputs of some pixels: a fresh sample of q(z1|x), or the spectra themselves."""
         if self.logvar is None:
@@ -59,6 +64,10 @@ class Inputs:
             return x
         eps = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         return x + self.noise_sd * eps
+
+    def learnt_from(self, x: Tensor, experts: int, generator: torch.Generator) -> Tensor:
+        """Sampled inputs `(n, D)` as each expert learns from them, `(experts, n, D)`."""
+        return self.perturbed(x.expand(experts, -1, -1), generator)
 
 
 class Labelled:
@@ -111,6 +120,13 @@ class Validation:
         found = scores(self.y, log_q)
         score = found["macro_f1"] - TIE * cross_entropy
         return {"score": score, "cross_entropy": cross_entropy, **found}
+
+
+@torch.no_grad()
+def each_log_q_of(module: M2, inputs: Inputs) -> Tensor:
+    """log q_e(y|x) `(E, N, K)` of each expert at the means of inputs."""
+    batches = inputs.mean.split(APPLIED_BATCH)
+    return torch.cat([module.classifier.each(x) for x in batches], dim=1)
 
 
 @torch.no_grad()

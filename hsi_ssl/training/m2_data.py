@@ -17,6 +17,7 @@ from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.spatial import learnt_strength
+from hsi_ssl.training.experts import gains
 from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.inputs import BESIDE_GAIN, Inputs, Labelled, Validation, log_q_of
 from hsi_ssl.training.m2_task import Grid
@@ -84,6 +85,22 @@ class M2Data:
                 "train it again (gaussian likelihood, --scaling noise) or use --no-m1"
             )
         return kept
+
+    @cached_property
+    def gains(self) -> Tensor:
+        """What q(y|x)'s experts multiply the columns of inputs by, `(E, D)`.
+
+        One expert only, seeing them as they are, where the noise of spectra is not known.
+        """
+        inputs, noise = self.labelled.inputs.mean, self.scaler.noise_sd
+        if noise is None or not self.pixels:
+            return torch.ones(1, inputs.shape[1])
+        spread = torch.cat([inputs, self.unlabelled.mean]).std(0).cpu()
+        of_columns = torch.zeros(len(spread))
+        of_columns[-self.scaler.width :] = torch.from_numpy(noise)
+        if self.m1 is not None and not self.beside:
+            of_columns.zero_()
+        return gains(self.settings.experts, spread, of_columns)
 
     def grid(self, model: M2, watcher: Watcher) -> Grid:
         """Where labelled and unlabelled pixels lie, and how much neighbours agree."""

@@ -19,6 +19,7 @@ from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.training.checkpoint import STATE, check_run_folder, save_run
 from hsi_ssl.training.classifier import Classifier, Rule, fixed_noise
 from hsi_ssl.training.device import choose_device
+from hsi_ssl.training.experts import held_out, in_words, weights
 from hsi_ssl.training.extractor import Extractor, check_bands, load_m1
 from hsi_ssl.training.inputs import APPLIED_BATCH, Validation, scores
 from hsi_ssl.training.loop import Fit, fit
@@ -85,7 +86,9 @@ def train_m2(
 
     def fresh() -> M2:
         generator = torch.Generator().manual_seed(settings.seed)
-        return M2(architecture, class_prior, generator).to(device)
+        made = M2(architecture, class_prior, generator).to(device)
+        made.classifier.gain.copy_(data.gains)
+        return made
 
     watcher.say(
         f"{'M2' if m1 is None else 'M1+M2'} on {architecture.width} "
@@ -97,10 +100,16 @@ def train_m2(
     )
     model = fresh()
     supervised = _fit_supervised(model, data, settings, known, resume, watcher)
+    if len(model.classifier) > 1:
+        sure = held_out(model, fresh(), labelled, validation, settings, data.pixels)
+        model.classifier.weight.copy_(weights(*sure))
+        watcher.say(in_words(settings.experts, model.classifier.weight))
     grid = data.grid(model, watcher) if settings.spatial else None
     before = {name: t.clone() for name, t in model.classifier.state_dict().items()}
     if not settings.warm_start:
+        weight = model.classifier.weight
         model = fresh()
+        model.classifier.weight.copy_(weight)
 
     means = _class_means(dataset, data.scaler)
 
@@ -172,6 +181,7 @@ def _architecture(settings: M2Settings, data: M2Data, classes: int) -> M2Archite
         likelihood=settings.likelihood,
         sd_floor=floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
         beside=data.beside,
+        experts=len(data.gains),
     )
 
 

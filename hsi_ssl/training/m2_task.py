@@ -29,6 +29,7 @@ from hsi_ssl.training.inputs import APPLIED_BATCH, Inputs, Labelled, Validation,
 from hsi_ssl.training.loop import StepCost
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.stage import batch_size
+from hsi_ssl.training.supervised_task import taught
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
@@ -143,19 +144,20 @@ class M2Task:
         module, inputs = self.module, self.labelled.inputs
         x, y = inputs.sample(rows, generator), self.labelled.y[rows]
         labelled = module.mean_labelled_cost(x, y, generator, kl_weight)
-        log_q = module.log_q_y(inputs.perturbed(x, generator))
-        classification = F.nll_loss(log_q, y)
+        classifier = module.classifier
+        seen = inputs.learnt_from(x, len(classifier), generator)
+        classification = taught(classifier.each(seen), y)
         unlabelled = beside = torch.zeros((), device=x.device)
         if len(unlabelled_rows):
             x_u = self.unlabelled.sample(unlabelled_rows, generator)
-            taught = None if self._taught is None else self._taught[unlabelled_rows]
-            unlabelled = self._mean_u(x_u, taught, kl_weight, generator)
+            neighbours_say = None if self._taught is None else self._taught[unlabelled_rows]
+            unlabelled = self._mean_u(x_u, neighbours_say, kl_weight, generator)
             if self._log_prior is not None:
                 unlabelled = unlabelled + self._own_prior(x_u, self._log_prior[unlabelled_rows])
             beside = self._beside_the_bound(x_u, generator)
-            if taught is not None:
-                log_q = module.log_q_y(self.unlabelled.perturbed(x_u, generator))
-                classification = classification - (taught * log_q).sum(-1).mean()
+            if neighbours_say is not None:
+                seen = self.unlabelled.learnt_from(x_u, len(classifier), generator)
+                classification = classification + taught(classifier.each(seen), neighbours_say)
         n_labelled, n_unlabelled = len(self.labelled), len(self.unlabelled)
         j = mean_j(labelled, unlabelled, n_labelled=n_labelled, n_unlabelled=n_unlabelled)
         cost = objective(j, classification, alpha=self.settings.alpha) + beside

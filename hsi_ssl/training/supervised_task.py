@@ -42,8 +42,9 @@ class SupervisedTask(TaskWithoutState):
     def cost(self, batch: Tensor, kl_weight: float, generator: torch.Generator) -> StepCost:
         """Cross-entropy of q(y|x) on a batch of rows."""
         inputs = self.labelled.inputs
-        x = inputs.perturbed(inputs.sample(batch, generator), generator)
-        cost = F.nll_loss(self.module.log_q_y(x), self.labelled.y[batch])
+        classifier = self.module.classifier
+        x = inputs.learnt_from(inputs.sample(batch, generator), len(classifier), generator)
+        cost = taught(classifier.each(x), self.labelled.y[batch])
         return StepCost(cost, -cost, len(batch))
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
@@ -54,6 +55,17 @@ class SupervisedTask(TaskWithoutState):
     def snapshot(self, generator: torch.Generator) -> Tensor:
         """Nothing: a classifier generates no spectra."""
         return torch.empty(0, self.module.architecture.width)
+
+
+def taught(log_q: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy of each expert's log q_e(y|x) `(E, n, K)`, summed over experts.
+
+    Mean over pixels, of classes `y (n,)` or of distributions `(n, K)`. Each expert learns by
+    itself: taught through their product they would share the work and be wrong together.
+    """
+    if y.ndim == 1:
+        return F.nll_loss(log_q.flatten(0, 1), y.repeat(len(log_q))) * len(log_q)
+    return -(y * log_q).sum(-1).mean(-1).sum()
 
 
 def supervised_settings(settings: M2Settings) -> M2Settings:

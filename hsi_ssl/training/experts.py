@@ -1,0 +1,129 @@
+"""How q(y|x)'s experts see spectra, and how much each of them counts.
+
+How far noise-scaled components should be brought to equal spread before a network sees them is
+different from scene to scene and cannot be told from few labels. So each expert sees them at
+another power of whitening, and pixels held out from training, not we, say how much to listen to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from hsi_ssl.models.m2 import M2
+from hsi_ssl.training.inputs import Labelled, Validation, each_log_q_of
+from hsi_ssl.training.loop import fit
+from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
+from hsi_ssl.watcher import SILENT
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+FOLDS = 5
+MOST_FOLDED = 1000
+"""Labelled pixels above which one fold of five is held out, and no other: they are enough."""
+INDEPENDENT = 0.15
+"""How much a held-out pixel counts: it resembles its neighbours, and a lead of a few nats among a
+hundred pixels is none. 0.05 to 0.3 are level."""
+TEMPERATURES = (0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
+"""Networks trained on few labels are too sure; each is judged at the exponent that suits it."""
+
+
+def gains(powers: tuple[float, ...], spread: Tensor, noise_sd: Tensor) -> Tensor:
+    """What each expert multiplies its input's columns by, `(E, D)`.
+
+    `spread (D,)`: their standard deviations; `noise_sd (D,)`: of their noise, 0 in columns that are
+    left as they are. With r = spread / noise_sd, an expert of power p sees a column at a spread in
+    proportion to r^(1 - p): at 0 in units of the noise, at 1 all alike. The column of largest r
+    stays as it is.
+    """
+    found = torch.ones(len(powers), len(spread))
+    columns = (noise_sd > 0) & (spread > 0)
+    if not columns.any():
+        return found
+    spread = spread[columns]
+    ratio = spread / noise_sd[columns]
+    top = ratio.argmax()
+    for row, power in zip(found, powers, strict=True):
+        row[columns] = spread[top] / spread * (ratio / ratio[top]) ** (1 - power)
+    return found
+
+
+def weights(log_q: Tensor, y: Tensor) -> Tensor:
+    """How much each expert counts, `(E,)`, by its log q_e(y|x) `(E, n, K)` on held-out pixels.
+
+    In proportion to the likelihood of their classes `y (n,)`, tempered twice: by the exponent of
+    q_e at which the expert is most right, and as few of the pixels are independent.
+    """
+    if not len(y):
+        return torch.full((len(log_q),), 1 / len(log_q))
+    right = y.expand(len(log_q), -1)[..., None]
+    by_temperature = [
+        torch.log_softmax(t * log_q, dim=-1).gather(-1, right).sum((1, 2)) for t in TEMPERATURES
+    ]
+    return torch.softmax(INDEPENDENT * torch.stack(by_temperature).amax(0), dim=0)
+
+
+def held_out(
+    model: M2, fresh: M2, labelled: Labelled, validation: Validation, settings: M2Settings, n: int
+) -> tuple[Tensor, Tensor]:
+    """What experts say of labelled pixels that they have not learnt from: log q_e(y|x), classes.
+
+    The validation pixels, by `model`, whose classifier is trained; where there are none, the
+    training pixels, fold by fold, by the classifier of `fresh`, trained anew without that fold.
+    `n`: pixels of the whole training, for the weight prior.
+    """
+    if len(validation.y):
+        return each_log_q_of(model, validation.inputs), validation.y
+    untrained = {name: t.clone() for name, t in fresh.state_dict().items()}
+    found, classes = [], []
+    for learnt, left_out in folds(labelled.y, settings.seed):
+        fresh.load_state_dict(untrained)
+        part = Labelled(labelled.inputs.rows(learnt), labelled.y[learnt], settings)
+        task = SupervisedTask(fresh, part, validation, n)
+        with TemporaryDirectory() as folder:
+            fit(
+                task,
+                supervised_settings(settings),
+                Path(folder),
+                identity={},
+                resume=False,
+                watcher=SILENT,
+                on_snapshot=lambda snapshots: None,
+            )
+        found.append(each_log_q_of(fresh, labelled.inputs.rows(left_out)))
+        classes.append(labelled.y[left_out])
+    if not found:
+        return labelled.y.new_zeros(len(fresh.classifier), 0, 1).float(), labelled.y[:0]
+    return torch.cat(found, dim=1), torch.cat(classes)
+
+
+def folds(y: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows to learn from and rows left out, class by class in equal shares; of many pixels once.
+
+    A class with one pixel is never left out; without any other class there are no folds.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    fold = torch.full((len(y),), -1)
+    for k in torch.unique(y.cpu()):
+        rows = torch.nonzero(y.cpu() == k).flatten()
+        if len(rows) > 1:
+            first = int(torch.randint(FOLDS, (1,), generator=generator))
+            order = torch.randperm(len(rows), generator=generator)
+            fold[rows[order]] = (torch.arange(len(rows)) + first) % FOLDS
+    fold = fold.to(y.device)
+    for number in range(FOLDS if len(y) <= MOST_FOLDED else 1):
+        left_out = fold == number
+        if left_out.any():
+            yield torch.nonzero(~left_out).flatten(), torch.nonzero(left_out).flatten()
+
+
+def in_words(powers: tuple[float, ...], weight: Tensor) -> str:
+    """The weights of experts, for people."""
+    shares = ", ".join(f"{p:g}: {w:.0%}" for p, w in zip(powers, weight.tolist(), strict=True))
+    return f"experts by power of whitening, as held-out pixels weigh them: {shares}"

@@ -1,0 +1,55 @@
+"""A product of experts: its formula, its gains and weights, one expert as a plain network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hsi_ssl.models.experts import Experts
+from hsi_ssl.models.networks import perceptron
+
+
+def experts(count: int, inputs: int = 4, classes: int = 3) -> Experts:
+    return Experts(inputs, (6,), classes, "relu", torch.Generator().manual_seed(0), count)
+
+
+def test_one_expert_is_a_plain_network() -> None:
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+    plain = perceptron(4, (6,), 3, "relu", torch.Generator().manual_seed(0))
+    assert torch.equal(experts(1)(x), torch.log_softmax(plain(x), -1))
+
+
+def test_the_product_is_that_of_the_formula() -> None:
+    found = experts(3)
+    found.weight.copy_(torch.tensor([0.5, 0.2, 0.3]))
+    found.gain.copy_(torch.rand(3, 4) + 0.5)
+    x = torch.randn(7, 4, generator=torch.Generator().manual_seed(1))
+    product = torch.ones(7, 3)
+    for network, gain, weight in zip(found.networks, found.gain, found.weight, strict=True):
+        product *= torch.softmax(network(x * gain), -1) ** weight
+    product /= product.sum(1, keepdim=True)
+    torch.testing.assert_close(found(x).exp(), product)
+
+
+def test_an_expert_of_no_weight_has_no_say() -> None:
+    found = experts(2)
+    found.weight.copy_(torch.tensor([1.0, 0.0]))
+    x = torch.randn(7, 4)
+    torch.testing.assert_close(found(x), found.each(x)[0])
+
+
+def test_each_may_have_inputs_of_its_own() -> None:
+    found = experts(2)
+    x = torch.randn(2, 7, 4)
+    for e in range(2):
+        torch.testing.assert_close(found.each(x)[e], found.each(x[e])[e])
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_gains_and_weights_are_kept_with_the_networks(count: int) -> None:
+    there, back = experts(count), experts(count)
+    there.gain.mul_(3)
+    there.weight.copy_(torch.softmax(torch.arange(float(count)), 0))
+    back.load_state_dict(there.state_dict())
+    x = torch.randn(7, 4)
+    assert torch.equal(there(x), back(x))
