@@ -157,8 +157,8 @@ class M2Settings(TrainingSettings):
     experts: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
         0.0, 0.25, 0.5, 0.75, 1.0
     )  # fmt: skip
-    """q(y|x) is a product of experts, one for each of these powers of `whitening`; pixels held out
-    from training say how much each counts. Where the noise of spectra is not known: one."""
+    """q(y|x) is a product of experts, one for each of these powers of `whitening`; held-out and
+    neighbouring pixels say how much each counts. Where the noise of spectra is not known: one."""
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
     sd_floor: float | None = Field(None, gt=0)

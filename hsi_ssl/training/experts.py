@@ -1,8 +1,9 @@
 """How q(y|x)'s experts see spectra, and how much each of them counts.
 
 How far noise-scaled components should be brought to equal spread before a network sees them is
-different from scene to scene and cannot be told from few labels. So each expert sees them at
-another power of whitening, and pixels held out from training, not we, say how much to listen to it.
+different from scene to scene. So each expert sees them at another power of whitening, and the
+pixels, not we, say how much to listen to it: labelled ones held out from training by their classes,
+unlabelled ones by how well what an expert finds at one pixel agrees with what it finds beside it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ MOST_FOLDED = 1000
 INDEPENDENT = 0.15
 """How much a held-out pixel counts: it resembles its neighbours, and a lead of a few nats among a
 hundred pixels is none. 0.05 to 0.3 are level."""
+AGREEMENT = 2.0
+"""How much a nat that neighbours tell of each other counts. Few labels of one patch cannot tell an
+expert that knows the patch from one that knows the class: on Toulouse all are right there."""
 TEMPERATURES = (0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
 """Networks trained on few labels are too sure; each is judged at the exponent that suits it."""
 
@@ -54,19 +58,19 @@ def gains(powers: tuple[float, ...], spread: Tensor, noise_sd: Tensor) -> Tensor
     return found
 
 
-def weights(log_q: Tensor, y: Tensor) -> Tensor:
+def weights(log_q: Tensor, y: Tensor, told: Tensor) -> Tensor:
     """How much each expert counts, `(E,)`, by its log q_e(y|x) `(E, n, K)` on held-out pixels.
 
     In proportion to the likelihood of their classes `y (n,)`, tempered twice: by the exponent of
-    q_e at which the expert is most right, and as few of the pixels are independent.
+    q_e at which the expert is most right, and as few of the pixels are independent; times
+    exp(AGREEMENT * `told (E,)`), what unlabelled pixels tell of each other (`spatial.information`).
     """
-    if not len(y):
-        return torch.full((len(log_q),), 1 / len(log_q))
     right = y.expand(len(log_q), -1)[..., None]
     by_temperature = [
         torch.log_softmax(t * log_q, dim=-1).gather(-1, right).sum((1, 2)) for t in TEMPERATURES
     ]
-    return torch.softmax(INDEPENDENT * torch.stack(by_temperature).amax(0), dim=0)
+    likelihood = torch.stack(by_temperature).amax(0)
+    return torch.softmax(INDEPENDENT * likelihood + AGREEMENT * told, dim=0)
 
 
 def held_out(
@@ -99,7 +103,7 @@ def held_out(
         found.append(each_log_q_of(fresh, labelled.inputs.rows(left_out)))
         classes.append(labelled.y[left_out])
     if not found:
-        return labelled.y.new_zeros(len(fresh.classifier), 0, 1).float(), labelled.y[:0]
+        return labelled.inputs.mean.new_zeros(len(fresh.classifier), 0, 1), labelled.y[:0]
     return torch.cat(found, dim=1), torch.cat(classes)
 
 
@@ -126,4 +130,4 @@ def folds(y: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
 def in_words(powers: tuple[float, ...], weight: Tensor) -> str:
     """The weights of experts, for people."""
     shares = ", ".join(f"{p:g}: {w:.0%}" for p, w in zip(powers, weight.tolist(), strict=True))
-    return f"experts by power of whitening, as held-out pixels weigh them: {shares}"
+    return f"experts by power of whitening, as pixels weigh them: {shares}"

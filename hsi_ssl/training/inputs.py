@@ -123,9 +123,9 @@ class Validation:
 
 
 @torch.no_grad()
-def each_log_q_of(module: M2, inputs: Inputs) -> Tensor:
-    """log q_e(y|x) `(E, N, K)` of each expert at the means of inputs."""
-    batches = inputs.mean.split(APPLIED_BATCH)
+def each_log_q_of(module: M2, *inputs: Inputs) -> Tensor:
+    """log q_e(y|x) `(E, N, K)` of each expert at the means of inputs, one after another."""
+    batches = [x for i in inputs for x in i.mean.split(APPLIED_BATCH)]
     return torch.cat([module.classifier.each(x) for x in batches], dim=1)
 
 

@@ -16,10 +16,17 @@ from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.m2 import M2
-from hsi_ssl.models.spatial import learnt_strength
+from hsi_ssl.models.spatial import information, learnt_strength
 from hsi_ssl.training.experts import gains
 from hsi_ssl.training.extractor import Extractor
-from hsi_ssl.training.inputs import BESIDE_GAIN, Inputs, Labelled, Validation, log_q_of
+from hsi_ssl.training.inputs import (
+    BESIDE_GAIN,
+    Inputs,
+    Labelled,
+    Validation,
+    each_log_q_of,
+    log_q_of,
+)
 from hsi_ssl.training.m2_task import Grid
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.stage import network_scaler
@@ -102,19 +109,30 @@ class M2Data:
             of_columns.zero_()
         return gains(self.settings.experts, spread, of_columns)
 
-    def grid(self, model: M2, watcher: Watcher) -> Grid:
-        """Where labelled and unlabelled pixels lie, and how much neighbours agree."""
+    @cached_property
+    def neighbours(self) -> Tensor:
+        """Labelled and unlabelled pixels as places: the 8 neighbours of each among them, or -1."""
         dataset = self.dataset
         rows = np.concatenate([dataset.rows(Part.TRAIN), dataset.unlabelled_rows])
-        neighbours = torch.from_numpy(neighbours_among(dataset.neighbours, rows)).to(self.device)
+        return torch.from_numpy(neighbours_among(dataset.neighbours, rows)).to(self.device)
+
+    def told_by_neighbours(self, model: M2) -> Tensor:
+        """What neighbours tell of each other's class, by each expert, in nats, `(E,)`."""
+        if not self.settings.spatial:
+            return torch.zeros(len(model.classifier), device=self.device)
+        each = each_log_q_of(model, self.labelled.inputs, self.unlabelled).exp()
+        return torch.tensor([information(q, self.neighbours) for q in each], device=self.device)
+
+    def grid(self, model: M2, watcher: Watcher) -> Grid:
+        """Where labelled and unlabelled pixels lie, and how much neighbours agree."""
         log_q = log_q_of(model, self.labelled.inputs, self.unlabelled)
-        strength = learnt_strength(log_q.exp(), neighbours, model.log_p_y)
+        strength = learnt_strength(log_q.exp(), self.neighbours, model.log_p_y)
         watcher.say(
             f"neighbours agree with strength {strength:.2f} (0: no more than any two pixels)"
             if strength
             else "neighbours tell nothing of a pixel's class: no spatial prior"
         )
-        return Grid(neighbours, strength)
+        return Grid(self.neighbours, strength)
 
     def feature_graph(self) -> FeatureGraph:
         """Labelled and unlabelled pixels, in this order, with their nearest in feature space."""

@@ -102,7 +102,7 @@ def train_m2(
     supervised = _fit_supervised(model, data, settings, known, resume, watcher)
     if len(model.classifier) > 1:
         sure = held_out(model, fresh(), labelled, validation, settings, data.pixels)
-        model.classifier.weight.copy_(weights(*sure))
+        model.classifier.weight.copy_(weights(*sure, data.told_by_neighbours(model)))
         watcher.say(in_words(settings.experts, model.classifier.weight))
     grid = data.grid(model, watcher) if settings.spatial else None
     before = {name: t.clone() for name, t in model.classifier.state_dict().items()}

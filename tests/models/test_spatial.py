@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import torch
 
 from hsi_ssl.datasets.neighbours import neighbour_table
-from hsi_ssl.models.spatial import learnt_strength, mean_field, votes
+from hsi_ssl.models.spatial import information, learnt_strength, mean_field, votes
 
 CLASSES = 3
 
@@ -102,3 +103,20 @@ def test_pixels_without_neighbours_teach_no_strength() -> None:
     q = torch.eye(CLASSES)
     prior = torch.full((CLASSES,), 1 / CLASSES).log()
     assert learnt_strength(q, torch.full((CLASSES, 8), -1), prior) == 0
+
+
+def test_neighbours_tell_more_the_stronger_they_agree() -> None:
+    generator = torch.Generator().manual_seed(1)
+    told = []
+    for beta in (0.0, 0.3, 0.6):
+        q = torch.nn.functional.one_hot(drawn(40, 40, beta), CLASSES).float()
+        told.append(information(q, grid(40, 40)))
+    assert told[0] < 0.02 < told[1] < told[2] <= math.log(CLASSES)
+    noise = torch.rand(1600, CLASSES, generator=generator).softmax(-1)
+    assert information(noise, grid(40, 40)) < 0.01
+
+
+def test_one_class_for_everything_tells_nothing() -> None:
+    q = torch.nn.functional.one_hot(torch.zeros(100, dtype=torch.long), CLASSES).float()
+    assert information(q, grid(10, 10)) == pytest.approx(0, abs=1e-6)
+    assert information(q, torch.full((100, 8), -1)) == 0

@@ -7,7 +7,15 @@ import torch
 
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.experts import FOLDS, MOST_FOLDED, folds, gains, held_out, weights
+from hsi_ssl.training.experts import (
+    AGREEMENT,
+    FOLDS,
+    MOST_FOLDED,
+    folds,
+    gains,
+    held_out,
+    weights,
+)
 from hsi_ssl.training.inputs import Inputs, Labelled, Validation
 
 POWERS = (0.0, 0.5, 1.0)
@@ -43,7 +51,7 @@ def test_the_expert_that_is_right_counts_most_and_a_tie_is_one() -> None:
     y = torch.arange(3).repeat(20)
     right = torch.log_softmax(5 * torch.eye(3)[y], -1)
     blind = torch.full_like(right, -1.0986)
-    found = weights(torch.stack([right, blind, right]), y)
+    found = weights(torch.stack([right, blind, right]), y, torch.zeros(3))
     assert found.sum() == pytest.approx(1)
     assert found[0] == pytest.approx(float(found[2]))
     assert found[1] < 0.01
@@ -54,12 +62,20 @@ def test_being_too_sure_costs_no_weight() -> None:
     y = torch.zeros(40, dtype=torch.long)
     says = torch.eye(2)[torch.arange(40) % 4 // 3]
     sure, calibrated = (torch.log_softmax(s * says, -1) for s in (1.5, 1.1))
-    found = weights(torch.stack([sure, calibrated]), y)
+    found = weights(torch.stack([sure, calibrated]), y, torch.zeros(2))
     assert found[0] == pytest.approx(0.5, abs=0.02)
 
 
 def test_nothing_held_out_makes_all_equal() -> None:
-    assert weights(torch.zeros(4, 0, 3), torch.zeros(0, dtype=torch.long)).tolist() == [0.25] * 4
+    nobody = torch.zeros(4, 0, 3), torch.zeros(0, dtype=torch.long)
+    assert weights(*nobody, torch.zeros(4)).tolist() == [0.25] * 4
+
+
+def test_where_labels_cannot_tell_neighbours_decide() -> None:
+    y = torch.zeros(5, dtype=torch.long)
+    alike = torch.log_softmax(torch.tensor([5.0, 0.0]), -1).expand(2, 5, 2)
+    found = weights(alike, y, torch.tensor([1.0, 0.5]))
+    torch.testing.assert_close(found[0] / found[1], torch.exp(torch.tensor(0.5 * AGREEMENT)))
 
 
 def test_each_pixel_is_left_out_once_and_its_class_is_learnt_then() -> None:
@@ -116,7 +132,7 @@ def test_cross_validation_finds_the_expert_that_sees_the_class() -> None:
     log_q, y = held_out(small_model(2), small_model(2), labelled, nobody, settings, 40)
     assert log_q.shape == (2, 40, 2)
     assert torch.bincount(y).tolist() == [20, 20]
-    assert weights(log_q, y)[1] > 0.8
+    assert weights(log_q, y, torch.zeros(2))[1] > 0.8
 
 
 def test_validation_pixels_are_what_is_held_out_where_there_are_any() -> None:
