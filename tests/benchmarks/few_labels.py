@@ -58,7 +58,12 @@ OURS: tuple[Ours, ...] = (
     Ours("M2", {"epochs": 24}),
     Ours("M1+M2", {"epochs": 24}, m1={"epochs": 20}),
     Ours("supervised part alone", {"epochs": 1, "spatial": False}, ablation=True),
-    Ours("M2, components as they are", {"epochs": 24, "whitening": 0.0}, ablation=True),
+    Ours(
+        "M2, one expert",
+        {"epochs": 24, "experts": (0.5,), "hidden_classifier": (500, 500)},
+        ablation=True,
+    ),
+    Ours("M2, components as they are", {"epochs": 24, "experts": (0.0,)}, ablation=True),
     Ours("M2 without noise added", {"epochs": 24, "perturbation": 0.0}, ablation=True),
     Ours("M2, average of weights", {"epochs": 24, "average": 0.99}, ablation=True),
     Ours("M2, one round", {"epochs": 24, "rounds": 1}, ablation=True),
