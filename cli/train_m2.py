@@ -16,6 +16,12 @@ from .output import Terminal
 @click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/m2].")
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("--no-m1", is_flag=True, help="M2 on spectra instead of M1's features.")
+@click.option(
+    "--model",
+    type=click.Choice(["m2", "gm-dgm"]),
+    help="gm-dgm: each class is a Gaussian in the space of z [default: m2].",
+)
+@click.option("--free-slots", type=int, help="Slots for what nobody has labelled [default: 0].")
 @click.option("--alpha", type=float, help="Weight of the classification term, in units of N.")
 @click.option(
     "--pull", type=float, help="Share of the unlabelled bound's gradient into q(y|x), 0 to 1."
@@ -67,6 +73,7 @@ def command(
     settings = options.override(options.read_project(project).m2, m1=m1, **given)
     if no_m1:
         settings = settings.model_copy(update={"m1": None})
+    from hsi_ssl.training.checkpoint import model_name
     from hsi_ssl.training.m2_stage import train_m2
 
     card = train_m2(
@@ -80,7 +87,7 @@ def command(
     terminal.result(
         {
             "run": str(settings.output),
-            "model": "M2" if card["m1"] is None else "M1+M2",
+            "model": model_name(card),
             "rule": card["rule"],
             "validation": metrics["validation"],
             **{k: metrics[k] for k in ("supervised", "gained", "kept")},

@@ -172,7 +172,7 @@ def _dataset(path: Path) -> Description:
 
 
 def _run(path: Path) -> Description:
-    from hsi_ssl.training.checkpoint import CARD, load_run
+    from hsi_ssl.training.checkpoint import CARD, load_run, model_name
 
     try:
         kind = json.loads((path / CARD).read_text(encoding="utf-8"))["kind"]
@@ -183,7 +183,7 @@ def _run(path: Path) -> Description:
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(f"{path / CARD} is broken ({error}); train again") from error
     card, _ = load_run(path, kind)
-    model = "M1+M2" if card.get("m1") else kind.upper()
+    model = model_name(card)
     classes = [{"code": c["code"], "name": c["name"]} for c in _classes(card)]
     values = {
         "kind": "run",

@@ -146,6 +146,15 @@ class M2Settings(TrainingSettings):
     output: Path = Path("runs/m2")
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""
+    model: Literal["m2", "gm-dgm"] = "m2"
+    """gm-dgm: each class is a Gaussian in the space of z, and x does not see y."""
+    free_slots: int = Field(0, ge=0, le=200)
+    """Values of y beyond the labelled classes, for what nobody has labelled."""
+    free_weight: float = Field(0.5, gt=0)
+    """Weight in p(y) of a free slot, the mean one of a labelled class being 1; 1/2 in the paper."""
+    slot_start: bool = True
+    """Start free slots from groups in the graph of nearest neighbours among M2's inputs that no
+    label speaks for; else at random, as in the paper."""
     spectra_beside: bool = True
     """M1+M2: q(y|x) reads the scaled spectra beside M1's features, which keep less than they
     hold; in the paper the features alone."""

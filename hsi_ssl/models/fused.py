@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hsi_ssl.models.bounds import cost_l
 from hsi_ssl.models.likelihoods import LOG_2_PI, Gaussian, Likelihood
 from hsi_ssl.models.networks import LOGVAR_HIGH, LOGVAR_LOW, ClassPerceptron
+from hsi_ssl.models.priors import GaussianPerClass, Prior
 
 if TYPE_CHECKING:
     from hsi_ssl.models.m2 import M2
@@ -54,12 +55,18 @@ def weighted_costs(
 
 def _parameters(model: M2) -> list[Tensor]:
     """In the order of the gradients below; the encoder's first layer is outside."""
-    encoder, decoder, likelihood = model.encoder, model.decoder, model.likelihood
+    encoder, decoder = model.encoder, model.decoder
+    prior, likelihood = model.prior, model.likelihood
     return [
-        encoder.from_y, *encoder.rest.parameters(),
-        decoder.from_y, *decoder.rest.parameters(), *decoder.from_x.parameters(),
+        *_of_class(encoder), *encoder.rest.parameters(),
+        *_of_class(decoder), *decoder.rest.parameters(), *decoder.from_x.parameters(),
+        *([prior.mean, prior.logvar] if isinstance(prior, GaussianPerClass) else []),
         *([likelihood.logvar] if isinstance(likelihood, Gaussian) else []),
     ]  # fmt: skip
+
+
+def _of_class(network: ClassPerceptron) -> list[Tensor]:
+    return [] if network.from_y is None else [network.from_y]
 
 
 class _WeightedCosts(torch.autograd.Function):
@@ -100,13 +107,14 @@ class _Step:
     """Forward and backward of some pixels and classes at a time; gradients add up."""
 
     def __init__(self, model: M2, hidden: Tensor, x: Tensor, kl_weight: float) -> None:
-        self.model, self.hidden, self.x, self.kl_weight = model, hidden, x, kl_weight
+        self.model, self.hidden, self.x = model, hidden, x
         self.encoder = _Network(model.encoder, hidden.dtype)
         self.decoder = _Network(model.decoder, hidden.dtype)
         from_x = model.decoder.from_x
         self.from_z = from_x.weight.to(hidden.dtype)
         self.decoder.from_y += from_x.bias
         self.g_from_z = torch.zeros_like(from_x.weight)
+        self.divergence = _Divergence(model.prior, kl_weight)
         self.density = _Density(model.likelihood)
         self.g_hidden = torch.zeros_like(hidden, dtype=x.dtype)
 
@@ -115,7 +123,7 @@ class _Step:
 
         Networks see s n rows; what is between them keeps both axes.
         """
-        x, kl_weight, (s, n) = self.x[rows], self.kl_weight, w.shape
+        x, (s, n) = self.x[rows], w.shape
         encoder, decoder = self.encoder, self.decoder
         first = encoder.first(s * n)
         torch.add(self.hidden[rows], encoder.of_class(y), out=first.view(s, n, -1))
@@ -126,8 +134,7 @@ class _Step:
         sd = torch.exp(0.5 * logvar)
         spread = sd * eps
         z = mean + spread
-        variance = sd * sd
-        kl = 0.5 * (mean * mean + variance - logvar - 1).sum(-1)
+        kl, g_mean, g_logvar = self.divergence.run(mean, logvar, y, w)
 
         low = z.to(self.hidden.dtype).view(s * n, -1)
         first = decoder.first(s * n)
@@ -139,20 +146,21 @@ class _Step:
         g_pre = decoder.backward(g_out.reshape(s * n, -1), y)
         self.g_from_z += g_pre.T @ low
         g_z = (g_pre @ self.from_z).to(x.dtype).view(s, n, -1)
-        w_kl = kl_weight * w[..., None]
-        g_logvar = 0.5 * (g_z * spread + w_kl * (variance - 1))
+        g_logvar = torch.addcmul(g_logvar, g_z, spread, value=0.5)
         g_logvar = torch.ops.aten.hardtanh_backward(g_logvar, raw, LOGVAR_LOW, LOGVAR_HIGH)
-        g_head = torch.cat([torch.addcmul(g_z, w_kl, mean), g_logvar], -1)
+        g_head = torch.cat([g_mean + g_z, g_logvar], -1)
         for g_first in encoder.backward(g_head.view(s * n, -1), y).view(s, n, -1):
             self.g_hidden[rows] += g_first
         log_p_y = self.model.log_p_y[y]
-        return cost_l(log_p_x, log_p_y if y.ndim > 1 else log_p_y[:, None], kl, kl_weight)
+        log_p_y = log_p_y if y.ndim > 1 else log_p_y[:, None]
+        return cost_l(log_p_x, log_p_y, kl, self.divergence.kl_weight)
 
     def gradients(self) -> list[Tensor]:
         """In the order of `_parameters`."""
         return [
             *self.encoder.gradients(), *self.decoder.gradients(),
-            self.g_from_z, self.decoder.g_from_y.sum(0), *self.density.gradients,
+            self.g_from_z, self.decoder.g_from_y.sum(0),
+            *self.divergence.gradients, *self.density.gradients,
         ]  # fmt: skip
 
 
@@ -168,10 +176,14 @@ class _Network:
         self.layers = [layer for layer in network.rest if isinstance(layer, nn.Linear)]
         self.weights = [layer.weight.to(dtype) for layer in self.layers]
         self.biases = [layer.bias.to(dtype) for layer in self.layers]
-        self.from_y = network.from_y.to(dtype, copy=True)
+        self.sees_class = network.from_y is not None
+        # Where no class is seen: one row that all share, of what does not depend on them.
+        nothing = network.from_x.weight.new_zeros(1, network.from_x.out_features)
+        from_y = nothing if network.from_y is None else network.from_y.detach()
+        self.from_y = from_y.to(dtype, copy=True)
         self.values = [w.new_empty(ROWS, w.shape[1]) for w in self.weights]
         self.slopes = [torch.empty_like(v) for v in self.values]
-        self.g_from_y = torch.zeros_like(network.from_y)
+        self.g_from_y = torch.zeros_like(from_y)
         self.g_weights = [torch.zeros_like(layer.weight) for layer in self.layers]
         self.g_biases = [torch.zeros_like(layer.bias) for layer in self.layers]
 
@@ -181,7 +193,7 @@ class _Network:
 
     def of_class(self, y: Tensor) -> Tensor:
         """What classes `(s,)` or `(s, n)` add to the first layer: `(s, 1 or n, units)`."""
-        rows = self.from_y.index_select(0, y.flatten())
+        rows = self.from_y.index_select(0, self._row(y))
         return rows.view(*(y.shape if y.ndim > 1 else (len(y), 1)), -1)
 
     def forward(self, n: int, *, precise: bool) -> Tensor:
@@ -209,13 +221,47 @@ class _Network:
             if i:
                 self.g_biases[i - 1] += g.sum(0)
         of_class = g if y.ndim > 1 else g.view(len(y), -1, g.shape[1]).sum(1)
-        self.g_from_y.index_add_(0, y.flatten(), of_class.to(self.g_from_y.dtype))
+        self.g_from_y.index_add_(0, self._row(y), of_class.to(self.g_from_y.dtype))
         return g
 
+    def _row(self, y: Tensor) -> Tensor:
+        return y.flatten() if self.sees_class else torch.zeros_like(y).flatten()
+
     def gradients(self) -> list[Tensor]:
-        """Of `from_y`, then weight and bias of each layer."""
+        """Of `from_y` where classes are seen, then weight and bias of each layer."""
         pairs = zip(self.g_weights, self.g_biases, strict=True)
-        return [self.g_from_y, *(g for pair in pairs for g in pair)]
+        of_class = [self.g_from_y] if self.sees_class else []
+        return [*of_class, *(g for pair in pairs for g in pair)]
+
+
+class _Divergence:
+    """KL(q(z|x, y) || p(z|y)) and its gradient at q's mean and log-variance and at the prior's."""
+
+    def __init__(self, prior: Prior, kl_weight: float) -> None:
+        self.prior, self.kl_weight = prior, kl_weight
+        self.gradients: list[Tensor] = []
+        if isinstance(prior, GaussianPerClass):
+            self.logvar = prior.logvar
+            self.scale = torch.exp(-0.5 * self.logvar)
+            self.gradients = [torch.zeros_like(prior.mean), torch.zeros_like(self.logvar)]
+
+    def run(self, mean: Tensor, logvar: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, ...]:
+        """KL `(s, n)`; the gradient of `w (s, n)` times it at `mean` and `logvar (s, n, J)`."""
+        index = y if y.ndim > 1 else y[:, None]
+        white, logvar = self.prior.whitened(mean, logvar, index)
+        variance = torch.exp(logvar)
+        squares = white * white
+        kl = 0.5 * (squares + variance - logvar - 1).sum(-1)
+        w_kl = self.kl_weight * w[..., None]
+        g_mean, g_logvar = w_kl * white, 0.5 * w_kl * (variance - 1)
+        if self.gradients:
+            g_mean *= self.scale[index]
+            of_mean, of_logvar = g_mean, torch.addcmul(g_logvar, w_kl, squares, value=0.5)
+            if y.ndim == 1:
+                of_mean, of_logvar = of_mean.sum(1), of_logvar.sum(1)
+            for total, g in zip(self.gradients, (of_mean, of_logvar), strict=True):
+                total.index_add_(0, y.flatten(), g.reshape(-1, g.shape[-1]), alpha=-1)
+        return kl, g_mean, g_logvar
 
 
 class _Density:

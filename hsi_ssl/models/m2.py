@@ -3,7 +3,7 @@
 Kingma et al. 2014 (arXiv:1406.5298), section 2:
 
 p(y) = Cat(pi)        class prior                       `log_p_y`
-p(z) = N(0, I)        prior of what is not class        `kl_per_unit`
+p(z) = N(0, I)        prior of what is not class        `prior`
 p_theta(x | y, z)     decoder and likelihood            `decoder`, `likelihood`
 q_phi(y | x)          the classifier                    `classifier`
 q_phi(z | x, y)       encoder                           `encoder`
@@ -17,6 +17,7 @@ gradient can be had class by class (`hsi_ssl/models/fused.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,14 +39,16 @@ from hsi_ssl.models.networks import (
     gaussian_head,
     sample_gaussian,
 )
+from hsi_ssl.models.priors import Prior, StandardNormal
 
 
 @dataclass(frozen=True)
 class M2Architecture(Architecture):
     """What rebuilds an M2: widths of x and z, number of classes, hidden layers, likelihood.
 
-    `beside`: further columns of the input that q(y|x) reads and the generative part does not
-    model, such as the spectra beside M1's features; `experts`: how many q(y|x) is a product of.
+    `classes`: all that y can be, labelled classes and after them `free` slots for what nobody has
+    labelled. `beside`: further columns of the input that q(y|x) reads and the generative part does
+    not model, such as the spectra beside M1's features; `experts`: how many q(y|x) is a product of.
     """
 
     width: int
@@ -58,6 +61,7 @@ class M2Architecture(Architecture):
     sd_floor: float | tuple[float, ...]
     beside: int = 0
     experts: int = 1
+    free: int = 0
 
 
 class M2(nn.Module):
@@ -67,6 +71,7 @@ class M2(nn.Module):
     """
 
     log_p_y: Tensor
+    decoder_sees_class: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -90,19 +95,49 @@ class M2(nn.Module):
             a.width, a.classes, a.hidden, 2 * a.latent, a.activation, generator
         )
         self.decoder = ClassPerceptron(
-            a.latent, a.classes, a.hidden[::-1], a.width, a.activation, generator
+            a.latent,
+            a.classes,
+            a.hidden[::-1],
+            a.width,
+            a.activation,
+            generator,
+            sees_class=self.decoder_sees_class,
         )
+        self.prior = self._make_prior(a, generator)
         self.likelihood = make_likelihood(a.likelihood, a.width, a.sd_floor)
         self.register_buffer("log_p_y", class_prior.log())
+
+    @staticmethod
+    def _make_prior(architecture: M2Architecture, generator: torch.Generator) -> Prior:
+        del architecture, generator
+        return StandardNormal()
 
     def log_q_y(self, x: Tensor) -> Tensor:
         """log q(y|x), `(N, K)`, of `x (N, D)`, all columns."""
         found: Tensor = self.classifier(x)
         return found
 
+    def among_labelled(self, log_q: Tensor) -> Tensor:
+        """log q(y|x) given that y is no free slot, `(..., K - free)`, of `log_q (..., K)`."""
+        return torch.log_softmax(log_q[..., : self.labelled_classes], dim=-1)
+
+    @property
+    def labelled_classes(self) -> int:
+        """How many of the classes are no free slots."""
+        return self.architecture.classes - self.architecture.free
+
     def modelled(self, x: Tensor) -> Tensor:
         """The columns of `x (N, D)` that p(x|y, z) is a density of."""
         return x[:, : self.architecture.width]
+
+    def kl(self, mean: Tensor, logvar: Tensor, y: Tensor) -> Tensor:
+        """KL(q(z|x, y) || p(z|y)) `(...)` of `mean` and `logvar (..., J)`, `y` indexing classes."""
+        return kl_per_unit(*self.prior.whitened(mean, logvar, y)).sum(-1)
+
+    @property
+    def _every_y(self) -> Tensor:
+        """All classes `(K, 1)`: for what has the class axis first."""
+        return torch.arange(len(self.log_p_y), device=self.log_p_y.device)[:, None]
 
     def decode(self, y: Tensor, z: Tensor) -> Tensor:
         """Mean `(N, D)` of p(x|y, z), of `y (N,)` and `z (N, J)`."""
@@ -116,7 +151,7 @@ class M2(nn.Module):
         mean, logvar = gaussian_head(self.encoder(x, y))
         z = sample_gaussian(mean, logvar, generator)
         log_p_x = self.likelihood.log_density(x, self.decoder(z, y))
-        return cost_l(log_p_x, self.log_p_y[y], kl_per_unit(mean, logvar).sum(-1), kl_weight)
+        return cost_l(log_p_x, self.log_p_y[y], self.kl(mean, logvar, y), kl_weight)
 
     def every_labelled_cost(
         self, x: Tensor, generator: torch.Generator, kl_weight: float = 1.0
@@ -126,7 +161,7 @@ class M2(nn.Module):
         mean, logvar = gaussian_head(self.encoder.every_class(x))
         z = sample_gaussian(mean, logvar, generator)
         log_p_x = self.likelihood.log_density(x, self.decoder.every_class(z))
-        kl = kl_per_unit(mean, logvar).sum(-1)
+        kl = self.kl(mean, logvar, self._every_y)
         return cost_l(log_p_x, self.log_p_y[:, None], kl, kl_weight)
 
     def unlabelled_cost(
@@ -208,12 +243,14 @@ class M2(nn.Module):
         """
         x = self.modelled(x)
         mean, logvar = gaussian_head(self.encoder.every_class(x))
+        white_mean, white_logvar = self.prior.whitened(mean, logvar, self._every_y)
         log_weights = []
         for e in eps:
             z = mean + torch.exp(0.5 * logvar) * e
             log_p_x = self.likelihood.log_density(x, self.decoder.every_class(z))
-            # log N(z; 0, I) - log N(z; mean, exp(logvar)); the factors of 2 pi cancel.
-            log_ratio = 0.5 * (e * e + logvar - z * z).sum(-1)
+            # log p(z|y) - log q(z|x, y) in units of p(z|y); the factors of 2 pi cancel.
+            white = white_mean + torch.exp(0.5 * white_logvar) * e
+            log_ratio = 0.5 * (e * e + white_logvar - white * white).sum(-1)
             log_weights.append(log_p_x + log_ratio)
         return log_mean_exp(torch.stack(log_weights)) + self.log_p_y[:, None]
 

@@ -80,8 +80,11 @@ def perceptron(
 class ClassPerceptron(nn.Module):
     """A perceptron of (x, y) whose first layer is linear in both: W_x x + column y of W_y + b.
 
-    So the sum over classes in U(x) pays for W_x x once a pixel, not once a pixel and class.
+    So the sum over classes in U(x) pays for W_x x once a pixel, not once a pixel and class. With
+    `sees_class` false it has the same methods and looks at x alone.
     """
+
+    from_y: nn.Parameter | None
 
     def __init__(
         self,
@@ -91,13 +94,17 @@ class ClassPerceptron(nn.Module):
         outputs: int,
         activation: str,
         generator: torch.Generator,
+        *,
+        sees_class: bool = True,
     ) -> None:
         super().__init__()
         first = hidden[0] if hidden else outputs
         self.from_x = linear(inputs, first, generator, last=not hidden)
         bound = math.sqrt(6 / (classes + first))
-        self.from_y = nn.Parameter(
-            (torch.rand(classes, first, generator=generator) * 2 - 1) * bound
+        self.from_y = (
+            nn.Parameter((torch.rand(classes, first, generator=generator) * 2 - 1) * bound)
+            if sees_class
+            else None
         )
         self.rest = (
             nn.Sequential(
@@ -110,12 +117,17 @@ class ClassPerceptron(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Outputs `(N, outputs)` of inputs `(N, inputs)` with classes `y (N,)`."""
-        out: Tensor = self.rest(self.from_x(x) + self.from_y[y])
+        first = self.from_x(x)
+        out: Tensor = self.rest(first if self.from_y is None else first + self.from_y[y])
         return out
 
     def every_class(self, x: Tensor) -> Tensor:
-        """Outputs `(K, N, outputs)`, each class in turn, of `(N, inputs)` or `(K, N, inputs)`."""
-        out: Tensor = self.rest(self.from_x(x) + self.from_y[:, None, :])
+        """Outputs `(K, N, outputs)`, each class in turn, of `(N, inputs)` or `(K, N, inputs)`.
+
+        Where classes are not seen the outputs have the axes of the inputs.
+        """
+        first = self.from_x(x)
+        out: Tensor = self.rest(first if self.from_y is None else first + self.from_y[:, None, :])
         return out
 
 

@@ -21,7 +21,7 @@ from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style
 from hsi_ssl.reports.html import data_uri, inline_svg, page
 from hsi_ssl.reports.metrics import Calibration, Scores, number, score_posterior, words
 from hsi_ssl.scenes.labels import LabelClass, LabelSet
-from hsi_ssl.training.checkpoint import METRICS
+from hsi_ssl.training.checkpoint import METRICS, model_name
 from hsi_ssl.training.classifier import Rule, load_classifier
 from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.training.stage import seen_elsewhere
@@ -71,8 +71,8 @@ class Evaluation:
 
     @property
     def model_name(self) -> str:
-        """M2, or M1+M2."""
-        return "M2" if self.card["m1"] is None else "M1+M2"
+        """M2, GM-DGM, M1+M2 or M1+GM-DGM."""
+        return model_name(self.card)
 
     def to_json(self) -> dict[str, Any]:
         """Give what `hsi-ssl evaluate --json` prints and metrics.json holds."""

@@ -105,6 +105,14 @@ def forget_state(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
 
 
+def model_name(card: dict[str, Any]) -> str:
+    """What a card's model is called: M1, M2, M1+M2, GM-DGM, M1+GM-DGM."""
+    if card.get("kind") == "m1":
+        return "M1"
+    own = {"m2": "M2", "gm-dgm": "GM-DGM"}[card.get("model", "m2")]
+    return own if card["m1"] is None else f"M1+{own}"
+
+
 def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The card and the weights (on the CPU) of a run folder of that kind (m1 or m2).
 

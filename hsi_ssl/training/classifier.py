@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.models.bounds import cost_u, kl_per_unit
+from hsi_ssl.models.gm_dgm import MODELS
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.scenes.labels import LabelSet
@@ -51,8 +52,13 @@ class Classifier:
 
     @property
     def label_set(self) -> LabelSet:
-        """The classes, in the order of the posterior's columns."""
+        """The labelled classes, in the order of the posterior's first columns."""
         return LabelSet.from_card(self.card["classes"])
+
+    @property
+    def free_slots(self) -> int:
+        """How many slots for what nobody has labelled follow the classes in the posterior."""
+        return self.model.architecture.free
 
     @property
     def bands(self) -> int:
@@ -72,7 +78,7 @@ class Classifier:
 
     @torch.inference_mode()
     def posterior(self, raw: Raw) -> Floats:
-        """p(y|x) `(n, K)` of raw spectra `(n, used bands)` in any number type."""
+        """p(y|x) `(n, K + free_slots)` of raw spectra `(n, used bands)` in any number type."""
         found = np.empty((len(raw), self.model.architecture.classes), np.float32)
         for first, x in self._inputs(raw, every_class=self.rule == "bayes"):
             if self.rule == "classifier":
@@ -215,7 +221,7 @@ def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -
     where = choose_device(device)
     card, tensors = load_run(run, "m2")
     own = {name: t for name, t in tensors.items() if not name.startswith("m1.")}
-    model = M2(
+    model = MODELS[card.get("model", "m2")](
         M2Architecture.from_card(card["architecture"]),
         own["log_p_y"].exp(),
         torch.Generator(),

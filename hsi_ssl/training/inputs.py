@@ -104,18 +104,19 @@ class Validation:
     inputs: Inputs
     y: Tensor
 
-    def log_q(self, module: M2) -> Tensor:
-        """log q(y|x) `(N, K)`."""
-        return log_q_of(module, self.inputs)
+    def log_q(self, module: M2, *, labelled_only: bool = False) -> Tensor:
+        """log q(y|x) `(N, K)`; with `labelled_only` given that y is no free slot."""
+        log_q = log_q_of(module, self.inputs)
+        return module.among_labelled(log_q) if labelled_only else log_q
 
-    def of_classifier(self, module: M2) -> dict[str, float]:
+    def of_classifier(self, module: M2, *, labelled_only: bool = False) -> dict[str, float]:
         """Cross-entropy, OA, balanced accuracy and macro-F1 of q(y|x), and a `score`.
 
         Without validation pixels the score is infinite, so that the last state is kept.
         """
         if not len(self.y):
             return {"score": math.inf, "macro_f1": 0.0}
-        log_q = self.log_q(module)
+        log_q = self.log_q(module, labelled_only=labelled_only)
         cross_entropy = float(F.nll_loss(log_q, self.y))
         found = scores(self.y, log_q)
         score = found["macro_f1"] - TIE * cross_entropy
@@ -124,9 +125,12 @@ class Validation:
 
 @torch.no_grad()
 def each_log_q_of(module: M2, *inputs: Inputs) -> Tensor:
-    """log q_e(y|x) `(E, N, K)` of each expert at the means of inputs, one after another."""
+    """log q_e(y|x) `(E, N, K)` of each expert at the means of inputs, one after another.
+
+    K are the labelled classes.
+    """
     batches = [x for i in inputs for x in i.mean.split(APPLIED_BATCH)]
-    return torch.cat([module.classifier.each(x) for x in batches], dim=1)
+    return torch.cat([module.among_labelled(module.classifier.each(x)) for x in batches], dim=1)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.spatial import information, learnt_strength
+from hsi_ssl.scenes.labels import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.training.experts import gains
 from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.inputs import (
@@ -29,6 +30,7 @@ from hsi_ssl.training.inputs import (
 )
 from hsi_ssl.training.m2_task import Grid
 from hsi_ssl.training.propagation import FeatureGraph
+from hsi_ssl.training.slot_start import start_of_slots
 from hsi_ssl.training.stage import network_scaler
 from hsi_ssl.watcher import Watcher
 
@@ -56,6 +58,19 @@ class M2Data:
         return network_scaler(self.dataset, self.settings.whitening)
 
     @cached_property
+    def label_set(self) -> LabelSet:
+        """The classes with a slot of their own.
+
+        All of the dataset's; beside free slots those with training pixels, for free slots are
+        there for the others.
+        """
+        dataset = self.dataset
+        if not self.settings.free_slots:
+            return dataset.label_set
+        with_labels = np.unique(dataset.label[dataset.rows(Part.TRAIN)])
+        return dataset.label_set.occurring(dataset.label_set.codes[with_labels])
+
+    @cached_property
     def labelled(self) -> Labelled:
         """Training pixels."""
         rows = self.dataset.rows(Part.TRAIN)
@@ -68,8 +83,9 @@ class M2Data:
 
     @cached_property
     def validation(self) -> Validation:
-        """Validation pixels."""
+        """Validation pixels of classes with a slot of their own."""
         rows = self.dataset.rows(Part.VALIDATION)
+        rows = rows[self.indices(rows) >= 0]
         return Validation(self._inputs(rows), self._y(rows))
 
     @property
@@ -123,10 +139,13 @@ class M2Data:
         each = each_log_q_of(model, self.labelled.inputs, self.unlabelled).exp()
         return torch.tensor([information(q, self.neighbours) for q in each], device=self.device)
 
-    def grid(self, model: M2, watcher: Watcher) -> Grid:
-        """Where labelled and unlabelled pixels lie, and how much neighbours agree."""
-        log_q = log_q_of(model, self.labelled.inputs, self.unlabelled)
-        strength = learnt_strength(log_q.exp(), self.neighbours, model.log_p_y)
+    def grid(self, model: M2, start: Tensor | None, watcher: Watcher) -> Grid:
+        """Where labelled and unlabelled pixels lie, and how much neighbours agree.
+
+        By the model's q(y|x), or by the first q(y) `start (N, K)` of free slots.
+        """
+        q = log_q_of(model, self.labelled.inputs, self.unlabelled).exp() if start is None else start
+        strength = learnt_strength(q, self.neighbours, model.log_p_y)
         watcher.say(
             f"neighbours agree with strength {strength:.2f} (0: no more than any two pixels)"
             if strength
@@ -139,8 +158,20 @@ class M2Data:
         x = torch.cat([self.labelled.inputs.mean, self.unlabelled.mean])
         return FeatureGraph(x[:, : x.shape[1] - self.beside])
 
+    def slot_start(self, graph: FeatureGraph, model: M2) -> Tensor:
+        """First q(y) `(N, K + F)` of labelled and unlabelled pixels, in this order."""
+        nobody = torch.full((len(self.unlabelled),), -1, device=self.device)
+        known = torch.cat([self.labelled.y, nobody])
+        classes = len(self.label_set)
+        return start_of_slots(graph, known, model.log_p_y, classes, self.settings.seed)
+
     def _y(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(self.dataset.label[rows].astype(np.int64)).to(self.device)
+        return torch.from_numpy(self.indices(rows).astype(np.int64)).to(self.device)
+
+    def indices(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+        """Classes 0..K-1 of `label_set`, -1 for others and for unlabelled pixels."""
+        codes = indices_to_codes(self.dataset.label[rows], self.dataset.label_set)
+        return codes_to_indices(codes, self.label_set)
 
     @property
     def beside(self) -> int:

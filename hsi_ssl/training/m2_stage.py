@@ -15,9 +15,12 @@ from torch import Tensor
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import SettingsError
+from hsi_ssl.models.gm_dgm import MODELS
 from hsi_ssl.models.m2 import M2, M2Architecture
-from hsi_ssl.training.checkpoint import STATE, check_run_folder, save_run
+from hsi_ssl.scenes.labels import UNLABELLED
+from hsi_ssl.training.checkpoint import STATE, check_run_folder, model_name, save_run
 from hsi_ssl.training.classifier import Classifier, Rule, fixed_noise
+from hsi_ssl.training.collapse import Slots, slots_of
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.experts import held_out, in_words, weights
 from hsi_ssl.training.extractor import Extractor, check_bands, load_m1
@@ -69,7 +72,7 @@ def train_m2(
     check_run_folder(run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,))
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset)
-    label_set, facts = dataset.label_set, dataset_card(dataset)
+    facts = dataset_card(dataset)
     m1 = None
     if settings.m1 is not None:
         m1 = load_m1(settings.m1, settings.device)
@@ -77,6 +80,7 @@ def train_m2(
         for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
             watcher.warn(sentence)
     data = M2Data(dataset, settings, m1, device)
+    label_set = data.label_set
     labelled, unlabelled, validation = data.labelled, data.unlabelled, data.validation
     if not len(validation.y):
         watcher.warn("no validation pixels: training runs all its epochs and keeps the last state")
@@ -86,13 +90,15 @@ def train_m2(
 
     def fresh() -> M2:
         generator = torch.Generator().manual_seed(settings.seed)
-        made = M2(architecture, class_prior, generator).to(device)
+        kind = MODELS[settings.model]
+        made = kind(architecture, class_prior, generator).to(device)
         made.classifier.gain.copy_(data.gains)
         return made
 
     watcher.say(
-        f"{'M2' if m1 is None else 'M1+M2'} on {architecture.width} "
-        f"{'scaled bands' if m1 is None else 'units of M1'}, {len(label_set)} classes, "
+        f"{model_name({'model': settings.model, 'm1': m1})} on {architecture.width} "
+        f"{'scaled bands' if m1 is None else 'units of M1'}, {len(label_set)} classes"
+        f"{f' and {architecture.free} free slots' if architecture.free else ''}, "
         f"{len(labelled):,} labelled and {len(unlabelled):,} unlabelled pixels, {device}"
     )
     known = identity(
@@ -104,7 +110,14 @@ def train_m2(
         sure = held_out(model, fresh(), labelled, validation, settings, data.pixels)
         model.classifier.weight.copy_(weights(*sure, data.told_by_neighbours(model)))
         watcher.say(in_words(settings.experts, model.classifier.weight))
-    grid = data.grid(model, watcher) if settings.spatial else None
+    started = settings.slot_start and settings.free_slots > 0
+    graph = start = None
+    if (settings.propagation or started) and len(unlabelled):
+        graph = data.feature_graph()
+    if started and graph is not None:
+        watcher.say("looking for groups that no label speaks for")
+        start = data.slot_start(graph, model)
+    grid = data.grid(model, start, watcher) if settings.spatial else None
     before = {name: t.clone() for name, t in model.classifier.state_dict().items()}
     if not settings.warm_start:
         weight = model.classifier.weight
@@ -117,8 +130,8 @@ def train_m2(
         panels = [*_generated(m1, data.kept, snapshots), ("measured class means", means)]
         draw_spectra(draw, data.scaler, facts, panels)
 
-    graph = data.feature_graph() if settings.propagation and len(unlabelled) else None
-    task = M2Task(model, labelled, unlabelled, validation, settings, grid, graph)
+    spread = graph if settings.propagation else None
+    task = M2Task(model, labelled, unlabelled, validation, settings, grid, spread, start)
     found = fit(
         task,
         settings,
@@ -132,6 +145,8 @@ def train_m2(
     rule, by_rule = _choose_rule(task, settings, watcher)
     card: dict[str, Any] = {
         "kind": "m2",
+        "model": settings.model,
+        "free_slots": settings.free_slots,
         "architecture": architecture.to_card(),
         **facts,
         "classes": label_set.to_card(),
@@ -148,9 +163,11 @@ def train_m2(
         "rule": rule,
         "metrics": {**metrics, **by_rule},
     }
-    predicted = _predicted_classes(Classifier(card, model, m1, device, rule), dataset)
-    card["metrics"]["predicted_classes"] = int(predicted.sum())
-    _say_left_out(predicted, label_set.names, watcher)
+    slots = _slots(Classifier(card, model, m1, device, rule), data)
+    card["metrics"]["predicted_classes"] = int(np.count_nonzero(slots.pixels[: len(label_set)]))
+    card["metrics"]["slots"] = slots.to_card()
+    for sentence in slots.warnings(label_set.names):
+        watcher.warn(sentence)
     tensors = dict(model.state_dict())
     if m1 is not None:
         tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
@@ -173,7 +190,7 @@ def _architecture(settings: M2Settings, data: M2Data, classes: int) -> M2Archite
     floor = sd_floor(settings.sd_floor, data.scaler)
     return M2Architecture(
         width=data.labelled.inputs.mean.shape[1] - data.beside,
-        classes=classes,
+        classes=classes + settings.free_slots,
         latent=settings.latent,
         hidden=settings.hidden,
         hidden_classifier=settings.hidden if of_q is None else of_q,
@@ -182,6 +199,7 @@ def _architecture(settings: M2Settings, data: M2Data, classes: int) -> M2Archite
         sd_floor=floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
         beside=data.beside,
         experts=len(data.gains),
+        free=settings.free_slots,
     )
 
 
@@ -212,22 +230,26 @@ def keep_the_better(
 ) -> dict[str, Any]:
     """Leave the better classifier on the validation pixels in the model, and say which it is.
 
-    `before`: the classifier after the supervised part.
+    With free slots it is the whole model's always: the supervised part's knows nothing of them, and
+    validation pixels do not either. `before`: the classifier after the supervised part.
     """
     if not len(validation.y):
         return {"supervised": {}, "gained": None, "kept": "semi-supervised"}
     after = {name: t.clone() for name, t in model.classifier.state_dict().items()}
     now = scores(validation.y, validation.log_q(model))
     model.classifier.load_state_dict(before)
-    then = scores(validation.y, validation.log_q(model))
+    then = scores(validation.y, validation.log_q(model, labelled_only=True))
     gained = now["macro_f1"] - then["macro_f1"]
     change = f"macro-F1 on the validation pixels {then['macro_f1']:.3f} -> {now['macro_f1']:.3f}"
-    if gained < 0:
+    if model.architecture.free:
+        model.classifier.load_state_dict(after)
+        watcher.say(f"with free slots: {change}, a labelled pixel in a free slot counted as wrong")
+    elif gained < 0:
         watcher.say(f"unlabelled pixels did not help here: kept the supervised model ({change})")
     else:
         model.classifier.load_state_dict(after)
         watcher.say(f"unlabelled pixels gained {100 * gained:+.1f} points ({change})")
-    kept = "supervised" if gained < 0 else "semi-supervised"
+    kept = "supervised" if gained < 0 and not model.architecture.free else "semi-supervised"
     return {"supervised": then, "semi_supervised": now, "gained": gained, "kept": kept}
 
 
@@ -252,19 +274,21 @@ def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
 
 
 def _class_prior(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
-    """p(y) as the settings say, in float32, positive, summing to 1."""
+    """p(y) of classes and free slots as the settings say, in float32, positive, summing to 1."""
     if settings.class_prior == "uniform":
-        return torch.full((classes,), 1 / classes)
-    if settings.class_prior == "empirical":
-        counts = torch.bincount(y.cpu(), minlength=classes).float().clamp(min=1)
-        return counts / counts.sum()
-    given = torch.tensor(settings.class_prior)
-    if len(given) != classes or not bool((given > 0).all()):
-        raise SettingsError(
-            f"class_prior needs {classes} positive numbers, one a class; found {len(given)}: "
-            f"{list(settings.class_prior)}"
-        )
-    return given / given.sum()
+        of_classes = torch.ones(classes)
+    elif settings.class_prior == "empirical":
+        of_classes = torch.bincount(y.cpu(), minlength=classes).float().clamp(min=1)
+    else:
+        of_classes = torch.tensor(settings.class_prior)
+        if len(of_classes) != classes or not bool((of_classes > 0).all()):
+            raise SettingsError(
+                f"class_prior needs {classes} positive numbers, one a class; found "
+                f"{len(of_classes)}: {list(settings.class_prior)}"
+            )
+    of_slots = torch.full((settings.free_slots,), settings.free_weight)
+    found = torch.cat([of_classes / of_classes.mean(), of_slots])
+    return found / found.sum()
 
 
 def _class_means(dataset: Dataset, scaler: Scaler) -> Any:
@@ -308,8 +332,9 @@ def _choose_rule(
     found["classifier"] = scores(validation.y, validation.log_q(task.module))
     found["bayes"] = scores(validation.y, p)
     if settings.predict == "auto":
+        # Of free slots validation pixels say nothing: with them it is q(y|x).
         better = found["bayes"]["macro_f1"] > found["classifier"]["macro_f1"]
-        rule = "bayes" if better else "classifier"
+        rule = "bayes" if better and not settings.free_slots else "classifier"
     else:
         rule = settings.predict
     watcher.say(
@@ -320,18 +345,14 @@ def _choose_rule(
     return rule, {"validation": found[rule], "validation_by_rule": found}
 
 
-def _predicted_classes(classifier: Classifier, dataset: Dataset) -> Any:
-    """Which classes the classifier ever predicts on training, validation and pool, `(K,)` bool."""
-    rows = dataset.rows(Part.TRAIN, Part.VALIDATION, Part.POOL)
-    found = classifier.posterior(dataset.spectra(rows)).argmax(-1)
-    counts = np.bincount(found, minlength=classifier.model.architecture.classes)
-    return counts > 0
-
-
-def _say_left_out(predicted: Any, names: tuple[str, ...], watcher: Watcher) -> None:
-    if predicted.sum() == 1:
-        only = names[int(np.flatnonzero(predicted)[0])]
-        watcher.warn(f"the classifier predicts one class for everything: {only}. Do not use it")
-    elif not predicted.all():
-        left_out = ", ".join(names[k] for k in np.flatnonzero(~predicted))
-        watcher.warn(f"the classifier never predicts: {left_out}")
+def _slots(classifier: Classifier, data: M2Data) -> Slots:
+    """How the classifier spreads the training pixels, the validation pixels and the pool."""
+    rows = data.dataset.rows(Part.TRAIN, Part.VALIDATION, Part.POOL)
+    labels = data.indices(rows).astype(np.int64)
+    labels[data.dataset.part[rows] == Part.POOL] = UNLABELLED
+    return slots_of(
+        classifier.posterior(data.dataset.spectra(rows)),
+        labels,
+        classifier.model.log_p_y.cpu().numpy(),
+        len(data.label_set),
+    )

@@ -13,6 +13,7 @@ spatial     variational EM with a Potts prior on the grid. E-step: mean field ov
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,16 +68,18 @@ class M2Task:
         settings: M2Settings,
         grid: Grid | None = None,
         graph: FeatureGraph | None = None,
+        start: Tensor | None = None,
     ) -> None:
         """`grid`: where the pixels lie, None or of strength 0 for no spatial prior.
 
-        `graph`: labelled and unlabelled pixels, in this order, in feature space.
+        `graph`: labelled and unlabelled pixels, in this order, in feature space; `start (N, K)`:
+        first q(y) of the same where there are free slots, of which q(y|x) knows nothing yet.
         """
         self.module = module
         self.labelled, self.unlabelled, self.validation = labelled, unlabelled, validation
         self.settings = settings
         self.grid = grid if grid is not None and grid.strength and len(unlabelled) else None
-        self.graph = graph
+        self.graph, self.start = graph, start
         self.pixels = len(labelled) + len(unlabelled)
         self.batch_unlabelled = batch_size(settings.batch_unlabelled, len(unlabelled))
         self._taught: Tensor | None = None
@@ -85,16 +88,25 @@ class M2Task:
     def begin_epoch(self, epoch: int) -> None:
         """The E-step, `rounds` times in all: what its neighbours say of each unlabelled pixel."""
         every = -(-self.settings.epochs // self.settings.rounds)
-        if (self.grid is None and self.graph is None) or epoch % every:
+        nobody_tells = self.grid is None and self.graph is None and self.start is None
+        if nobody_tells or epoch % every:
             return
-        log_q = log_q_of(self.module, self.labelled.inputs, self.unlabelled)
+        first = epoch == 0
+        if first and self.start is not None:
+            log_q = self.start.clamp(min=LEAST).log()
+        else:
+            log_q = log_q_of(self.module, self.labelled.inputs, self.unlabelled)
         nobody = torch.full((len(self.unlabelled),), -1, device=log_q.device)
         known = torch.cat([self.labelled.y, nobody])
+        self._taught = None
         if self.grid is not None:
             found = mean_field(log_q, self.grid.neighbours, self.grid.strength, known)
             self._taught = found[len(self.labelled) :]
+        elif first and self.start is not None:
+            self._taught = self.start[len(self.labelled) :]
         if self.graph is not None:
-            self._log_prior = self._of_features(self.graph, log_q, known, first=epoch == 0)
+            alone = first and self.start is None
+            self._log_prior = self._of_features(self.graph, log_q, known, first=alone)
 
     def _of_features(
         self, graph: FeatureGraph, log_q: Tensor, known: Tensor, *, first: bool
@@ -200,6 +212,8 @@ class M2Task:
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Bound on log p(x, y), cross-entropy and macro-F1 of q(y|x) on the validation pixels."""
         found = self.validation.of_classifier(self.module)
+        if self.module.architecture.free:
+            found["score"] = math.inf  # of free slots these pixels say nothing: the last state
         y, x = self.validation.y, self.validation.inputs.mean
         pairs = zip(x.split(APPLIED_BATCH), y.split(APPLIED_BATCH), strict=True)
         costs = [self.module.labelled_cost(*pair, generator).sum() for pair in pairs]
@@ -210,5 +224,6 @@ class M2Task:
         """One generated input a class, z drawn from its prior."""
         device = self.labelled.y.device
         classes, latent = self.module.architecture.classes, self.module.architecture.latent
-        z = torch.randn(classes, latent, generator=generator, device=device)
-        return self.module.decode(torch.arange(classes, device=device), z)
+        eps = torch.randn(classes, latent, generator=generator, device=device)
+        y = torch.arange(classes, device=device)
+        return self.module.decode(y, self.module.prior.from_standard(eps, y))

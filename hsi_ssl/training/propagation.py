@@ -7,10 +7,14 @@ known, iterate F <- a S F + (1 - a) Y.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
+from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 NEIGHBOURS = 10
@@ -18,6 +22,12 @@ CHUNK = 512
 OF_LABELS, STEPS_OF_LABELS = 0.01, 300
 """1 - a, the share of what is known that comes back at each step; few labels have far to go."""
 OF_POSTERIORS, STEPS_OF_POSTERIORS = 0.2, 30
+SPARE = 3
+"""Times as many eigenvectors as are wanted are looked at."""
+LEAST_GROUP = 0.01
+"""Share of the pixels that an eigenvector must be about."""
+CONSTANT, TINY = 1e-12, 1e-300
+"""Variance, in units of the largest square, below which an eigenvector is the constant one."""
 
 
 class FeatureGraph:
@@ -27,15 +37,45 @@ class FeatureGraph:
         """`x (N, D)`: features in which distance means likeness."""
         count = len(x)
         k = min(NEIGHBOURS, count - 1)
-        distances, rows = (found.cpu().numpy() for found in nearest(x, k))
-        scale = max(float(np.median(distances[:, -1])), float(np.finfo(np.float32).tiny))
+        self._squares, self._rows = (found.cpu().numpy() for found in nearest(x, k))
+        scale = max(float(np.median(self._squares[:, -1])), float(np.finfo(np.float32).tiny))
+        self._normalised, _ = self._of_weights(np.exp(-2 * self._squares / scale))
+
+    def _of_weights(
+        self, weights: npt.NDArray[np.floating[Any]]
+    ) -> tuple[sp.csr_matrix, npt.NDArray[np.float64]]:
+        """S of the symmetrised graph with `weights (N, k)`, and the roots of its degrees `(N,)`."""
+        count, k = weights.shape
         starts = np.arange(0, count * k + 1, k)
-        weights = sp.csr_matrix(
-            (np.exp(-2 * distances / scale).ravel(), rows.ravel(), starts), shape=(count, count)
-        )
-        weights = weights.maximum(weights.T)
-        inverse = sp.diags(1 / np.sqrt(np.maximum(np.asarray(weights.sum(1)).ravel(), 1e-12)))
-        self._normalised = (inverse @ weights @ inverse).astype(np.float32)
+        w = sp.csr_matrix((weights.ravel(), self._rows.ravel(), starts), shape=(count, count))
+        w = w.maximum(w.T)
+        roots = np.sqrt(np.maximum(np.asarray(w.sum(1)).ravel(), 1e-12))
+        inverse = sp.diags(1 / roots)
+        return sp.csr_matrix(inverse @ w @ inverse).astype(np.float32), roots
+
+    def embedding(self, width: int, seed: int) -> npt.NDArray[np.float64]:
+        """Each pixel's place along the graph's slowest directions, `(N, width)`, unit variances.
+
+        The leading eigenvectors of D^-1 W after the constant one (Coifman and Lafon 2006): pixels
+        between which many short ways lead are near each other. Weights are exp(-d_ij^2 / d_i d_j)
+        with a scale d_i of each pixel's own (Zelnik-Manor and Perona 2004), lest outlying pixels
+        stand alone; directions in which still a handful stands against all others are left out,
+        so there may be fewer than `width`.
+        """
+        own = np.maximum(np.sqrt(self._squares[:, -1]), np.finfo(np.float32).tiny)
+        s, roots = self._of_weights(np.exp(-self._squares / (own[:, None] * own[self._rows])))
+        asked = min(SPARE * (width + 1), len(own) - 1)
+        start = np.random.default_rng(seed).uniform(-1, 1, len(own))
+        values, vectors = eigsh(s.astype(np.float64), k=asked, v0=start, tol=1e-7)
+        vectors = vectors[:, np.argsort(-values)] / roots[:, None]
+        vectors -= vectors.mean(0)
+        squares = vectors * vectors
+        # The share of pixels that a direction is about: of an indicator of p N pixels it is p.
+        share = squares.mean(0) ** 2 / np.maximum((squares * squares).mean(0), TINY)
+        moves = squares.mean(0) > CONSTANT * squares.max(0)
+        kept = vectors[:, (share >= LEAST_GROUP) & moves][:, :width]
+        found: npt.NDArray[np.float64] = kept / kept.std(0)
+        return found
 
     def of_labels(self, y: Tensor, classes: int) -> Tensor:
         """p(y) of each pixel by the labels that reach it, `(N, K)`; `y (N,)`: -1 is unknown.

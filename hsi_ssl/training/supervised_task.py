@@ -40,16 +40,20 @@ class SupervisedTask(TaskWithoutState):
             yield self.labelled.draw(generator)
 
     def cost(self, batch: Tensor, kl_weight: float, generator: torch.Generator) -> StepCost:
-        """Cross-entropy of q(y|x) on a batch of rows."""
+        """Cross-entropy of q(y|x) on a batch of rows, among the labelled classes.
+
+        Over all classes free slots would learn that nothing is theirs.
+        """
         inputs = self.labelled.inputs
         classifier = self.module.classifier
         x = inputs.learnt_from(inputs.sample(batch, generator), len(classifier), generator)
-        cost = taught(classifier.each(x), self.labelled.y[batch])
+        log_q = self.module.among_labelled(classifier.each(x))
+        cost = taught(log_q, self.labelled.y[batch])
         return StepCost(cost, -cost, len(batch))
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Scores of q(y|x) on the validation pixels; the bound is minus its cross-entropy."""
-        found = self.validation.of_classifier(self.module)
+        found = self.validation.of_classifier(self.module, labelled_only=True)
         return {"bound": -found.get("cross_entropy", 0.0), **found}
 
     def snapshot(self, generator: torch.Generator) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hsi_ssl.models import fused
 from hsi_ssl.models.bounds import cost_u, cost_u_of_some, some_classes
+from hsi_ssl.models.gm_dgm import MODELS
 from hsi_ssl.models.m2 import M2, M2Architecture
 
 D, K, J, N = 13, 5, 4, 70
@@ -20,10 +21,11 @@ def model(
     activation: str = "relu",
     likelihood: str = "gaussian",
     classes: int = K,
+    kind: str = "m2",
 ) -> M2:
     architecture = M2Architecture(D, classes, J, hidden, hidden, activation, likelihood, 0.1)
     prior = torch.softmax(torch.randn(classes, generator=torch.Generator().manual_seed(3)), 0)
-    m2 = M2(architecture, prior, torch.Generator().manual_seed(0))
+    m2 = MODELS[kind](architecture, prior, torch.Generator().manual_seed(0))
     with torch.no_grad():
         for p in m2.parameters():  # biases and variances start equal; nothing shall cancel
             noise = torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
@@ -84,6 +86,27 @@ def test_other_networks_go_the_plain_way(hidden: tuple[int, ...], activation: st
         m2,
         lambda m: m.mean_unlabelled_cost(x, torch.Generator().manual_seed(5)),
         lambda m: m.unlabelled_cost(x, torch.Generator().manual_seed(5)).mean(),
+    )
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("hidden", [(32,), (24, 32)])
+def test_fast_equals_plain_where_each_class_has_its_own_prior(
+    likelihood: str, hidden: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused, "ROWS", 32)
+    model_, x = model(hidden, "relu", likelihood, kind="gm-dgm"), spectra()
+    assert fused.can_fuse(model_, x)
+    assert_equal(
+        model_,
+        lambda m: m.mean_unlabelled_cost(x, torch.Generator().manual_seed(5), 0.3),
+        lambda m: m.unlabelled_cost(x, torch.Generator().manual_seed(5), 0.3).mean(),
+    )
+    y = torch.arange(N) % K
+    assert_equal(
+        model_,
+        lambda m: m.mean_labelled_cost(x, y, torch.Generator().manual_seed(5), 0.3),
+        lambda m: m.labelled_cost(x, y, torch.Generator().manual_seed(5), 0.3).mean(),
     )
 
 

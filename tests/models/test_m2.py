@@ -30,7 +30,7 @@ def test_class_perceptron_is_a_perceptron_of_x_and_one_hot_y() -> None:
     x, y = spectra(6), torch.tensor([0, 2, 1, 1, 0, 2])
     one_hot = F.one_hot(y, K).double()
     both = torch.cat([x, one_hot], 1)
-    weight = torch.cat([network.from_x.weight, network.from_y.T], 1)
+    weight = torch.cat([network.from_x.weight, network.get_parameter("from_y").T], 1)
     hidden = torch.tanh(both @ weight.T + network.from_x.bias)
     weight, bias = network.rest.get_parameter("1.weight"), network.rest.get_parameter("1.bias")
     expected = hidden @ weight.T + bias
