@@ -119,6 +119,8 @@ class M2(nn.Module):
 
     def among_labelled(self, log_q: Tensor) -> Tensor:
         """log q(y|x) given that y is no free slot, `(..., K - free)`, of `log_q (..., K)`."""
+        if not self.architecture.free:
+            return log_q
         return torch.log_softmax(log_q[..., : self.labelled_classes], dim=-1)
 
     @property
