@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import options
 from .output import Terminal
+
+if TYPE_CHECKING:
+    from hsi_ssl.reports.clusters import ClusterAndLabel
 
 
 @click.command("evaluate", short_help="Score a classifier and write a report.")
@@ -25,6 +29,11 @@ from .output import Terminal
 @click.option(
     "--map", "maps", type=options.FILE, multiple=True, help="PNG of a map to show in the report."
 )
+@click.option(
+    "--cluster-and-label",
+    is_flag=True,
+    help="Also: name each free slot after the true class most common in it, and score that.",
+)
 @options.device
 @options.overwrite
 @options.common
@@ -34,6 +43,7 @@ def command(
     part: str,
     report: Path | None,
     maps: tuple[Path, ...],
+    cluster_and_label: bool,
     device: str | None,
     overwrite: bool,
     project: Path | None,
@@ -43,6 +53,8 @@ def command(
 
     Writes a report: a page with scores beside those of guessing, the confusion matrix, the
     calibration and how the model was trained; metrics.json, per_class.csv, confusion.csv.
+    A pixel in a free slot counts as wrong; classes without training label are left out, unless
+    --cluster-and-label scores them.
 
     \b
     hsi-ssl evaluate
@@ -67,6 +79,7 @@ def command(
         run,
         open_dataset(dataset or settings.dataset),
         part=part,
+        name_slots=cluster_and_label,
         device=device or settings.device,
         watcher=terminal,
     )
@@ -85,5 +98,16 @@ def command(
         f"(guessing: {100 * guesser.macro_f1:.1f})",
         f"  kappa              {100 * scores.kappa:5.1f} %",
         f"  calibration error  {100 * (scores.ece or 0):5.1f} %",
+        *(_words(found.clusters) if found.clusters else ()),
         f"report: {page}",
+    )
+
+
+def _words(clusters: ClusterAndLabel) -> tuple[str, ...]:
+    used = sum(s.free and s.pixels > 0 for s in clusters.slots)
+    return (
+        f"free slots named after what lies in them, {used} of them in use:",
+        f"  overall accuracy   {100 * clusters.oa:5.1f} %  (labelled classes "
+        f"{100 * clusters.oa_labelled:.1f}, others {100 * clusters.oa_unlabelled:.1f})",
+        f"  adjusted Rand      {clusters.ari:7.2f}  (others {clusters.ari_unlabelled:.2f})",
     )

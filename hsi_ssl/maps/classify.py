@@ -58,7 +58,10 @@ MOST_THREADS = 16
 
 @dataclass(frozen=True)
 class ClassifyResult:
-    """What was made and how fast. `counts` are pixels by code, 0 = not classified."""
+    """What was made and how fast. `counts` are pixels by code, 0 = not classified.
+
+    `in_free_slots`: those among the latter whose most probable slot is free.
+    """
 
     map: Path
     pixels: int
@@ -68,6 +71,7 @@ class ClassifyResult:
     peak_memory_mb: float
     """Of the whole process since it began."""
     counts: dict[int, int]
+    in_free_slots: int
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -76,12 +80,16 @@ class ClassifyResult:
 
 @dataclass(frozen=True)
 class Classified:
-    """One window done: class indices `(r, c)`, -1 where there is none; layers, NaN there."""
+    """One window done: class indices `(r, c)`, -1 where there is none; layers, NaN there.
+
+    `free`: how many pixels are in free slots; they have layers, but no class.
+    """
 
     rows: slice
     cols: slice
     indices: npt.NDArray[np.int64]
     layers: dict[Layer, Floats]
+    free: int
 
 
 def asked_layers(settings: ClassifySettings) -> tuple[Layer, ...]:
@@ -178,7 +186,9 @@ def classify_scene(
 ) -> ClassifyResult:
     """Write the class map of a scene to `output`, and the layers asked for beside it.
 
-    Pixels without measurement, and ones on which the model gives no finite answer, are 0.
+    Pixels without measurement, ones on which the model gives no finite answer and ones whose most
+    probable slot is free are 0; the layers hold the last ones' values, and the probabilities of
+    the classes then sum to less than 1.
 
     Raises
     ------
@@ -198,7 +208,7 @@ def classify_scene(
     if strength == "learnt":
         strength = float(classifier.card["spatial_strength"])
         watcher.say(f"neighbours agree with strength {strength:.2f}")
-    pixels, done = scene.rows * scene.cols, 0
+    pixels, done, free = scene.rows * scene.cols, 0, 0
     with class_map(
         output,
         rows=scene.rows,
@@ -228,13 +238,16 @@ def classify_scene(
             for window in windows:
                 written.write(window.rows, window.cols, window.indices, window.layers)
                 done += window.indices.size
+                free += window.free
                 watcher.progress(f"classify {scene.name}", done, pixels)
         counts = written.counts
-        if counts[0] == pixels:
+        if counts[0] == pixels and not free:
             raise SceneError(
                 f"{scene.path} has no valid pixel: in each some used band is nodata or not "
                 "finite, or all are zero; check the scene's nodata value and its bands"
             )
+    if free:
+        watcher.say(f"{free:,} pixels lie in free slots: 0 on the map")
     seconds = time.perf_counter() - started
     return ClassifyResult(
         map=output,
@@ -244,6 +257,7 @@ def classify_scene(
         pixels_per_second=pixels / seconds,
         peak_memory_mb=peak_memory_mb(),
         counts=counts,
+        in_free_slots=free,
     )
 
 
@@ -333,16 +347,18 @@ def _classified(
         if layer == "confidence":
             found[layer] = confidence
         elif layer == "probabilities":
-            found[layer] = p
+            found[layer] = p[:, : len(classifier.label_set)]
         elif layer == "entropy":
             found[layer] = -xlogy(p, p).sum(1)
         else:
             found[layer] = _by_blocks(classifier.novelty, spectra, classifier.device)
     shape = (rows.stop - rows.start, cols.stop - cols.start)
     indices = np.full(valid.shape, UNLABELLED, np.int64)
-    indices[valid] = np.where(np.isfinite(confidence), best, UNLABELLED)
+    named = np.isfinite(confidence) & (best < len(classifier.label_set))  # else in a free slot
+    indices[valid] = np.where(named, best, UNLABELLED)
     planes = {layer: _plane(values, valid, shape) for layer, values in found.items()}
-    return Classified(rows, cols, indices.reshape(shape), planes)
+    free = int(np.count_nonzero(np.isfinite(confidence) & ~named))
+    return Classified(rows, cols, indices.reshape(shape), planes, free)
 
 
 def _widened(part: slice, end: int, border: int) -> slice:

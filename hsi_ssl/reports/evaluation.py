@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,23 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
-from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.files import written_beside
+from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style
 from hsi_ssl.reports.html import data_uri, inline_svg, page
-from hsi_ssl.reports.metrics import Calibration, Scores, number, score_posterior, words
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
+from hsi_ssl.reports.metrics import (
+    Calibration,
+    Scores,
+    listed,
+    number,
+    score_posterior,
+    words,
+)
+from hsi_ssl.scenes.labels import LabelClass, LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.training.checkpoint import METRICS, model_name
-from hsi_ssl.training.classifier import Rule, load_classifier
+from hsi_ssl.training.classifier import Classifier, Rule, load_classifier
 from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.training.stage import seen_elsewhere
 from hsi_ssl.watcher import SILENT, Watcher
@@ -53,6 +61,7 @@ class Evaluation:
     by_rule: dict[Rule, Scores]
     balance: Balance
     warnings: tuple[str, ...]
+    clusters: ClusterAndLabel | None = None
 
     @property
     def scores(self) -> Scores:
@@ -67,7 +76,7 @@ class Evaluation:
     @property
     def guesser(self) -> Guesser:
         """What always answering the commonest class of this part scores."""
-        return guess(self.scores.confusion.sum(axis=1).tolist(), self.label_set)
+        return guess(self.scores.totals.tolist(), self.label_set)
 
     @property
     def model_name(self) -> str:
@@ -107,6 +116,8 @@ class Evaluation:
                 for k, c in enumerate(self.balance.classes)
             ],
             "confusion": scores.confusion.tolist(),
+            **({} if scores.in_none is None else {"in_free_slots": scores.in_none.tolist()}),
+            **({} if self.clusters is None else {"cluster_and_label": self.clusters.to_json()}),
             "warnings": list(self.warnings),
         }
 
@@ -126,15 +137,20 @@ def evaluate(
     dataset: Dataset,
     *,
     part: str = "test",
+    name_slots: bool = False,
     device: str = "auto",
     watcher: Watcher = SILENT,
 ) -> Evaluation:
     """Score the classifier of a run folder on a part (train, validation, test) of a dataset.
 
+    Where it has free slots the dataset may have further classes; their pixels are scored with
+    `name_slots` only, when each free slot is named after the class most common in it.
+
     Raises
     ------
     ModelError
-        There is no classifier in `run`, or its bands or classes are not the dataset's.
+        There is no classifier in `run`, or its bands or classes are not the dataset's, or
+        `name_slots` is asked of one without free slots.
     DatasetError
         The part has no pixels.
     DeviceError
@@ -143,27 +159,43 @@ def evaluate(
     chosen = load_classifier(run, device)
     check_bands(chosen.card, dataset, run)
     _check_wavelengths(chosen.wavelengths_nm, dataset, run)
-    _check_classes(chosen.label_set, dataset, run)
+    _check_classes(chosen, dataset, run)
+    if name_slots and not chosen.free_slots:
+        raise ModelError(
+            f"{run} has no free slots to name; train with --free-slots, or leave out "
+            "--cluster-and-label"
+        )
+    own = chosen.label_set
     rows = dataset.rows(PARTS[part])
     if not len(rows):
         raise DatasetError(
             f"{dataset.path} has no {part} pixels to score; evaluate another part with --split, "
             "or prepare with another split"
         )
-    truth = dataset.label[rows].astype(np.int64)
+    codes = indices_to_codes(dataset.label[rows], dataset.label_set)
+    truth = codes_to_indices(codes, own).astype(np.int64)
+    known = truth >= 0
     by_rule: dict[Rule, Scores] = {}
+    clusters = None
     for i, rule in enumerate(RULES):
         classifier = load_classifier(run, device, rule)
         blocks = []
         for first in range(0, len(rows), BLOCK):
             watcher.progress("evaluating", i * len(rows) + first, len(RULES) * len(rows))
             blocks.append(classifier.posterior(dataset.spectra(rows[first : first + BLOCK])))
-        by_rule[rule] = score_posterior(truth, np.concatenate(blocks))
+        posterior = np.concatenate(blocks)
+        by_rule[rule] = score_posterior(truth[known], posterior[known], classifier.free_slots)
+        if name_slots and rule == chosen.rule:
+            free = classifier.free_slots
+            clusters = cluster_and_label(posterior.argmax(1), codes, own.codes, free)
     watcher.progress("evaluating", len(RULES) * len(rows), len(RULES) * len(rows))
     warnings = (
         *_strange_dataset(chosen.card, dataset, part),
-        *words(by_rule[chosen.rule], dataset.label_set.names, part),
+        *_without_slot(codes[~known], dataset.label_set, part, named=name_slots),
+        *words(by_rule[chosen.rule], own.names, part),
     )
+    balance = balance_of_dataset(dataset)
+    mine = tuple(c for c in balance.classes if c.label.code in own.codes)
     return Evaluation(
         run,
         dataset.path,
@@ -171,15 +203,15 @@ def evaluate(
         chosen.card,
         chosen.rule,
         by_rule,
-        balance_of_dataset(dataset),
+        replace(balance, label_set=own, classes=mine),
         warnings,
+        clusters,
     )
 
 
 def largest_confusions(evaluation: Evaluation) -> list[Confusion]:
     """List the most frequent mistakes, by pixels."""
-    wrong = evaluation.scores.confusion.copy()
-    totals = wrong.sum(axis=1)
+    wrong, totals = evaluation.scores.confusion.copy(), evaluation.scores.totals
     np.fill_diagonal(wrong, 0)
     classes = evaluation.label_set.classes
     order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS_LISTED]
@@ -208,7 +240,10 @@ def write_evaluation_report(
         scores=evaluation.scores,
         guesser=evaluation.guesser,
         rules=RULES,
-        heat=_heat(evaluation.scores.confusion),
+        heat=_heat(evaluation.scores),
+        by_code={c.code: c for c in open_dataset(evaluation.dataset).label_set.classes}
+        if evaluation.clusters
+        else {},
         confusions=largest_confusions(evaluation),
         calibration=_calibration_figure(evaluation.scores.calibration),
         training=_training_figure(evaluation.run / METRICS, evaluation.card),
@@ -239,12 +274,24 @@ def _check_wavelengths(trained: list[float] | None, dataset: Dataset, run: Path)
         )
 
 
-def _check_classes(trained: LabelSet, dataset: Dataset, run: Path) -> None:
-    ours, theirs = trained.codes.tolist(), dataset.label_set.codes.tolist()
-    if ours != theirs:
+def _check_classes(trained: Classifier, dataset: Dataset, run: Path) -> None:
+    ours, theirs = trained.label_set.codes.tolist(), dataset.label_set.codes.tolist()
+    if not (set(ours) <= set(theirs) if trained.free_slots else ours == theirs):
         raise ModelError(
             f"{run} was trained on the classes with codes {ours}, {dataset.path} has {theirs}: "
             "they must be the same; train again on this dataset"
+        )
+
+
+def _without_slot(
+    codes: npt.NDArray[np.int64], label_set: LabelSet, part: str, *, named: bool
+) -> Iterator[str]:
+    """Say which pixels the scores leave out, as the model has no labels of their class."""
+    if len(codes):
+        names = listed(label_set.occurring(codes).names)
+        yield (
+            f"{len(codes):,} {part} pixels of classes without training label are left out: {names}"
+            f"{'' if named else '; --cluster-and-label scores them'}"
         )
 
 
@@ -262,9 +309,9 @@ def _strange_dataset(card: dict[str, Any], dataset: Dataset, part: str) -> Itera
         )
 
 
-def _heat(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _heat(scores: Scores) -> npt.NDArray[np.float64]:
     """Shares of each true class, `(K, K)`; zeros for an absent one."""
-    shares: npt.NDArray[np.float64] = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+    shares: npt.NDArray[np.float64] = scores.confusion / scores.totals[:, None].clip(min=1)
     return shares
 
 
@@ -355,13 +402,16 @@ def _per_class_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
 
 
 def _confusion_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
-    """Rows are true, columns predicted classes, both by code."""
-    codes = evaluation.label_set.codes.tolist()
-    yield ["true code", "true name", *(f"predicted {code}" for code in codes)]
-    for label, counts in zip(
-        evaluation.label_set.classes, evaluation.scores.confusion.tolist(), strict=True
-    ):
-        yield [label.code, label.name, *counts]
+    """Rows are true, columns predicted classes, both by code; free slots last, where there are."""
+    codes, scores = evaluation.label_set.codes.tolist(), evaluation.scores
+    head = ["true code", "true name", *(f"predicted {code}" for code in codes)]
+    counts = scores.confusion
+    if scores.in_none is not None:
+        head.append("free slots")
+        counts = np.concatenate([counts, scores.in_none[:, None]], axis=1)
+    yield head
+    for label, line in zip(evaluation.label_set.classes, counts.tolist(), strict=True):
+        yield [label.code, label.name, *line]
 
 
 def _write_csv(path: Path, rows: Iterator[list[Any]]) -> None:

@@ -44,6 +44,7 @@ class Calibration:
 class Scores:
     """What a confusion matrix `(K, K)` says; rows are true, columns predicted classes.
 
+    `in_none (K,)`: pixels of each true class that were taken for none of the classes: all wrong.
     Without pixels every score is NaN. `calibration` and `nll` (mean negative log-probability of
     the true class, nats) need class probabilities, else they are None.
     """
@@ -51,27 +52,34 @@ class Scores:
     confusion: Ints
     calibration: Calibration | None = None
     nll: float | None = None
+    in_none: Ints | None = None
+
+    @property
+    def totals(self) -> Ints:
+        """Pixels of each true class, `(K,)`."""
+        found: Ints = self.confusion.sum(axis=1)
+        return found if self.in_none is None else found + self.in_none
 
     @property
     def n(self) -> int:
         """Pixels scored."""
-        return int(self.confusion.sum())
+        return int(self.totals.sum())
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
         """Which classes have a pixel in the part that is scored, `(K,)`."""
-        present: npt.NDArray[np.bool_] = self.confusion.sum(axis=1) > 0
+        present: npt.NDArray[np.bool_] = self.totals > 0
         return present
 
     @property
     def oa(self) -> float:
         """Overall accuracy: share of pixels that are right."""
-        return _ratio(np.trace(self.confusion), self.confusion.sum())
+        return _ratio(np.trace(self.confusion), self.totals.sum())
 
     @property
     def recall(self) -> Floats:
         """Share of a class's pixels that are found (producer's accuracy), `(K,)`."""
-        return _ratios(np.diag(self.confusion), self.confusion.sum(axis=1))
+        return _ratios(np.diag(self.confusion), self.totals)
 
     @property
     def precision(self) -> Floats:
@@ -81,7 +89,7 @@ class Scores:
     @property
     def f1(self) -> Floats:
         """Harmonic mean of precision and recall, `(K,)`; NaN for absent classes."""
-        both = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
+        both = self.confusion.sum(axis=0) + self.totals
         return np.where(self.present, _ratios(2 * np.diag(self.confusion), both), np.nan)
 
     @property
@@ -102,8 +110,8 @@ class Scores:
     @property
     def kappa(self) -> float:
         """Cohen's kappa: agreement beyond that of chance with the same margins."""
-        n = self.confusion.sum()
-        chance = _ratio(self.confusion.sum(axis=0) @ self.confusion.sum(axis=1), n * n)
+        n = self.totals.sum()
+        chance = _ratio(self.confusion.sum(axis=0) @ self.totals, n * n)
         return _ratio(self.oa - chance, 1 - chance)
 
     @property
@@ -129,17 +137,23 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
     return Scores(confusion_matrix(truth, predicted, classes))
 
 
-def score_posterior(truth: npt.ArrayLike, posterior: npt.NDArray[Any]) -> Scores:
-    """Score class probabilities `(n, K)` against the truth `(n,)`; the largest predicts."""
+def score_posterior(truth: npt.ArrayLike, posterior: npt.NDArray[Any], free: int = 0) -> Scores:
+    """Score class probabilities `(n, K + free)` against the truth `(n,)`; the largest predicts.
+
+    The last `free` columns are slots of no class: a pixel in one of them is wrong.
+    """
     truth = np.asarray(truth, np.int64)
-    classes = posterior.shape[1]
+    classes = posterior.shape[1] - free
     if len(truth) == 0:
         return Scores(np.zeros((classes, classes), np.int64))
     own = posterior[np.arange(len(truth)), truth].astype(np.float64)
+    predicted = posterior.argmax(axis=1)
+    named = predicted < classes
     return Scores(
-        confusion_matrix(truth, posterior.argmax(axis=1), classes),
+        confusion_matrix(truth[named], predicted[named], classes),
         calibrate(truth, posterior),
         float(-np.log(own.clip(SMALLEST, 1)).mean()),
+        np.bincount(truth[~named], minlength=classes) if free else None,
     )
 
 
@@ -184,7 +198,13 @@ def words(scores: Scores, names: Sequence[str], part: str = "test") -> list[str]
         found.append(f"predicts {names[int(predicted.argmax())]} for every {part} pixel")
     elif never:
         found.append(f"never predicts {listed(never)}")
-    commonest = scores.confusion.sum(axis=1).max() / max(1, scores.n)
+    if scores.in_none is not None and scores.in_none.any():
+        share = scores.in_none.sum() / scores.n
+        found.append(
+            f"{100 * share:.1f} % of the {part} pixels of labelled classes lie in free slots and "
+            "count as wrong"
+        )
+    commonest = scores.totals.max() / max(1, scores.n)
     if present.sum() > 1 and scores.oa <= commonest:
         found.append(
             f"overall accuracy {100 * scores.oa:.1f} % is no better than always guessing the "

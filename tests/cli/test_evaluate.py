@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
 
 from hsi_ssl.cli.main import cli
-from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError, OutputError, SettingsError
 
 SMALL = (
@@ -78,3 +79,61 @@ def test_mistakes_leave_nothing(tiny_dataset: Dataset, run: Path, tmp_path: Path
     no_picture = call("evaluate", run, tiny_dataset.path, "--map", "nowhere.png", *report)
     assert isinstance(no_picture.exception, SettingsError)
     assert not (tmp_path / "report").exists()
+
+
+@pytest.fixture(scope="module")
+def semi(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with free slots on the tiny dataset without labels of kaolinite; beside it the data."""
+    folder = tmp_path_factory.mktemp("semi")
+    part = tiny_dataset.part.copy()
+    part[(part == Part.TRAIN) & (tiny_dataset.label == 1)] = Part.POOL
+    names = ("label", "scene", "pixel", "neighbours")
+    write_dataset(
+        folder / "dataset.h5",
+        spectra=tiny_dataset.spectra(),
+        part=part,
+        meta=tiny_dataset.meta,
+        **{name: getattr(tiny_dataset, name) for name in names},
+    )
+    asked = (*SMALL.split(), "--model", "gm-dgm", "--free-slots", "3")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    result = call("train-m2", folder / "dataset.h5", "-o", folder / "run", *asked, "--json")
+    torch.set_num_threads(threads)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["model"] == "GM-DGM"
+    return folder
+
+
+def test_free_slots_named_after_what_lies_in_them(semi: Path, tiny_dataset: Dataset) -> None:
+    args = (semi / "run", semi / "dataset.h5", "--device", "cpu")
+    plain = call("evaluate", *args, "--json")
+    assert plain.exit_code == 0, plain.output
+    found = json.loads(plain.stdout)
+    assert [c["code"] for c in found["classes"]] == [2, 32]
+    rows = tiny_dataset.rows(Part.TEST)
+    assert found["n"] == np.count_nonzero(tiny_dataset.label[rows] != 1)
+    assert np.sum(found["confusion"]) + sum(found["in_free_slots"]) == found["n"]
+    assert any("classes without training label are left out: kaolinite" in w
+               for w in found["warnings"])  # fmt: skip
+    assert "cluster_and_label" not in found
+
+    named = json.loads(call("evaluate", *args, "--cluster-and-label", "--json").stdout)
+    clusters = named["cluster_and_label"]
+    assert clusters["oa"] > 0.8
+    assert clusters["oa_unlabelled"] > 0.8
+    assert [s["free"] for s in clusters["slots"]] == [False] * 2 + [True] * 3
+    assert 7 in [s["code"] for s in clusters["slots"]]
+    assert {k: v for k, v in named.items() if k != "cluster_and_label"} | {"warnings": 0} == (
+        found | {"warnings": 0}
+    )
+    page = (semi / "run" / "report" / "index.html").read_text()
+    assert "Free slots, named after what lies in them" in page
+    words = call("evaluate", *args, "--cluster-and-label").output
+    assert "free slots named after what lies in them" in words
+
+
+def test_without_free_slots_there_is_nothing_to_name(run: Path, tiny_dataset: Dataset) -> None:
+    asked = call("evaluate", run, tiny_dataset.path, "--cluster-and-label")
+    assert isinstance(asked.exception, ModelError)
+    assert "no free slots to name" in str(asked.exception)

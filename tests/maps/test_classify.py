@@ -12,6 +12,7 @@ import pytest
 import rasterio
 import torch
 
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import BandsError, ModelError, OutputError, SceneError, SettingsError
 from hsi_ssl.maps.classify import (
     ClassifyResult,
@@ -21,8 +22,9 @@ from hsi_ssl.maps.classify import (
     peak_memory_mb,
 )
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.settings import ClassifySettings
+from hsi_ssl.settings import ClassifySettings, M2Settings
 from hsi_ssl.training.classifier import Classifier
+from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.watcher import Watcher
 
 Cube = npt.NDArray[np.uint16]
@@ -306,3 +308,40 @@ def test_peak_memory_is_of_this_process_alone() -> None:
     assert 50 < before < peak_memory_mb() - 200
     assert 100 < after - before < 160
     assert ballast.all()
+
+
+def test_pixels_in_free_slots_are_0_on_the_map(
+    tiny_dataset: Dataset, cube: npt.NDArray[np.uint16], write_scene: WriteScene,
+    wavelengths: npt.NDArray[np.float64], tmp_path: Path,
+) -> None:  # fmt: skip
+    part = tiny_dataset.part.copy()
+    part[(part == Part.TRAIN) & (tiny_dataset.label == 1)] = Part.POOL
+    names = ("label", "scene", "pixel", "neighbours")
+    dataset = write_dataset(
+        tmp_path / "d.h5",
+        spectra=tiny_dataset.spectra(),
+        part=part,
+        meta=tiny_dataset.meta,
+        **{name: getattr(tiny_dataset, name) for name in names},
+    )
+    small = {"hidden": (32,), "latent": 2, "epochs": 10, "supervised_epochs": 8, "device": "cpu"}
+    asked = {"m1": None, "free_slots": 2, "batch_labelled": 30, "batch_unlabelled": 100}
+    run = tmp_path / "run"
+    train_m2(M2Settings.model_validate({"dataset": dataset.path, "output": run, **small, **asked}))
+    settings = ClassifySettings(
+        scenes=(str(write_scene(cube, wavelengths)),), model=run, output=tmp_path / "map.tif",
+        confidence=True, probabilities=True,
+    )  # fmt: skip
+    (result,) = classify(settings)
+    with rasterio.open(tmp_path / "map.tif") as file:
+        codes = file.read(1)
+    # Columns 10-19 are the class without labels.
+    assert np.mean(codes[:, 10:20] == 0) > 0.8
+    assert np.mean(codes[:, :10] == 2) > 0.8
+    assert result.in_free_slots == np.count_nonzero(codes == 0) == result.counts[0]
+    with rasterio.open(tmp_path / "map_probabilities.tif") as file:
+        shares = file.read()
+        assert file.descriptions == ("quartz", "white mica")
+    assert np.mean(shares[:, :, 10:20].sum(0) < 0.5) > 0.8
+    with rasterio.open(tmp_path / "map_confidence.tif") as file:
+        assert np.isfinite(file.read(1)).all()

@@ -112,3 +112,21 @@ def test_confusion_has_true_classes_as_rows() -> None:
 
 def test_names_listed_as_in_a_sentence() -> None:
     assert [listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+def test_pixels_taken_for_no_class_are_wrong() -> None:
+    posterior = np.array([[0.7, 0.2, 0.1], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    found = score_posterior([0, 0, 1, 1], posterior, free=1)
+    assert found.in_none is not None
+    assert found.in_none.tolist() == [1, 1]
+    assert found.n == 4
+    assert found.oa == 0.5
+    assert found.recall.tolist() == [0.5, 0.5]
+    assert found.precision.tolist() == [1, 1]
+    # As if free slots were a class of their own that no pixel truly has.
+    truth, predicted = [0, 0, 1, 1], [0, 2, 1, 2]
+    np.testing.assert_allclose(
+        found.f1, sk.f1_score(truth, predicted, labels=[0, 1], average=None, zero_division=0)
+    )
+    assert found.kappa == pytest.approx(sk.cohen_kappa_score(truth, predicted))
+    assert any("50.0 % of the test pixels" in w for w in words(found, ("a", "b")))
