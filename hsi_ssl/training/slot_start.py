@@ -22,6 +22,8 @@ TRIALS = 8
 """Candidates for each new centre, of which the best is taken (greedy k-means++)."""
 LEAST_VARIANCE = 1e-2
 """In units of the embedding's own, added to each component's: none falls onto one pixel."""
+AS_DENSE, LEAST_HELD = 0.25, 0.5
+"""Share of the usual density of labelled pixels, and how many of them, that claim a free slot."""
 
 
 def start_of_slots(
@@ -35,8 +37,11 @@ def start_of_slots(
     labels = known.cpu().numpy()
     rng = np.random.default_rng(seed)
     q = _first(x, labels, classes, len(log_prior), rng)
-    found = held_mixture(x, q, labels, log_prior.double().cpu().numpy())
-    return torch.from_numpy(found).to(known.device, log_prior.dtype)
+    q = held_mixture(x, q, labels, log_prior.double().cpu().numpy())
+    q = given_back(q, labels, classes)
+    rows = np.flatnonzero(labels >= 0)
+    q[rows] = np.eye(len(log_prior))[labels[rows]]
+    return torch.from_numpy(q).to(known.device, log_prior.dtype)
 
 
 def _first(
@@ -64,14 +69,15 @@ def _first(
 def held_mixture(x: Floats, q: Floats, labels: npt.NDArray[np.int64], log_prior: Floats) -> Floats:
     """Posterior `(N, S)` of a Gaussian mixture with shares p(y) after some sweeps of EM from `q`.
 
-    `x (N, D)`: of unit variance; `labels (N,)`: components that labelled pixels keep, -1 elsewhere.
+    `x (N, D)`: of unit variance; `labels (N,)`: components that labelled pixels keep while the
+    mixture is fitted, -1 elsewhere. The result is what it says of each pixel by its place alone.
     """
     rows = np.flatnonzero(labels >= 0)
     sure = np.eye(q.shape[1])[labels[rows]]
-    q = q.copy()
-    q[rows] = sure
     floor = LEAST_VARIANCE * np.eye(x.shape[1])
     for _ in range(SWEEPS):
+        q = q.copy()
+        q[rows] = sure
         log_p = np.tile(log_prior, (len(x), 1))
         for s, weights in enumerate(q.T):
             mass = weights.sum()
@@ -84,5 +90,25 @@ def held_mixture(x: Floats, q: Floats, labels: npt.NDArray[np.int64], log_prior:
             log_p[:, s] -= 0.5 * (white * white).sum(0) + np.log(np.diag(cholesky)).sum()
         q = np.exp(log_p - log_p.max(1, keepdims=True))
         q /= q.sum(1, keepdims=True)
-        q[rows] = sure
     return q
+
+
+def given_back(q: Floats, labels: npt.NDArray[np.int64], classes: int) -> Floats:
+    """`q (N, S)` with free slots that are part of a labelled class added to that class.
+
+    A class may be several groups. Where labelled pixels lie in a free slot as densely as a quarter
+    of what is usual in labelled classes, it is theirs: of a group that nobody has labelled there is
+    hardly one.
+    """
+    rows = np.flatnonzero(labels >= 0)
+    sure = np.eye(q.shape[1])[labels[rows]]
+    mass = q.sum(0)
+    of_classes = sure.T @ q[rows]  # labelled pixels of each class by the slot they lie in
+    usual = len(rows) / max(mass[:classes].sum(), 1.0)
+    found = q.copy()
+    for slot in range(classes, q.shape[1]):
+        held = of_classes[:, slot]
+        if held.sum() >= LEAST_HELD and held.sum() >= AS_DENSE * usual * mass[slot]:
+            found[:, held.argmax()] += found[:, slot]
+            found[:, slot] = 0
+    return found

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from hsi_ssl.training.propagation import FeatureGraph
-from hsi_ssl.training.slot_start import held_mixture, start_of_slots
+from hsi_ssl.training.slot_start import given_back, held_mixture, start_of_slots
 
 
 def blobs(counts: list[int], seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,6 +62,17 @@ def test_held_mixture_finds_the_gaussians_that_made_the_pixels() -> None:
     odds = 2 * (x[:, 0] + x[:, 1] / 0.25)
     expected = 1 / (1 + np.exp(-odds))
     assert np.abs(q[50:, 1] - expected[50:]).mean() < 0.02
+
+
+def test_a_free_slot_among_whose_pixels_are_labelled_ones_goes_to_their_class() -> None:
+    # Class 0 is slots 0 and 2; slot 3 is nobody's, though one stray label lies in it.
+    slot = np.repeat([0, 1, 2, 3], [1000, 1000, 500, 2000])
+    labels = np.full(4500, -1)
+    labels[[5, 10, 15, 20, 2001, 2400]] = 0
+    labels[[1001, 1002, 1003, 1004, 3000]] = 1
+    found = given_back(np.eye(4)[slot], labels, 2)
+    assert np.array_equal(np.bincount(found.argmax(1), minlength=4), [1500, 1000, 0, 2000])
+    np.testing.assert_allclose(found.sum(1), 1)
 
 
 def test_embedding_is_of_groups_and_not_of_a_handful_of_outliers() -> None:
