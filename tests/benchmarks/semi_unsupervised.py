@@ -6,10 +6,11 @@
 100 labels each of the digits 0, 1, 2, 8 and 9, none of 3 to 7; 15 slots, ten of them free. The
 first 50,000 pictures of the training file learn, the last 10,000 validate (those of the five
 digits), the 10,000 of the test file give the score: each free slot is named after the true digit
-most common in it among them. A seed draws the labels and the weights. M1 sees no label and is trained once for all
-(or taken from `FOLDER/m1`). Settings are those of the recipe `mnist-semi-unsupervised`, also for
-M2; "at random" is the same without the groups that free slots start from. Each result is kept in a
-file of its own in FOLDER; the table goes to reports/semi-unsupervised.md.
+most common in it among them. A seed draws the labels and the weights. M1 sees no label and is
+trained once for all (or taken from `FOLDER/m1`). Settings are those of the recipe
+`mnist-semi-unsupervised`, also for M2; "at random" is the same without the groups that free slots
+start from. Each result is kept in a file of its own in FOLDER; the table goes to
+reports/semi-unsupervised.md.
 """
 
 from __future__ import annotations
@@ -188,8 +189,8 @@ def write(lines: dict[str, dict[str, Any]], m1: Path) -> None:
         "    python tests/benchmarks/semi_unsupervised.py --folder DIR",
         "",
         f"{machine_in_words()}, {today()}. 100 labels each of the digits {', '.join(LABELLED)}, "
-        "none of the others; 15 slots, ten of them free. Accuracy in % on 10,000 test pictures, mean "
-        "± standard deviation over seeds (in brackets how many; a seed draws labels and weights). "
+        "none of the others; 15 slots, ten of them free. Accuracy in % on 10,000 test pictures, "
+        "mean ± standard deviation over seeds (in brackets how many; a seed draws labels and weights). "
         "Each free slot is named after the true digit most common in it among the test pictures, "
         "as in the paper; labelled slots keep their digit. Nothing was chosen on test pictures. "
         "Every run has one thread; minutes are the processor's.",
