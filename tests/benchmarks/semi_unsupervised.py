@@ -190,7 +190,7 @@ def write(lines: dict[str, dict[str, Any]], m1: Path) -> None:
         "",
         f"{machine_in_words()}, {today()}. 100 labels each of the digits {', '.join(LABELLED)}, "
         "none of the others; 15 slots, ten of them free. Accuracy in % on 10,000 test pictures, "
-        "mean ± standard deviation over seeds (in brackets how many; a seed draws labels and weights). "
+        "mean ± standard deviation over seeds (how many in brackets), which draw labels, weights. "
         "Each free slot is named after the true digit most common in it among the test pictures, "
         "as in the paper; labelled slots keep their digit. Nothing was chosen on test pictures. "
         "Every run has one thread; minutes are the processor's.",
