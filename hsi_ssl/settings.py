@@ -205,6 +205,7 @@ class M2Settings(TrainingSettings):
     """Weight of the KL divergence between the mean q(y|x) of an unlabelled batch and p(y); no part
     of the bound, and only right where the pool has the classes in those shares."""
     batch_labelled: int = Field(200, ge=1)
+    """At most: of fewer labelled pixels as many as there are, 64 at least."""
     batch_unlabelled: int = Field(500, ge=1)
     """At most: of a small pool fewer, so that an epoch has some 30 steps."""
     exact_classes: int | None = Field(1, ge=1)

@@ -79,13 +79,17 @@ def held_out(
     """What experts say of labelled pixels that they have not learnt from: log q_e(y|x), classes.
 
     The validation pixels, by `model`, whose classifier is trained; where there are none, the
-    training pixels, fold by fold, by the classifier of `fresh`, trained anew without that fold.
+    training pixels, fold by fold, by the classifier of `fresh`, trained anew without that fold and
+    half as long, which is enough to compare.
     `n`: pixels of the whole training, for the weight prior.
     """
     if len(validation.y):
         return each_log_q_of(model, validation.inputs), validation.y
     untrained = {name: t.clone() for name, t in fresh.state_dict().items()}
     found, classes = [], []
+    shorter = settings.model_copy(
+        update={"supervised_epochs": max(1, settings.supervised_epochs // 2)}
+    )
     for learnt, left_out in folds(labelled.y, settings.seed):
         fresh.load_state_dict(untrained)
         part = Labelled(labelled.inputs.rows(learnt), labelled.y[learnt], settings)
@@ -93,7 +97,7 @@ def held_out(
         with TemporaryDirectory() as folder:
             fit(
                 task,
-                supervised_settings(settings),
+                supervised_settings(shorter),
                 Path(folder),
                 identity={},
                 resume=False,

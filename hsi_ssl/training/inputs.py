@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.networks import sample_gaussian
+from hsi_ssl.training.stage import SMALLEST_BATCH
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
@@ -76,7 +77,8 @@ class Labelled:
     def __init__(self, inputs: Inputs, y: Tensor, settings: M2Settings) -> None:
         """`y (N,)`: classes 0..K-1."""
         self.inputs, self.y = inputs, y
-        self.size, self.balanced = settings.batch_labelled, settings.balanced
+        self.size = min(settings.batch_labelled, max(SMALLEST_BATCH, len(y)))
+        self.balanced = settings.balanced
         self._by_class = torch.argsort(y, stable=True)
         counts = torch.bincount(y)
         self._present = torch.nonzero(counts).flatten()
