@@ -97,7 +97,7 @@ def common(command: F) -> F:
 
     @click.option("--project", type=FILE, help="Settings file [default: ./hsi-ssl.toml].")
     @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-    @click.option("-v", "--verbose", is_flag=True, help="Say more.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more: every epoch of a training.")
     @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings.")
     @functools.wraps(command)
     def wrapped(*args: Any, as_json: bool, verbose: bool, quiet: bool, **kwargs: Any) -> Any:

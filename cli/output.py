@@ -33,6 +33,11 @@ class Terminal(Watcher):
         if self.verbosity >= 0 and not self.as_json:
             self._print(sentence, err=False)
 
+    def detail(self, sentence: str) -> None:
+        """Print a sentence with -v."""
+        if self.verbosity > 0:
+            self.say(sentence)
+
     def warn(self, sentence: str) -> None:
         """Print a warning on standard error, even when quiet."""
         self._print(click.style("Warning: ", fg="yellow") + sentence, err=True)

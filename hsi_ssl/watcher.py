@@ -12,6 +12,9 @@ class Watcher:
     def say(self, sentence: str) -> None:
         """Hear something worth knowing."""
 
+    def detail(self, sentence: str) -> None:
+        """Hear something that only who asks for more wants to know."""
+
     def warn(self, sentence: str) -> None:
         """Hear something that the user should look at."""
 

@@ -249,9 +249,12 @@ def _fit(
         progress.seconds += time.monotonic() - started
         log.write(progress, bound_batch, found)
         now = time.monotonic()
+        line = _line(progress, bound_batch, found, task.score_name)
         if now - said > SECONDS_BETWEEN_LINES or progress.epoch == 1 or progress.stopped:
-            watcher.say(_line(progress, bound_batch, found, task.score_name))
+            watcher.say(line)
             said = now
+        else:
+            watcher.detail(line)
         watcher.progress("training", progress.epoch, settings.epochs)
         if now - saved > SECONDS_BETWEEN_STATES or progress.stopped:
             _save(run, task, optimiser, average, generator, progress, snapshots, best, identity)

@@ -54,6 +54,14 @@ def test_words_for_people(hsi_ssl: Callable[..., Any]) -> None:
     assert (ran.code, ran.out) == (0, "")
 
 
+def test_verbose_says_every_epoch(hsi_ssl: Callable[..., Any]) -> None:
+    few, all_of_them = (
+        hsi_ssl("train-m1", *SMALL, "--overwrite", *more).out.count("\nepoch ")
+        for more in ((), ("-v",))
+    )
+    assert few < all_of_them == 3
+
+
 def test_the_settings_file_counts_and_options_override_it(
     hsi_ssl: Callable[..., Any], tmp_path: Path
 ) -> None:
