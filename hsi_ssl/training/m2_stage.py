@@ -154,6 +154,7 @@ def train_m2(
         "m1": None if m1 is None else m1.card,
         "kept_units": data.kept.tolist(),
         "settings": settings.model_dump(mode="json"),
+        "expert_weights": model.classifier.weight.tolist(),
         "objective": _objective_in_words(settings, task),
         "spatial_strength": 0.0 if grid is None else grid.strength,
         "training": {
