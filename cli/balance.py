@@ -52,12 +52,12 @@ def command(
     if not sources and not any(given.values()) and is_dataset(settings.output):
         sources = (str(settings.output),)
     if len(sources) == 1 and is_dataset(Path(sources[0])):
-        if any(given.values()):
+        if given["labels"] or given["variable"]:
             raise SettingsError(
-                f"{sources[0]} is a prepared dataset with labels of its own: leave out --labels, "
-                "--label-set and --variable, or name the scenes"
+                f"{sources[0]} is a prepared dataset with labels of its own: leave out --labels "
+                "and --variable, or name the scenes"
             )
-        dataset = open_dataset(Path(sources[0]))
+        dataset = open_dataset(Path(sources[0]), given["label_set"])
         default = dataset.path.with_name(f"{dataset.path.stem}_balance")
         # A report in its usual place follows from the dataset: it may always be made again.
         balance, page = report_dataset(
@@ -65,6 +65,10 @@ def command(
         )
     else:
         settings = options.override(settings, sources=sources, **given)
+        if len(settings.label_sets) > 1:
+            raise SettingsError(
+                "the balance of scenes is that of one label set: name one with --label-set"
+            )
         with sources_of(settings, watcher=terminal) as found:
             balance, page = report_sources(
                 found,

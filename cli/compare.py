@@ -15,6 +15,7 @@ NAMES = ("svm", "forest", "knn", "logistic")
 @click.command("compare", short_help="Baselines beside ours: SVM, forest, kNN, logistic.")
 @click.argument("dataset", type=options.FILE, required=False)
 @click.option("-o", "--output", type=options.FILE, default=Path("runs/compare"), show_default=True)
+@click.option("--label-set", help="Of a dataset with several.")
 @click.option("--m1", type=options.FILE, help="M1 for features [default: runs/m1 if there].")
 @click.option("--m2", type=options.FILE, help="Classifier beside [default: runs/m2 if there].")
 @click.option("--methods", help=f"Comma-separated, of {', '.join(NAMES)} [default: all].")
@@ -31,6 +32,7 @@ NAMES = ("svm", "forest", "knn", "logistic")
 def command(
     dataset: Path | None,
     output: Path,
+    label_set: str | None,
     m1: Path | None,
     m2: Path | None,
     methods: str | None,
@@ -60,7 +62,7 @@ def command(
     refuse_existing(output, overwrite)
     path = dataset or settings.m2.dataset
     results = compare(
-        open_dataset(path),
+        open_dataset(path, label_set),
         methods=chosen,
         m1=m1 or _if_there(settings.m1.output),
         m2=m2 or _if_there(settings.m2.output),

@@ -18,7 +18,7 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("-o", "--output", type=options.FILE, help="Dataset [default: runs/dataset.h5].")
 @click.option("--labels", type=options.FILE, multiple=True, help="Label map, one a scene.")
-@click.option("--label-set", help="Which of the source's label sets, for example lithology.")
+@click.option("--label-set", help="Which of the source's label sets; several with commas.")
 @click.option("--variable", help="Name of the cube in a file that holds several arrays.")
 @click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
 @click.option("--cap", type=int, help="Training pixels a class, at most [default: 5000].")
@@ -62,38 +62,47 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     \b
     hsi-ssl prepare indian-pines
     hsi-ssl prepare cores/ --label-set lithology --cap 2000
+    hsi-ssl prepare cores/ --label-set mineralogy,lithology
     hsi-ssl prepare scene.tif --labels classes.tif --split blocks
     """
     settings = options.override(options.read_project(project).prepare, **given)
 
     from hsi_ssl.datasets.prepare import prepare_sources, sources_of
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.reports.balance_page import report_dataset
+    from hsi_ssl.reports.balance_page import report_label_sets
 
     folder = settings.output.with_name(f"{settings.output.stem}_balance")
     for output in (settings.output, folder):
         refuse_existing(output, overwrite)
     with sources_of(settings, watcher=terminal) as sources:
         dataset = prepare_sources(sources, settings, overwrite=overwrite, watcher=terminal)
-        balance, page = report_dataset(
+        reports = report_label_sets(
             dataset, folder, sources=sources, overwrite=overwrite, watcher=terminal
         )
-    for warning in balance.warnings:
-        terminal.warn(warning)
-    width = max(len(name) for name in balance.label_set.names)
+    lines = []
+    for balance, _ in reports:
+        prefix = f"{balance.label_set.name}: " if len(reports) > 1 else ""
+        for warning in balance.warnings:
+            terminal.warn(prefix + warning)
+        width = max(len(name) for name in balance.label_set.names)
+        head = balance.label_set.name if len(reports) > 1 else "class"
+        lines += [
+            f"{head:{width}} {'labelled':>9} {'train':>7} {'valid.':>7} {'test':>7}",
+            *(
+                f"{c.label.name:{width}} {c.count:9} {c.train:7} {c.validation:7} {c.test:7}"
+                for c in balance.classes
+            ),
+            f"{balance.pool} unlabelled pixels in the pool",
+        ]
+    each = [{**balance.to_json(), "report": str(page)} for balance, page in reports]
+    pages = " and ".join(str(page) for _, page in reports)
     terminal.result(
         {
             "dataset": str(settings.output),
-            "report": str(page),
             "rows": len(dataset),
             "split": dataset.meta["split"]["kind"],
-            **balance.to_json(),
+            **(each[0] if len(each) == 1 else {"label_sets": each}),
         },
-        f"{'class':{width}} {'labelled':>9} {'train':>7} {'valid.':>7} {'test':>7}",
-        *(
-            f"{c.label.name:{width}} {c.count:9} {c.train:7} {c.validation:7} {c.test:7}"
-            for c in balance.classes
-        ),
-        f"{balance.pool} unlabelled pixels in the pool",
-        f"wrote {settings.output} and {page}; now: hsi-ssl train-m1",
+        *lines,
+        f"wrote {settings.output} and {pages}; now: hsi-ssl train-m1",
     )

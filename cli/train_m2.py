@@ -14,6 +14,7 @@ from .output import Terminal
 @click.command("train-m2", short_help="Train the classifier, on spectra or on M1's features.")
 @click.argument("dataset", type=options.FILE, required=False)
 @click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/m2].")
+@click.option("--label-set", help="Of a dataset with several: the one to learn.")
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("--no-m1", is_flag=True, help="M2 on spectra instead of M1's features.")
 @click.option(

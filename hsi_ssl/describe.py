@@ -121,19 +121,24 @@ def _dataset(path: Path) -> Description:
 
     dataset = open_dataset(path)
     meta = dataset.meta
-    parts = {part.name.lower(): int((dataset.part == part).sum()) for part in Part}
+    parts = {
+        part.name.lower(): int((dataset.part == part).sum()) for part in Part if part != Part.OTHER
+    }
     learnt = (Part.TRAIN, Part.VALIDATION, Part.TEST)
-    classes = [
-        {
-            "code": c.code,
-            "name": c.name,
-            **{
-                part.name.lower(): int(((dataset.label == k) & (dataset.part == part)).sum())
-                for part in learnt
-            },
-        }
-        for k, c in enumerate(dataset.label_set.classes)
-    ]
+    label_sets: list[dict[str, Any]] = []
+    for one in map(dataset.one, (label_set.name for label_set in dataset.label_sets)):
+        classes = [
+            {
+                "code": c.code,
+                "name": c.name,
+                **{
+                    part.name.lower(): int(((one.label == k) & (one.part == part)).sum())
+                    for part in learnt
+                },
+            }
+            for k, c in enumerate(one.label_set.classes)
+        ]
+        label_sets.append({"label_set": one.label_set.name, "classes": classes})
     kept = ("name", "path", "rows", "cols", "format")
     values = {
         "kind": "dataset",
@@ -144,27 +149,32 @@ def _dataset(path: Path) -> Description:
         "used_bands": meta["used_bands"],
         "wavelengths_nm": dataset.wavelengths_nm,
         "parts": parts,
-        "label_set": dataset.label_set.name,
-        "classes": classes,
+        **(label_sets[0] if len(label_sets) == 1 else {"label_sets": label_sets}),
         "scaling": meta["scaling"]["kind"],
         "split": meta["split"],
         "transductive": meta["transductive"],
         "seed": meta["seed"],
         "sources": [{key: source[key] for key in kept} for source in meta["sources"]],
     }
-    width = max(len(c.name) for c in dataset.label_set.classes)
+    counts = []
+    for found in label_sets:
+        width = max(len(c["name"]) for c in found["classes"])
+        head = "class" if len(label_sets) == 1 else found["label_set"]
+        counts += [
+            f"{'code':>5}  {head:{width}}  {'train':>8}  {'validation':>10}  {'test':>8}",
+            *(
+                f"{c['code']:5}  {c['name']:{width}}  {c['train']:8}  {c['validation']:10}  "
+                f"{c['test']:8}"
+                for c in found["classes"]
+            ),
+        ]
     lines = [
         f"{path}: dataset of {meta['title']}",
         f"{len(dataset)} pixels x {dataset.bands} of {_number(meta['bands'], 'band')}: "
         + ", ".join(f"{name} {n}" for name, n in parts.items()),
         f"split by {meta['split']['kind']}, scaling {meta['scaling']['kind']}, seed {meta['seed']}"
         + (", transductive" if meta["transductive"] else ""),
-        f"{'code':>5}  {'class':{width}}  {'train':>8}  {'validation':>10}  {'test':>8}",
-        *(
-            f"{c['code']:5}  {c['name']:{width}}  {c['train']:8}  {c['validation']:10}  "
-            f"{c['test']:8}"
-            for c in classes
-        ),
+        *counts,
         f"from {_number(len(meta['sources']), 'scene')}:",
         *(f"  {s['path']} ({s['rows']} x {s['cols']}, {s['format']})" for s in values["sources"]),
     ]

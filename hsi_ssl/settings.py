@@ -50,6 +50,7 @@ class PrepareSettings(Settings):
     labels: tuple[Path, ...] = ()
     """Label rasters, one a scene, when they are not inside the cubes."""
     label_set: str | None = None
+    """Of those that the sources have, by default the first; several with commas between them."""
     variable: str | None = None
     """Name of the data set inside a MATLAB or HDF5 file that holds several."""
     wavelengths: Path | None = None
@@ -91,7 +92,18 @@ class PrepareSettings(Settings):
             raise ValueError("give as many train_labels as test_labels, one pair a scene")
         if self.train_labels and self.split is not None:
             raise ValueError("train_labels and test_labels are the split: leave out split")
+        if len(self.label_sets) > 1 and (self.labels or self.train_labels):
+            raise ValueError(
+                "a label raster holds one label set: name one, or leave out the raster"
+            )
+        if len(set(self.label_sets)) < len(self.label_sets) or "" in self.label_sets:
+            raise ValueError("label_set names each label set once, with commas between them")
         return self
+
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """Names of the label sets, none where the first is taken."""
+        return () if self.label_set is None else tuple(s.strip() for s in self.label_set.split(","))
 
 
 class TrainingSettings(Settings):
@@ -143,6 +155,8 @@ class M2Settings(TrainingSettings):
     """`[m2]`: the classifier, on spectra (M2) or on M1's features (M1+M2)."""
 
     dataset: Path = Path("runs/dataset.h5")
+    label_set: str | None = None
+    """Of a dataset with several: the one to learn."""
     output: Path = Path("runs/m2")
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""

@@ -138,8 +138,8 @@ class Balance:
 
 def balance_of_dataset(dataset: Dataset) -> Balance:
     """Balance of a prepared dataset: found pixels from its record, kept ones from its rows."""
-    counts = dataset.meta["counts"]
     K = len(dataset.label_set)
+    counts = dataset.meta["counts"]
     parts = {
         part: np.bincount(dataset.label[dataset.rows(part)], minlength=K)
         for part in (Part.TRAIN, Part.VALIDATION, Part.TEST)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,16 +75,23 @@ def prepare(
 
 def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sources:
     """Open the settings' sources, for use in a `with`."""
-    return resolve(
-        settings.sources,
-        labels=settings.labels,
-        label_set=settings.label_set,
-        variable=settings.variable,
-        wavelengths=settings.wavelengths,
-        train_labels=settings.train_labels,
-        test_labels=settings.test_labels,
-        watcher=watcher,
-    )
+    each: list[Sources] = []
+    with ExitStack() as on_error:
+        for name in settings.label_sets or (None,):
+            one = resolve(
+                settings.sources,
+                labels=settings.labels,
+                label_set=name,
+                variable=settings.variable,
+                wavelengths=settings.wavelengths,
+                train_labels=settings.train_labels,
+                test_labels=settings.test_labels,
+                watcher=SILENT if each else watcher,
+            )
+            on_error.callback(one.close)
+            each.append(one)
+        on_error.pop_all()
+    return replace(each[0], others=tuple(each[1:]))
 
 
 def prepare_sources(
@@ -99,11 +108,14 @@ def prepare_sources(
     split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
 
     wavelengths, fwhm = _same_bands(scenes)
-    label_set, labels = _indices(sources)
-    split = _split(sources, labels, len(label_set), settings, split_rng)
-    _tell(split, label_set, labels, sources, watcher)
+    label_sets, each = zip(*(_indices(one) for one in sources.by_label_set), strict=True)
+    labels = _running_on(label_sets, each)
+    classes = sum(map(len, label_sets))
+    split = _split(sources, labels, classes, settings, split_rng)
+    names = [name for label_set in label_sets for name in label_set.names]
+    _tell(split, names, labels, sources, watcher)
     limits = _limits(settings, split)
-    draws = labelled_draws(labels, split.planes, len(label_set), limits, draw_rng)
+    draws = labelled_draws(labels, split.planes, classes, limits, draw_rng)
     used = _used_bands(scenes, labels, draw_rng, watcher)
 
     with writing_dataset(
@@ -112,18 +124,36 @@ def prepare_sources(
         dtype=np.result_type(*(scene.dtype for scene in scenes)),
         overwrite=overwrite,
     ) as writer:
-        taker = Taker(scenes, used, writer, watcher)
+        taker = Taker(scenes, used, writer, watcher, [len(label_set) for label_set in label_sets])
         taker.take_draws(draws)
         eligible = _eligible(split, draws, anywhere=settings.transductive)
         tile = 1 if sources.image_like else settings.tile
         taker.take_pool(TilePool(eligible, tile, pool_rng), settings.unlabelled)
         taker.refuse_empty_scenes()
         rows = taker.rows()
-        there = _with_pixels(label_set, rows)
-        if not there.all():
-            lost = ", ".join(label_set.names[k] for k in np.flatnonzero(~there))
-            watcher.warn(f"left out, because none of their labelled pixels is valid: {lost}")
-        kept = LabelSet(label_set.name, tuple(itertools.compress(label_set.classes, there)))
+        cards, columns = [], []
+        for i, label_set in enumerate(label_sets):
+            own = replace(rows, label=rows.label[:, i])
+            there = _with_pixels(label_set, own)
+            if not there.all():
+                lost = ", ".join(label_set.names[k] for k in np.flatnonzero(~there))
+                watcher.warn(f"left out, because none of their labelled pixels is valid: {lost}")
+            columns.append(np.append(np.cumsum(there) - 1, UNLABELLED).astype(np.int16)[own.label])
+            before = sum(map(len, label_sets[:i]))
+            rare = [k - before for k in split.rare if 0 <= k - before < len(label_set)]
+            kept = LabelSet(label_set.name, tuple(itertools.compress(label_set.classes, there)))
+            cards.append(
+                {
+                    "label_set": kept.to_card(),
+                    "counts": _counts(label_set, each[i], own, split.guard_lost, there),
+                    "split": {
+                        "kind": split.kind,
+                        "block": split.block,
+                        "guard": split.guard,
+                        "rare": [int(label_set.codes[k]) for k in rare],
+                    },
+                }
+            )
 
         fit = np.flatnonzero(np.isin(rows.part, (Part.TRAIN, Part.POOL)))
         if len(fit) > FIT_PIXELS:
@@ -142,7 +172,7 @@ def prepare_sources(
         if sources.image_like:  # its rows and columns are no place on the ground
             neighbours[:] = -1
         writer.finish(
-            label=np.append(np.cumsum(there) - 1, UNLABELLED).astype(np.int16)[rows.label],
+            label=columns[0] if len(columns) == 1 else np.stack(columns, axis=1),
             part=rows.part,
             scene=rows.scene,
             pixel=rows.pixel,
@@ -155,19 +185,16 @@ def prepare_sources(
                 "used_bands": np.flatnonzero(used).tolist(),
                 "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
                 "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
-                "label_set": kept.to_card(),
                 "settings": settings.model_dump(mode="json", exclude=PATHS),
                 "scaling": scaler.to_card(),
                 "seed": settings.seed,
                 "transductive": settings.transductive,
                 "image_like": sources.image_like,
-                "split": {
-                    "kind": split.kind,
-                    "block": split.block,
-                    "guard": split.guard,
-                    "rare": [int(label_set.codes[k]) for k in split.rare],
-                },
-                "counts": _counts(label_set, labels, rows, split.guard_lost, there),
+                **(
+                    cards[0]
+                    if len(cards) == 1
+                    else {"label_sets": cards, "split": cards[0]["split"]}
+                ),
             },
         )
     return open_dataset(settings.output)
@@ -220,6 +247,15 @@ def _indices(sources: Sources) -> tuple[LabelSet, list[Labels]]:
     return label_set, [codes_to_indices(plane, label_set) for plane in planes]
 
 
+def _running_on(label_sets: Sequence[LabelSet], each: Sequence[list[Labels]]) -> list[Labels]:
+    """Each scene's indices as `splits` takes them: numbers that run on from set to set."""
+    if len(label_sets) == 1:
+        return each[0]
+    first = np.cumsum([0, *map(len, label_sets)])[:-1, None, None]
+    stacked = (np.stack(planes) for planes in zip(*each, strict=True))
+    return [np.where(planes < 0, UNLABELLED, planes + first) for planes in stacked]
+
+
 def _refuse_overlap(source: LabelledScene) -> None:
     """Raise `LabelError` if a pixel is in the training map and in the test map."""
     train, test = source.train_labels, source.test_labels
@@ -257,13 +293,14 @@ def _split(
     given = sources.scenes
     if any(source.test_labels is not None for source in given):
         held_out = [
-            np.zeros(plane.shape, bool) if s.test_labels is None else s.test_labels != 0
+            np.zeros(plane.shape[-2:], bool) if s.test_labels is None else s.test_labels != 0
             for s, plane in zip(given, labels, strict=True)
         ]
         return split_fixed_test(labels, held_out, classes, settings.validation, rng, kind="maps")
     if settings.split is None and any(source.role == "test" for source in given):
         held_out = [
-            np.full(plane.shape, s.role == "test") for s, plane in zip(given, labels, strict=True)
+            np.full(plane.shape[-2:], s.role == "test")
+            for s, plane in zip(given, labels, strict=True)
         ]
         return split_fixed_test(
             labels,
@@ -303,7 +340,7 @@ def _split(
 
 def _tell(
     split: Split,
-    label_set: LabelSet,
+    names: Sequence[str],
     labels: Sequence[Labels],
     sources: Sources,
     watcher: Watcher,
@@ -328,11 +365,9 @@ def _tell(
         )
     if split.rare:
         totals = [sum(int((plane == k).sum()) for plane in labels) for k in split.rare]
-        names = ", ".join(
-            f"{label_set.names[k]} ({n})" for k, n in zip(split.rare, totals, strict=True)
-        )
+        rare = ", ".join(f"{names[k]} ({n})" for k, n in zip(split.rare, totals, strict=True))
         watcher.warn(
-            f"too rare to be split, kept in training with all pixels and not tested: {names}"
+            f"too rare to be split, kept in training with all pixels and not tested: {rare}"
         )
 
 
@@ -359,11 +394,11 @@ def _used_bands(
         used &= scene.good
         if scene.nodata is None and not np.issubdtype(scene.dtype, np.inexact):
             continue  # every number is a measurement
-        labelled = np.flatnonzero(plane >= 0)
+        labelled = np.flatnonzero((plane >= 0).reshape(-1, scene.rows, scene.cols).any(axis=0))
         held = np.zeros(scene.bands, bool)
         seen = 0
         for _ in range(PROBE_ROUNDS):
-            flat = rng.integers(plane.size, size=PROBES)
+            flat = rng.integers(scene.rows * scene.cols, size=PROBES)
             if len(labelled):
                 flat = np.concatenate([flat, rng.choice(labelled, PROBES)])
             spectra = scene.pixels(*np.divmod(np.unique(flat), scene.cols))
@@ -405,7 +440,7 @@ def _eligible(split: Split, draws: Sequence[Draw], *, anywhere: bool) -> list[Bo
 
 def _with_pixels(label_set: LabelSet, rows: Rows) -> Bools:
     """Which classes `(K,)` have valid pixels."""
-    trained = np.unique(rows.label[rows.part == Part.TRAIN])
+    trained = np.unique(rows.label[(rows.part == Part.TRAIN) & (rows.label >= 0)])
     if len(trained) < CLASSES_LEAST:
         found = ", ".join(label_set.names[k] for k in trained) or "none"
         raise LabelError(
@@ -422,10 +457,11 @@ def _counts(
     K = len(label_set)
     found = np.array([np.bincount(plane[plane >= 0], minlength=K) for plane in labels])
     parts = {
-        part: np.bincount(rows.label[rows.part == part], minlength=K)
+        part: np.bincount(rows.label[(rows.part == part) & (rows.label >= 0)], minlength=K)
         for part in (Part.TRAIN, Part.VALIDATION, Part.TEST)
     }
     total, pixels = int(found.sum()), sum(plane.size for plane in labels)
+    drawn_by_others = (rows.part == Part.TRAIN) & (rows.label < 0)
     return {
         "classes": [
             {
@@ -443,7 +479,7 @@ def _counts(
         "total": total,
         "pixels": pixels,
         "unlabelled": pixels - total,
-        "pool": int(np.count_nonzero(rows.part == Part.POOL)),
+        "pool": int(np.count_nonzero((rows.part == Part.POOL) | drawn_by_others)),
         "guard": guard_lost,
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,11 @@ class Places:
     def __getitem__(self, which: slice | Ints | Bools) -> Places:
         return Places(self.scene[which], self.flat[which])
 
+    @property
+    def keys(self) -> Ints:
+        """One number a pixel, ascending with scene and place."""
+        return self.scene.astype(np.int64) << 32 | self.flat
+
 
 Valid = Callable[[Places], Bools]
 """Reads pixels and tells which of them hold a measurement."""
@@ -50,7 +56,10 @@ def joined(places: Sequence[Places]) -> Places:
 
 @dataclass
 class Draw:
-    """Pixels of one class for one part in random order, of which the first `wanted` are taken."""
+    """Pixels of one class for one part in random order, of which the first `wanted` are taken.
+
+    `label` is the class's number, which of several label sets runs on from set to set.
+    """
 
     part: Part
     label: int
@@ -66,7 +75,7 @@ class Draw:
 
 
 def labelled_draws(
-    labels: Sequence[npt.NDArray[np.int16]],
+    labels: Sequence[npt.NDArray[Any]],
     planes: Sequence[npt.NDArray[np.uint8]],
     classes: int,
     most: dict[Part, int | None],
@@ -74,33 +83,39 @@ def labelled_draws(
 ) -> list[Draw]:
     """One draw a class and part, over all scenes jointly: every pixel equally likely.
 
-    `labels` hold indices; `planes` the parts that labelled pixels may go to, see `splits.Split`;
-    `most` how many pixels a class each part takes, None for all.
+    `labels` hold indices, and `planes` the parts that labelled pixels may go to, both as in
+    `splits`; `most` how many pixels a class each part takes, None for all. Draws for several label
+    sets prefer the same pixels, so that many of these come with all their labels.
     """
     found = []
     for scene, (label, plane) in enumerate(zip(labels, planes, strict=True)):
         flat = np.flatnonzero(plane <= Part.TEST)
-        found.append((scene, flat, label.ravel()[flat], plane.ravel()[flat]))
+        found.append((scene, flat, label.reshape(-1, plane.size)[:, flat], plane.ravel()[flat]))
     places = joined(
         [Places(np.full(len(f), s, np.int16), f.astype(np.int32)) for s, f, _, _ in found]
     )
     # Numbers of 16 bits are sorted by their digits, in linear time.
-    wide = (Part.TEST + 1) * classes > np.iinfo(np.int16).max
-    number = np.dtype(np.int32 if wide else np.int16)
-    group = np.concatenate([np.multiply(p, classes, dtype=number) + k for _, _, k, p in found])
+    nothing = (Part.TEST + 1) * classes
+    number = np.dtype(np.int32 if nothing > np.iinfo(np.int16).max else np.int16)
+    label = np.concatenate([label for _, _, label, _ in found], axis=1)
+    part = np.concatenate([part for _, _, _, part in found])
+    group = np.multiply(part, classes, dtype=number) + label.astype(number, copy=False)
+    group[label < 0] = nothing
+    group = group.ravel()
+    rank = rng.permutation(len(places)) if len(label) > 1 else None
     order = np.argsort(group, kind="stable")
     ends = np.searchsorted(group[order], np.arange((Part.TEST + 1) * classes + 1))
     draws = []
-    for part in (Part.TRAIN, Part.VALIDATION, Part.TEST):
+    for of in (Part.TRAIN, Part.VALIDATION, Part.TEST):
         for k in range(classes):
-            g = part * classes + k
-            pixels = order[ends[g] : ends[g + 1]]
-            limit = most[part]
+            g = of * classes + k
+            pixels = order[ends[g] : ends[g + 1]] % max(1, len(places))
+            limit = most[of]
             if limit is not None:  # all of them need no order
-                pixels = rng.permutation(pixels)
+                pixels = rng.permutation(pixels) if rank is None else pixels[rank[pixels].argsort()]
             if len(pixels):
                 wanted = len(pixels) if limit is None else min(limit, len(pixels))
-                draws.append(Draw(part, k, places[pixels], wanted))
+                draws.append(Draw(of, k, places[pixels], wanted))
     return draws
 
 

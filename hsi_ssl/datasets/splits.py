@@ -2,7 +2,9 @@
 
 Units (scenes, or square blocks of scenes) go to parts by iterative stratification (Sechidis,
 Tsoumakas & Vlahavas 2011), so that rare classes reach every part; a guard border keeps the parts
-of one scene apart. Label planes hold indices 0..K-1, -1 without label.
+of one scene apart. Label planes `(rows, cols)` hold indices 0..K-1, -1 without label. Of several
+label sets they are `(sets, rows, cols)`, with class numbers that run on from set to set: a pixel
+then counts for every class that it is labelled with, and goes to one part with all its labels.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import numpy.typing as npt
 from hsi_ssl.datasets.store import Part
 from hsi_ssl.errors import LabelError
 
-Labels = npt.NDArray[np.int16]
+Labels = npt.NDArray[np.signedinteger[Any]]
 Parts = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
 
@@ -60,26 +62,30 @@ def split_pixels(
 ) -> Split:
     """Each class's pixels at random; a class with fewer pixels than parts only trains.
 
-    Neighbours of test pixels, nearly copies of them, end up in training.
+    Of several label sets, each combination of labels at random. Neighbours of test pixels, nearly
+    copies of them, end up in training.
 
     Raises
     ------
     LabelError
         No class has a pixel for each part.
     """
-    every = np.concatenate([plane[plane >= 0] for plane in labels])
-    parts = draw_parts(every, classes, shares, rng)
+    flat, combinations = _combined(labels, classes)
+    parts = draw_parts(
+        np.concatenate([plane[plane >= 0] for plane in flat]), combinations, shares, rng
+    )
     planes, done = [], 0
-    for plane in labels:
+    for plane in flat:
         labelled = plane >= 0
         out: Parts = np.full(plane.shape, Part.POOL, np.uint8)
         n = int(np.count_nonzero(labelled))
         out[labelled] = parts[done : done + n]
         planes.append(out)
         done += n
-    counts = np.bincount(every, minlength=classes)
-    rare = tuple(np.flatnonzero((counts > 0) & (counts < len(shares))).tolist())
-    split = Split("pixels", planes, rare=rare)
+    marks = [_marks(plane) for plane in labels]
+    found = _counts_of(planes, marks, classes, np.array(list(shares), np.uint8))
+    rare = np.flatnonzero(found.any(axis=0) & ~found.all(axis=0))
+    split = Split("pixels", planes, rare=tuple(rare.tolist()))
     _refuse_empty_parts(split, shares, f"no class has {len(shares)} labelled pixels; label more")
     return split
 
@@ -110,7 +116,7 @@ def split_fixed_test(
     else:
         split = split_pixels(kept, classes, shares, rng)
     for plane, label, out in zip(split.planes, labels, held_out, strict=True):
-        test = out & (label >= 0)
+        test = out & _any_set(label >= 0)
         if blocks:
             plane[(plane == Part.POOL) & near(test, guard)] = OUT
         plane[test] = Part.TEST
@@ -237,7 +243,10 @@ def near(mask: npt.NDArray[np.bool_], distance: int) -> npt.NDArray[np.bool_]:
 
 
 class Marks(NamedTuple):
-    """The labelled pixels of a scene: places `row * cols + col` and class indices, both `(n,)`."""
+    """The labels of a scene: places `row * cols + col` and class indices, both `(n,)`.
+
+    Of several label sets a place may be there several times.
+    """
 
     shape: tuple[int, int]
     flat: npt.NDArray[np.int64]
@@ -247,11 +256,13 @@ class Marks(NamedTuple):
 def guarded(marks: Marks, parts: Parts, forced: npt.NDArray[np.bool_], guard: int) -> Parts:
     """Plane of parts of one scene, with the guard border cut out between `parts (n,)`.
 
-    `forced` pixels train whatever their part. Before whom the others give way: forced, test,
-    validation, then training and the pool; test pixels, the rarest, keep all they can.
+    `forced (n,)` pixels train whatever their part, with all their labels. Before whom the others
+    give way: forced, test, validation, then training and the pool; test pixels, the rarest, keep
+    all they can.
     """
     plane: Parts = np.full(marks.shape, Part.POOL, np.uint8)
-    plane.ravel()[marks.flat] = np.where(forced, np.uint8(Part.TRAIN), parts)
+    plane.ravel()[marks.flat] = parts
+    plane.ravel()[marks.flat[forced]] = Part.TRAIN
     test, validation = plane == Part.TEST, plane == Part.VALIDATION
     if not test.any() and not validation.any():
         return plane
@@ -329,7 +340,7 @@ def _settle(
             break
         rare += more.tolist()
     lost = sum(
-        int(np.count_nonzero(plane.ravel()[m.flat] == OUT))
+        int(np.count_nonzero(plane.ravel()[np.unique(m.flat)] == OUT))
         for plane, m in zip(planes, marks, strict=True)
     )
     split = Split("blocks" if size else "scenes", planes, size, guard, lost, tuple(sorted(rare)))
@@ -382,7 +393,7 @@ def _counts_of(
 
 def _block_sizes(labels: Sequence[Labels], guard: int) -> list[int]:
     """Sides to try, down by factors of about 1.4."""
-    longest = max(max(plane.shape) for plane in labels)
+    longest = max(max(plane.shape[-2:]) for plane in labels)
     # In tiny scenes even fewer pixels have to do, but a block must keep some behind its guard.
     smallest = max(min(SMALLEST_BLOCK, longest // 8), 2 * guard + 2)
     largest = max(smallest, longest // BLOCKS_ALONG)
@@ -392,8 +403,28 @@ def _block_sizes(labels: Sequence[Labels], guard: int) -> list[int]:
 
 
 def _marks(plane: Labels) -> Marks:
-    flat = np.flatnonzero(plane >= 0)
-    return Marks((plane.shape[0], plane.shape[1]), flat, plane.ravel()[flat])
+    places = np.flatnonzero(plane >= 0)
+    rows, cols = plane.shape[-2:]
+    return Marks((rows, cols), places % (rows * cols), plane.ravel()[places])
+
+
+def _any_set(labelled: npt.NDArray[np.bool_]) -> Any:
+    """Whether any label set labels a pixel, `(rows, cols)`."""
+    return np.logical_or.reduce(labelled.reshape(-1, *labelled.shape[-2:]))
+
+
+def _combined(labels: Sequence[Labels], classes: int) -> tuple[list[Labels], int]:
+    """Planes `(rows, cols)` of the numbers of the combinations of labels that occur."""
+    if all(plane.ndim == 2 for plane in labels):  # noqa: PLR2004
+        return list(labels), classes
+    base = classes + 1
+    numbers = [
+        np.tensordot(base ** np.arange(len(plane)), plane.astype(np.int64) + 1, axes=1)
+        for plane in labels
+    ]
+    known = np.unique(np.concatenate([number.ravel() for number in numbers]))
+    known = known[known > 0]
+    return [np.where(n > 0, np.searchsorted(known, n), -1) for n in numbers], len(known)
 
 
 def _units(marks: Marks, size: int | None) -> npt.NDArray[np.int64]:

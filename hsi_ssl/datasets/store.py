@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
@@ -31,16 +31,19 @@ class Part(IntEnum):
     VALIDATION = 1
     TEST = 2
     POOL = 3
+    OTHER = 4
+    """Held out for another label set; this one says nothing of it."""
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A prepared dataset of n pixels. All but the spectra lies in memory.
 
-    `label (n,)` int16, -1 without label; `part (n,)` uint8, see `Part`; `scene (n,)` int16, row of
-    `meta["sources"]`; `pixel (n, 2)` int32, row and column in that scene; `neighbours (n, 8)`
-    int32, rows of this dataset (N, NE, E, SE, S, SW, W, NW), -1 where absent. `meta` as written by
-    `prepare`.
+    `label (n,)` int16, -1 without label; of several label sets `(n, sets)`, see `one`; `part (n,)`
+    uint8, see `Part`; `scene (n,)` int16, row of `meta["sources"]`; `pixel (n, 2)` int32, row and
+    column in that scene; `neighbours (n, 8)` int32, rows of this dataset (N, NE, E, SE, S, SW, W,
+    NW), -1 where absent. `meta` as written by `prepare`; `whole` is the dataset of all label sets
+    where this is `one` of them.
     """
 
     path: Path
@@ -50,9 +53,38 @@ class Dataset:
     scene: npt.NDArray[np.int16]
     pixel: npt.NDArray[np.int32]
     neighbours: npt.NDArray[np.int32]
+    whole: Dataset | None = None
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def one(self, name: str) -> Dataset:
+        """The same pixels with the labels of one label set.
+
+        Training pixels that it does not label join the pool; validation and test pixels that it
+        does not label are `Part.OTHER`.
+
+        Raises
+        ------
+        DatasetError
+            There is no label set of that name.
+        """
+        names = [label_set.name for label_set in self.label_sets]
+        if name not in names:
+            raise DatasetError(
+                f"{self.path} has no label set {name}; it has {', '.join(names)}: name one of "
+                "these with --label-set, or prepare again"
+            )
+        if len(names) == 1:
+            return self
+        i = names.index(name)
+        label, part = self.label[:, i], self.part.copy()
+        part[(label < 0) & (part == Part.TRAIN)] = Part.POOL
+        part[(label < 0) & np.isin(part, (Part.VALIDATION, Part.TEST))] = Part.OTHER
+        meta = {k: v for k, v in self.meta.items() if k != "label_sets"} | self.meta["label_sets"][
+            i
+        ]
+        return replace(self, meta=meta, label=label, part=part, whole=self)
 
     @property
     def bands(self) -> int:
@@ -66,9 +98,27 @@ class Dataset:
         return found
 
     @cached_property
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """The label sets, in the order of the columns of `label`."""
+        each = self.meta.get("label_sets", [self.meta])
+        return tuple(LabelSet.from_card(card["label_set"]) for card in each)
+
+    @property
     def label_set(self) -> LabelSet:
-        """The classes that occur, in the order of `label`."""
-        return LabelSet.from_card(self.meta["label_set"])
+        """The classes that occur, in the order of `label`, where there is one label set.
+
+        Raises
+        ------
+        DatasetError
+            There are several.
+        """
+        if len(self.label_sets) > 1:
+            names = ", ".join(label_set.name for label_set in self.label_sets)
+            raise DatasetError(
+                f"{self.path} holds several label sets ({names}), one is needed here: name it with "
+                "--label-set"
+            )
+        return self.label_sets[0]
 
     @cached_property
     def scaler(self) -> Scaler:
@@ -86,7 +136,7 @@ class Dataset:
         The pool; in a transductive dataset the validation and test pixels too.
         """
         if self.meta["transductive"]:
-            return self.rows(Part.POOL, Part.VALIDATION, Part.TEST)
+            return self.rows(Part.POOL, Part.VALIDATION, Part.TEST, Part.OTHER)
         return self.rows(Part.POOL)
 
     def spectra(self, rows: npt.NDArray[np.int64] | None = None) -> npt.NDArray[Any]:
@@ -110,13 +160,14 @@ class Dataset:
         return found
 
 
-def open_dataset(path: Path) -> Dataset:
-    """Open a dataset written by `hsi-ssl prepare`.
+def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
+    """Open a dataset written by `hsi-ssl prepare`, with all its label sets or with that one.
 
     Raises
     ------
     DatasetError
-        The file is missing, broken, no dataset of ours, or of another schema version.
+        The file is missing, broken, no dataset of ours, or of another schema version; it has no
+        such label set.
     """
     with _opened(path) as file:
         try:
@@ -135,7 +186,7 @@ def open_dataset(path: Path) -> Dataset:
             f"{path} has schema {meta.get('schema')}, this version reads {SCHEMA}: "
             "run `hsi-ssl prepare` again"
         )
-    return dataset
+    return dataset if label_set is None else dataset.one(label_set)
 
 
 def is_dataset(path: Path) -> bool:

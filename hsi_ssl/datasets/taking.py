@@ -18,6 +18,7 @@ from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.watcher import Watcher
 
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 BLOCK = 16_384
 """Pixels read and written at a time."""
@@ -28,6 +29,7 @@ class Rows:
     """What the dataset says of its rows, arrays as in `Dataset`."""
 
     label: npt.NDArray[np.int16]
+    """Class indices `(n, sets)`."""
     part: npt.NDArray[np.uint8]
     scene: npt.NDArray[np.int16]
     pixel: npt.NDArray[np.int32]
@@ -37,27 +39,46 @@ class Taker:
     """Reads pixels, writes the valid ones, and remembers which they were."""
 
     def __init__(
-        self, scenes: Sequence[Scene], used: Bools, writer: DatasetWriter, watcher: Watcher
+        self,
+        scenes: Sequence[Scene],
+        used: Bools,
+        writer: DatasetWriter,
+        watcher: Watcher,
+        classes: Sequence[int],
     ) -> None:
+        """`classes`: how many each label set has."""
+        self._first = np.cumsum([0, *classes])
         self._scenes = scenes
         self._used = used
         self._writer = writer
         self._watcher = watcher
         self._asked = np.zeros(len(scenes), np.int64)
         self._found = np.zeros(len(scenes), np.int64)
-        self._done: list[tuple[Places, npt.NDArray[np.int16], npt.NDArray[np.uint8]]] = []
+        self._done: list[tuple[Places, npt.NDArray[np.uint8]]] = []
+        self._labels: list[tuple[Ints, Ints]] = []
+        """Keys of pixels, and numbers of the classes that they were drawn for."""
 
     def take_draws(self, draws: Sequence[Draw]) -> None:
-        """Take as many valid pixels as each draw wants, or has."""
+        """Take as many valid pixels as each draw wants, or has.
+
+        A pixel that several label sets draw becomes one row; it has the labels that it was drawn
+        for, so that no class has more pixels than its draw wants.
+        """
         missing = np.array([draw.wanted for draw in draws])
         while True:
             lots = [draw.more(n) for draw, n in zip(draws, missing.tolist(), strict=True)]
             sizes = [len(lot) for lot in lots]
             if not any(sizes):
                 break
-            label = np.repeat(np.array([draw.label for draw in draws], np.int16), sizes)
+            label = np.repeat(np.array([draw.label for draw in draws]), sizes)
             part = np.repeat(np.array([draw.part for draw in draws], np.uint8), sizes)
-            valid = self._take(joined(lots), label, part, "reading labelled pixels")
+            places = joined(lots)
+            keys, one, which = np.unique(places.keys, return_index=True, return_inverse=True)
+            there = np.isin(keys, self._keys())
+            new = one[~there]
+            there[~there] = self._take(places[new], part[new], "reading labelled pixels")
+            valid = there[which]
+            self._labels.append((places.keys[valid], label[valid]))
             owner = np.repeat(np.arange(len(draws)), sizes)
             missing -= np.bincount(owner[valid], minlength=len(draws))
 
@@ -66,17 +87,23 @@ class Taker:
         if not wanted or not pool.start(self._valid):
             return
         while wanted and len(places := pool.more(wanted)):
-            label = np.full(len(places), UNLABELLED, np.int16)
             part = np.full(len(places), Part.POOL, np.uint8)
-            wanted -= int(self._take(places, label, part, "reading unlabelled pixels").sum())
+            wanted -= int(self._take(places, part, "reading unlabelled pixels").sum())
 
     def rows(self) -> Rows:
         """All rows written."""
-        places = joined([places for places, _, _ in self._done])
+        places = joined([places for places, _ in self._done])
+        keys = places.keys
+        order = np.argsort(keys)
+        label = np.full((len(places), len(self._first) - 1), UNLABELLED, np.int16)
+        for drawn, number in self._labels:
+            row = order[np.searchsorted(keys, drawn, sorter=order)]
+            label_set = np.searchsorted(self._first, number, side="right") - 1
+            label[row, label_set] = number - self._first[label_set]
         cols = np.array([scene.cols for scene in self._scenes])[places.scene]
         return Rows(
-            label=np.concatenate([label for _, label, _ in self._done]),
-            part=np.concatenate([part for _, _, part in self._done]),
+            label=label,
+            part=np.concatenate([part for _, part in self._done]),
             scene=places.scene,
             pixel=np.stack(np.divmod(places.flat, cols), axis=1).astype(np.int32),
         )
@@ -95,13 +122,11 @@ class Taker:
                     "NaN or infinite, or is zero in all bands; leave this scene out"
                 )
 
-    def _take(
-        self,
-        places: Places,
-        label: npt.NDArray[np.int16],
-        part: npt.NDArray[np.uint8],
-        what: str,
-    ) -> Bools:
+    def _keys(self) -> Ints:
+        """Of the rows written."""
+        return joined([places for places, _ in self._done]).keys
+
+    def _take(self, places: Places, part: npt.NDArray[np.uint8], what: str) -> Bools:
         """Read and write these pixels; which of them are valid, `(n,)`."""
         valid = np.zeros(len(places), bool)
         done = 0
@@ -110,7 +135,7 @@ class Taker:
             self._writer.append(spectra if good.all() else spectra[good])
             valid[some] = good
             kept = some[good]
-            self._done.append((places[kept], label[kept], part[kept]))
+            self._done.append((places[kept], part[kept]))
             self._asked[number] += len(some)
             self._found[number] += len(kept)
             done += len(some)

@@ -90,7 +90,7 @@ def dataset_features(
     """Write mean and log-variance of q(z|x) of a dataset's pixels as HDF5; returns their number.
 
     `/mean` and `/logvar (n, J)` float32, beside `/label`, `/split`, `/scene` and `/pixel` as in the
-    dataset.
+    dataset; the attribute `classes` (JSON) names them, a list of several label sets.
 
     Raises
     ------
@@ -111,5 +111,6 @@ def dataset_features(
                 place[rows[0] : rows[-1] + 1] = values
         file["label"], file["split"] = dataset.label, dataset.part
         file["scene"], file["pixel"] = dataset.scene, dataset.pixel
-        file.attrs["classes"] = json.dumps(dataset.label_set.to_card())
+        cards = [label_set.to_card() for label_set in dataset.label_sets]
+        file.attrs["classes"] = json.dumps(cards[0] if len(cards) == 1 else cards)
     return len(dataset)

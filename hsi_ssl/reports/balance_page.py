@@ -92,6 +92,33 @@ def report_dataset(
     )
 
 
+def report_label_sets(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    sources: Sources | None = None,
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> list[tuple[Balance, Path]]:
+    """Write the balance report of each label set of a dataset, as `report_dataset`.
+
+    One label set's report is in `folder`; of several, each is in a folder of its name in there.
+    """
+    if len(dataset.label_sets) == 1:
+        return [
+            report_dataset(dataset, folder, sources=sources, overwrite=overwrite, watcher=watcher)
+        ]
+    found = []
+    with written_beside(folder, overwrite=overwrite) as beside:
+        beside.mkdir()
+        for i, label_set in enumerate(dataset.label_sets):
+            one, name = dataset.one(label_set.name), label_set.name
+            labelled = None if sources is None else sources.by_label_set[i]
+            balance, page = report_dataset(one, beside / name, sources=labelled, watcher=watcher)
+            found.append((balance, folder / name / page.name))
+    return found
+
+
 def report_sources(
     sources: Sources, folder: Path, *, overwrite: bool = False, watcher: Watcher = SILENT
 ) -> tuple[Balance, Path]:

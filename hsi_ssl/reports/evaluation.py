@@ -157,6 +157,8 @@ def evaluate(
         The device is not there.
     """
     chosen = load_classifier(run, device)
+    if len(dataset.label_sets) > 1:
+        dataset = dataset.one(chosen.label_set.name)
     check_bands(chosen.card, dataset, run)
     _check_wavelengths(chosen.wavelengths_nm, dataset, run)
     _check_classes(chosen, dataset, run)

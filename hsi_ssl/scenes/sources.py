@@ -51,12 +51,19 @@ class LabelledScene:
 class Sources:
     """Open scenes in an order that does not depend on the user's. Close them, or use a `with`.
 
-    `label_set` holds all names that are known, also of codes that do not occur.
+    `label_set` holds all names that are known, also of codes that do not occur. `others` are the
+    same scenes with the labels of further label sets.
     """
 
     scenes: tuple[LabelledScene, ...]
     label_set: LabelSet
     title: str
+    others: tuple[Sources, ...] = ()
+
+    @property
+    def by_label_set(self) -> tuple[Sources, ...]:
+        """The scenes with the labels of each label set in turn."""
+        return (self, *self.others)
 
     @property
     def image_like(self) -> bool:
@@ -65,8 +72,9 @@ class Sources:
 
     def close(self) -> None:
         """Release all files."""
-        for source in self.scenes:
-            source.scene.close()
+        for one in self.by_label_set:
+            for source in one.scenes:
+                source.scene.close()
 
     def __enter__(self) -> Self:
         return self

@@ -71,7 +71,7 @@ def train_m2(
     run = settings.output
     check_run_folder(run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,))
     device = choose_device(settings.device)
-    dataset = open_dataset(settings.dataset)
+    dataset = open_dataset(settings.dataset, settings.label_set)
     facts = dataset_card(dataset)
     m1 = None
     if settings.m1 is not None:

@@ -57,6 +57,7 @@ def dataset_card(dataset: Dataset) -> dict[str, Any]:
 
 def draw_fingerprint(dataset: Dataset) -> str:
     """Hex sha256 of which pixels are in the dataset, as what, and of the scaling fitted on them."""
+    dataset = dataset.whole or dataset
     digest = hashlib.sha256(json.dumps(dataset.meta["scaling"], sort_keys=True).encode())
     for array in (dataset.part, dataset.label, dataset.scene, dataset.pixel):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hsi_ssl.cli.main import cli
-from hsi_ssl.errors import OutputError, SceneNotFoundError, SettingsError
+from hsi_ssl.errors import DatasetError, OutputError, SceneNotFoundError, SettingsError
 
 CLASS_KEYS = "code name count kept train validation test scenes"
 
@@ -82,5 +82,8 @@ def test_mistakes_are_named(cores: Path) -> None:
     assert "nowhere.h5" in str(missing.exception)
     call("prepare", cores, "--split", "pixels")
     odd = call("balance", "runs/dataset.h5", "--label-set", "lithology", "--report", "shown")
+    assert isinstance(odd.exception, DatasetError)
+    assert "it has mineralogy" in str(odd.exception)
+    odd = call("balance", "runs/dataset.h5", "--variable", "cube", "--report", "shown")
     assert isinstance(odd.exception, SettingsError)
     assert not Path("shown").exists()
