@@ -1,0 +1,249 @@
+"""q(labels | x): networks for several label sets at once, and tables of what they give.
+
+A table holds the log-probability of every combination of some label sets, `(..., N, M)`, the last
+label set's class running fastest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsi_ssl.models.dependence import LATENT, Dependence
+from hsi_ssl.models.networks import ACTIVATIONS, linear, perceptron
+
+FORBIDDEN = -1e4
+"""log of what cannot be; finite, so that nothing times it is nothing."""
+
+
+class Conditional(nn.Module):
+    """A perceptron of numbers and classes whose first layer is linear in all of them.
+
+    With one class it is `networks.ClassPerceptron`; numbers there need not be.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        classes: Sequence[int],
+        hidden: Sequence[int],
+        outputs: int,
+        activation: str,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        first = hidden[0] if hidden else outputs
+        self.from_x = linear(inputs, first, generator, last=not hidden) if inputs else None
+        self.bias = None if inputs else nn.Parameter(torch.zeros(first))
+        self.tables = nn.ParameterList()
+        for count in classes:
+            bound = math.sqrt(6 / (count + first))
+            self.tables.append((torch.rand(count, first, generator=generator) * 2 - 1) * bound)
+        self.rest = (
+            nn.Sequential(
+                ACTIVATIONS[activation](),
+                *perceptron(first, hidden[1:], outputs, activation, generator),
+            )
+            if hidden
+            else nn.Sequential()
+        )
+
+    def forward(self, x: Tensor | None, *classes: Tensor) -> Tensor:
+        """Outputs `(..., outputs)` of `x (..., inputs)` and classes `(...)`, broadcast."""
+        out = self.bias if self.from_x is None else self.from_x(x)
+        for table, y in zip(self.tables, classes, strict=True):
+            out = out + table[y]
+        found: Tensor = self.rest(out)
+        return found
+
+
+class LabelNetwork(nn.Module):
+    """One network for all label sets: layers that they share, and a linear head for each.
+
+    A head also sees z and the label sets that it depends on, and is linear in all of them, so
+    that a table of combinations costs sums only.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        counts: Mapping[str, int],
+        dependence: Dependence,
+        latent: int,
+        activation: str,
+        generator: torch.Generator,
+    ) -> None:
+        """`counts`: label sets and how many classes each has."""
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in hidden:
+            layers += [linear(inputs, width, generator), ACTIVATIONS[activation]()]
+            inputs = width
+        self.shared = nn.Sequential(*layers)
+        self.parents = {name: dependence.parents(name) for name in counts}
+        self.order = list(counts)
+        self.heads = nn.ModuleList()
+        for name, count in counts.items():
+            wide = inputs + latent * (LATENT in self.parents[name])
+            known = [counts[p] for p in self.parents[name] if p != LATENT]
+            self.heads.append(Conditional(wide, known, (), count, activation, generator))
+
+    def table(
+        self,
+        names: Sequence[str],
+        hidden: Tensor,
+        given: Mapping[str, Tensor],
+        *,
+        frozen: bool = False,
+    ) -> Tensor:
+        """log q(names | x, given), `(..., N, K_1, ..., K_m)`.
+
+        `hidden (N, H)`: what `shared` makes of x; `given`: z `(..., N, J)` and classes `(..., N)`
+        that come before them. `frozen`: the gradient reaches z, but not the network.
+        """
+        total = hidden.new_zeros(())
+        for i, name in enumerate(names):
+            head = self.heads[self.order.index(name)]
+            assert isinstance(head, Conditional)
+            logits = self._from_numbers(head, name, hidden, given, frozen)
+            known = [p for p in self.parents[name] if p != LATENT]
+            within = []
+            for parent, parameter in zip(known, head.tables, strict=True):
+                of_class = parameter.detach() if frozen else parameter
+                if parent in given:
+                    logits = logits + of_class[given[parent]]
+                else:
+                    within.append((names.index(parent), of_class))
+            logits = logits.reshape(*logits.shape[:-1], *[1] * i, logits.shape[-1])
+            for place, of_class in within:
+                axes = [1] * (i + 1)
+                axes[place], axes[i] = of_class.shape
+                logits = logits + of_class.view(axes)
+            log_q = torch.log_softmax(logits, dim=-1)
+            total = total[..., None] + log_q if i else log_q
+        if LATENT not in given:
+            return total
+        return total.expand(*given[LATENT].shape[:-1], *total.shape[-len(names) :])
+
+    def _from_numbers(
+        self, head: Conditional, name: str, x: Tensor, given: Mapping[str, Tensor], frozen: bool
+    ) -> Tensor:
+        assert head.from_x is not None
+        if LATENT in self.parents[name]:
+            z = given[LATENT]
+            x = torch.cat([x.expand(*z.shape[:-1], -1), z], dim=-1)
+        if not frozen:
+            found: Tensor = head.from_x(x)
+            return found
+        with torch.autocast(x.device.type, enabled=False):
+            weight, bias = head.from_x.weight.detach(), head.from_x.bias.detach()
+            return F.linear(x.to(weight.dtype), weight, bias)
+
+
+class LabelExperts(nn.Module):
+    """A product of label networks, each of which sees the columns of x times its own gains.
+
+    q proportional to product_e q_e^(w_e), table by table (Hinton 2002); one expert with gains of 1
+    is a plain network.
+    """
+
+    gain: Tensor
+    weight: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        counts: Mapping[str, int],
+        dependence: Dependence,
+        latent: int,
+        activation: str,
+        generator: torch.Generator,
+        experts: int = 1,
+    ) -> None:
+        """Gains of 1 and equal weights until they are set: `gain (E, D)`, `weight (E,)`."""
+        super().__init__()
+        self.networks = nn.ModuleList(
+            LabelNetwork(inputs, hidden, counts, dependence, latent, activation, generator)
+            for _ in range(experts)
+        )
+        self.register_buffer("gain", torch.ones(experts, inputs))
+        self.register_buffer("weight", torch.full((experts,), 1 / experts))
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """What each expert's shared layers make of `x (N, D)`, or `(E, N, D)`, each its own."""
+        each = x if x.ndim > 2 else x.expand(len(self), *x.shape)  # noqa: PLR2004
+        return [
+            network.shared(some * gain)
+            for network, some, gain in zip(self.networks, each, self.gain, strict=True)
+        ]
+
+    def each_table(
+        self, names: Sequence[str], hidden: Sequence[Tensor], given: Mapping[str, Tensor]
+    ) -> Tensor:
+        """log q_e(names | x, given) of each expert, `(E, ..., N, M)`."""
+        tables = [
+            network.table(names, h, given).flatten(-len(names))
+            for network, h in zip(self.networks, hidden, strict=True)
+        ]
+        return torch.stack(tables)
+
+    def table(
+        self,
+        names: Sequence[str],
+        hidden: Sequence[Tensor],
+        given: Mapping[str, Tensor],
+        *,
+        frozen: bool = False,
+    ) -> Tensor:
+        """log q(names | x, given), `(..., N, M)`; arguments as in `LabelNetwork.table`."""
+        tables = [
+            network.table(names, h, given, frozen=frozen).flatten(-len(names))
+            for network, h in zip(self.networks, hidden, strict=True)
+        ]
+        if len(tables) == 1:
+            return tables[0]
+        mixed = torch.stack([w * t for w, t in zip(self.weight, tables, strict=True)]).sum(0)
+        return torch.log_softmax(mixed, dim=-1)
+
+
+def combinations(counts: Sequence[int], device: torch.device) -> Tensor:
+    """Classes `(sets, M)` of every combination, in the order of tables."""
+    axes = [torch.arange(count, device=device) for count in counts]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
+
+
+def allowed(y: Tensor, states: Tensor) -> Tensor:
+    """Which combinations `states (sets, M)` labels `y (N, sets)`, -1 unknown, leave: `(N, M)`."""
+    known = y[..., None]
+    return ((known < 0) | (known == states)).all(dim=1)
+
+
+def conditioned(table: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+    """What is known taken into account: log q(known), `(..., N)`, and log q(rest | known).
+
+    `table (..., N, M)`; `left (N, M)`: combinations that what is known leaves. The second result is
+    a table with `FORBIDDEN` for the others.
+    """
+    log_known = torch.logsumexp(table.masked_fill(~left, -torch.inf), dim=-1)
+    return log_known, (table - log_known[..., None]).masked_fill(~left, FORBIDDEN)
+
+
+def marginals(table: Tensor, counts: Sequence[int]) -> list[Tensor]:
+    """log q of each label set, `(..., K)`, of a table `(..., M)` of all of them."""
+    whole = table.unflatten(-1, tuple(counts))
+    axes = range(-len(counts), 0)
+    return [
+        torch.logsumexp(whole, dim=[other for other in axes if other != axis])
+        if len(counts) > 1
+        else whole
+        for axis in axes
+    ]
