@@ -39,7 +39,8 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
 
     A map is a GeoTIFF on the scene's own grid, 0 where the scene has no data; beside it lie its
     legend (.csv), a style for QGIS (.qml) and a picture (.png). By default it is called
-    <scene>_classes.tif and written to the current folder.
+    <scene>_classes.tif and written to the current folder. A model of several label sets makes a map
+    of each, <scene>_classes_<label set>.tif.
 
     \b
     hsi-ssl classify

@@ -63,7 +63,7 @@ def command(
     from hsi_ssl.datasets.store import open_dataset
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.reports.evaluation import RULES, evaluate, write_evaluation_report
+    from hsi_ssl.reports.evaluation import RULES, evaluate_each, write_evaluation_reports
 
     settings = options.read_project(project).m2
     run = run or settings.output
@@ -75,7 +75,7 @@ def command(
     for path in maps:
         if not path.is_file():
             raise SettingsError(f"no picture {path}; `hsi-ssl classify` writes one beside its map")
-    found = evaluate(
+    found = evaluate_each(
         run,
         open_dataset(dataset or settings.dataset),
         part=part,
@@ -83,24 +83,29 @@ def command(
         device=device or settings.device,
         watcher=terminal,
     )
-    page = write_evaluation_report(found, folder, maps=maps, overwrite=overwrite)
-    for sentence in found.warnings:
-        terminal.warn(sentence)
-    scores, guesser = found.scores, found.guesser
-    terminal.result(
-        {**found.to_json(), "report": str(page)},
-        f"{found.model_name} on {found.card['dataset']['title']}: {scores.n:,} {part} pixels, "
-        f"by {RULES[found.rule]}",
-        f"  overall accuracy   {100 * scores.oa:5.1f} %  (guessing: {100 * guesser.oa:.1f})",
-        f"  average accuracy   {100 * scores.aa:5.1f} %  "
-        f"(guessing: {100 * guesser.balanced_accuracy:.1f})",
-        f"  macro-F1           {100 * scores.macro_f1:5.1f} %  "
-        f"(guessing: {100 * guesser.macro_f1:.1f})",
-        f"  kappa              {100 * scores.kappa:5.1f} %",
-        f"  calibration error  {100 * (scores.ece or 0):5.1f} %",
-        *(_words(found.clusters) if found.clusters else ()),
-        f"report: {page}",
-    )
+    pages = write_evaluation_reports(found, folder, maps=maps, overwrite=overwrite)
+    each, lines = [], []
+    for one, page in zip(found, pages, strict=True):
+        label_set = f"{one.label_set.name}: " if len(found) > 1 else ""
+        for sentence in one.warnings:
+            terminal.warn(label_set + sentence)
+        scores, guesser = one.scores, one.guesser
+        each.append({**one.to_json(), "report": str(page)})
+        lines += [
+            f"{label_set}{one.model_name} on {one.card['dataset']['title']}: {scores.n:,} {part} "
+            f"pixels, by {RULES[one.rule]}",
+            f"  overall accuracy   {100 * scores.oa:5.1f} %  (guessing: {100 * guesser.oa:.1f})",
+            f"  average accuracy   {100 * scores.aa:5.1f} %  "
+            f"(guessing: {100 * guesser.balanced_accuracy:.1f})",
+            f"  macro-F1           {100 * scores.macro_f1:5.1f} %  "
+            f"(guessing: {100 * guesser.macro_f1:.1f})",
+            f"  kappa              {100 * scores.kappa:5.1f} %",
+            f"  calibration error  {100 * (scores.ece or 0):5.1f} %",
+            *(_words(one.clusters) if one.clusters else ()),
+            f"report: {page}",
+        ]
+    by_set = {one.label_set.name: answer for one, answer in zip(found, each, strict=True)}
+    terminal.result(each[0] if len(each) == 1 else {"label_sets": by_set}, *lines)
 
 
 def _words(clusters: ClusterAndLabel) -> tuple[str, ...]:

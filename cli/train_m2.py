@@ -14,7 +14,8 @@ from .output import Terminal
 @click.command("train-m2", short_help="Train the classifier, on spectra or on M1's features.")
 @click.argument("dataset", type=options.FILE, required=False)
 @click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/m2].")
-@click.option("--label-set", help="Of a dataset with several: the one to learn.")
+@click.option("--label-set", help="Of a dataset with several: only this one.")
+@click.option("--samples", type=int, help="Of z a pixel, in the bound of several label sets.")
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("--no-m1", is_flag=True, help="M2 on spectra instead of M1's features.")
 @click.option(
@@ -60,6 +61,9 @@ def command(
     **given: Any,
 ) -> None:
     """Train the classifier on the labelled and unlabelled pixels of DATASET [runs/dataset.h5].
+
+    Of a dataset with several label sets one model for all, unless one is named; the settings file
+    says on what each depends (generation, inference).
 
     On the features of the M1 in runs/m1 (M1+M2), or with --no-m1 on spectra (M2). First on the
     labelled pixels alone, then with the unlabelled ones; validation pixels choose the better of the

@@ -194,7 +194,14 @@ def _run(path: Path) -> Description:
         raise ModelError(f"{path / CARD} is broken ({error}); train again") from error
     card, _ = load_run(path, kind)
     model = model_name(card)
-    classes = [{"code": c["code"], "name": c["name"]} for c in _classes(card)]
+    label_sets = [
+        {
+            "label_set": one["name"],
+            "classes": [{"code": c["code"], "name": c["name"]} for c in one["classes"]],
+        }
+        for one in _label_sets(card)
+    ]
+    classes = [c for one in label_sets for c in one["classes"]]
     values = {
         "kind": "run",
         "path": str(path),
@@ -204,7 +211,7 @@ def _run(path: Path) -> Description:
         "used_bands": card["used_bands"],
         "wavelengths_nm": card["wavelengths_nm"],
         "scaling": card["scaling"]["kind"],
-        "classes": classes,
+        **({"label_sets": label_sets} if len(label_sets) > 1 else {"classes": classes}),
         "dataset": card["dataset"],
         "training": card["training"],
         "metrics": card["metrics"],
@@ -350,9 +357,10 @@ def _json_number(value: float | None) -> float | int | str | None:
     return int(value) if value == int(value) and abs(value) < 2**53 else value
 
 
-def _classes(card: dict[str, Any]) -> list[dict[str, Any]]:
-    classes: list[dict[str, Any]] = card.get("classes", {}).get("classes", [])
-    return classes
+def _label_sets(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cards of the label sets that a run knows, none for M1."""
+    each = card.get("label_sets", [card] if "classes" in card else [])
+    return [one["classes"] for one in each]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -40,7 +40,7 @@ from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.scenes.sources import resolve
-from hsi_ssl.training.classifier import Classifier, load_classifier
+from hsi_ssl.training.classifier import Classifier, load_classifiers
 from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -64,6 +64,7 @@ class ClassifyResult:
     """
 
     map: Path
+    label_set: str
     pixels: int
     classified: int
     seconds: float
@@ -102,6 +103,8 @@ def classify(
 ) -> list[ClassifyResult]:
     """Map every scene that the settings name, by catalog name, folder or file.
 
+    A model of several label sets makes a map of each, `<map>_<label set>.tif`.
+
     All that can be known to fail is found out before the first map is begun.
 
     Raises
@@ -120,7 +123,7 @@ def classify(
             "no scene to classify; name files, folders or data sets of the catalog, "
             "or put them into [classify] as scenes"
         )
-    classifier = load_classifier(settings.model, settings.device)
+    classifiers = load_classifiers(settings.model, settings.device)
     with resolve(
         settings.scenes,
         variable=settings.variable,
@@ -133,7 +136,12 @@ def classify(
         inputs = {scene.path.resolve(): scene.path for scene in scenes}
         if settings.wavelengths is not None:
             inputs[settings.wavelengths.resolve()] = settings.wavelengths
-        for scene, path in zip(scenes, maps, strict=True):
+        jobs = [
+            (scene, classifier, _of_label_set(path, classifier, alone=len(classifiers) == 1))
+            for scene, path in zip(scenes, maps, strict=True)
+            for classifier in classifiers
+        ]
+        for scene, classifier, path in jobs:
             _matched(scene, classifier, settings)
             for written in outputs(path, asked_layers(settings)).values():
                 if written.resolve() in inputs:
@@ -141,8 +149,15 @@ def classify(
             refuse_existing_map(path, asked_layers(settings), overwrite)
         return [
             classify_scene(scene, classifier, settings, path, overwrite=overwrite, watcher=watcher)
-            for scene, path in zip(scenes, maps, strict=True)
+            for scene, classifier, path in jobs
         ]
+
+
+def _of_label_set(path: Path, classifier: Classifier, *, alone: bool) -> Path:
+    """Where the map of one label set goes; that of a model with no other at `path` itself."""
+    if alone:
+        return path
+    return path.with_name(f"{path.stem}_{classifier.label_set.name}{path.suffix}")
 
 
 def map_paths(scenes: Sequence[Scene], output: Path | None) -> list[Path]:
@@ -251,6 +266,7 @@ def classify_scene(
     seconds = time.perf_counter() - started
     return ClassifyResult(
         map=output,
+        label_set=label_set.name,
         pixels=pixels,
         classified=pixels - counts[0],
         seconds=seconds,

@@ -181,7 +181,8 @@ class JointM2(nn.Module):
         lead = table.ndim - 1
         whole = table.unflatten(-1, [self.counts[name] for name in names])
         axes = [*range(lead), *(lead + names.index(name) for name in wanted)]
-        return whole.permute(axes).flatten(lead)
+        found: Tensor = whole.permute(axes).flatten(lead)
+        return found
 
     def _q_z(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """Mean and log-variance `(..., N, J)` of q(z | x, ...)."""
@@ -225,7 +226,8 @@ class JointM2(nn.Module):
         else:
             left, chosen, given = None, None, {}
         mean, logvar = self._q_z(x, given)
-        z = sample_gaussian(*(t.expand(samples, *t.shape) for t in (mean, logvar)), generator)
+        wide = (samples, *mean.shape)
+        z = sample_gaussian(mean.expand(wide), logvar.expand(wide), generator)
         if not self.after:
             assert left is not None
             assert chosen is not None
@@ -393,6 +395,7 @@ class _OneSet:
     classes: int
     latent: int
     beside: int
+    free: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ label set's class running fastest.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -178,12 +178,18 @@ class LabelExperts(nn.Module):
     def __len__(self) -> int:
         return len(self.networks)
 
+    def each(self) -> Iterator[LabelNetwork]:
+        """The networks."""
+        for network in self.networks:
+            assert isinstance(network, LabelNetwork)
+            yield network
+
     def hidden(self, x: Tensor) -> list[Tensor]:
         """What each expert's shared layers make of `x (N, D)`, or `(E, N, D)`, each its own."""
         each = x if x.ndim > 2 else x.expand(len(self), *x.shape)  # noqa: PLR2004
         return [
             network.shared(some * gain)
-            for network, some, gain in zip(self.networks, each, self.gain, strict=True)
+            for network, some, gain in zip(self.each(), each, self.gain, strict=True)
         ]
 
     def each_table(
@@ -192,7 +198,7 @@ class LabelExperts(nn.Module):
         """log q_e(names | x, given) of each expert, `(E, ..., N, M)`."""
         tables = [
             network.table(names, h, given).flatten(-len(names))
-            for network, h in zip(self.networks, hidden, strict=True)
+            for network, h in zip(self.each(), hidden, strict=True)
         ]
         return torch.stack(tables)
 
@@ -207,7 +213,7 @@ class LabelExperts(nn.Module):
         """log q(names | x, given), `(..., N, M)`; arguments as in `LabelNetwork.table`."""
         tables = [
             network.table(names, h, given, frozen=frozen).flatten(-len(names))
-            for network, h in zip(self.networks, hidden, strict=True)
+            for network, h in zip(self.each(), hidden, strict=True)
         ]
         if len(tables) == 1:
             return tables[0]
@@ -224,7 +230,8 @@ def combinations(counts: Sequence[int], device: torch.device) -> Tensor:
 def allowed(y: Tensor, states: Tensor) -> Tensor:
     """Which combinations `states (sets, M)` labels `y (N, sets)`, -1 unknown, leave: `(N, M)`."""
     known = y[..., None]
-    return ((known < 0) | (known == states)).all(dim=1)
+    fits: Tensor = (known < 0) | (known == states)
+    return fits.all(dim=1)
 
 
 def conditioned(table: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:

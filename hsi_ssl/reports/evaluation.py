@@ -30,7 +30,7 @@ from hsi_ssl.reports.metrics import (
 )
 from hsi_ssl.scenes.labels import LabelClass, LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.training.checkpoint import METRICS, model_name
-from hsi_ssl.training.classifier import Classifier, Rule, load_classifier
+from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
 from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.training.stage import seen_elsewhere
 from hsi_ssl.watcher import SILENT, Watcher
@@ -143,8 +143,9 @@ def evaluate(
 ) -> Evaluation:
     """Score the classifier of a run folder on a part (train, validation, test) of a dataset.
 
-    Where it has free slots the dataset may have further classes; their pixels are scored with
-    `name_slots` only, when each free slot is named after the class most common in it.
+    Of one label set: the model's, or the dataset's where the model knows several. Where it has free
+    slots the dataset may have further classes; their pixels are scored with `name_slots` only, when
+    each free slot is named after the class most common in it.
 
     Raises
     ------
@@ -152,13 +153,55 @@ def evaluate(
         There is no classifier in `run`, or its bands or classes are not the dataset's, or
         `name_slots` is asked of one without free slots.
     DatasetError
-        The part has no pixels.
+        The part has no pixels; the dataset lacks the model's label set; both have several.
     DeviceError
         The device is not there.
     """
-    chosen = load_classifier(run, device)
-    if len(dataset.label_sets) > 1:
-        dataset = dataset.one(chosen.label_set.name)
+    found = evaluate_each(
+        run, dataset, part=part, name_slots=name_slots, device=device, watcher=watcher
+    )
+    if len(found) > 1:
+        raise DatasetError(
+            f"{run} and {dataset.path} both hold several label sets, one is needed here: name it "
+            "with --label-set"
+        )
+    return found[0]
+
+
+def evaluate_each(
+    run: Path,
+    dataset: Dataset,
+    *,
+    part: str = "test",
+    name_slots: bool = False,
+    device: str = "auto",
+    watcher: Watcher = SILENT,
+) -> list[Evaluation]:
+    """As `evaluate`, of each label set that both know. A model of several predicts by q(y|x)."""
+    known = [label_set.name for label_set in dataset.label_sets]
+    classifiers = load_classifiers(run, device)
+    joint = "label_sets" in classifiers[0].card
+    rules: tuple[Rule, ...] = (classifiers[0].rule,) if joint else tuple(RULES)
+    shared = [c for c in classifiers if c.label_set.name in known] if joint else classifiers
+    found = []
+    for classifier in shared or classifiers:
+        one = dataset
+        if joint or len(known) > 1:
+            one = dataset.one(classifier.label_set.name)
+        found.append(_evaluation(run, classifier, rules, one, part, watcher, name_slots=name_slots))
+    return found
+
+
+def _evaluation(
+    run: Path,
+    chosen: Classifier,
+    rules: Sequence[Rule],
+    dataset: Dataset,
+    part: str,
+    watcher: Watcher,
+    *,
+    name_slots: bool,
+) -> Evaluation:
     check_bands(chosen.card, dataset, run)
     _check_wavelengths(chosen.wavelengths_nm, dataset, run)
     _check_classes(chosen, dataset, run)
@@ -179,18 +222,18 @@ def evaluate(
     known = truth >= 0
     by_rule: dict[Rule, Scores] = {}
     clusters = None
-    for i, rule in enumerate(RULES):
-        classifier = load_classifier(run, device, rule)
+    for i, rule in enumerate(rules):
+        classifier = replace(chosen, rule=rule)
         blocks = []
         for first in range(0, len(rows), BLOCK):
-            watcher.progress("evaluating", i * len(rows) + first, len(RULES) * len(rows))
+            watcher.progress("evaluating", i * len(rows) + first, len(rules) * len(rows))
             blocks.append(classifier.posterior(dataset.spectra(rows[first : first + BLOCK])))
         posterior = np.concatenate(blocks)
         by_rule[rule] = score_posterior(truth[known], posterior[known], classifier.free_slots)
         if name_slots and rule == chosen.rule:
             free = classifier.free_slots
             clusters = cluster_and_label(posterior.argmax(1), codes, own.codes, free)
-    watcher.progress("evaluating", len(RULES) * len(rows), len(RULES) * len(rows))
+    watcher.progress("evaluating", len(rules) * len(rows), len(rules) * len(rows))
     warnings = (
         *_strange_dataset(chosen.card, dataset, part),
         *_without_slot(codes[~known], dataset.label_set, part, named=name_slots),
@@ -222,6 +265,29 @@ def largest_confusions(evaluation: Evaluation) -> list[Confusion]:
         for i, j in (divmod(int(place), len(classes)) for place in order)
         if wrong[i, j] > 0
     ]
+
+
+def write_evaluation_reports(
+    evaluations: Sequence[Evaluation],
+    folder: Path,
+    *,
+    maps: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a report for each label set, as `write_evaluation_report`; returns the pages' paths.
+
+    One label set's report is in `folder`; of several, each is in a folder of its name in there.
+    """
+    if len(evaluations) == 1:
+        return [write_evaluation_report(evaluations[0], folder, maps=maps, overwrite=overwrite)]
+    pages = []
+    with written_beside(folder, overwrite=overwrite) as beside:
+        beside.mkdir()
+        for one in evaluations:
+            name = one.label_set.name
+            page = write_evaluation_report(one, beside / name, maps=maps)
+            pages.append(folder / name / page.name)
+    return pages
 
 
 def write_evaluation_report(

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
+from hsi_ssl.errors import ModelError
 from hsi_ssl.models.bounds import cost_u, kl_per_unit
 from hsi_ssl.models.gm_dgm import MODELS
+from hsi_ssl.models.joint import JointArchitecture, JointM2, OneLabelSet
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.scenes.labels import LabelSet
@@ -40,12 +42,14 @@ SMALLEST_POSTERIOR = 1e-12
 class Classifier:
     """A trained M2, on spectra or on the features of the M1 that it brings along.
 
+    Of a model of several label sets, it is one of them.
+
     `rule` says how classes are found: by q(y|x), or by Bayes' rule with the generative part;
     whichever did better on the validation pixels, unless settled otherwise.
     """
 
     card: dict[str, Any]
-    model: M2
+    model: M2 | OneLabelSet
     m1: Extractor | None
     device: torch.device
     rule: Rule
@@ -214,24 +218,55 @@ def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -
     Raises
     ------
     ModelError
-        As `checkpoint.load_run`.
+        As `checkpoint.load_run`; the model is one of several label sets.
     DeviceError
         The device is not there.
     """
     where = choose_device(device)
     card, tensors = load_run(run, "m2")
-    own = {name: t for name, t in tensors.items() if not name.startswith("m1.")}
+    if "label_sets" in card:
+        names = ", ".join(one["classes"]["name"] for one in card["label_sets"])
+        raise ModelError(
+            f"{run} holds a model of several label sets ({names}); one is needed here: train one "
+            "with --label-set"
+        )
+    own, m1 = _own_and_m1(card, tensors, where)
     model = MODELS[card.get("model", "m2")](
         M2Architecture.from_card(card["architecture"]),
         own["log_p_y"].exp(),
         torch.Generator(),
     )
     load_weights(model, own)
-    m1 = None
-    if card["m1"] is not None:
-        theirs = {n.removeprefix("m1."): t for n, t in tensors.items() if n.startswith("m1.")}
-        m1 = rebuild_m1(card["m1"], theirs, where)
     return Classifier(card, model.to(where).eval(), m1, where, rule or card["rule"])
+
+
+def load_classifiers(run: Path, device: str = "auto") -> list[Classifier]:
+    """The classifiers of a run folder, one a label set; errors as `load_classifier`."""
+    card, tensors = load_run(run, "m2")
+    if "label_sets" not in card:
+        return [load_classifier(run, device)]
+    where = choose_device(device)
+    own, m1 = _own_and_m1(card, tensors, where)
+    architecture = JointArchitecture.from_card(card["architecture"])
+    nothing = [torch.ones(count) for count in architecture.counts]  # weights bring their own
+    model = JointM2(architecture, nothing, torch.Generator())
+    load_weights(model, own)
+    return [
+        Classifier({**card, **one}, of_set.to(where).eval(), m1, where, card["rule"])
+        for name, one in zip(architecture.labels, card["label_sets"], strict=True)
+        for of_set in [OneLabelSet(model, name)]
+    ]
+
+
+def _own_and_m1(
+    card: dict[str, Any], tensors: dict[str, Tensor], device: torch.device
+) -> tuple[dict[str, Tensor], Extractor | None]:
+    """A run's weights without M1's, and M1."""
+    own = {name: t for name, t in tensors.items() if not name.startswith("m1.")}
+    if card["m1"] is None:
+        return own, None
+    theirs = {n.removeprefix("m1."): t for n, t in tensors.items() if n.startswith("m1.")}
+    return own, rebuild_m1(card["m1"], theirs, device)
 
 
 def fixed_noise(samples: int, width: int) -> Tensor:

@@ -59,6 +59,8 @@ def train_m2(
 ) -> dict[str, Any]:
     """Train M2 on spectra, or on the features of the M1 that `settings.m1` names (M1+M2).
 
+    Of several label sets one model for all of them, unless `settings.label_set` names one.
+
     Returns the card written. Validation pixels choose the best state, between the supervised and
     the whole model, and the rule to predict by; test pixels are not touched, unless the dataset is
     transductive, when their spectra count as unlabelled.
@@ -72,21 +74,29 @@ def train_m2(
     check_run_folder(run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,))
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset, settings.label_set)
-    facts = dataset_card(dataset)
     m1 = None
     if settings.m1 is not None:
         m1 = load_m1(settings.m1, settings.device)
         check_bands(m1.card, dataset, settings.m1)
         for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
             watcher.warn(sentence)
+    if len(dataset.label_sets) > 1:
+        from hsi_ssl.training.joint_stage import train_joint  # it builds on this module
+
+        return train_joint(settings, dataset, m1, device, resume=resume, watcher=watcher, draw=draw)
+    facts = dataset_card(dataset)
     data = M2Data(dataset, settings, m1, device)
     label_set = data.label_set
     labelled, unlabelled, validation = data.labelled, data.unlabelled, data.validation
     if not len(validation.y):
         watcher.warn("no validation pixels: training runs all its epochs and keeps the last state")
-    _check_likelihood(settings, data)
-    class_prior = _class_prior(settings, labelled.y, len(label_set))
-    architecture = _architecture(settings, data, len(label_set))
+    check_likelihood(settings, data)
+    class_prior = class_prior_of(settings, labelled.y, len(label_set))
+    architecture = M2Architecture(
+        classes=len(label_set) + settings.free_slots,
+        free=settings.free_slots,
+        **architecture_values(settings, data),
+    )
 
     def fresh() -> M2:
         generator = torch.Generator().manual_seed(settings.seed)
@@ -127,7 +137,7 @@ def train_m2(
     means = _class_means(dataset, data.scaler)
 
     def on_snapshot(snapshots: dict[int, Tensor]) -> None:
-        panels = [*_generated(m1, data.kept, snapshots), ("measured class means", means)]
+        panels = [*generated(m1, data.kept, snapshots), ("measured class means", means)]
         draw_spectra(draw, data.scaler, facts, panels)
 
     spread = graph if settings.propagation else None
@@ -175,7 +185,7 @@ def train_m2(
     return save_run(run, tensors, card)
 
 
-def _check_likelihood(settings: M2Settings, data: M2Data) -> None:
+def check_likelihood(settings: M2Settings, data: M2Data) -> None:
     """Refuse a likelihood on [0, 1] for inputs that leave it."""
     if settings.likelihood == "gaussian":
         return
@@ -186,22 +196,21 @@ def _check_likelihood(settings: M2Settings, data: M2Data) -> None:
             check_unit_interval(inputs.mean.cpu().numpy(), settings.likelihood, data.scaler.kind)
 
 
-def _architecture(settings: M2Settings, data: M2Data, classes: int) -> M2Architecture:
+def architecture_values(settings: M2Settings, data: M2Data) -> dict[str, Any]:
+    """What every architecture over these pixels has."""
     of_q = settings.hidden_classifier
     floor = sd_floor(settings.sd_floor, data.scaler)
-    return M2Architecture(
-        width=data.labelled.inputs.mean.shape[1] - data.beside,
-        classes=classes + settings.free_slots,
-        latent=settings.latent,
-        hidden=settings.hidden,
-        hidden_classifier=settings.hidden if of_q is None else of_q,
-        activation=settings.activation,
-        likelihood=settings.likelihood,
-        sd_floor=floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
-        beside=data.beside,
-        experts=len(data.gains),
-        free=settings.free_slots,
-    )
+    return {
+        "width": data.labelled.inputs.mean.shape[1] - data.beside,
+        "latent": settings.latent,
+        "hidden": settings.hidden,
+        "hidden_classifier": settings.hidden if of_q is None else of_q,
+        "activation": settings.activation,
+        "likelihood": settings.likelihood,
+        "sd_floor": floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
+        "beside": data.beside,
+        "experts": len(data.gains),
+    }
 
 
 def _fit_supervised(
@@ -274,7 +283,7 @@ def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
     return "; ".join(parts)
 
 
-def _class_prior(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
+def class_prior_of(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
     """p(y) of classes and free slots as the settings say, in float32, positive, summing to 1."""
     if settings.class_prior == "uniform":
         of_classes = torch.ones(classes)
@@ -299,7 +308,7 @@ def _class_means(dataset: Dataset, scaler: Scaler) -> Any:
     return np.stack([scaled[label == k].mean(0) for k in np.unique(label)])
 
 
-def _generated(
+def generated(
     m1: Extractor | None, kept: Any, snapshots: dict[int, Tensor]
 ) -> list[tuple[str, Any]]:
     """One generated spectrum a class at each moment, scaled."""
@@ -351,6 +360,7 @@ def _slots(classifier: Classifier, data: M2Data) -> Slots:
     rows = data.dataset.rows(Part.TRAIN, Part.VALIDATION, Part.POOL)
     labels = data.indices(rows).astype(np.int64)
     labels[data.dataset.part[rows] == Part.POOL] = UNLABELLED
+    assert isinstance(classifier.model, M2)
     return slots_of(
         classifier.posterior(data.dataset.spectra(rows)),
         labels,

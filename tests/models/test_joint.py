@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hsi_ssl.models.joint import JointArchitecture, JointM2, OneLabelSet
 from hsi_ssl.models.labels import Conditional, combinations, marginals
+from hsi_ssl.models.likelihoods import Gaussian
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.models.networks import ClassPerceptron
 
@@ -63,6 +64,7 @@ def as_m2(model: JointM2) -> M2:
 
 
 def of_class_perceptron(network: ClassPerceptron) -> list[nn.Parameter]:
+    assert network.from_y is not None
     return [*network.from_x.parameters(), network.from_y, *network.rest.parameters()]
 
 
@@ -120,6 +122,11 @@ def grid() -> tuple[Tensor, float]:
     return z, float(z[1] - z[0])
 
 
+def normal_log_prob(value: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
+    found: Tensor = torch.distributions.Normal(mean, sd).log_prob(value).sum(-1)
+    return found
+
+
 def densities(model: JointM2, x: Tensor) -> tuple[Tensor, Tensor]:
     """log p(x, a, b, z) and log q(a, b, z | x) of one spectrum `(1, D)`, `(A B, grid)`.
 
@@ -133,7 +140,7 @@ def densities(model: JointM2, x: Tensor) -> tuple[Tensor, Tensor]:
 
     def normal(mean: Tensor, logvar: Tensor) -> Tensor:
         sd = torch.exp(0.5 * logvar)
-        return torch.distributions.Normal(mean, sd).log_prob(given["z"]).sum(-1).expand(shape)
+        return normal_log_prob(given["z"], mean, sd).expand(shape)
 
     def of_class(logits: Tensor, name: str) -> Tensor:
         log_p = torch.log_softmax(logits, -1).expand(*shape, -1)
@@ -145,10 +152,9 @@ def densities(model: JointM2, x: Tensor) -> tuple[Tensor, Tensor]:
         numbers = given["z"] if "z" in factor.parents else None
         if factor.name == "x":
             out = model.decoder(numbers, *known)
-            sd = torch.exp(0.5 * model.likelihood.get_parameter("log_excess")) * 0 + torch.exp(
-                0.5 * model.likelihood.logvar  # type: ignore[operator]
-            )
-            log_p = log_p + torch.distributions.Normal(out, sd).log_prob(x).sum(-1)
+            assert isinstance(model.likelihood, Gaussian)
+            sd = torch.exp(0.5 * model.likelihood.logvar)
+            log_p = log_p + normal_log_prob(x, out, sd)
         elif factor.name == "z":
             both = model.prior[-1](None, *known) if known else torch.zeros(2, dtype=x.dtype)
             log_p = log_p + normal(both[..., :1], both[..., 1:])
@@ -158,7 +164,7 @@ def densities(model: JointM2, x: Tensor) -> tuple[Tensor, Tensor]:
             logits = model.prior[i](numbers, *known) if parents else model.get_buffer(f"log_p_{i}")
             log_p = log_p + of_class(logits, factor.name)
     log_q = torch.zeros(shape, dtype=torch.float64)
-    network = model.classifier.networks[0]
+    network = next(model.classifier.each())
     hidden = network.shared(x)
     for factor in model.inference.factors:
         known = [given[p] for p in factor.parents if p != "z"]
@@ -184,7 +190,7 @@ def test_the_bound_is_the_mean_under_q_given_what_is_known(name: str, y: tuple[i
     model, x = joint(*ORDERS[name]), spectra(1)
     states = combinations(COUNTS, x.device)
     fits = torch.tensor([all(k in (-1, s) for k, s in zip(y, c, strict=True)) for c in states.T])
-    z, step = grid()
+    _, step = grid()
     with torch.no_grad():
         log_p, log_q = (t[fits] for t in densities(model, x))
         log_known = torch.logsumexp(log_q + math.log(step), (0, 1))
@@ -196,7 +202,7 @@ def test_the_bound_is_the_mean_under_q_given_what_is_known(name: str, y: tuple[i
         few = -model.cost(x, known, generator, exact=1, samples=40_000)[0]
         table = model.log_q(x, torch.randn(40_000, J, generator=generator, dtype=x.dtype))[0]
     torch.testing.assert_close(found, expected, rtol=0.01, atol=0.06)
-    if not model.after:  # a drawn combination is drawn once a pixel here
+    if model.before:  # a combination before z is drawn once a pixel, not once a sample
         assert torch.isfinite(few)
     else:
         torch.testing.assert_close(few, expected, rtol=0.02, atol=0.15)
@@ -259,7 +265,9 @@ def test_tables_are_distributions_in_the_order_of_the_label_sets(name: str) -> N
         torch.testing.assert_close(of_a, table.view(4, A, B).sum(2))
         torch.testing.assert_close(of_b, table.view(4, A, B).sum(1))
         for i, name_of in enumerate(LABELS):
-            torch.testing.assert_close(OneLabelSet(model, name_of).log_q_y(x).exp(), (of_a, of_b)[i])
+            torch.testing.assert_close(
+                OneLabelSet(model, name_of).log_q_y(x).exp(), (of_a, of_b)[i]
+            )
 
 
 def test_experts_vote_on_combinations() -> None:
@@ -270,7 +278,7 @@ def test_experts_vote_on_combinations() -> None:
         each = model.each_log_q(x, model.draws)
         alone = [
             network.table(LABELS, network.shared(x * gain), {}).flatten(-2)
-            for network, gain in zip(model.classifier.networks, (1.0, 3.0), strict=True)
+            for network, gain in zip(model.classifier.each(), (1.0, 3.0), strict=True)
         ]
         torch.testing.assert_close(each, torch.stack(alone))
         mixed = torch.log_softmax(0.25 * each[0] + 0.75 * each[1], -1)

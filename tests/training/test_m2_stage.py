@@ -160,6 +160,7 @@ def test_the_better_of_the_supervised_and_the_whole_model_is_kept_and_told(
     assert by_rule["macro_f1"] == metrics["semi_supervised"]["macro_f1"]
     # Now as if the supervised part had been better than what came out of the whole.
     good = load_classifier(tmp_path / "m2", "cpu").model
+    assert isinstance(good, M2)
     bad = M2(good.architecture, good.log_p_y.exp(), torch.Generator().manual_seed(5))
     rows = tiny_dataset.rows(Part.VALIDATION)
     validation = Validation(
@@ -253,11 +254,15 @@ def test_class_prior_uniform_empirical_and_given(tiny_dataset: Dataset, tmp_path
         train_m2(
             settings(tiny_dataset, tmp_path / "m2", class_prior=prior, epochs=1), overwrite=True
         )
-        log_p_y = load_classifier(tmp_path / "m2", "cpu").model.log_p_y
+        model = load_classifier(tmp_path / "m2", "cpu").model
+        assert isinstance(model, M2)
+        log_p_y = model.log_p_y
         np.testing.assert_allclose(log_p_y.exp().numpy(), expected, rtol=1e-5)
     train_m2(settings(tiny_dataset, tmp_path / "e", class_prior="empirical", epochs=1))
     counts = np.bincount(tiny_dataset.label[tiny_dataset.rows(Part.TRAIN)])
-    found = load_classifier(tmp_path / "e", "cpu").model.log_p_y.exp().numpy()
+    model = load_classifier(tmp_path / "e", "cpu").model
+    assert isinstance(model, M2)
+    found = model.log_p_y.exp().numpy()
     np.testing.assert_allclose(found, counts / counts.sum(), rtol=1e-5)
     with pytest.raises(SettingsError, match="3 positive numbers"):
         train_m2(settings(tiny_dataset, tmp_path / "f", class_prior=(1.0, 2.0)))
