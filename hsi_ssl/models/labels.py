@@ -101,12 +101,23 @@ class LabelNetwork(nn.Module):
         *,
         frozen: bool = False,
     ) -> Tensor:
-        """log q(names | x, given), `(..., N, K_1, ..., K_m)`.
+        """log q(names | x, given), `(..., N, M)`.
 
         `hidden (N, H)`: what `shared` makes of x; `given`: z `(..., N, J)` and classes `(..., N)`
         that come before them. `frozen`: the gradient reaches z, but not the network.
         """
-        total = hidden.new_zeros(())
+        return chained(self.factors(names, hidden, given, frozen=frozen), given)
+
+    def factors(
+        self,
+        names: Sequence[str],
+        hidden: Tensor,
+        given: Mapping[str, Tensor],
+        *,
+        frozen: bool = False,
+    ) -> list[Tensor]:
+        """log q of each name given those before it, `(..., N, K_1 or 1, ..., K_i)`; see `table`."""
+        found = []
         for i, name in enumerate(names):
             head = self.heads[self.order.index(name)]
             assert isinstance(head, Conditional)
@@ -124,11 +135,8 @@ class LabelNetwork(nn.Module):
                 axes = [1] * (i + 1)
                 axes[place], axes[i] = of_class.shape
                 logits = logits + of_class.view(axes)
-            log_q = torch.log_softmax(logits, dim=-1)
-            total = total[..., None] + log_q if i else log_q
-        if LATENT not in given:
-            return total
-        return total.expand(*given[LATENT].shape[:-1], *total.shape[-len(names) :])
+            found.append(torch.log_softmax(logits, dim=-1))
+        return found
 
     def _from_numbers(
         self, head: Conditional, name: str, x: Tensor, given: Mapping[str, Tensor], frozen: bool
@@ -148,8 +156,8 @@ class LabelNetwork(nn.Module):
 class LabelExperts(nn.Module):
     """A product of label networks, each of which sees the columns of x times its own gains.
 
-    q proportional to product_e q_e^(w_e), table by table (Hinton 2002); one expert with gains of 1
-    is a plain network.
+    Factor by factor, q(y | parents) is proportional to product_e q_e(y | parents)^(w_e), weights
+    being each label set's own (Hinton 2002); one expert with gains of 1 is a plain network.
     """
 
     gain: Tensor
@@ -166,14 +174,15 @@ class LabelExperts(nn.Module):
         generator: torch.Generator,
         experts: int = 1,
     ) -> None:
-        """Gains of 1 and equal weights until they are set: `gain (E, D)`, `weight (E,)`."""
+        """Gains of 1 and equal weights until they are set: `gain (E, D)`, `weight (V, E)`."""
         super().__init__()
         self.networks = nn.ModuleList(
             LabelNetwork(inputs, hidden, counts, dependence, latent, activation, generator)
             for _ in range(experts)
         )
         self.register_buffer("gain", torch.ones(experts, inputs))
-        self.register_buffer("weight", torch.full((experts,), 1 / experts))
+        self.register_buffer("weight", torch.full((len(counts), experts), 1 / experts))
+        self.order = list(counts)
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -196,11 +205,8 @@ class LabelExperts(nn.Module):
         self, names: Sequence[str], hidden: Sequence[Tensor], given: Mapping[str, Tensor]
     ) -> Tensor:
         """log q_e(names | x, given) of each expert, `(E, ..., N, M)`."""
-        tables = [
-            network.table(names, h, given).flatten(-len(names))
-            for network, h in zip(self.each(), hidden, strict=True)
-        ]
-        return torch.stack(tables)
+        pairs = zip(self.each(), hidden, strict=True)
+        return torch.stack([network.table(names, h, given) for network, h in pairs])
 
     def table(
         self,
@@ -211,14 +217,28 @@ class LabelExperts(nn.Module):
         frozen: bool = False,
     ) -> Tensor:
         """log q(names | x, given), `(..., N, M)`; arguments as in `LabelNetwork.table`."""
-        tables = [
-            network.table(names, h, given, frozen=frozen).flatten(-len(names))
+        each = [
+            network.factors(names, h, given, frozen=frozen)
             for network, h in zip(self.each(), hidden, strict=True)
         ]
-        if len(tables) == 1:
-            return tables[0]
-        mixed = torch.stack([w * t for w, t in zip(self.weight, tables, strict=True)]).sum(0)
-        return torch.log_softmax(mixed, dim=-1)
+        if len(each) == 1:
+            return chained(each[0], given)
+        mixed = []
+        for name, factors in zip(names, zip(*each, strict=True), strict=True):
+            weights = self.weight[self.order.index(name)]
+            weighted = [w * factor for w, factor in zip(weights, factors, strict=True)]
+            mixed.append(torch.log_softmax(torch.stack(weighted).sum(0), dim=-1))
+        return chained(mixed, given)
+
+
+def chained(factors: Sequence[Tensor], given: Mapping[str, Tensor]) -> Tensor:
+    """The table `(..., N, M)` of a chain of factors; `...` as of z where that is given."""
+    total = factors[0]
+    for factor in factors[1:]:
+        total = total[..., None] + factor
+    if LATENT in given:
+        total = total.expand(*given[LATENT].shape[:-1], *total.shape[-len(factors) :])
+    return total.flatten(-len(factors))
 
 
 def combinations(counts: Sequence[int], device: torch.device) -> Tensor:

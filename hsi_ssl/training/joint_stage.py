@@ -101,7 +101,8 @@ def train_joint(
     )
     if len(model.classifier) > 1 and len(data.validation.y):
         model.classifier.weight.copy_(_weights(model, data))
-        watcher.say(in_words(settings.experts, model.classifier.weight))
+        for name, weight in zip(architecture.labels, model.classifier.weight, strict=True):
+            watcher.say(f"{name}: {in_words(settings.experts, weight)}")
     strengths = data.strengths(model, watcher) if settings.spatial else None
     before = {name: t.clone() for name, t in model.classifier.state_dict().items()}
     if not settings.warm_start:
@@ -142,6 +143,7 @@ def train_joint(
             {
                 "classes": label_set.to_card(),
                 "spatial_strength": 0.0 if strengths is None else strengths[v],
+                "expert_weights": model.classifier.weight[v].tolist(),
                 "metrics": {
                     "validation": by_set.get(label_set.name, {}),
                     "predicted_classes": int(predicted[v].sum()),
@@ -195,13 +197,13 @@ def _architecture(settings: M2Settings, data: JointData) -> JointArchitecture:
 
 
 def _weights(model: JointM2, data: JointData) -> Tensor:
-    """How much each expert counts, by the validation pixels and neighbours of all label sets."""
+    """How much each expert counts for each label set, `(V, E)`, by what its pixels tell."""
     each = each_expert(model, data.validation.inputs)
-    log_weights = torch.zeros(len(model.classifier), device=data.device)
+    found = []
     for log_q, y, told in zip(each, data.validation.y.T, data.told(model), strict=True):
         known = y >= 0
-        log_weights += weights(log_q[:, known], y[known], told).clamp(min=1e-30).log()
-    return torch.softmax(log_weights, dim=0)
+        found.append(weights(log_q[:, known], y[known], told))
+    return torch.stack(found)
 
 
 def _keep_the_better(

@@ -274,15 +274,18 @@ def test_experts_vote_on_combinations() -> None:
     model, x = joint(experts=2), spectra()
     with torch.no_grad():
         model.classifier.gain[1] = 3.0
-        model.classifier.weight.copy_(torch.tensor([0.25, 0.75]))
+        model.classifier.weight.copy_(torch.tensor([[0.25, 0.75], [0.6, 0.4]]))
         each = model.each_log_q(x, model.draws)
         alone = [
-            network.table(LABELS, network.shared(x * gain), {}).flatten(-2)
+            network.factors(LABELS, network.shared(x * gain), {})
             for network, gain in zip(model.classifier.each(), (1.0, 3.0), strict=True)
         ]
-        torch.testing.assert_close(each, torch.stack(alone))
-        mixed = torch.log_softmax(0.25 * each[0] + 0.75 * each[1], -1)
-        torch.testing.assert_close(model.log_q(x), mixed)
+        tables = [(of_a[..., None] + of_b).flatten(1) for of_a, of_b in alone]
+        torch.testing.assert_close(each, torch.stack(tables))
+        (a0, b0), (a1, b1) = alone
+        of_a = torch.log_softmax(0.25 * a0 + 0.75 * a1, -1)
+        of_b = torch.log_softmax(0.6 * b0 + 0.4 * b1, -1)
+        torch.testing.assert_close(model.log_q(x), (of_a[..., None] + of_b).flatten(1))
 
 
 @pytest.mark.parametrize("name", ORDERS)
