@@ -274,6 +274,11 @@ def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
             "cross-entropy of q(y|x) against the mean field of a Potts prior on unlabelled pixels, "
             "outside the bound"
         )
+    if task.start is not None:
+        parts.append(
+            "first cross-entropy of q(y|x) against groups on the graph of nearest neighbours, for "
+            "free slots, outside the bound"
+        )
     if settings.propagation:
         parts.append("p(y) of an unlabelled pixel from its nearest neighbours in feature space")
     if settings.steadiness:

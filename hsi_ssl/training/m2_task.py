@@ -9,6 +9,8 @@ spatial     variational EM with a Potts prior on the grid. E-step: mean field ov
             q(y|x) learns the result, by cross-entropy, until the next E-step. U is then taken with
             the E-step's distribution, which leaves it a bound on log p(x); the cross-entropy
             stands outside the bound, as alpha's term does.
+slot_start  the first E-step where there are free slots, of which q(y|x) knows nothing yet: groups
+            on the graph of nearest neighbours (`slot_start`). It is learnt in the same way.
 """
 
 from __future__ import annotations
@@ -102,8 +104,8 @@ class M2Task:
         if self.grid is not None:
             found = mean_field(log_q, self.grid.neighbours, self.grid.strength, known)
             self._taught = found[len(self.labelled) :]
-        elif first and self.start is not None:
-            self._taught = self.start[len(self.labelled) :]
+        elif self.start is not None and (first or not self.settings.pull):
+            self._taught = self.start[len(self.labelled) :]  # later U tells, if anything does
         if self.graph is not None:
             alone = first and self.start is None
             self._log_prior = self._of_features(self.graph, log_q, known, first=alone)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.optimize import nnls
 from torch import Tensor
 
 from hsi_ssl.training.propagation import FeatureGraph
@@ -22,8 +23,8 @@ TRIALS = 8
 """Candidates for each new centre, of which the best is taken (greedy k-means++)."""
 LEAST_VARIANCE = 1e-2
 """In units of the embedding's own, added to each component's: none falls onto one pixel."""
-AS_DENSE, LEAST_HELD = 0.25, 0.5
-"""Share of the usual density of labelled pixels, and how many of them, that claim a free slot."""
+NEARLY_ALL = 0.9
+"""Share of a free slot's pixels that labelled classes must explain to be given it."""
 
 
 def start_of_slots(
@@ -96,19 +97,21 @@ def held_mixture(x: Floats, q: Floats, labels: npt.NDArray[np.int64], log_prior:
 def given_back(q: Floats, labels: npt.NDArray[np.int64], classes: int) -> Floats:
     """`q (N, S)` with free slots that are part of a labelled class added to that class.
 
-    A class may be several groups. Where labelled pixels lie in a free slot as densely as a quarter
-    of what is usual in labelled classes, it is theirs: of a group that nobody has labelled there is
-    hardly one.
+    A class may be several groups. The labelled pixels of class k say which shares f_ks of it lie in
+    each slot s, so sizes n_k >= 0 of the classes with sum_k n_k f_ks near the slots' sizes m_s say
+    how much of each slot labelled classes explain. Where that is nearly all of it, the slot is
+    given to the class that explains most.
     """
+    mass = np.maximum(q.sum(0), 1.0)
     rows = np.flatnonzero(labels >= 0)
-    sure = np.eye(q.shape[1])[labels[rows]]
-    mass = q.sum(0)
-    of_classes = sure.T @ q[rows]  # labelled pixels of each class by the slot they lie in
-    usual = len(rows) / max(mass[:classes].sum(), 1.0)
+    counts = np.bincount(labels[rows], minlength=classes)[:classes]
+    shares = np.eye(classes)[labels[rows]].T @ q[rows] / np.maximum(counts, 1)[:, None]
+    weights = 1 / np.sqrt(mass)  # as of counts
+    sizes, _ = nnls((shares * weights).T, mass * weights)
+    explained = sizes[:, None] * shares / mass
     found = q.copy()
     for slot in range(classes, q.shape[1]):
-        held = of_classes[:, slot]
-        if held.sum() >= LEAST_HELD and held.sum() >= AS_DENSE * usual * mass[slot]:
-            found[:, held.argmax()] += found[:, slot]
+        if explained[:, slot].sum() > NEARLY_ALL:
+            found[:, explained[:, slot].argmax()] += found[:, slot]
             found[:, slot] = 0
     return found

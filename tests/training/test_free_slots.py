@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import SettingsError
+from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.checkpoint import model_name
 from hsi_ssl.training.classifier import load_classifier
+from hsi_ssl.training.inputs import Inputs, Labelled, Validation
 from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.m2_task import M2Task
 from hsi_ssl.watcher import Watcher
 
 HIDDEN_CLASS = 1
@@ -70,6 +74,7 @@ def test_a_class_without_labels_is_found(semi: Dataset, tmp_path: Path, model: s
     assert np.mean(best[truth == 0] == 0) > 0.8
     assert np.mean(best[truth == 2] == 1) > 0.8
     assert sum(card["metrics"]["slots"]["pixels"][2:]) > 100
+    assert "groups on the graph of nearest neighbours" in card["objective"]
     assert "2 classes and 2 free slots" in heard.said[0]
     assert np.isfinite(classifier.novelty(semi.spectra(rows))).all()
 
@@ -98,6 +103,24 @@ def test_empty_free_slots_are_told(semi: Dataset, tmp_path: Path) -> None:
     asked |= {"epochs": 2}
     train_m2(settings(semi, tmp_path / "run", **asked), watcher=heard)
     assert any("all 2 free slots are empty" in w for w in heard.warned)
+
+
+@pytest.mark.parametrize("pull", [0.0, 1.0])
+def test_groups_teach_until_the_bound_or_neighbours_do(pull: float) -> None:
+    architecture = M2Architecture(2, 3, 2, (3,), (3,), "relu", "gaussian", 0.1, free=1)
+    module = M2(architecture, torch.full((3,), 1 / 3), torch.Generator())
+    x = Inputs(torch.arange(6).float()[:, None].expand(-1, 2))
+    asked = M2Settings(free_slots=1, pull=pull, epochs=4, rounds=2)
+    labelled = Labelled(Inputs(x.mean[:2]), torch.tensor([0, 1]), asked)
+    nobody = Validation(Inputs(torch.empty(0, 2)), torch.empty(0, dtype=torch.long))
+    start = torch.softmax(torch.arange(18.0).reshape(6, 3), 1)
+    task = M2Task(module, labelled, Inputs(x.mean[2:]), nobody, asked, start=start)
+    task.begin_epoch(0)
+    assert torch.equal(task.state()["taught"], start[2:])
+    task.begin_epoch(1)
+    assert torch.equal(task.state()["taught"], start[2:])
+    task.begin_epoch(2)
+    assert ("taught" in task.state()) == (pull == 0)
 
 
 def test_a_resumed_run_is_the_unbroken_one(semi: Dataset, tmp_path: Path) -> None:
