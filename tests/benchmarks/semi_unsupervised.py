@@ -219,10 +219,8 @@ def write(lines: dict[str, dict[str, Any]], m1: Path) -> None:
     for model in MODELS:
         of = [line for line in every if line["model"] == model]
         cells = []
-        for minutes in MINUTES:
-            so_far = [
-                [c["oa"] for c in line["curve"] if c["seconds"] <= 60 * minutes] for line in of
-            ]
+        for limit in MINUTES:
+            so_far = [[c["oa"] for c in line["curve"] if c["seconds"] <= 60 * limit] for line in of]
             cells.append(_cell([oas[-1] for oas in so_far if oas]))
         if of:
             text.append(f"| {model} | {' | '.join(cells)} |")
