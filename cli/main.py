@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "classify": "classify",
     "features": "features",
+    "discover": "discover",
     "match": "match",
     "compare": "compare",
     "info": "info",

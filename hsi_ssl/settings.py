@@ -279,6 +279,35 @@ class ClassifySettings(Settings):
         return strength
 
 
+class DiscoverSettings(Settings):
+    """`[discover]`: groups that nobody has labelled, in a run's free slots."""
+
+    scenes: tuple[str, ...] = ()
+    """Catalog names, folders or files; or one dataset."""
+    model: Path = Path("runs/m2")
+    also: tuple[Path, ...] = ()
+    """Runs of the same settings with other seeds, to tell what is stable."""
+    library: Path | None = None
+    """Spectral library: ENVI, ECOSTRESS database or CSV."""
+    output: Path = Path("discovered")
+    first_code: int | None = Field(None, ge=1)
+    """Code of the first group; None: the one above the model's classes."""
+    min_pixels: int = Field(50, ge=1)
+    min_posterior: float = Field(0.5, ge=0, le=1)
+    """Mean probability of the slot over the pixels in it."""
+    min_compactness: float = Field(0.2, le=1)
+    """How far a pixel's neighbours are of its slot: 0 as by chance, 1 always."""
+    min_stability: float = Field(0.5, ge=0, le=1)
+    """Mean overlap with the slot's partner in the other runs."""
+    resample: bool = False
+    """Interpolate scenes with other bands to the model's."""
+    window: int = Field(65_536, ge=1)
+    """Pixels read and classified at a time."""
+    variable: str | None = None
+    wavelengths: Path | None = None
+    device: str = "auto"
+
+
 class Project(Settings):
     """The whole of `hsi-ssl.toml`."""
 
@@ -286,6 +315,7 @@ class Project(Settings):
     m1: M1Settings = M1Settings()
     m2: M2Settings = M2Settings()
     classify: ClassifySettings = ClassifySettings()
+    discover: DiscoverSettings = DiscoverSettings()
 
 
 def load_project(path: Path | None) -> Project:

@@ -11,6 +11,7 @@ rising slope along, by which iron oxides are known beyond 1 um.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,13 +37,24 @@ class Match:
 
     `angle` is the spectral angle in degrees between the measured spectrum and the nearest mixture
     of this one and the background, after continuum removal: 0 when they are one, 90 when nothing
-    of the spectrum is explained. `share` is how strongly the library's absorptions show in it.
+    of the spectrum is explained. `share` is how strongly the library's absorptions show in it;
+    `row` is its place in the library.
     """
 
     name: str
     material: str
     angle: float
     share: float
+    row: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "material": self.material,
+            "sample": self.name,
+            "angle": self.angle,
+            "share": self.share,
+        }
 
 
 def best_matches(
@@ -79,7 +91,7 @@ def best_matches(
             material = library.materials[i]
             if material not in nearest:
                 nearest[material] = Match(
-                    library.names[i], material, float(angle[i]), float(share[i])
+                    library.names[i], material, float(angle[i]), float(share[i]), int(i)
                 )
         found.append(list(nearest.values()))
     return found

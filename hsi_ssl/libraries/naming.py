@@ -25,7 +25,7 @@ class Named:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
-        return {"spectrum": self.name, "matches": [vars(match) for match in self.matches]}
+        return {"spectrum": self.name, "matches": [match.to_json() for match in self.matches]}
 
 
 def name_spectra(

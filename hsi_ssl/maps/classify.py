@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +41,14 @@ from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.training.classifier import Classifier, load_classifiers
+from hsi_ssl.training.discovered import MapClasses, load_discovered, map_classes
 from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import ClassifySettings
 
+T = TypeVar("T")
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 
@@ -83,7 +85,7 @@ class ClassifyResult:
 class Classified:
     """One window done: class indices `(r, c)`, -1 where there is none; layers, NaN there.
 
-    `free`: how many pixels are in free slots; they have layers, but no class.
+    `free`: how many pixels are in free slots that are no class of the map; they have layers.
     """
 
     rows: slice
@@ -201,9 +203,9 @@ def classify_scene(
 ) -> ClassifyResult:
     """Write the class map of a scene to `output`, and the layers asked for beside it.
 
-    Pixels without measurement, ones on which the model gives no finite answer and ones whose most
-    probable slot is free are 0; the layers hold the last ones' values, and the probabilities of
-    the classes then sum to less than 1.
+    Pixels without measurement, ones on which the model gives no finite answer, and ones in free
+    slots in which nothing was discovered are 0; the layers hold the last ones' values, and the
+    probabilities of the classes then sum to less than 1.
 
     Raises
     ------
@@ -213,12 +215,15 @@ def classify_scene(
         As `class_map`.
     SceneError
         The scene is broken, or none of its pixels is valid.
+    ModelError
+        What was discovered with the model cannot be read.
     """
     started = time.perf_counter()
     match = _matched(scene, classifier, settings)
     if match.note is not None:
         watcher.say(match.note)
-    label_set, layers = classifier.label_set, asked_layers(settings)
+    classes = map_classes(classifier.label_set, load_discovered(settings.model, classifier.card))
+    label_set, layers = classes.label_set, asked_layers(settings)
     strength = settings.spatial
     if strength == "learnt":
         strength = float(classifier.card["spatial_strength"])
@@ -242,13 +247,13 @@ def classify_scene(
     ) as written:
 
         def classified(rows: slice, cols: slice) -> Classified:
-            return _classified(scene, match, classifier, layers, strength, rows, cols)
+            return _classified(scene, match, classifier, classes, layers, strength, rows, cols)
 
         places = scene.windows(settings.window)
         # Closing waits for the threads, so that nobody closes the scene under their hands.
         with (
             quick_products(classifier.device),
-            contextlib.closing(_in_threads(classified, places, classifier.device)) as windows,
+            contextlib.closing(in_threads(classified, places, classifier.device)) as windows,
         ):
             for window in windows:
                 written.write(window.rows, window.cols, window.indices, window.layers)
@@ -262,7 +267,10 @@ def classify_scene(
                 "finite, or all are zero; check the scene's nodata value and its bands"
             )
     if free:
-        watcher.say(f"{free:,} pixels lie in free slots: 0 on the map")
+        watcher.say(
+            f"{free:,} pixels lie in free slots that hold no group: 0 on the map; `hsi-ssl discover "
+            f"{settings.model} {scene.path}` looks for groups"
+        )
     seconds = time.perf_counter() - started
     return ClassifyResult(
         map=output,
@@ -293,11 +301,11 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def _in_threads(
-    task: Callable[[slice, slice], Classified],
+def in_threads(
+    task: Callable[[slice, slice], T],
     places: Iterable[tuple[slice, slice]],
     device: torch.device,
-) -> Generator[Classified]:
+) -> Generator[T]:
     """Do the task at each place, a few at once; results come in the order of the places.
 
     On a CPU each thread computes on one core: a matrix product shared by all cores makes each
@@ -310,7 +318,7 @@ def _in_threads(
     alone = partial(torch.set_num_threads, 1) if on_cpu else None
     try:
         with ThreadPoolExecutor(threads, initializer=alone) as pool:
-            pending: deque[Future[Classified]] = deque()
+            pending: deque[Future[T]] = deque()
             try:
                 for place in places:
                     pending.append(pool.submit(task, *place))
@@ -329,6 +337,7 @@ def _classified(
     scene: Scene,
     match: BandMatch,
     classifier: Classifier,
+    classes: MapClasses,
     layers: tuple[Layer, ...],
     strength: float,
     rows: slice,
@@ -347,7 +356,7 @@ def _classified(
     if not valid.all():
         spectra = spectra[valid]
     spectra = match.interpolate(spectra)
-    p = _by_blocks(classifier.posterior, spectra, classifier.device)
+    p = by_blocks(classifier.posterior, spectra, classifier.device)
     if strength:
         place = np.stack(list(np.indices(shape)), -1).reshape(-1, 2)[valid]
         table = neighbour_table(np.zeros(len(place), np.int16), place)
@@ -363,17 +372,17 @@ def _classified(
         if layer == "confidence":
             found[layer] = confidence
         elif layer == "probabilities":
-            found[layer] = p[:, : len(classifier.label_set)]
+            found[layer] = p[:, classes.columns]
         elif layer == "entropy":
             found[layer] = -xlogy(p, p).sum(1)
         else:
-            found[layer] = _by_blocks(classifier.novelty, spectra, classifier.device)
+            found[layer] = by_blocks(classifier.novelty, spectra, classifier.device)
     shape = (rows.stop - rows.start, cols.stop - cols.start)
     indices = np.full(valid.shape, UNLABELLED, np.int64)
-    named = np.isfinite(confidence) & (best < len(classifier.label_set))  # else in a free slot
-    indices[valid] = np.where(named, best, UNLABELLED)
+    sure = np.isfinite(confidence)
+    indices[valid] = np.where(sure, classes.indices(best), UNLABELLED)
+    free = int(sure.sum() - (indices >= 0).sum())
     planes = {layer: _plane(values, valid, shape) for layer, values in found.items()}
-    free = int(np.count_nonzero(np.isfinite(confidence) & ~named))
     return Classified(rows, cols, indices.reshape(shape), planes, free)
 
 
@@ -385,7 +394,7 @@ def _within(part: slice, wide: slice) -> slice:
     return slice(part.start - wide.start, part.stop - wide.start)
 
 
-def _by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device) -> Floats:
+def by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device) -> Floats:
     """`apply` to spectra; on a CPU to so few at a time that what it computes stays in the cache."""
     if device.type != "cpu" or len(spectra) <= CPU_BLOCK:
         return apply(spectra)

@@ -3,6 +3,7 @@
 model.safetensors   weights of the best state
 model.json          the card: all that is needed to rebuild and apply the model
 metrics.csv         one line an epoch
+discovered.json     groups that `discover` found in its free slots
 figures/            what was drawn while training
 last/               state of the last epoch, for --resume
 """
@@ -31,6 +32,7 @@ SCHEMA = 1
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
 STATE = "last/state.safetensors"
 LAST_METRICS = "last/metrics.csv"
+DISCOVERED = "discovered.json"
 REPORTS = ("report", "report-validation", "report-train")
 """Where `evaluate` puts its reports by default; they are on one model and go with it."""
 
@@ -73,7 +75,7 @@ def check_run_folder(
 def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
     """Write weights and card; the card, written last, names the weights' checksum.
 
-    The reports on a model that was here before go with it.
+    The reports on a model that was here before, and what was discovered with it, go with it.
 
     Returns the card as written, with schema, versions, git commit and date.
     """
@@ -94,6 +96,7 @@ def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dic
             shutil.copyfile(run / LAST_METRICS, beside)
     with written_beside(run / CARD, overwrite=True) as beside:
         beside.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (run / DISCOVERED).unlink(missing_ok=True)
     for report in REPORTS:
         shutil.rmtree(run / report, ignore_errors=True)
     return whole

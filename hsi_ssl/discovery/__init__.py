@@ -1,0 +1,1 @@
+"""Groups of pixels that nobody has labelled: found in a run's free slots, measured and named."""
