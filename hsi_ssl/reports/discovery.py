@@ -194,7 +194,8 @@ def _shown(found: Discovery, group: Group) -> Shown:
 def _thumbnail(scene: Surveyed, group: Group) -> str:
     """Picture of a scene: the group in its colour, other pixels grey, what is not there clear."""
     assert group.label is not None
-    step = shrinking(*scene.plane.shape, SIDE)
+    rows, cols = scene.plane.shape
+    step = shrinking(rows, cols, SIDE)
     elsewhere = LabelClass(1, "elsewhere", ELSEWHERE)
     both = LabelSet("where", (elsewhere, LabelClass(2, group.label.name, group.label.colour)))
     indices = np.where(scene.plane == group.slot, 1, np.where(scene.plane >= 0, 0, UNLABELLED))
