@@ -57,6 +57,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     """
     from hsi_ssl.discovery.discover import discover
     from hsi_ssl.files import refuse_existing
+    from hsi_ssl.libraries.matching import in_words
     from hsi_ssl.reports.discovery import write_discovery
     from hsi_ssl.training.discovered import save_discovered
 
@@ -71,9 +72,8 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
         terminal.say(f"slot {group.slot} holds no group: {'; '.join(group.why)}")
     lines = []
     for group in found.groups:
-        named = [f"{m.material} {m.angle:.1f}\N{DEGREE SIGN}" for m in group.matches[:2]]
-        likeness = f"; looks like {', then '.join(named)}" if named else ""
         name = group.label.name if group.label else ""
+        likeness = f"; {in_words(group.matches)}" if group.matches else ""
         lines.append(f"{name}: {group.pixels:,} pixels{likeness}")
     if not found.groups:
         terminal.warn("no free slot holds a coherent group")

@@ -43,6 +43,7 @@ def command(
     hsi-ssl match discovered/spectra.csv --library ecostress.db --background "all pixels"
     """
     from hsi_ssl.files import refuse_existing, written_beside
+    from hsi_ssl.libraries.matching import in_words
     from hsi_ssl.libraries.naming import matches_csv, name_spectra
     from hsi_ssl.libraries.reading import open_library
 
@@ -58,9 +59,5 @@ def command(
             beside.write_text(matches_csv(found), encoding="utf-8")
     terminal.result(
         {"spectra": [named.to_json() for named in found]},
-        *(
-            f"{named.name}: "
-            + ", ".join(f"{m.material} {m.angle:.1f}\N{DEGREE SIGN}" for m in named.matches)
-            for named in found
-        ),
+        *(f"{named.name}: {in_words(named.matches)}" for named in found),
     )

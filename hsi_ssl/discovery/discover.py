@@ -17,7 +17,7 @@ from hsi_ssl.discovery.survey import Survey, survey_dataset, survey_scenes
 from hsi_ssl.discovery.tally import Tally
 from hsi_ssl.errors import ModelError, SceneError, SettingsError
 from hsi_ssl.libraries.library import Resampled, resample
-from hsi_ssl.libraries.matching import Match, best_matches, spectral_angles
+from hsi_ssl.libraries.matching import Match, best_matches, spectral_angles, verdict
 from hsi_ssl.libraries.reading import open_library
 from hsi_ssl.scenes.label_codes import LARGEST_CODE
 from hsi_ssl.scenes.labels import LabelClass, LabelSet, distinct_colour, red_green_blue
@@ -97,6 +97,7 @@ class Group:
                 "by_model": self.nearest.by_model.name,
                 "share": self.nearest.share,
             },
+            "verdict": verdict(self.matches) if self.matches else None,
             "matches": [match.to_json() for match in self.matches],
         }
 

@@ -116,13 +116,13 @@ def resample(
     notes = list(library.notes)
     if len(pure) < len(library.spectra):
         notes.append(
-            f"{library.path.name}: left out {len(library.spectra) - len(pure)} mixtures of several "
-            "materials"
+            f"left out {len(library.spectra) - len(pure)} mixtures of several materials in "
+            f"{library.path.name}"
         )
     if len(kept) < len(seen):
         notes.append(
-            f"{library.path.name}: left out {len(seen) - len(kept)} of {len(seen)} spectra, which "
-            f"do not cover {span}"
+            f"left out {len(seen) - len(kept)} of {len(seen)} spectra in {library.path.name}, which do "
+            f"not cover {span}"
         )
     return Resampled(
         tuple(s.name for s, _ in kept),

@@ -11,7 +11,7 @@ import numpy as np
 
 from hsi_ssl.errors import LibraryError
 from hsi_ssl.libraries.library import LibrarySpectrum, Resampled, SpectralLibrary, resample
-from hsi_ssl.libraries.matching import Match, best_matches
+from hsi_ssl.libraries.matching import Match, best_matches, verdict
 
 COLUMNS = ("spectrum", "rank", "material", "sample", "angle_degrees", "share")
 
@@ -25,7 +25,11 @@ class Named:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
-        return {"spectrum": self.name, "matches": [match.to_json() for match in self.matches]}
+        return {
+            "spectrum": self.name,
+            "verdict": verdict(self.matches),
+            "matches": [match.to_json() for match in self.matches],
+        }
 
 
 def name_spectra(

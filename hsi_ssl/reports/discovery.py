@@ -17,6 +17,7 @@ from hsi_ssl.datasets.scaling import continuum_removed
 from hsi_ssl.discovery.discover import Discovery, Group
 from hsi_ssl.discovery.survey import Surveyed
 from hsi_ssl.files import written_beside
+from hsi_ssl.libraries.matching import in_words, verdict
 from hsi_ssl.maps.class_map import MAP_ENDING, class_map
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, paint, style
 from hsi_ssl.reports.html import inline_svg, page, picture_uri
@@ -48,6 +49,7 @@ GROUP_COLUMNS = (
     "first_angle",
     "runner_up",
     "runner_up_angle",
+    "verdict",
     "why_not",
 )
 
@@ -57,6 +59,7 @@ class Shown:
     """A group on the page: its figure, and pictures of where it lies (scene, pixels, URI)."""
 
     group: Group
+    likeness: str | None
     figure: Any
     places: list[tuple[str, int, str]]
 
@@ -76,7 +79,6 @@ def write_discovery(found: Discovery, folder: Path, *, overwrite: bool = False) 
         "discovery.html",
         d=found,
         shown=[_shown(found, group) for group in found.groups],
-        unit="measured value",
     )
     with written_beside(folder, overwrite=overwrite) as beside:
         beside.mkdir()
@@ -154,6 +156,7 @@ def _row(group: Group) -> list[Any]:
         first and f"{first.angle:.3f}",
         second and second.material,
         second and f"{second.angle:.3f}",
+        verdict(group.matches) if first else None,
         "; ".join(group.why),
     ]
 
@@ -188,7 +191,8 @@ def _shown(found: Discovery, group: Group) -> Shown:
         (found.survey.scenes[i].name, counts[i], _thumbnail(found.survey.scenes[i], group))
         for i in most
     ]
-    return Shown(group, _figure(found, group), places)
+    likeness = in_words(group.matches) if group.matches else None
+    return Shown(group, likeness, _figure(found, group), places)
 
 
 def _thumbnail(scene: Surveyed, group: Group) -> str:

@@ -68,7 +68,7 @@ def test_spectra_get_their_names_and_runners_up(
 def test_for_people(hsi_ssl: Callable[..., Any], spectra: Path, library: Path) -> None:
     ran = hsi_ssl("match", spectra, "--library", library, "--count", 2)
     assert ran.code == 0, ran.err
-    assert ran.out.splitlines()[0].startswith("alunite: Alunite ")
+    assert ran.out.splitlines()[0].startswith("alunite: like Alunite (")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ def test_spectra_that_do_not_cover_the_bands_are_left_out_and_it_is_said() -> No
     short = np.where(FINE < 1300, np.nan, 0.5)
     found = resample(library(dip(2200, 15, 0.4), short), BANDS)
     assert found.names == ("Alunite A",)
-    assert found.notes == ("lab.csv: left out 1 of 2 spectra, which do not cover 1000 to 2500 nm",)
+    assert found.notes == (
+        "left out 1 of 2 spectra in lab.csv, which do not cover 1000 to 2500 nm",
+    )
     with pytest.raises(LibraryError, match=r"no spectrum of lab\.csv covers .* 300 to 700"):
         resample(library(short), np.linspace(300, 700, 20))
 
@@ -80,7 +82,7 @@ def test_mixtures_are_left_out_and_it_is_said() -> None:
     )
     found = resample(both, BANDS)
     assert found.materials == ("Calcite",)
-    assert found.notes == ("lab.csv: left out 1 mixtures of several materials",)
+    assert found.notes == ("left out 1 mixtures of several materials in lab.csv",)
 
 
 def test_the_order_of_a_file_does_not_matter() -> None:

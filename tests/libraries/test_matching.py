@@ -15,9 +15,12 @@ from hsi_ssl.libraries.matching import (
     BACKGROUND,
     REFERENCE_NM,
     SHARE,
+    Match,
     angles_to,
     best_matches,
+    in_words,
     spectral_angles,
+    verdict,
 )
 from hsi_ssl.libraries.reading import open_library
 from hsi_ssl.scenes.drillcore import MATERIALS
@@ -81,6 +84,20 @@ def test_the_runner_up_is_another_material() -> None:
     assert found[0].material == "alunite"
     assert len({match.material for match in found}) == 4
     assert [m.angle for m in found] == sorted(m.angle for m in found)
+
+
+def test_how_far_a_name_is_to_be_trusted() -> None:
+    def found(*angles: float) -> list[Match]:
+        return [Match(f"s{i}", f"m{i}", angle, 0.5, i) for i, angle in enumerate(angles)]
+
+    cases = {(5.0, 8.0): "clear", (5.0, 6.0): "likely", (5.0, 5.1): "open", (40.0, 60.0): "none"}
+    for angles, expected in cases.items():
+        assert verdict(found(*angles)) == expected
+    assert verdict(found(5.0)) == "open"
+    assert verdict([]) == "none"
+    assert in_words(found(5.0, 8.0)) == "like m0 (5.0°), runner-up m1 (8.0°)"
+    assert in_words(found(5.0, 5.1)) == "like m0 (5.0°) or m1 (5.1°)"
+    assert in_words(found(40.0, 60.0)) == "like nothing in the library"
 
 
 def test_a_library_spectrum_is_compared_where_it_has_values() -> None:
