@@ -121,8 +121,8 @@ def resample(
         )
     if len(kept) < len(seen):
         notes.append(
-            f"left out {len(seen) - len(kept)} of {len(seen)} spectra in {library.path.name}, which do "
-            f"not cover {span}"
+            f"left out {len(seen) - len(kept)} of {len(seen)} spectra in {library.path.name}, "
+            f"which do not cover {span}"
         )
     return Resampled(
         tuple(s.name for s, _ in kept),
