@@ -29,8 +29,8 @@ BACKGROUND = (0.0, 0.6)
 NOTHING_NEAR = 25.0
 """Degrees: farther than any right match of the simulator's minerals (22)."""
 CLEAR, LIKELY = 1.3, 1.1
-"""Angle of the runner-up over the first match's: of the simulator's groups 187 of 187 had the right
-first match from 1.3 on, 25 of 29 from 1.1, 44 of 72 below."""
+"""Angle of the runner-up over the first match's. Of 288 groups of the simulator the first match was
+right for 193 of 193 from 1.3 on, for 22 of 25 from 1.1, for 42 of 70 below."""
 FEWEST_BANDS = 8
 LEAST = 1e-4
 """Reflectance is taken to be at least this share of its mean: clipped bands have no logarithm."""
