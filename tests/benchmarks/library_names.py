@@ -72,8 +72,9 @@ def groups(seed: int) -> tuple[Floats, list[str], Floats]:
         pieces = list(render(box, seed=seed, index=index))
         cube = np.concatenate(pieces).reshape(-1, len(WAVELENGTHS_NM))
         good = (cube > 0).all(axis=1)
+        prevailing = box.prevailing.ravel()
         for k in range(len(MATERIALS)):
-            here = cube[good & (box.prevailing.ravel() == k)]
+            here = cube[good & (prevailing == k)]
             total[k] += here.sum(axis=0, dtype=np.float64) / REFLECTANCE_ONE
             count[k] += len(here)
     asked = [k for k, n in enumerate(MATERIALS) if n != "wood" and count[k] >= FEWEST]
@@ -104,7 +105,7 @@ def measured(library: Resampled) -> tuple[Floats, list[str], Floats, npt.NDArray
     mixed = share * library.reflectance[rows] + (1 - share) * other
     mixed *= np.exp(rng.normal(0, 0.05, (len(rows), 1)) * (1000 / WAVELENGTHS_NM - 0.6))
     names = [library.materials[i] for i in rows]
-    return mixed, names, background, samples[rows][:, None] == samples
+    return mixed, names, background, np.equal.outer(samples[rows], samples)
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     rng = np.random.default_rng(0)
     there = quarters()
     pure = {c: MINERALS[n].reflectance(WAVELENGTHS) for c, n in {**KNOWN, 99: UNKNOWN}.items()}
-    scene = np.array([pure[code] for code in there.ravel()])
+    scene = np.array([pure[code] for code in there.ravel().tolist()])
     background = scene.mean(axis=0)
     share = rng.uniform(0.6, 0.9, (len(scene), 1))
     light = rng.uniform(0.8, 1.2, (len(scene), 1))
@@ -112,7 +112,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     torch.set_num_threads(1)
     common: dict[str, Any] = {
         "dataset": folder / "dataset.h5", "m1": None, "device": "cpu", "hidden": (32,),
-        "hidden_classifier": (64,), "latent": 3, "supervised_epochs": 5, "epochs": 10,
+        "hidden_classifier": (64,), "latent": 3, "supervised_epochs": 5, "epochs": 5,
     }  # fmt: skip
     for seed in (0, 1):
         train_m2(
