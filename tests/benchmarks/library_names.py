@@ -93,7 +93,7 @@ def measured(library: Resampled) -> tuple[Floats, list[str], Floats, npt.NDArray
     rows = [
         i
         for i in np.unique(samples, return_index=True)[1]
-        if whole[i]
+        if bool(whole[i])
         and len(of_material[library.materials[i]]) >= SAMPLES
         and library.materials[i] not in NOT_MINERALS
         and not library.materials[i].startswith("Plastic")

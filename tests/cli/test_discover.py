@@ -51,7 +51,7 @@ def project(tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     cube = np.moveaxis(tiny_dataset.spectra().reshape(40, 30, 12), -1, 0)
     with rasterio.open(
         "scene.tif", "w", driver="GTiff", height=40, width=30, count=12, dtype="uint16",
-        crs="EPSG:32719",
+        crs="EPSG:32719", transform=rasterio.Affine(5, 0, 300_000, 0, -5, 7_400_000),
     ) as raster:  # fmt: skip
         raster.write(cube)
     waves = np.linspace(990, 2510, 200)

@@ -112,7 +112,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     torch.set_num_threads(1)
     common: dict[str, Any] = {
         "dataset": folder / "dataset.h5", "m1": None, "device": "cpu", "hidden": (32,),
-        "hidden_classifier": (64,), "latent": 3, "supervised_epochs": 5, "epochs": 5,
+        "hidden_classifier": (64,), "latent": 3, "supervised_epochs": 3, "epochs": 5,
     }  # fmt: skip
     for seed in (0, 1):
         train_m2(
