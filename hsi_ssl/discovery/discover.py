@@ -268,6 +268,7 @@ def _groups(
             classifier.wavelengths_nm,
             library,
             background=total.overall,
+            scatter=total.scatter,
             count=MATCHES,
         )
     colours = list(known.colours)

@@ -135,4 +135,4 @@ def _classified(
     spectra: npt.NDArray[Any], classifiers: Sequence[Classifier]
 ) -> tuple[Tally, npt.NDArray[np.int64]]:
     own, *others = [by_blocks(c.posterior, spectra, c.device) for c in classifiers]
-    return tally(spectra, own, others)
+    return tally(spectra, own, others, classifiers[0].wavelengths_nm)

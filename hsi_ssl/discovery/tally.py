@@ -9,7 +9,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.libraries.matching import shapes
 from hsi_ssl.scenes.labels import UNLABELLED
+
+SHAPE_PIXELS = 4096
+"""Of a window, about so many give their shapes: enough, and quick."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -21,6 +25,8 @@ class Tally:
 
     `pixels (S,)`; `posterior (S, S)`: row s the sum of p(y|x) over the pixels of slot s;
     `spectra`, `squares (S, bands)`; `shared`: for each other run pixels `(S, S')` by both slots.
+    Of some pixels only, evenly chosen, `shape_pixels (S,)` and what their shapes (`libraries.
+    matching.shapes`) sum up to: `shapes (S, bands)`, `products (bands, bands)`.
     """
 
     pixels: Ints
@@ -28,6 +34,9 @@ class Tally:
     spectra: Floats
     squares: Floats
     shared: tuple[Ints, ...]
+    shape_pixels: Ints
+    shapes: Floats
+    products: Floats
 
     def __iadd__(self, other: Tally) -> Self:
         self.pixels += other.pixels
@@ -36,7 +45,16 @@ class Tally:
         self.squares += other.squares
         for mine, theirs in zip(self.shared, other.shared, strict=True):
             np.add(mine, theirs, out=mine)
+        self.shape_pixels += other.shape_pixels
+        self.shapes += other.shapes
+        self.products += other.products
         return self
+
+    @property
+    def scatter(self) -> Floats:
+        """Covariance `(bands, bands)` of shapes around the mean shape of their slot."""
+        within = self.products - (self.shapes.T / np.maximum(self.shape_pixels, 1)) @ self.shapes
+        return np.asarray(within / max(1, self.shape_pixels.sum()))
 
     @property
     def means(self) -> Floats:
@@ -67,6 +85,9 @@ def empty_tally(slots: int, bands: int, others: Sequence[int] = ()) -> Tally:
         np.zeros((slots, bands)),
         np.zeros((slots, bands)),
         tuple(np.zeros((slots, other), np.int64) for other in others),
+        np.zeros(slots, np.int64),
+        np.zeros((slots, bands)),
+        np.zeros((bands, bands)),
     )
 
 
@@ -74,11 +95,13 @@ def tally(
     spectra: npt.NDArray[Any],
     posterior: npt.NDArray[Any],
     others: Sequence[npt.NDArray[Any]] = (),
+    wavelengths_nm: Sequence[float] | None = None,
 ) -> tuple[Tally, Ints]:
     """The sums over `spectra (n, bands)`, and each one's slot `(n,)`.
 
     `posterior (n, S)`; `others` the posteriors `(n, S')` of the same pixels by other runs. Pixels
-    on which a model gives no finite answer are in no slot: -1.
+    on which a model gives no finite answer are in no slot: -1. Without wavelengths spectra have no
+    shapes.
     """
     slots = posterior.shape[1]
     sure = np.isfinite(posterior).all(axis=1)
@@ -97,4 +120,12 @@ def tally(
         both = best[sure] * other.shape[1] + other[sure].argmax(axis=1)
         counts = np.bincount(both, minlength=shared.size)
         np.add(shared, counts.reshape(shared.shape), out=shared)
+    some = np.flatnonzero(sure)
+    some = some[:: max(1, len(some) // SHAPE_PIXELS)]
+    if wavelengths_nm is not None and len(some):
+        seen = shapes(spectra[some], wavelengths_nm)
+        members = (best[some, None] == np.arange(slots)).astype(np.float64)
+        found.shape_pixels += np.bincount(best[some], minlength=slots)
+        found.shapes += members.T @ seen
+        found.products += seen.T @ seen
     return found, best

@@ -6,6 +6,10 @@ scene's mean spectrum. ln R is taken, where mixing within grains, light and grai
 from all three a continuum is removed that is straight in energy (Sunshine, Pieters & Pratt 1990,
 J. Geophys. Res. 95, 6955-6966, eqs. 5-7). The upper hull (Clark & Roush 1984) would take the
 rising slope along, by which iron oxides are known beyond 1 um.
+
+Where it is known how pixels of one material differ within a scene (water films, grain size, what is
+mixed in), differences of that kind count less: distances are measured in units of that scatter, as
+matched filters do.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 
 from hsi_ssl.errors import LibraryError
 from hsi_ssl.libraries.library import Resampled
@@ -26,15 +31,17 @@ SHARE = (0.3, 1.0)
 """How strongly the library's absorptions show: what names a group rules it."""
 BACKGROUND = (0.0, 0.6)
 """How strongly the background's absorptions show."""
-NOTHING_NEAR = 25.0
-"""Degrees: farther than any right match of the simulator's minerals (22)."""
-CLEAR, LIKELY = 1.3, 1.1
-"""Angle of the runner-up over the first match's. Of 288 groups of the simulator the first match was
-right for 193 of 193 from 1.3 on, for 22 of 25 from 1.1, for 42 of 70 below."""
+NOTHING_NEAR = 45.0
+"""Degrees: farther than nearly all right matches of the simulator's groups."""
+CLEAR, LIKELY = 1.3, 1.2
+"""Angle of the runner-up over the first match's."""
 FEWEST_BANDS = 8
 LEAST = 1e-4
 """Reflectance is taken to be at least this share of its mean: clipped bands have no logarithm."""
 REFERENCE_NM = 1640.0
+LEAST_SCATTER = 0.1
+"""Added to the scatter in every direction, as a share of its largest variance: a library differs
+from a scene in ways of its own."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ def best_matches(
     library: Resampled,
     *,
     background: npt.ArrayLike | None = None,
+    scatter: npt.ArrayLike | None = None,
     count: int = 3,
 ) -> list[list[Match]]:
     """The `count` nearest materials to each spectrum, nearest first, each by its nearest sample.
@@ -108,13 +116,18 @@ def best_matches(
         At the same bands.
     background
         `(bands,)`: the mean of the scene; None for spectra of pure materials.
+    scatter
+        `(bands, bands)`: covariance of the `shapes` of pixels within groups; None: every direction
+        counts alike.
 
     Raises
     ------
     LibraryError
         There are too few bands to tell shapes apart.
     """
-    angles, shares = angles_to(spectra, wavelengths_nm, library, background=background)
+    angles, shares = angles_to(
+        spectra, wavelengths_nm, library, background=background, scatter=scatter
+    )
     found = []
     for angle, share in zip(angles, shares, strict=True):
         nearest: dict[str, Match] = {}
@@ -136,6 +149,7 @@ def angles_to(
     library: Resampled,
     *,
     background: npt.ArrayLike | None = None,
+    scatter: npt.ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
     """Angle in degrees and share (see `Match`) of every library spectrum, `(n, L)` each.
 
@@ -150,6 +164,10 @@ def angles_to(
             f"{len(wavelengths)}"
         )
     beside = None if background is None else _logarithm(np.atleast_2d(background))
+    if scatter is not None:
+        scatter = np.asarray(scatter, np.float64)
+        floor = LEAST_SCATTER * np.linalg.norm(scatter, 2)
+        scatter = scatter + max(floor, 1e-300) * np.eye(len(scatter))
     known = np.isfinite(library.reflectance)
     angles, shares = np.empty((2, len(measured), len(known)))
     patterns, which = np.unique(known, axis=0, return_inverse=True)
@@ -159,11 +177,19 @@ def angles_to(
         y = _without(measured[:, bands], continuum)
         m = _without(np.log(library.reflectance[np.ix_(here, bands)]), continuum)
         b = np.zeros_like(y[:1]) if beside is None else _without(beside[:, bands], continuum)
+        if scatter is not None:
+            y, m, b = _in_units_of(scatter[np.ix_(bands, bands)], y, m, b)
         squares, share = _nearest_mixtures(y, m, b[0])
         length = np.maximum((y * y).sum(axis=1), 1e-300)[:, None]
         angles[:, here] = np.degrees(np.arcsin(np.sqrt((squares / length).clip(0, 1))))
         shares[:, here] = share
     return angles, shares
+
+
+def shapes(spectra: npt.ArrayLike, wavelengths_nm: npt.ArrayLike) -> Floats:
+    """What is compared of spectra `(n, bands)`: ln R without its continuum, `(n, bands)`."""
+    logarithms = _logarithm(np.asarray(spectra, np.float64))
+    return _without(logarithms, _continuum(np.asarray(wavelengths_nm, np.float64)))
 
 
 def spectral_angles(spectra: npt.ArrayLike, others: npt.ArrayLike) -> Floats:
@@ -191,6 +217,12 @@ def _continuum(wavelengths: Floats) -> Floats:
 def _without(spectra: Floats, directions: Floats) -> Floats:
     """What is left of spectra `(n, bands)` when these directions are taken off."""
     return np.asarray(spectra - (spectra @ directions) @ directions.T)
+
+
+def _in_units_of(scatter: Floats, *spectra: Floats) -> tuple[Floats, ...]:
+    """Spectra `(n, bands)` turned and stretched so that this scatter becomes 1 everywhere."""
+    lower = np.linalg.cholesky(scatter)
+    return tuple(solve_triangular(lower, s.T, lower=True).T for s in spectra)
 
 
 def _nearest_mixtures(y: Floats, m: Floats, b: Floats) -> tuple[Floats, Floats]:

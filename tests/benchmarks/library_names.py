@@ -3,8 +3,9 @@
     python tests/benchmarks/library_names.py LIBRARY [--seeds 12-23]
 
 Groups are the pixels where a mineral truly prevails, over six scenes a seed: what naming alone is
-worth. Measured minerals are samples of the library itself, each mixed with the library's other
-materials and named without any spectrum of that sample.
+worth. Parts of groups are three clusters of each such group's spectra, as a model makes them that
+spends several free slots on one mineral. Measured minerals are samples of the library itself, each
+mixed with the library's other materials and named without any spectrum of that sample.
 """
 
 from __future__ import annotations
@@ -12,78 +13,148 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.cluster import KMeans
 
 from hsi_ssl.datasets.scaling import continuum_removed
 from hsi_ssl.libraries.library import Resampled, resample
-from hsi_ssl.libraries.matching import angles_to, best_matches, spectral_angles, verdict
+from hsi_ssl.libraries.matching import (
+    angles_to,
+    best_matches,
+    shapes,
+    spectral_angles,
+    verdict,
+)
 from hsi_ssl.libraries.reading import open_library
 from hsi_ssl.scenes.drillcore import MATERIALS
 from hsi_ssl.scenes.simulate import REFLECTANCE_ONE, WAVELENGTHS_NM, box_of, render
 
 Floats = npt.NDArray[np.float64]
-Angles = Callable[[Floats, Floats, Resampled], Floats]
 
 SCENES, ROWS, COLS = 6, 256, 384
 FEWEST = 20
 """Pixels of a group."""
+TAKEN = 700
+"""Pixels of a mineral in a scene, at most."""
+PARTS, DIRECTIONS = 3, 5
+"""Clusters of a group, along so many of its main directions."""
 SAMPLES = 3
 """A measured mineral is asked for if it has as many samples or more."""
 NOT_MINERALS = ("Rangeland", "Melting_snow", "Lodgepole-Pine", "LeafySpurge")
 
 
-def as_here(spectra: Floats, background: Floats, library: Resampled) -> Floats:
-    """The product's angles."""
-    return angles_to(spectra, WAVELENGTHS_NM, library, background=background)[0]
+@dataclass(frozen=True)
+class Asked:
+    """Spectra `(n, bands)` to be named, their right names, and what is known beside them."""
+
+    spectra: Floats
+    names: list[str]
+    background: Floats
+    scatter: Floats | None
 
 
-def without_background(spectra: Floats, background: Floats, library: Resampled) -> Floats:
+Angles = Callable[[Asked, Resampled], Floats]
+
+
+def as_discovered(asked: Asked, library: Resampled) -> Floats:
+    """The angles of `discover`."""
+    return angles_to(
+        asked.spectra,
+        WAVELENGTHS_NM,
+        library,
+        background=asked.background,
+        scatter=asked.scatter,
+    )[0]
+
+
+def as_matched(asked: Asked, library: Resampled) -> Floats:
+    """The angles of `match`, which knows of no scatter."""
+    return angles_to(asked.spectra, WAVELENGTHS_NM, library, background=asked.background)[0]
+
+
+def without_background(asked: Asked, library: Resampled) -> Floats:
     """The same with nothing mixed in."""
-    return angles_to(spectra, WAVELENGTHS_NM, library)[0]
+    return angles_to(asked.spectra, WAVELENGTHS_NM, library)[0]
 
 
-def hull_depths(spectra: Floats, background: Floats, library: Resampled) -> Floats:
+def hull_depths(asked: Asked, library: Resampled) -> Floats:
     """Spectral angle between depths below the upper hull."""
-    return spectral_angles(_depths(spectra), _depths(library.reflectance))
+    return spectral_angles(_depths(asked.spectra), _depths(library.reflectance))
 
 
-def hull(spectra: Floats, background: Floats, library: Resampled) -> Floats:
+def hull(asked: Asked, library: Resampled) -> Floats:
     """Spectral angle between spectra divided by the upper hull."""
-    return spectral_angles(1 - _depths(spectra), 1 - _depths(library.reflectance))
+    return spectral_angles(1 - _depths(asked.spectra), 1 - _depths(library.reflectance))
 
 
 METHODS: dict[str, Angles] = {
-    "mixture with the background (`match`)": as_here,
-    "the same without background": without_background,
+    "mixture with the background, by scatter (`discover`)": as_discovered,
+    "mixture with the background (`match`)": as_matched,
+    "no background": without_background,
     "hull-removed depths": hull_depths,
     "hull-removed spectra": hull,
 }
 
 
-def groups(seed: int) -> tuple[Floats, list[str], Floats]:
-    """Mean spectra of the minerals' true pixels, their names, and the mean of all pixels."""
-    total = np.zeros((len(MATERIALS), len(WAVELENGTHS_NM)))
-    count = np.zeros(len(MATERIALS))
+def groups(seed: int) -> dict[str, Asked]:
+    """The minerals' true groups of six scenes, parts of them, and both with background mixed in."""
+    rng = np.random.default_rng(seed)
+    of_mineral: dict[str, list[Floats]] = defaultdict(list)
+    everything = []
     for index in range(SCENES):
         box = box_of(index, rows=ROWS, cols=COLS, seed=seed)
         pieces = list(render(box, seed=seed, index=index))
         cube = np.concatenate(pieces).reshape(-1, len(WAVELENGTHS_NM))
         good = (cube > 0).all(axis=1)
+        everything.append(cube[good].mean(axis=0, dtype=np.float64) / REFLECTANCE_ONE)
         prevailing = box.prevailing.ravel()
-        for k in range(len(MATERIALS)):
-            here = cube[good & (prevailing == k)]
-            total[k] += here.sum(axis=0, dtype=np.float64) / REFLECTANCE_ONE
-            count[k] += len(here)
-    asked = [k for k, n in enumerate(MATERIALS) if n != "wood" and count[k] >= FEWEST]
-    names = [MATERIALS[k].capitalize() for k in asked]
-    return total[asked] / count[asked, None], names, total.sum(axis=0) / count.sum()
+        for k, name in enumerate(MATERIALS):
+            here = rng.permutation(np.flatnonzero(good & (prevailing == k)))[:TAKEN]
+            if name != "wood":
+                of_mineral[name.capitalize()].append(cube[here] / REFLECTANCE_ONE)
+    background = np.mean(everything, axis=0)
+    whole: tuple[list[Floats], list[str]] = ([], [])
+    parts: tuple[list[Floats], list[str]] = ([], [])
+    around_wholes, around_parts = [], []
+    for name, pieces in of_mineral.items():
+        pixels = np.concatenate(pieces)
+        if len(pixels) < FEWEST:
+            continue
+        seen = shapes(pixels, WAVELENGTHS_NM)
+        seen -= seen.mean(axis=0)
+        whole[0].append(pixels.mean(axis=0))
+        whole[1].append(name)
+        around_wholes.append(seen)
+        left, lengths, _ = np.linalg.svd(seen, full_matrices=False)
+        main = left[:, :DIRECTIONS] * lengths[:DIRECTIONS]
+        cluster = KMeans(PARTS, n_init=2, random_state=0).fit_predict(main)
+        for part in range(PARTS):
+            if (cluster == part).sum() >= FEWEST:
+                parts[0].append(pixels[cluster == part].mean(axis=0))
+                parts[1].append(name)
+                around_parts.append(seen[cluster == part] - seen[cluster == part].mean(axis=0))
+
+    def asked(
+        found: tuple[list[Floats], list[str]], around: list[Floats], dilution: float
+    ) -> Asked:
+        spectra = (1 - dilution) * np.array(found[0]) + dilution * background
+        rows = np.concatenate(around)
+        return Asked(spectra, found[1], background, rows.T @ rows / len(rows))
+
+    return {
+        "groups": asked(whole, around_wholes, 0.0),
+        "a quarter background": asked(whole, around_wholes, 0.25),
+        "parts of groups": asked(parts, around_parts, 0.0),
+        "parts, 15 % background": asked(parts, around_parts, 0.15),
+    }
 
 
-def measured(library: Resampled) -> tuple[Floats, list[str], Floats, npt.NDArray[np.bool_]]:
-    """Samples mixed with others, their names, a background, and what may not be used to name."""
+def measured(library: Resampled) -> tuple[Asked, npt.NDArray[np.bool_]]:
+    """Samples mixed with others, and what may not be used to name each."""
     rng = np.random.default_rng(0)
     samples = np.array([" ".join(name.split()[:2]).split(".")[0] for name in library.names])
     of_material = defaultdict(set)
@@ -105,7 +176,7 @@ def measured(library: Resampled) -> tuple[Floats, list[str], Floats, npt.NDArray
     mixed = share * library.reflectance[rows] + (1 - share) * other
     mixed *= np.exp(rng.normal(0, 0.05, (len(rows), 1)) * (1000 / WAVELENGTHS_NM - 0.6))
     names = [library.materials[i] for i in rows]
-    return mixed, names, background, np.equal.outer(samples[rows], samples)
+    return Asked(mixed, names, background, None), np.equal.outer(samples[rows], samples)
 
 
 def main() -> None:
@@ -119,39 +190,49 @@ def main() -> None:
     # Of the other methods none knows missing bands.
     filled = np.where(np.isnan(library.reflectance), 1e-3, library.reflectance)
     plain = Resampled(library.names, library.materials, filled, ())
-    right: dict[str, list[list[bool]]] = {name: [[], [], []] for name in METHODS}
+    right: dict[str, dict[str, list[bool]]] = {method: defaultdict(list) for method in METHODS}
     verdicts: dict[str, list[bool]] = defaultdict(list)
     missed: dict[str, int] = defaultdict(int)
     for seed in range(low, high + 1):
-        pure, names, background = groups(seed)
-        for column, dilution in enumerate((0.0, 0.25)):
-            spectra = (1 - dilution) * pure + dilution * background
+        for column, asked in groups(seed).items():
             for method, angles in METHODS.items():
-                known = library if "ackground" in method else plain
-                first = angles(spectra, background, known).argmin(axis=1)
-                hits = [library.materials[i] == n for i, n in zip(first, names, strict=True)]
-                right[method][column] += hits
-            matches = best_matches(spectra, WAVELENGTHS_NM, library, background=background)
-            for found, name in zip(matches, names, strict=True):
+                first = angles(asked, plain if "hull" in method else library).argmin(axis=1)
+                right[method][column] += _hits(first, asked, library)
+            matches = best_matches(
+                asked.spectra,
+                WAVELENGTHS_NM,
+                library,
+                background=asked.background,
+                scatter=asked.scatter,
+            )
+            for found, name in zip(matches, asked.names, strict=True):
                 verdicts[verdict(found)].append(found[0].material == name)
                 missed[f"{name} taken for {found[0].material}"] += found[0].material != name
-    spectra, names, background, own = measured(library)
+    asked, own = measured(library)
     for method, angles in METHODS.items():
-        found_angles = angles(spectra, background, library if "ackground" in method else plain)
+        found_angles = angles(asked, plain if "hull" in method else library)
         first = np.where(own, np.inf, found_angles).argmin(axis=1)
-        right[method][2] = [library.materials[i] == n for i, n in zip(first, names, strict=True)]
+        right[method]["measured minerals"] = _hits(first, asked, library)
+    columns = list(right[next(iter(METHODS))])
+    sizes = {column: len(right[next(iter(METHODS))][column]) for column in columns}
     print(f"{len(library.names)} spectra of {len(set(library.materials))} materials; seeds "
-          f"{options.seeds}, {len(right[next(iter(METHODS))][0])} groups; {len(names)} samples of "
-          f"{len(set(names))} measured materials\n")  # fmt: skip
-    print("| first match right, % | true groups | a quarter background | measured |")
-    print("|---|---|---|---|")
-    for method, columns in right.items():
-        print(f"| {method} | " + " | ".join(f"{100 * np.mean(c):.0f}" for c in columns) + " |")
-    print("\n| verdict | groups | right, % |\n|---|---|---|")
+          f"{options.seeds}; {sizes}; {len(set(asked.names))} measured minerals\n")  # fmt: skip
+    print("| first match right, % | " + " | ".join(columns) + " |")
+    print("|---" * (len(columns) + 1) + "|")
+    for method, hits in right.items():
+        print(
+            f"| {method} | " + " | ".join(f"{100 * np.mean(hits[c]):.0f}" for c in columns) + " |"
+        )
+    print("\n| verdict | asked | right, % |\n|---|---|---|")
     for name in ("clear", "likely", "open", "none"):
         if verdicts[name]:
             print(f"| {name} | {len(verdicts[name])} | {100 * np.mean(verdicts[name]):.0f} |")
-    print("\nmissed:", ", ".join(f"{n} {k}" for k, n in sorted(missed.items()) if n))
+    ranked = sorted(missed.items(), key=lambda item: -item[1])
+    print("\nmissed:", ", ".join(f"{n} {k}" for k, n in ranked if n))
+
+
+def _hits(first: npt.NDArray[np.int64], asked: Asked, library: Resampled) -> list[bool]:
+    return [library.materials[i] == name for i, name in zip(first, asked.names, strict=True)]
 
 
 def _depths(spectra: Floats) -> Floats:

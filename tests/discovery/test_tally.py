@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hsi_ssl.discovery.tally import empty_tally, tally
+from hsi_ssl.libraries.matching import shapes
 
 RNG = np.random.default_rng(0)
 SPECTRA = RNG.integers(0, 4000, (200, 7)).astype(np.uint16)
@@ -37,6 +38,19 @@ def test_windows_add_up_to_the_whole() -> None:
     assert sum_of_parts.posterior == pytest.approx(whole.posterior)
     assert sum_of_parts.means == pytest.approx(whole.means)
     assert sum_of_parts.shared[0].tolist() == whole.shared[0].tolist()
+
+
+def test_scatter_is_that_of_shapes_around_their_slots_mean() -> None:
+    waves = np.linspace(1000, 2500, 7)
+    found = empty_tally(5, 7, [4])
+    for part in (slice(0, 90), slice(90, 200)):
+        found += tally(SPECTRA[part] + 1, POSTERIOR[part], [OTHER[part]], waves.tolist())[0]
+    left = shapes(SPECTRA + 1, waves)
+    best = POSTERIOR.argmax(1)
+    for slot in range(5):
+        left[best == slot] -= left[best == slot].mean(0)
+    assert found.scatter == pytest.approx(left.T @ left / 200)
+    assert found.shape_pixels.tolist() == found.pixels.tolist()
 
 
 def test_pixels_without_a_finite_answer_are_in_no_slot() -> None:
