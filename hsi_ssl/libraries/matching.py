@@ -164,10 +164,7 @@ def angles_to(
             f"{len(wavelengths)}"
         )
     beside = None if background is None else _logarithm(np.atleast_2d(background))
-    if scatter is not None:
-        scatter = np.asarray(scatter, np.float64)
-        floor = LEAST_SCATTER * np.linalg.norm(scatter, 2)
-        scatter = scatter + max(floor, 1e-300) * np.eye(len(scatter))
+    within = None if scatter is None else _at_least(np.asarray(scatter, np.float64))
     known = np.isfinite(library.reflectance)
     angles, shares = np.empty((2, len(measured), len(known)))
     patterns, which = np.unique(known, axis=0, return_inverse=True)
@@ -177,8 +174,8 @@ def angles_to(
         y = _without(measured[:, bands], continuum)
         m = _without(np.log(library.reflectance[np.ix_(here, bands)]), continuum)
         b = np.zeros_like(y[:1]) if beside is None else _without(beside[:, bands], continuum)
-        if scatter is not None:
-            y, m, b = _in_units_of(scatter[np.ix_(bands, bands)], y, m, b)
+        if within is not None:
+            y, m, b = _in_units_of(within[np.ix_(bands, bands)], y, m, b)
         squares, share = _nearest_mixtures(y, m, b[0])
         length = np.maximum((y * y).sum(axis=1), 1e-300)[:, None]
         angles[:, here] = np.degrees(np.arcsin(np.sqrt((squares / length).clip(0, 1))))
@@ -217,6 +214,12 @@ def _continuum(wavelengths: Floats) -> Floats:
 def _without(spectra: Floats, directions: Floats) -> Floats:
     """What is left of spectra `(n, bands)` when these directions are taken off."""
     return np.asarray(spectra - (spectra @ directions) @ directions.T)
+
+
+def _at_least(scatter: Floats) -> Floats:
+    """A covariance with `LEAST_SCATTER` added in every direction."""
+    floor = max(LEAST_SCATTER * float(np.linalg.norm(scatter, 2)), 1e-300)
+    return np.asarray(scatter + floor * np.eye(len(scatter)))
 
 
 def _in_units_of(scatter: Floats, *spectra: Floats) -> tuple[Floats, ...]:

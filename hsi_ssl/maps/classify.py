@@ -268,8 +268,8 @@ def classify_scene(
             )
     if free:
         watcher.say(
-            f"{free:,} pixels lie in free slots that hold no group: 0 on the map; `hsi-ssl discover "
-            f"{settings.model} {scene.path}` looks for groups"
+            f"{free:,} pixels lie in free slots that hold no group: 0 on the map; "
+            f"`hsi-ssl discover {settings.model} {scene.path}` looks for groups"
         )
     seconds = time.perf_counter() - started
     return ClassifyResult(

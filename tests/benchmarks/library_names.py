@@ -120,8 +120,8 @@ def groups(seed: int) -> dict[str, Asked]:
     whole: tuple[list[Floats], list[str]] = ([], [])
     parts: tuple[list[Floats], list[str]] = ([], [])
     around_wholes, around_parts = [], []
-    for name, pieces in of_mineral.items():
-        pixels = np.concatenate(pieces)
+    for name, seen_in in of_mineral.items():
+        pixels = np.concatenate(seen_in)
         if len(pixels) < FEWEST:
             continue
         seen = shapes(pixels, WAVELENGTHS_NM)
@@ -160,11 +160,11 @@ def measured(library: Resampled) -> tuple[Asked, npt.NDArray[np.bool_]]:
     of_material = defaultdict(set)
     for sample, material in zip(samples, library.materials, strict=True):
         of_material[material].add(sample)
-    whole = ~np.isnan(library.reflectance).any(axis=1)
+    whole = np.flatnonzero(np.isfinite(library.reflectance).all(axis=1))
     rows = [
         i
         for i in np.unique(samples, return_index=True)[1]
-        if bool(whole[i])
+        if i in whole
         and len(of_material[library.materials[i]]) >= SAMPLES
         and library.materials[i] not in NOT_MINERALS
         and not library.materials[i].startswith("Plastic")
