@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,16 @@ from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.m2_stage import train_m2
 
 
-@pytest.fixture
-def project(tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def made(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with free slots and one without, on two of three classes; a scene, a library."""
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.mktemp("made")
     torch.set_num_threads(1)
     nobody = tiny_dataset.label == 2
     kept = LabelSet("minerals", tiny_dataset.label_set.classes[:2])
     classes = tiny_dataset.meta["counts"]["classes"][:2]
     write_dataset(
-        Path("dataset.h5"),
+        folder / "dataset.h5",
         spectra=tiny_dataset.spectra(),
         label=np.where(nobody, -1, tiny_dataset.label).astype(np.int16),
         part=np.where(nobody, Part.POOL, tiny_dataset.part).astype(np.uint8),
@@ -43,14 +44,14 @@ def project(tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         },
     )
     common: dict[str, Any] = {
-        "dataset": Path("dataset.h5"), "m1": None, "device": "cpu", "hidden": (8,), "epochs": 4,
+        "dataset": folder / "dataset.h5", "m1": None, "device": "cpu", "hidden": (8,), "epochs": 4,
         "latent": 2, "supervised_epochs": 3,
     }  # fmt: skip
-    train_m2(M2Settings(**common, output=Path("runs/m2"), model="gm-dgm", free_slots=3))
-    train_m2(M2Settings(**common, output=Path("runs/plain")))
+    train_m2(M2Settings(**common, output=folder / "runs/m2", model="gm-dgm", free_slots=3))
+    train_m2(M2Settings(**common, output=folder / "runs/plain"))
     cube = np.moveaxis(tiny_dataset.spectra().reshape(40, 30, 12), -1, 0)
     with rasterio.open(
-        "scene.tif", "w", driver="GTiff", height=40, width=30, count=12, dtype="uint16",
+        folder / "scene.tif", "w", driver="GTiff", height=40, width=30, count=12, dtype="uint16",
         crs="EPSG:32719", transform=rasterio.Affine(5, 0, 300_000, 0, -5, 7_400_000),
     ) as raster:  # fmt: skip
         raster.write(cube)
@@ -59,8 +60,16 @@ def project(tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     columns = [MINERALS[name].reflectance(waves) for name in names]
     table = np.column_stack([waves, *columns])
     head = ",".join(("wavelength_nm", *names))
-    np.savetxt("library.csv", table, delimiter=",", header=head, comments="")
-    return tmp_path
+    np.savetxt(folder / "library.csv", table, delimiter=",", header=head, comments="")
+    return folder
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, to work in."""
+    shutil.copytree(made, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
 
 
 ANYTHING = ("--min-pixels", 1, "--min-posterior", 0, "--min-compactness", -1)
