@@ -21,7 +21,17 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 @click.option("--confidence", **FLAG, help="Also: probability of the most probable class.")
 @click.option("--probabilities", **FLAG, help="Also: probability of each class, a band each.")
 @click.option("--entropy", **FLAG, help="Also: entropy of the probabilities, in nats.")
-@click.option("--novelty", **FLAG, help="Also: how little any class explains the spectrum.")
+@click.option("--novelty", **FLAG, help="Also: minus log p(x), how little explains the spectrum.")
+@click.option("--p-value", **FLAG, help="Also: its rank among validation pixels, low where novel.")
+@click.option(
+    "--reject", type=float, metavar="P", help="Pixels with p <= P get a code of their own."
+)
+@click.option(
+    "--novelty-by",
+    type=click.Choice(["classes", "likelihood"]),
+    help="Novel to the labelled pixels, or to all that the model learnt from [default: classes].",
+)
+@click.option("--samples", type=int, help="Of z, for the likelihood [default: as in training].")
 @click.option(
     "--spatial",
     metavar="BETA",
@@ -46,6 +56,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl classify
     hsi-ssl classify flight.tif -o map.tif --confidence --spatial learnt
     hsi-ssl classify cores/ --model runs/m2 -o maps/
+    hsi-ssl classify core.h5 --reject 0.01
     """
     settings = options.override(options.read_project(project).classify, **given)
 

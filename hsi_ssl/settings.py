@@ -237,6 +237,8 @@ class M2Settings(TrainingSettings):
     predict: Literal["auto", "classifier", "bayes"] = "auto"
     """q(y|x), or Bayes' rule with the generative part; auto: the better on validation pixels."""
     bayes_samples: int = Field(1, ge=1)
+    novelty_samples: int = Field(8, ge=1)
+    """Samples of z by which log p(x) of the validation pixels is estimated, for p-values."""
     epochs: int = Field(24, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     decay: Literal["constant", "cosine"] = "cosine"
@@ -255,6 +257,14 @@ class ClassifySettings(Settings):
     probabilities: bool = False
     entropy: bool = False
     novelty: bool = False
+    p_value: bool = False
+    reject: float | None = Field(None, gt=0, lt=1)
+    """Pixels whose p-value is not above this get a code of their own."""
+    novelty_by: Literal["classes", "likelihood"] = "classes"
+    """Which log p(x): that of one Gaussian a class, of labelled pixels, or of the generative part,
+    of all."""
+    samples: int | None = Field(None, ge=1)
+    """Of z, for the likelihood; None: as many as training took for the validation pixels."""
     spatial: float | Literal["learnt"] = 0.0
     """Strength of the Potts prior on the map: 0 for none, or the one that training has learnt."""
     resample: bool = False

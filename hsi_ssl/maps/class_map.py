@@ -3,6 +3,7 @@
 A map `m.tif` is a cloud-optimised GeoTIFF; beside it lie `m.tif.aux.xml` (category names and
 attribute table), `m.qml` (QGIS style), `m.csv` (legend with pixel counts), `m.png` (quick-look)
 and, where asked for, one GeoTIFF a layer: `m_confidence.tif`, `m_probabilities.tif` and so on.
+A map may tell rejected pixels, by a code of their own above the user's.
 """
 
 from __future__ import annotations
@@ -23,16 +24,23 @@ from hsi_ssl.files import refuse_existing, replace, written_beside
 from hsi_ssl.maps.legend import aux_xml, legend_csv, qml
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, indices_to_codes, red_green_blue
+from hsi_ssl.scenes.labels import (
+    UNLABELLED_CODE,
+    LabelClass,
+    LabelSet,
+    indices_to_codes,
+    red_green_blue,
+)
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Grid
 
-Layer = Literal["confidence", "entropy", "novelty", "probabilities"]
+Layer = Literal["confidence", "entropy", "novelty", "p_value", "probabilities"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 DESCRIPTIONS: dict[Layer, str] = {
     "confidence": "probability of the most probable class",
     "entropy": "entropy of the class probabilities in nats",
-    "novelty": "minus a bound on log p(x) in nats: high where no class explains the spectrum",
+    "novelty": "minus log p(x) in nats: high where nothing that was learnt explains the spectrum",
+    "p_value": "share of validation pixels that are as novel: low where no class explains it",
 }
 GEOTIFF_SUFFIXES = {".tif", ".tiff"}
 MAP_ENDING = "_classes.tif"
@@ -40,6 +48,14 @@ MAP_ENDING = "_classes.tif"
 QUICKLOOK_SIDE = 1500
 """Longest side of the quick-look in map pixels; larger maps are thinned out."""
 LARGEST_CODE = 65_535
+REJECT, REJECT_COLOUR = "reject", "#000000"
+"""Name and colour of the pixels that no class explains."""
+
+
+def with_reject(label_set: LabelSet) -> LabelSet:
+    """The label set and, last, the class of rejected pixels: its code is the next above all."""
+    reject = LabelClass(int(label_set.codes.max()) + 1, REJECT, REJECT_COLOUR)
+    return LabelSet(label_set.name, (*label_set.classes, reject))
 
 
 class MapWriter:
@@ -129,14 +145,15 @@ def class_map(
     grid: Grid,
     label_set: LabelSet,
     layers: Sequence[Layer] = (),
+    reject: bool = False,
     tags: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Iterator[MapWriter]:
     """Make the class map at `path`, whole or not at all; the body writes its windows.
 
     The map is uint8 (uint16 when a code is above 255), 0 is nodata, with the scene's grid, the
-    label set's colours and names, and `tags`; layers are float32 with NaN as nodata. Memory does
-    not grow with the map.
+    label set's colours and names, and `tags`; layers are float32 with NaN as nodata. With `reject`,
+    index K stands for rejected pixels. Memory does not grow with the map.
 
     Raises
     ------
@@ -146,6 +163,7 @@ def class_map(
     LabelError
         A class code is not between 1 and 65,535.
     """
+    predicted, label_set = label_set, with_reject(label_set) if reject else label_set
     dtype = _code_type(label_set)
     refuse_existing_map(path, layers, overwrite)
     with written_beside(path, overwrite=overwrite) as beside, gdal_settings():
@@ -164,7 +182,7 @@ def class_map(
                 )
                 opened = {
                     layer: stack.enter_context(
-                        _layer_draft(drafts[layer], layer, grid, about, label_set, shape)
+                        _layer_draft(drafts[layer], layer, grid, about, predicted, shape)
                     )
                     for layer in layers
                 }

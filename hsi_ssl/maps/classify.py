@@ -42,6 +42,7 @@ from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.training.classifier import Classifier, load_classifiers
 from hsi_ssl.training.discovered import MapClasses, load_discovered, map_classes
+from hsi_ssl.training.novelty import Measure, Novelty
 from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -116,7 +117,7 @@ def classify(
     SceneNotFoundError, SceneError, CatalogError, FetchError
         A scene is not there or cannot be read.
     ModelError, DeviceError
-        The model is not there, or the device.
+        The model is not there, or the device; p-values are asked for that it cannot give.
     BandsError, OutputError, LabelError
         As `classify_scene`.
     """
@@ -126,6 +127,8 @@ def classify(
             "or put them into [classify] as scenes"
         )
     classifiers = load_classifiers(settings.model, settings.device)
+    for classifier in classifiers:
+        _check_novelty(classifier, settings)
     with resolve(
         settings.scenes,
         variable=settings.variable,
@@ -160,6 +163,23 @@ def _of_label_set(path: Path, classifier: Classifier, *, alone: bool) -> Path:
     if alone:
         return path
     return path.with_name(f"{path.stem}_{classifier.label_set.name}{path.suffix}")
+
+
+def _check_novelty(classifier: Classifier, settings: ClassifySettings) -> None:
+    """Refuse what the run cannot tell of novelty."""
+    kept, measure, samples = _novelty_asked(classifier, settings)
+    if kept is not None and (settings.p_value or settings.reject is not None):
+        kept.check(measure, samples, settings.reject)
+
+
+def _novelty_asked(
+    classifier: Classifier, settings: ClassifySettings
+) -> tuple[Novelty | None, Measure, int]:
+    """What novelty is told by, None where none is asked for; the measure, the samples."""
+    asked = settings.novelty or settings.p_value or settings.reject is not None
+    kept = classifier.novelty_kept if asked else None
+    own = kept.samples if kept is not None else 1
+    return kept, settings.novelty_by, settings.samples or own
 
 
 def map_paths(scenes: Sequence[Scene], output: Path | None) -> list[Path]:
@@ -205,7 +225,8 @@ def classify_scene(
 
     Pixels without measurement, ones on which the model gives no finite answer, and ones in free
     slots in which nothing was discovered are 0; the layers hold the last ones' values, and the
-    probabilities of the classes then sum to less than 1.
+    probabilities of the classes then sum to less than 1. Pixels to
+    reject get the next code above all classes, unless they lie in a group that was discovered.
 
     Raises
     ------
@@ -236,6 +257,7 @@ def classify_scene(
         grid=scene.grid,
         label_set=label_set,
         layers=layers,
+        reject=settings.reject is not None,
         tags={
             "SCENE": scene.path.name,
             "MODEL": str(settings.model),
@@ -247,7 +269,7 @@ def classify_scene(
     ) as written:
 
         def classified(rows: slice, cols: slice) -> Classified:
-            return _classified(scene, match, classifier, classes, layers, strength, rows, cols)
+            return _classified(scene, match, classifier, classes, settings, strength, rows, cols)
 
         places = scene.windows(settings.window)
         # Closing waits for the threads, so that nobody closes the scene under their hands.
@@ -338,7 +360,7 @@ def _classified(
     match: BandMatch,
     classifier: Classifier,
     classes: MapClasses,
-    layers: tuple[Layer, ...],
+    settings: ClassifySettings,
     strength: float,
     rows: slice,
     cols: slice,
@@ -368,7 +390,13 @@ def _classified(
     best = p.argmax(1)
     confidence = p[np.arange(len(p)), best]
     found: dict[Layer, Floats] = {}
-    for layer in layers:
+    kept, measure, samples = _novelty_asked(classifier, settings)
+    score = p_value = np.empty(0, np.float32)
+    if kept is not None:
+        told = partial(classifier.novelty_score, measure=measure, samples=samples)
+        score = by_blocks(told, spectra, classifier.device)
+        p_value = kept.p_values(score, measure)
+    for layer in asked_layers(settings):
         if layer == "confidence":
             found[layer] = confidence
         elif layer == "probabilities":
@@ -376,11 +404,15 @@ def _classified(
         elif layer == "entropy":
             found[layer] = -xlogy(p, p).sum(1)
         else:
-            found[layer] = by_blocks(classifier.novelty, spectra, classifier.device)
+            found[layer] = score if layer == "novelty" else p_value
     shape = (rows.stop - rows.start, cols.stop - cols.start)
     indices = np.full(valid.shape, UNLABELLED, np.int64)
     sure = np.isfinite(confidence)
-    indices[valid] = np.where(sure, classes.indices(best), UNLABELLED)
+    known = np.where(sure, classes.indices(best), UNLABELLED)
+    if settings.reject is not None:
+        discovered = known >= len(classifier.label_set)
+        known[sure & ~discovered & (p_value <= settings.reject)] = len(classes.label_set)
+    indices[valid] = known
     free = int(sure.sum() - (indices >= 0).sum())
     planes = {layer: _plane(values, valid, shape) for layer, values in found.items()}
     return Classified(rows, cols, indices.reshape(shape), planes, free)

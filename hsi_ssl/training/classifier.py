@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.errors import ModelError
-from hsi_ssl.models.bounds import cost_u, kl_per_unit
+from hsi_ssl.models.density import log_density, stacked_log_density
 from hsi_ssl.models.gm_dgm import MODELS
 from hsi_ssl.models.joint import JointArchitecture, JointM2, OneLabelSet
 from hsi_ssl.models.m2 import M2, M2Architecture
@@ -25,6 +25,7 @@ from hsi_ssl.training.checkpoint import load_run
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1
 from hsi_ssl.training.inputs import BESIDE_GAIN
+from hsi_ssl.training.novelty import PREFIX, Measure, Novelty
 
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -53,6 +54,7 @@ class Classifier:
     m1: Extractor | None
     device: torch.device
     rule: Rule
+    novelty: Novelty | None = None
 
     @property
     def label_set(self) -> LabelSet:
@@ -113,38 +115,58 @@ class Classifier:
         return found
 
     @torch.inference_mode()
-    def novelty(self, raw: Raw) -> Floats:
-        """Minus a bound on log p(x) `(n,)` in nats: the larger, the less any class explains x.
+    def log_density(self, raw: Raw, samples: int) -> Floats:
+        """log p(x) `(n,)` of the scaled spectra in nats, by importance sampling.
 
-        For M2, U(x); for M1+M2, the one-sample estimate of
-        -log p(x|z1) + log q(z1|x) + U(z1) at fixed noise.
+        For M1+M2 it is that of the stacked model, see `hsi_ssl.models.density`. The noise is the
+        same for every pixel, so that windows do not matter.
         """
         found = np.empty(len(raw), np.float32)
         batch = self._batch(every_class=True)
+        above = fixed_noise(samples, self.model.architecture.latent).to(self.device)
         for first in range(0, len(raw), batch):
             some = raw[first : first + batch]
-            x = torch.from_numpy(self._scaler.transform(some)).to(self.device)
+            x = torch.from_numpy(self.scaler.transform(some)).to(self.device)
             if self.m1 is None:
-                cost = self._unlabelled_cost(x)
+                log_p = log_density(self.model, x, above)
             else:
-                mean, logvar = self.m1.model.encode(x)
-                eps = fixed_noise(1, mean.shape[1]).to(self.device)
-                z1 = mean + torch.exp(0.5 * logvar) * eps
-                decoded = self.m1.model.decoder(z1)
-                log_p_x = self.m1.model.likelihood.log_density(x, decoded)
-                log_q = -0.5 * (eps * eps + logvar + np.log(2 * np.pi))
-                kept = self._kept
-                left = kl_per_unit(mean, logvar)[:, ~kept].sum(-1)
-                seen = (
-                    torch.cat([z1[:, kept], BESIDE_GAIN * x], -1) if self._beside else z1[:, kept]
-                )
-                cost = left - log_p_x + log_q[:, kept].sum(-1) + self._unlabelled_cost(seen)
-            found[first : first + len(some)] = cost.cpu().numpy()
+                m1 = self.m1.model
+                eps = fixed_noise(samples, m1.architecture.latent, seed=EPS_SEED + 1)
+                kept = torch.from_numpy(self._kept).to(self.device)
+                log_p = stacked_log_density(m1, self.model, kept, x, eps.to(self.device), above)
+            found[first : first + len(some)] = log_p.cpu().numpy()
         return found
 
-    def _unlabelled_cost(self, x: Tensor) -> Tensor:
-        """U(x) with the same noise for every pixel, so that windows do not matter."""
-        return cost_u(-self.model.log_joint(x, self._eps), self.model.log_q_y(x).T)
+    @torch.inference_mode()
+    def novelty_score(self, raw: Raw, measure: Measure, samples: int) -> Floats:
+        """Minus log p(x) `(n,)` in nats by `measure`: the larger, the more novel a spectrum is.
+
+        Raises
+        ------
+        ModelError
+            The run keeps nothing to tell novelty by.
+        """
+        if measure == "likelihood":
+            return -self.log_density(raw, samples)
+        x = torch.from_numpy(self.scaler.transform(raw)).to(self.device)
+        found: Floats = -self.novelty_kept.gaussians.log_density(x).cpu().numpy()
+        return found
+
+    @property
+    def novelty_kept(self) -> Novelty:
+        """What novelty is told by.
+
+        Raises
+        ------
+        ModelError
+            The run keeps nothing: it has several label sets, or another version wrote it.
+        """
+        if self.novelty is None:
+            raise ModelError(
+                "this run keeps no scores to tell novelty by (it has several label sets, or was "
+                "written by another version): train one label set with `hsi-ssl train-m2`"
+            )
+        return self.novelty
 
     @cached_property
     def _eps(self) -> Tensor:
@@ -152,7 +174,8 @@ class Classifier:
         return fixed_noise(samples, self.model.architecture.latent).to(self.device)
 
     @cached_property
-    def _scaler(self) -> Scaler:
+    def scaler(self) -> Scaler:
+        """From raw spectra to what the first network sees."""
         return scaler_from_card(self.card["scaling"])
 
     @cached_property
@@ -173,7 +196,7 @@ class Classifier:
         read its input). Of M1's last layer only the means of the kept units stay.
         """
         layers: list[nn.Module] = []
-        affine = self._scaler.affine()
+        affine = self.scaler.affine()
         shift = None
         if affine is not None:
             shift = torch.from_numpy(affine[0]).float().to(self.device)
@@ -206,7 +229,7 @@ class Classifier:
         for first in range(0, len(raw), batch):
             some = raw[first : first + batch]
             if shift is None:
-                x = torch.from_numpy(self._scaler.transform(some)).to(self.device)
+                x = torch.from_numpy(self.scaler.transform(some)).to(self.device)
             else:
                 x = torch.from_numpy(some.astype(np.float32)).to(self.device).sub_(shift)
             yield first, front(x)
@@ -237,7 +260,8 @@ def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -
         torch.Generator(),
     )
     load_weights(model, own)
-    return Classifier(card, model.to(where).eval(), m1, where, rule or card["rule"])
+    novelty = Novelty.from_tensors(tensors, where)
+    return Classifier(card, model.to(where).eval(), m1, where, rule or card["rule"], novelty)
 
 
 def load_classifiers(run: Path, device: str = "auto") -> list[Classifier]:
@@ -262,16 +286,16 @@ def _own_and_m1(
     card: dict[str, Any], tensors: dict[str, Tensor], device: torch.device
 ) -> tuple[dict[str, Tensor], Extractor | None]:
     """A run's weights without M1's, and M1."""
-    own = {name: t for name, t in tensors.items() if not name.startswith("m1.")}
+    own = {name: t for name, t in tensors.items() if not name.startswith(("m1.", PREFIX))}
     if card["m1"] is None:
         return own, None
     theirs = {n.removeprefix("m1."): t for n, t in tensors.items() if n.startswith("m1.")}
     return own, rebuild_m1(card["m1"], theirs, device)
 
 
-def fixed_noise(samples: int, width: int) -> Tensor:
+def fixed_noise(samples: int, width: int, *, seed: int = EPS_SEED) -> Tensor:
     """Draws `(samples, width)` of N(0, I), always the same ones, the same for every pixel."""
-    return torch.randn(samples, width, generator=torch.Generator().manual_seed(EPS_SEED))
+    return torch.randn(samples, width, generator=torch.Generator().manual_seed(seed))
 
 
 class _Beside(nn.Module):

@@ -28,6 +28,7 @@ from hsi_ssl.training.inputs import APPLIED_BATCH, Validation, scores
 from hsi_ssl.training.loop import Fit, fit
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_task import M2Task
+from hsi_ssl.training.novelty import measured
 from hsi_ssl.training.stage import (
     DEFAULT_SD_FLOOR,
     Draw,
@@ -174,7 +175,8 @@ def train_m2(
         "rule": rule,
         "metrics": {**metrics, **by_rule},
     }
-    slots = _slots(Classifier(card, model, m1, device, rule), data)
+    classifier = Classifier(card, model, m1, device, rule)
+    slots = _slots(classifier, data)
     card["metrics"]["predicted_classes"] = int(np.count_nonzero(slots.pixels[: len(label_set)]))
     card["metrics"]["slots"] = slots.to_card()
     for sentence in slots.warnings(label_set.names):
@@ -182,6 +184,7 @@ def train_m2(
     tensors = dict(model.state_dict())
     if m1 is not None:
         tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
+    tensors |= measured(classifier, dataset, settings.novelty_samples).to_tensors()
     return save_run(run, tensors, card)
 
 

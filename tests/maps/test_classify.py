@@ -25,6 +25,7 @@ from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings, M2Settings
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.novelty import Measure
 from hsi_ssl.watcher import Watcher
 
 Cube = npt.NDArray[np.uint16]
@@ -149,7 +150,7 @@ def test_layers_say_what_their_names_promise(
     np.testing.assert_array_equal(read(tmp_path / "m_confidence.tif"), p.max(-1))
     entropy = -(p * np.log(p.clip(1e-30))).sum(-1)
     np.testing.assert_allclose(read(tmp_path / "m_entropy.tif"), entropy, atol=1e-5)
-    novelty = classifier.novelty(cube.reshape(-1, 12)).reshape(40, 30)
+    novelty = classifier.novelty_score(cube.reshape(-1, 12), "classes", 1).reshape(40, 30)
     np.testing.assert_allclose(read(tmp_path / "m_novelty.tif"), novelty, rtol=1e-4, atol=2e-5)
 
 
@@ -162,6 +163,50 @@ def test_a_spectrum_like_no_other_is_novel(
     mapped(write_scene(odd, wavelengths), classifier, tmp_path / "m.tif", novelty=True)
     novelty = read(tmp_path / "m_novelty.tif")
     assert novelty.argmax() == 20 * 30 + 15
+
+
+@pytest.mark.parametrize("measure", ["classes", "likelihood"])
+def test_what_no_class_explains_is_rejected(
+    classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path, measure: Measure,
+) -> None:  # fmt: skip
+    odd = cube.copy()
+    odd[20:24, 12:16, ::2] *= 3
+    odd[0, 0] = 0
+    flags = {"reject": 0.01, "p_value": True, "probabilities": True, "novelty_by": measure}
+    scene = write_scene(odd, wavelengths, nodata=0)
+    result = mapped(scene, classifier, tmp_path / "m.tif", **flags)
+    found, p = read(tmp_path / "m.tif"), read(tmp_path / "m_p_value.tif")
+    kept = classifier.novelty_kept
+    score = classifier.novelty_score(odd.reshape(-1, 12)[1:], measure, kept.samples)
+    np.testing.assert_allclose(p.ravel()[1:], kept.p_values(score, measure), atol=0.02)
+    assert (found[20:24, 12:16] == 33).all()
+    assert found[0, 0] == 0
+    assert np.isnan(p[0, 0])
+    np.testing.assert_array_equal(found == 33, p <= 0.01)
+    assert (found == 33).mean() < 0.06
+    assert result.counts[33] == (found == 33).sum()
+    assert read(tmp_path / "m_probabilities.tif").shape == (40, 30, 3)
+    with rasterio.open(tmp_path / "m.tif") as raster:
+        assert raster.nodata == 0
+        assert raster.colormap(1)[33] == (0, 0, 0, 255)
+    for suffix in (".qml", ".csv", ".tif.aux.xml"):
+        text = (tmp_path / f"m{suffix}").read_text()
+        assert "reject" in text
+        assert "white mica" in text
+
+
+def test_a_level_that_nothing_can_reach_is_refused(
+    classifier: Classifier, tiny_run: Path, cube: Cube, wavelengths: Wavelengths,
+    write_scene: WriteScene, tmp_path: Path,
+) -> None:  # fmt: skip
+    scene = write_scene(cube, wavelengths)
+    settings = ClassifySettings(
+        scenes=(str(scene),), model=tiny_run, output=tmp_path / "m.tif", reject=0.001, device="cpu"
+    )
+    with pytest.raises(ModelError, match="nothing would be rejected"):
+        classify(settings)
+    assert not (tmp_path / "m.tif").exists()
 
 
 def test_bands_are_matched_by_wavelength(

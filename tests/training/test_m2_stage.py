@@ -229,9 +229,11 @@ def test_a_pixels_result_does_not_depend_on_its_company(
         whole = classifier.posterior(raw)
         # By Bayes' rule, probabilities are differences of thousands of nats in float32.
         np.testing.assert_allclose(classifier.posterior(raw[17:23]), whole[17:23], atol=1e-4)
-    novelty = classifier.novelty(raw)
+    novelty = classifier.novelty_score(raw, "likelihood", 1)
     assert np.isfinite(novelty).all()
-    np.testing.assert_allclose(classifier.novelty(raw[17:23]), novelty[17:23], rtol=1e-4)
+    np.testing.assert_allclose(
+        classifier.novelty_score(raw[17:23], "likelihood", 1), novelty[17:23], rtol=1e-4
+    )
 
 
 def test_spectra_unlike_any_class_are_novel(
@@ -242,8 +244,8 @@ def test_spectra_unlike_any_class_are_novel(
     for name, m1 in (("m2", None), ("m1m2", m1_run)):
         train_m2(settings(tiny_dataset, tmp_path / name, m1=m1))
         classifier = load_classifier(tmp_path / name, "cpu")
-        usual = np.quantile(classifier.novelty(raw), 0.99)
-        assert np.median(classifier.novelty(strange)) > usual
+        usual = np.quantile(classifier.novelty_score(raw, "likelihood", 1), 0.99)
+        assert np.median(classifier.novelty_score(strange, "likelihood", 1)) > usual
 
 
 def test_class_prior_uniform_empirical_and_given(tiny_dataset: Dataset, tmp_path: Path) -> None:

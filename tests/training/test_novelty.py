@@ -1,0 +1,127 @@
+"""Gaussians of classes, and ranks among validation pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import MultivariateNormal
+
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.errors import ModelError
+from hsi_ssl.settings import M2Settings
+from hsi_ssl.training.class_gaussians import ClassGaussians
+from hsi_ssl.training.classifier import Classifier, load_classifier
+from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.novelty import MEASURES, Novelty
+
+
+@pytest.fixture(scope="module")
+def run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_briefly(tiny_dataset.path, tmp_path_factory.mktemp("runs") / "m2")
+
+
+@pytest.fixture
+def classifier(run: Path) -> Classifier:
+    return load_classifier(run, "cpu")
+
+
+def train_briefly(dataset: Path, output: Path) -> Path:
+    train_m2(
+        M2Settings(
+            dataset=dataset, output=output, m1=None, latent=2, hidden=(16,), epochs=2,
+            hidden_classifier=(16,), supervised_epochs=2, novelty_samples=3, device="cpu",
+        )
+    )  # fmt: skip
+    return output
+
+
+def draws(n: int, mean: list[float], factor: torch.Tensor, seed: int) -> torch.Tensor:
+    eps = torch.randn(n, 3, generator=torch.Generator().manual_seed(seed))
+    return torch.tensor(mean) + eps @ factor
+
+
+def test_with_many_pixels_the_gaussians_are_those_that_the_classes_were_drawn_from() -> None:
+    means = [[0.0, 0.0, 0.0], [3.0, -1.0, 2.0]]
+    factors = [torch.diag(torch.tensor([1.0, 0.3, 2.0])), torch.eye(3) + 0.5 * torch.ones(3, 3)]
+    x = torch.cat(
+        [draws(20_000, m, f, i) for i, (m, f) in enumerate(zip(means, factors, strict=True))]
+    )
+    found = ClassGaussians.fit(x, torch.arange(2).repeat_interleave(20_000))
+    some = x[::1999]
+    densities = [
+        MultivariateNormal(torch.tensor(m), f.T @ f).log_prob(some)
+        for m, f in zip(means, factors, strict=True)
+    ]
+    expected = torch.logsumexp(torch.stack(densities), 0) - np.log(2)
+    torch.testing.assert_close(found.log_density(some), expected, atol=0.05, rtol=0.02)
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 5])
+def test_few_pixels_of_many_bands_still_give_a_density(pixels: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(4, 100, generator=generator)
+    y = torch.arange(4).repeat_interleave(pixels)
+    x = centres[y] + 0.1 * torch.randn(len(y), 100, generator=generator)
+    x[:, 7] = 1.0  # a band that never varies
+    found = ClassGaussians.fit(x, y)
+    own, far = found.log_density(x), found.log_density(x + 5)
+    assert torch.isfinite(own).all()
+    assert (own > far).all()
+
+
+def test_p_values_are_ranks_among_the_validation_pixels(classifier: Classifier) -> None:
+    reference = np.array([1, 2, 2, 4], np.float32)
+    kept = replace(classifier.novelty_kept, reference=dict.fromkeys(MEASURES, reference))
+    scores = np.array([0, 1, 2, 3, 4, 5], np.float32)
+    expected = [5 / 5, 5 / 5, 4 / 5, 2 / 5, 2 / 5, 1 / 5]
+    np.testing.assert_allclose(kept.p_values(scores, "classes"), expected, rtol=1e-6)
+
+
+def test_a_run_keeps_the_scores_of_its_validation_pixels(
+    classifier: Classifier, tiny_dataset: Dataset
+) -> None:
+    kept = classifier.novelty_kept
+    raw = tiny_dataset.spectra(tiny_dataset.rows(Part.VALIDATION))
+    for measure in MEASURES:
+        score = classifier.novelty_score(raw, measure, kept.samples)
+        np.testing.assert_allclose(kept.reference[measure], np.sort(score), rtol=1e-4, atol=1e-3)
+        p = kept.p_values(kept.reference[measure], measure)
+        assert np.mean(p <= 0.1) <= 0.1
+        strange = kept.p_values(classifier.novelty_score(raw[:, ::-1].copy(), measure, 3), measure)
+        assert np.median(strange) < 0.1
+    tensors = kept.to_tensors()
+    again = Novelty.from_tensors(tensors, torch.device("cpu"))
+    assert again is not None
+    assert {n: t.tolist() for n, t in again.to_tensors().items()} == {
+        n: t.tolist() for n, t in tensors.items()
+    }
+
+
+def test_what_cannot_be_told_is_refused(classifier: Classifier) -> None:
+    kept = classifier.novelty_kept
+    with pytest.raises(ModelError, match=r"240 validation pixels is never below 0\.0041"):
+        kept.check("classes", 3, 0.001)
+    with pytest.raises(ModelError, match="made with 3 samples, 5"):
+        kept.check("likelihood", 5, 0.1)
+    kept.check("classes", 5, 0.1)
+    with pytest.raises(ModelError, match="train one label set"):
+        _ = replace(classifier, novelty=None).novelty_kept
+
+
+def test_without_validation_pixels_there_is_a_score_and_no_p_value(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    part = np.where(tiny_dataset.part == Part.VALIDATION, Part.TEST, tiny_dataset.part)
+    d = tiny_dataset
+    write_dataset(
+        tmp_path / "d.h5", spectra=d.spectra(), label=d.label, part=part.astype(np.uint8),
+        scene=d.scene, pixel=d.pixel, neighbours=d.neighbours, meta=d.meta,
+    )  # fmt: skip
+    classifier = load_classifier(train_briefly(tmp_path / "d.h5", tmp_path / "m2"), "cpu")
+    assert np.isfinite(classifier.novelty_score(d.spectra()[:9], "classes", 1)).all()
+    with pytest.raises(ModelError, match="trained without"):
+        classifier.novelty_kept.check("classes", 1)
