@@ -12,6 +12,7 @@ from torch.distributions import MultivariateNormal
 from hsi_ssl.models.density import log_density, stacked_log_density
 from hsi_ssl.models.m1 import M1, M1Architecture
 from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.models.networks import ClassPerceptron
 
 N, D, J, K = 40, 6, 3, 2
 PRIOR = torch.tensor([0.3, 0.7])
@@ -20,6 +21,11 @@ PRIOR = torch.tensor([0.3, 0.7])
 def noise(samples: int, width: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(samples, width, generator=generator, dtype=torch.float64)
+
+
+def of_class(network: ClassPerceptron) -> Tensor:
+    """A column a class of the first layer."""
+    return network.get_parameter("from_y")
 
 
 def linear_m2(width: int) -> M2:
@@ -31,13 +37,13 @@ def linear_m2(width: int) -> M2:
         weight = decoder.from_x.weight
         variance = m2.likelihood.get_parameter("log_excess").exp() + 0.4**2
         inverse = torch.linalg.inv(torch.eye(2) + (weight.T / variance) @ weight)
-        shift = decoder.from_y + decoder.from_x.bias
+        shift = of_class(decoder) + decoder.from_x.bias
         encoder.from_x.weight.zero_()
         encoder.from_x.weight[:2] = 0.8 * inverse @ weight.T / variance
         encoder.from_x.bias.zero_()
         encoder.from_x.bias[2:] = inverse.diagonal().log() + 0.3
-        encoder.from_y.zero_()
-        encoder.from_y[:, :2] = -shift @ encoder.from_x.weight[:2].T
+        of_class(encoder).zero_()
+        of_class(encoder)[:, :2] = -shift @ encoder.from_x.weight[:2].T
     return m2
 
 
@@ -46,7 +52,7 @@ def exact_m2(m2: M2, z: Tensor) -> tuple[Tensor, list[MultivariateNormal]]:
     weight = m2.decoder.from_x.weight
     variance = m2.likelihood.get_parameter("log_excess").exp() + 0.4**2
     covariance = weight @ weight.T + torch.diag(variance)
-    means = m2.decoder.from_y + m2.decoder.from_x.bias
+    means = of_class(m2.decoder) + m2.decoder.from_x.bias
     densities = [MultivariateNormal(mean, covariance) for mean in means]
     log_p = torch.stack([d.log_prob(z) for d in densities]) + PRIOR.log()[:, None]
     return torch.logsumexp(log_p, 0), densities
@@ -91,7 +97,8 @@ def test_with_the_exact_posterior_one_sample_is_enough() -> None:
         variance = float(2 * 0.4**2)
         m2.encoder.from_x.weight[:2] = q.T / (1 + variance)
         m2.encoder.from_x.bias[2:] = math.log(variance / (1 + variance))
-        m2.encoder.from_y[:, :2] = -(m2.decoder.from_y @ m2.encoder.from_x.weight[:2].T)
+        shift = -(of_class(m2.decoder) @ m2.encoder.from_x.weight[:2].T)
+        of_class(m2.encoder)[:, :2] = shift
     x = noise(N, D, seed=3)
     found = log_density(m2, x, noise(1, 2))
     torch.testing.assert_close(found, exact_m2(m2, x)[0])
