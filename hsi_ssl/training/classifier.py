@@ -159,12 +159,12 @@ class Classifier:
         Raises
         ------
         ModelError
-            The run keeps nothing: it has several label sets, or another version wrote it.
+            The run was written by a version that kept nothing.
         """
         if self.novelty is None:
             raise ModelError(
-                "this run keeps no scores to tell novelty by (it has several label sets, or was "
-                "written by another version): train one label set with `hsi-ssl train-m2`"
+                "this run keeps no scores to tell novelty by, since another version wrote it: "
+                "train again with `hsi-ssl train-m2`"
             )
         return self.novelty
 
@@ -276,7 +276,14 @@ def load_classifiers(run: Path, device: str = "auto") -> list[Classifier]:
     model = JointM2(architecture, nothing, torch.Generator())
     load_weights(model, own)
     return [
-        Classifier({**card, **one}, of_set.to(where).eval(), m1, where, card["rule"])
+        Classifier(
+            {**card, **one},
+            of_set.to(where).eval(),
+            m1,
+            where,
+            card["rule"],
+            Novelty.from_tensors(tensors, where, name),
+        )
         for name, one in zip(architecture.labels, card["label_sets"], strict=True)
         for of_set in [OneLabelSet(model, name)]
     ]

@@ -11,8 +11,9 @@ from torch import Tensor
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.models.dependence import generation_of, inference_of
-from hsi_ssl.models.joint import JointArchitecture, JointM2
+from hsi_ssl.models.joint import JointArchitecture, JointM2, OneLabelSet
 from hsi_ssl.training.checkpoint import STATE, save_run
+from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.experts import in_words, weights
 from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.joint_data import JointData, each_expert, each_marginal
@@ -25,6 +26,7 @@ from hsi_ssl.training.m2_stage import (
     class_prior_of,
     generated,
 )
+from hsi_ssl.training.novelty import measure_novelty
 from hsi_ssl.training.stage import Draw, dataset_card, draw_spectra, identity
 from hsi_ssl.training.supervised_task import supervised_settings
 from hsi_ssl.watcher import Watcher
@@ -163,6 +165,12 @@ def train_joint(
     tensors = dict(model.state_dict())
     if m1 is not None:
         tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
+    for label_set in label_sets:
+        classifier = Classifier(
+            card, OneLabelSet(model, label_set.name).eval(), m1, device, "classifier"
+        )
+        kept = measure_novelty(classifier, dataset.one(label_set.name), settings.novelty_samples)
+        tensors |= kept.to_tensors(label_set.name)
     return save_run(run, tensors, card)
 
 

@@ -28,7 +28,7 @@ from hsi_ssl.training.inputs import APPLIED_BATCH, Validation, scores
 from hsi_ssl.training.loop import Fit, fit
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_task import M2Task
-from hsi_ssl.training.novelty import measured
+from hsi_ssl.training.novelty import measure_novelty
 from hsi_ssl.training.stage import (
     DEFAULT_SD_FLOOR,
     Draw,
@@ -184,7 +184,7 @@ def train_m2(
     tensors = dict(model.state_dict())
     if m1 is not None:
         tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
-    tensors |= measured(classifier, dataset, settings.novelty_samples).to_tensors()
+    tensors |= measure_novelty(classifier, dataset, settings.novelty_samples).to_tensors()
     return save_run(run, tensors, card)
 
 

@@ -72,18 +72,22 @@ class Novelty:
                 "asked for: leave out --samples, or ask for --novelty alone"
             )
 
-    def to_tensors(self) -> dict[str, Tensor]:
-        """As weights of a run, by name."""
-        gaussians = {f"{PREFIX}gaussians.{n}": t for n, t in vars(self.gaussians).items()}
+    def to_tensors(self, label_set: str = "") -> dict[str, Tensor]:
+        """As weights of a run, by name; one that has several label sets names each."""
+        prefix = f"{PREFIX}{label_set}."
+        gaussians = {f"{prefix}gaussians.{n}": t for n, t in vars(self.gaussians).items()}
         reference = {
-            f"{PREFIX}reference.{m}": torch.from_numpy(s) for m, s in self.reference.items()
+            f"{prefix}reference.{m}": torch.from_numpy(s) for m, s in self.reference.items()
         }
-        return {**gaussians, **reference, f"{PREFIX}samples": torch.tensor(self.samples)}
+        return {**gaussians, **reference, f"{prefix}samples": torch.tensor(self.samples)}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], device: torch.device) -> Self | None:
+    def from_tensors(
+        cls, tensors: dict[str, Tensor], device: torch.device, label_set: str = ""
+    ) -> Self | None:
         """Inverse of `to_tensors`, from all weights of a run; None where these are not there."""
-        own = {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
+        prefix = f"{PREFIX}{label_set}."
+        own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         if not own:
             return None
         gaussians = {n.partition(".")[2]: t for n, t in own.items() if n.startswith("gaussians")}
@@ -91,7 +95,7 @@ class Novelty:
         return cls(ClassGaussians(**gaussians).to(device), reference, int(own["samples"]))
 
 
-def measured(classifier: Classifier, dataset: Dataset, samples: int) -> Novelty:
+def measure_novelty(classifier: Classifier, dataset: Dataset, samples: int) -> Novelty:
     """What a run is to keep: Gaussians of its training pixels, scores of the validation pixels."""
     rows = dataset.rows(Part.TRAIN)
     x = torch.from_numpy(classifier.scaler.transform(dataset.spectra(rows)))

@@ -108,7 +108,7 @@ def test_what_cannot_be_told_is_refused(classifier: Classifier) -> None:
     with pytest.raises(ModelError, match="made with 3 samples, 5"):
         kept.check("likelihood", 5, 0.1)
     kept.check("classes", 5, 0.1)
-    with pytest.raises(ModelError, match="train one label set"):
+    with pytest.raises(ModelError, match="train again"):
         _ = replace(classifier, novelty=None).novelty_kept
 
 
