@@ -22,6 +22,7 @@ COMMANDS = {
     "classify": "classify",
     "features": "features",
     "discover": "discover",
+    "generate": "generate",
     "match": "match",
     "compare": "compare",
     "info": "info",

@@ -141,19 +141,26 @@ def draw_spectra(
 
     Of many spectra, an even choice over the order of their means is drawn.
     """
-    spectra = np.asarray(spectra, np.float64)
-    x = np.arange(spectra.shape[1]) if wavelengths_nm is None else np.asarray(wavelengths_nm)
-    order = np.argsort(x, kind="stable")
-    x, spectra = x[order], spectra[:, order]
+    x, spectra = with_gaps(wavelengths_nm, np.asarray(spectra, np.float64))
     chosen = np.argsort(np.nan_to_num(spectra).mean(axis=1), kind="stable")
     if len(chosen) > MOST_LINES:
         chosen = chosen[np.linspace(0, len(chosen) - 1, MOST_LINES).round().astype(int)]
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.9, max(1, len(chosen))))
+    for shade, spectrum in zip(shades, spectra[chosen], strict=True):
+        axes.plot(x, spectrum, color=shade, linewidth=0.7, alpha=0.8)
+
+
+def with_gaps(
+    wavelengths_nm: Sequence[float] | Array | None, spectra: Array
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Where to draw `spectra (..., bands)`: by wavelength, NaN where bands are left out."""
+    bands = spectra.shape[-1]
+    x = np.arange(bands) if wavelengths_nm is None else np.asarray(wavelengths_nm)
+    order = np.argsort(x, kind="stable")
+    x, spectra = x[order].astype(np.float64), spectra[..., order].astype(np.float64)
     steps = np.diff(x)
     gaps = np.flatnonzero(steps > 3 * np.median(steps)) + 1
-    x = np.insert(x.astype(np.float64), gaps, np.nan)
-    for shade, spectrum in zip(shades, spectra[chosen], strict=True):
-        axes.plot(x, np.insert(spectrum, gaps, np.nan), color=shade, linewidth=0.7, alpha=0.8)
+    return np.insert(x, gaps, np.nan), np.insert(spectra, gaps, np.nan, axis=-1)
 
 
 def map_quicklook(path: Path, codes: Array, label_set: LabelSet, title: str) -> None:

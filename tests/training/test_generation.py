@@ -1,0 +1,63 @@
+"""Generation: what moves what, by models whose decoders are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.settings import M2Settings
+from hsi_ssl.training.classifier import load_classifier
+from hsi_ssl.training.generation import Generator
+from hsi_ssl.training.m2_stage import train_m2
+
+
+@pytest.fixture(scope="module", params=["m2", "gm-dgm"])
+def generator(
+    request: pytest.FixtureRequest,
+    tiny_dataset: Dataset,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Generator:
+    output: Path = tmp_path_factory.mktemp("run") / "m2"
+    train_m2(
+        M2Settings(
+            dataset=tiny_dataset.path, output=output, m1=None, model=request.param, latent=3,
+            hidden=(16,), hidden_classifier=(16,), epochs=2, supervised_epochs=2, device="cpu",
+        )
+    )  # fmt: skip
+    return Generator(load_classifier(output, "cpu"))
+
+
+def test_a_style_at_the_priors_middle_is_the_decoded_mean(generator: Generator) -> None:
+    model, scaler = generator.classifier.model, generator.classifier.scaler
+    y = torch.tensor([1])
+    with torch.no_grad():
+        z = model.prior.from_standard(torch.zeros(1, 3), y)
+        expected = scaler.inverse(model.decode(y, z).numpy())
+    found = generator.styles(1, np.zeros(3), {0: np.array([-1.0, 0.0, 1.0])})
+    np.testing.assert_allclose(found[1], expected[0], rtol=1e-5)
+    assert not np.allclose(found[0], found[2])
+
+
+def test_an_analogy_in_the_own_class_and_the_ends_of_a_way_are_reconstructions(
+    generator: Generator, tiny_dataset: Dataset
+) -> None:
+    raw = tiny_dataset.spectra(tiny_dataset.rows(Part.VALIDATION)[[0, 25]])
+    y, u = generator.encode(raw)
+    own = generator.decode(y, u)
+    analogies = generator.analogies(raw)
+    assert analogies.shape == (2, 3, 12)
+    np.testing.assert_allclose(analogies[np.arange(2), y], own, rtol=1e-4)
+    np.testing.assert_allclose(generator.interpolation(raw, 5)[[0, -1]], own, rtol=1e-4)
+
+
+def test_most_measurements_lie_in_the_band(generator: Generator, tiny_dataset: Dataset) -> None:
+    raw = tiny_dataset.spectra(tiny_dataset.rows(Part.VALIDATION))[:40]
+    low, middle, high = generator.reconstruction(raw, 100)
+    assert (low < middle).all()
+    assert (middle < high).all()
+    again = generator.reconstruction(raw, 100)
+    np.testing.assert_array_equal(again[1], middle)
