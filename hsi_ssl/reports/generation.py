@@ -96,7 +96,7 @@ def write_generated(
 def _styles(
     generator: Generator, centres: Spectra, units: Sequence[int], axis: Axis, folder: Path
 ) -> None:
-    steps = norm.ppf(QUANTILES)
+    steps: Spectra = np.array([norm.ppf(q) for q in QUANTILES])
     names = generator.names
     if axis.side is not None:
         grid = dict(zip(units, map(np.ravel, np.meshgrid(steps, steps)), strict=False))
@@ -234,9 +234,9 @@ def _reconstructions(generator: Generator, measured: Measured, axis: Axis, folde
 def _shown(generator: Generator, raw: Raw) -> Spectra:
     """A measured spectrum in the unit of the generated ones."""
     scaler = generator.classifier.scaler
-    if scaler.invertible:
-        return raw.astype(np.float64)
-    return scaler.transform(raw[None])[0].astype(np.float64)
+    values = raw if scaler.invertible else scaler.transform(raw[None])[0]
+    shown: Spectra = values.astype(np.float64)
+    return shown
 
 
 def _mark(axes: Axes, axis: Axis, spectrum: Spectra) -> None:

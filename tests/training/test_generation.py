@@ -32,7 +32,7 @@ def generator(
 
 
 def test_a_style_at_the_priors_middle_is_the_decoded_mean(generator: Generator) -> None:
-    model, scaler = generator.classifier.model, generator.classifier.scaler
+    model, scaler = generator.model, generator.classifier.scaler
     y = torch.tensor([1])
     with torch.no_grad():
         z = model.prior.from_standard(torch.zeros(1, 3), y)
