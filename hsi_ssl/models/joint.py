@@ -172,6 +172,17 @@ class JointM2(nn.Module):
         hidden = self.classifier.hidden(x)
         return self._in_order(self.classifier.each_table(self.before, hidden, {}))
 
+    def each_marginal(self, x: Tensor, draws: Tensor) -> list[Tensor]:
+        """log q_e(y|x) `(E, N, K)` of each label set and expert; `x` and `draws` as there.
+
+        Where no labels come after z, the gradient reaches each label set's own factor alone.
+        """
+        if self.after:
+            return marginals(self.each_log_q(x, draws), self.architecture.counts)
+        found = self.classifier.each_marginal(self.before, self.classifier.hidden(x))
+        of_name = dict(zip(self.before, found, strict=True))
+        return [of_name[name] for name in self.architecture.labels]
+
     def _in_order(self, table: Tensor) -> Tensor:
         """A table in the order of inference, in that of the label sets."""
         names = [*self.before, *self.after]
@@ -263,12 +274,12 @@ class JointM2(nn.Module):
         return {name: y[:, None].expand(-1, len(x)) for name, y in zip(names, states, strict=True)}
 
     def _table(
-        self, names: Sequence[str], hidden: Sequence[Tensor], given: Given, pull: float
+        self, names: Sequence[str], hidden: Sequence[Sequence[Tensor]], given: Given, pull: float
     ) -> Tensor:
         """A block's table, with that share of the gradient to the networks, and all of it to z."""
         if pull == 1:
             return self.classifier.table(names, hidden, given)
-        still = self.classifier.table(names, [h.detach() for h in hidden], given, frozen=True)
+        still = self.classifier.table(names, hidden, given, frozen=True)
         if not pull:
             return still
         moving = self.classifier.table(names, hidden, given)

@@ -62,10 +62,11 @@ class Conditional(nn.Module):
 
 
 class LabelNetwork(nn.Module):
-    """One network for all label sets: layers that they share, and a linear head for each.
+    """Layers of its own for each label set, and a linear head on them.
 
     A head also sees z and the label sets that it depends on, and is linear in all of them, so
-    that a table of combinations costs sums only.
+    that a table of combinations costs sums only. Layers that all share would be ruled by the label
+    set that is hardest to learn.
     """
 
     def __init__(
@@ -80,30 +81,36 @@ class LabelNetwork(nn.Module):
     ) -> None:
         """`counts`: label sets and how many classes each has."""
         super().__init__()
-        layers: list[nn.Module] = []
-        for width in hidden:
-            layers += [linear(inputs, width, generator), ACTIVATIONS[activation]()]
-            inputs = width
-        self.shared = nn.Sequential(*layers)
+        self.layers = nn.ModuleList()
         self.parents = {name: dependence.parents(name) for name in counts}
         self.order = list(counts)
         self.heads = nn.ModuleList()
         for name, count in counts.items():
-            wide = inputs + latent * (LATENT in self.parents[name])
+            layers: list[nn.Module] = []
+            last = inputs
+            for width in hidden:
+                layers += [linear(last, width, generator), ACTIVATIONS[activation]()]
+                last = width
+            self.layers.append(nn.Sequential(*layers))
+            wide = last + latent * (LATENT in self.parents[name])
             known = [counts[p] for p in self.parents[name] if p != LATENT]
             self.heads.append(Conditional(wide, known, (), count, activation, generator))
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """What each label set's layers make of `x (N, D)`, `(N, H)` each."""
+        return [layers(x) for layers in self.layers]
 
     def table(
         self,
         names: Sequence[str],
-        hidden: Tensor,
+        hidden: Sequence[Tensor],
         given: Mapping[str, Tensor],
         *,
         frozen: bool = False,
     ) -> Tensor:
         """log q(names | x, given), `(..., N, M)`.
 
-        `hidden (N, H)`: what `shared` makes of x; `given`: z `(..., N, J)` and classes `(..., N)`
+        `hidden`: of x, each `(N, H)`; `given`: z `(..., N, J)` and classes `(..., N)`
         that come before them. `frozen`: the gradient reaches z, but not the network.
         """
         return chained(self.factors(names, hidden, given, frozen=frozen), given)
@@ -111,7 +118,7 @@ class LabelNetwork(nn.Module):
     def factors(
         self,
         names: Sequence[str],
-        hidden: Tensor,
+        hidden: Sequence[Tensor],
         given: Mapping[str, Tensor],
         *,
         frozen: bool = False,
@@ -119,9 +126,10 @@ class LabelNetwork(nn.Module):
         """log q of each name given those before it, `(..., N, K_1 or 1, ..., K_i)`; see `table`."""
         found = []
         for i, name in enumerate(names):
-            head = self.heads[self.order.index(name)]
+            place = self.order.index(name)
+            head = self.heads[place]
             assert isinstance(head, Conditional)
-            logits = self._from_numbers(head, name, hidden, given, frozen)
+            logits = self._from_numbers(head, name, hidden[place], given, frozen)
             known = [p for p in self.parents[name] if p != LATENT]
             within = []
             for parent, parameter in zip(known, head.tables, strict=True):
@@ -131,9 +139,9 @@ class LabelNetwork(nn.Module):
                 else:
                     within.append((names.index(parent), of_class))
             logits = logits.reshape(*logits.shape[:-1], *[1] * i, logits.shape[-1])
-            for place, of_class in within:
+            for axis, of_class in within:
                 axes = [1] * (i + 1)
-                axes[place], axes[i] = of_class.shape
+                axes[axis], axes[i] = of_class.shape
                 logits = logits + of_class.view(axes)
             found.append(torch.log_softmax(logits, dim=-1))
         return found
@@ -142,6 +150,7 @@ class LabelNetwork(nn.Module):
         self, head: Conditional, name: str, x: Tensor, given: Mapping[str, Tensor], frozen: bool
     ) -> Tensor:
         assert head.from_x is not None
+        x = x.detach() if frozen else x
         if LATENT in self.parents[name]:
             z = given[LATENT]
             x = torch.cat([x.expand(*z.shape[:-1], -1), z], dim=-1)
@@ -193,16 +202,39 @@ class LabelExperts(nn.Module):
             assert isinstance(network, LabelNetwork)
             yield network
 
-    def hidden(self, x: Tensor) -> list[Tensor]:
-        """What each expert's shared layers make of `x (N, D)`, or `(E, N, D)`, each its own."""
+    def hidden(self, x: Tensor) -> list[list[Tensor]]:
+        """What each expert's layers make of `x (N, D)`, or `(E, N, D)`, each its own."""
         each = x if x.ndim > 2 else x.expand(len(self), *x.shape)  # noqa: PLR2004
         return [
-            network.shared(some * gain)
+            network.hidden(some * gain)
             for network, some, gain in zip(self.each(), each, self.gain, strict=True)
         ]
 
+    def each_marginal(
+        self, names: Sequence[str], hidden: Sequence[Sequence[Tensor]]
+    ) -> list[Tensor]:
+        """log q_e of each of the names, the first ones of all, by each expert: `(E, N, K)` each.
+
+        The gradient reaches a name's own factor, not those that it depends on: else a label set
+        that is hard to learn would use the ones before it as a code for itself.
+        """
+        found = []
+        for network, h in zip(self.each(), hidden, strict=True):
+            factors = network.factors(names, h, {})
+            still = [factor.detach() for factor in factors]
+            of_expert = []
+            for i, factor in enumerate(factors):
+                total = factor
+                for place, before in enumerate(still[:i]):
+                    shape = (*before.shape, *[1] * (i - place))
+                    total = total + before.reshape(shape)
+                axes = list(range(-1 - i, -1))
+                of_expert.append(torch.logsumexp(total, dim=axes) if axes else total)
+            found.append(of_expert)
+        return [torch.stack(of_set) for of_set in zip(*found, strict=True)]
+
     def each_table(
-        self, names: Sequence[str], hidden: Sequence[Tensor], given: Mapping[str, Tensor]
+        self, names: Sequence[str], hidden: Sequence[Sequence[Tensor]], given: Mapping[str, Tensor]
     ) -> Tensor:
         """log q_e(names | x, given) of each expert, `(E, ..., N, M)`."""
         pairs = zip(self.each(), hidden, strict=True)
@@ -211,7 +243,7 @@ class LabelExperts(nn.Module):
     def table(
         self,
         names: Sequence[str],
-        hidden: Sequence[Tensor],
+        hidden: Sequence[Sequence[Tensor]],
         given: Mapping[str, Tensor],
         *,
         frozen: bool = False,

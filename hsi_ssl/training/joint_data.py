@@ -170,11 +170,7 @@ def each_marginal(module: JointM2, inputs: Inputs) -> list[Tensor]:
 @torch.no_grad()
 def each_expert(module: JointM2, inputs: Inputs) -> list[Tensor]:
     """log q_e(y|x) `(E, N, K)` of each expert for each label set at the means of inputs."""
-    counts = module.architecture.counts
-    found = [
-        marginals(module.each_log_q(x, module.draws), counts)
-        for x in inputs.mean.split(APPLIED_BATCH)
-    ]
+    found = [module.each_marginal(x, module.draws) for x in inputs.mean.split(APPLIED_BATCH)]
     return [torch.cat(of_set, dim=1) for of_set in zip(*found, strict=True)]
 
 

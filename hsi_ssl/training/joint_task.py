@@ -1,9 +1,9 @@
 """Several label sets as the training loop sees them: the supervised part, and the whole model.
 
 What `m2_task` does for one label set: the bound on all pixels, each with what is known of it;
-cross-entropy on labelled pixels, set by set, each drawn class by class; and the neighbours, who
-tell each pixel the labels that it lacks, by a Potts prior of its own for every set. What a pixel
-says for itself in the E-step is q(y_v | x, its other labels).
+cross-entropy on labelled pixels, set by set, each drawn class by class and teaching its own factor
+of q; and the neighbours, who tell each pixel the labels that it lacks, by a Potts prior of its own
+for every set. What a pixel says for itself in the E-step is q(y_v | x, its other labels).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from hsi_ssl.models.bounds import mean_j, objective
 from hsi_ssl.models.joint import JointM2
-from hsi_ssl.models.labels import marginals
 from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.training.inputs import APPLIED_BATCH, Inputs
 from hsi_ssl.training.joint_data import JointData, evidence
@@ -181,7 +180,7 @@ def classified(
     seen = inputs.learnt_from(x, len(module.classifier), generator)
     shape = (settings.samples if module.after else 0, len(x), module.architecture.latent)
     draws = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
-    return marginals(module.each_log_q(seen, draws), module.architecture.counts)
+    return module.each_marginal(seen, draws)
 
 
 def cross_entropy(log_q: list[Tensor], y: Tensor, sets: Tensor) -> Tensor:

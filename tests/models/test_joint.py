@@ -165,17 +165,18 @@ def densities(model: JointM2, x: Tensor) -> tuple[Tensor, Tensor]:
             log_p = log_p + of_class(logits, factor.name)
     log_q = torch.zeros(shape, dtype=torch.float64)
     network = next(model.classifier.each())
-    hidden = network.shared(x)
+    hidden = network.hidden(x)
     for factor in model.inference.factors:
         known = [given[p] for p in factor.parents if p != "z"]
         if factor.name == "z":
             both = model.encoder(x.expand(*shape, -1), *known)
             log_q = log_q + normal(both[..., :1], both[..., 1:])
         else:
-            inputs = hidden.expand(*shape, -1)
+            place = LABELS.index(factor.name)
+            inputs = hidden[place].expand(*shape, -1)
             if "z" in factor.parents:
                 inputs = torch.cat([inputs, given["z"]], -1)
-            head = network.heads[LABELS.index(factor.name)]
+            head = network.heads[place]
             log_q = log_q + of_class(head(inputs, *known), factor.name)
     return log_p, log_q
 
@@ -264,10 +265,22 @@ def test_tables_are_distributions_in_the_order_of_the_label_sets(name: str) -> N
         of_a, of_b = (t.exp() for t in marginals(model.log_q(x), COUNTS))
         torch.testing.assert_close(of_a, table.view(4, A, B).sum(2))
         torch.testing.assert_close(of_b, table.view(4, A, B).sum(1))
+        for found, expected in zip(model.each_marginal(x, model.draws), (of_a, of_b), strict=True):
+            torch.testing.assert_close(found[0].exp(), expected)
         for i, name_of in enumerate(LABELS):
             torch.testing.assert_close(
                 OneLabelSet(model, name_of).log_q_y(x).exp(), (of_a, of_b)[i]
             )
+
+
+def test_a_label_sets_cross_entropy_leaves_those_that_it_depends_on_alone() -> None:
+    model = joint()
+    of_b = model.each_marginal(spectra(), model.draws)[1]
+    (-of_b[0, :, 0].sum()).backward()
+    network = next(model.classifier.each())
+    assert all(p.grad is not None for p in network.heads[1].parameters())
+    touched = [*network.heads[0].parameters(), *network.layers[0].parameters()]
+    assert all(p.grad is None for p in touched)
 
 
 def test_experts_vote_on_combinations() -> None:
@@ -277,7 +290,7 @@ def test_experts_vote_on_combinations() -> None:
         model.classifier.weight.copy_(torch.tensor([[0.25, 0.75], [0.6, 0.4]]))
         each = model.each_log_q(x, model.draws)
         alone = [
-            network.factors(LABELS, network.shared(x * gain), {})
+            network.factors(LABELS, network.hidden(x * gain), {})
             for network, gain in zip(model.classifier.each(), (1.0, 3.0), strict=True)
         ]
         tables = [(of_a[..., None] + of_b).flatten(1) for of_a, of_b in alone]
