@@ -19,7 +19,7 @@ from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.joint_data import JointData, each_expert, each_marginal
 from hsi_ssl.training.joint_task import JointSupervisedTask, JointTask
 from hsi_ssl.training.loop import fit
-from hsi_ssl.training.m2_stage import (
+from hsi_ssl.training.m2_shared import (
     SUPERVISED,
     architecture_values,
     check_likelihood,

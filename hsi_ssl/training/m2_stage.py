@@ -14,7 +14,6 @@ from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
-from hsi_ssl.errors import SettingsError
 from hsi_ssl.models.gm_dgm import MODELS
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.scenes.labels import UNLABELLED
@@ -23,21 +22,26 @@ from hsi_ssl.training.classifier import Classifier, Rule, fixed_noise
 from hsi_ssl.training.collapse import Slots, slots_of
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.experts import held_out, in_words, weights
-from hsi_ssl.training.extractor import Extractor, check_bands, load_m1
+from hsi_ssl.training.extractor import check_bands, load_m1
 from hsi_ssl.training.inputs import APPLIED_BATCH, Validation, scores
+from hsi_ssl.training.joint_stage import train_joint
 from hsi_ssl.training.loop import Fit, fit
 from hsi_ssl.training.m2_data import M2Data
+from hsi_ssl.training.m2_shared import (
+    SUPERVISED,
+    architecture_values,
+    check_likelihood,
+    class_prior_of,
+    generated,
+)
 from hsi_ssl.training.m2_task import M2Task
 from hsi_ssl.training.novelty import measure_novelty
 from hsi_ssl.training.stage import (
-    DEFAULT_SD_FLOOR,
     Draw,
-    check_unit_interval,
     dataset_card,
     draw_nothing,
     draw_spectra,
     identity,
-    sd_floor,
     seen_elsewhere,
 )
 from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
@@ -45,9 +49,6 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
-
-SUPERVISED = "last/supervised"
-"""Folder within the run's of the supervised part: its log and its state to resume from."""
 
 
 def train_m2(
@@ -82,8 +83,6 @@ def train_m2(
         for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
             watcher.warn(sentence)
     if len(dataset.label_sets) > 1:
-        from hsi_ssl.training.joint_stage import train_joint  # it builds on this module
-
         return train_joint(settings, dataset, m1, device, resume=resume, watcher=watcher, draw=draw)
     facts = dataset_card(dataset)
     data = M2Data(dataset, settings, m1, device)
@@ -188,34 +187,6 @@ def train_m2(
     return save_run(run, tensors, card)
 
 
-def check_likelihood(settings: M2Settings, data: M2Data) -> None:
-    """Refuse a likelihood on [0, 1] for inputs that leave it."""
-    if settings.likelihood == "gaussian":
-        return
-    if data.m1 is not None:
-        raise SettingsError("M1's features are Gaussian: M1+M2 needs likelihood gaussian")
-    for inputs in (data.labelled.inputs, data.unlabelled):
-        if len(inputs):
-            check_unit_interval(inputs.mean.cpu().numpy(), settings.likelihood, data.scaler.kind)
-
-
-def architecture_values(settings: M2Settings, data: M2Data) -> dict[str, Any]:
-    """What every architecture over these pixels has."""
-    of_q = settings.hidden_classifier
-    floor = sd_floor(settings.sd_floor, data.scaler)
-    return {
-        "width": data.labelled.inputs.mean.shape[1] - data.beside,
-        "latent": settings.latent,
-        "hidden": settings.hidden,
-        "hidden_classifier": settings.hidden if of_q is None else of_q,
-        "activation": settings.activation,
-        "likelihood": settings.likelihood,
-        "sd_floor": floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
-        "beside": data.beside,
-        "experts": len(data.gains),
-    }
-
-
 def _fit_supervised(
     model: M2,
     data: M2Data,
@@ -291,45 +262,11 @@ def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
     return "; ".join(parts)
 
 
-def class_prior_of(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
-    """p(y) of classes and free slots as the settings say, in float32, positive, summing to 1."""
-    if settings.class_prior == "uniform":
-        of_classes = torch.ones(classes)
-    elif settings.class_prior == "empirical":
-        of_classes = torch.bincount(y.cpu(), minlength=classes).float().clamp(min=1)
-    else:
-        of_classes = torch.tensor(settings.class_prior)
-        if len(of_classes) != classes or not bool((of_classes > 0).all()):
-            raise SettingsError(
-                f"class_prior needs {classes} positive numbers, one a class; found "
-                f"{len(of_classes)}: {list(settings.class_prior)}"
-            )
-    of_slots = torch.full((settings.free_slots,), settings.free_weight)
-    found = torch.cat([of_classes / of_classes.mean(), of_slots])
-    return found / found.sum()
-
-
 def _class_means(dataset: Dataset, scaler: Scaler) -> Any:
     """Mean scaled spectrum of each class that has training pixels."""
     rows = dataset.rows(Part.TRAIN)
     scaled, label = scaler.transform(dataset.spectra(rows)), dataset.label[rows]
     return np.stack([scaled[label == k].mean(0) for k in np.unique(label)])
-
-
-def generated(
-    m1: Extractor | None, kept: Any, snapshots: dict[int, Tensor]
-) -> list[tuple[str, Any]]:
-    """One generated spectrum a class at each moment, scaled."""
-    panels: list[tuple[str, Any]] = []
-    for epoch, generated in sorted(snapshots.items()):
-        spectra = generated
-        if m1 is not None:
-            z1 = torch.zeros(len(generated), len(kept))
-            z1[:, torch.from_numpy(kept)] = generated
-            with torch.no_grad():
-                spectra = m1.model.decode(z1.to(m1.device)).cpu()
-        panels.append((f"epoch {epoch}", spectra.numpy()))
-    return panels
 
 
 def _choose_rule(
