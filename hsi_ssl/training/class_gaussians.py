@@ -45,7 +45,7 @@ class ClassGaussians:
         """
         x = x.double()
         centre = x.mean(0)
-        total = torch.cov(x.T, correction=0)
+        total = torch.atleast_2d(torch.cov(x.T, correction=0))  # of one band it is a number
         axes = torch.linalg.eigh(total)[1].flip(1)[:, :COMPONENTS]
         found = (x - centre) @ axes
         width = axes.shape[1]

@@ -148,8 +148,13 @@ class Classifier:
         """
         if measure == "likelihood":
             return -self.log_density(raw, samples)
-        x = torch.from_numpy(self.scaler.transform(raw)).to(self.device)
-        found: Floats = -self.novelty_kept.gaussians.log_density(x).cpu().numpy()
+        found = np.empty(len(raw), np.float32)
+        batch = self._batch(every_class=True)
+        for first in range(0, len(raw), batch):
+            some = raw[first : first + batch]
+            x = torch.from_numpy(self.scaler.transform(some)).to(self.device)
+            log_p = self.novelty_kept.gaussians.log_density(x)
+            found[first : first + len(some)] = -log_p.cpu().numpy()
         return found
 
     @property

@@ -14,7 +14,7 @@ from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.class_gaussians import ClassGaussians
-from hsi_ssl.training.classifier import Classifier, load_classifier
+from hsi_ssl.training.classifier import BATCH, Classifier, load_classifier
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.novelty import MEASURES, Novelty
 
@@ -71,6 +71,32 @@ def test_few_pixels_of_many_bands_still_give_a_density(pixels: int) -> None:
     own, far = found.log_density(x), found.log_density(x + 5)
     assert torch.isfinite(own).all()
     assert (own > far).all()
+
+
+def test_one_band_is_enough_for_a_density() -> None:
+    x = torch.tensor([[0.0], [0.2], [3.0], [3.1]])
+    found = ClassGaussians.fit(x, torch.tensor([0, 0, 1, 1]))
+    own, far = found.log_density(x), found.log_density(x + 20)
+    assert (own > far).all()
+
+
+def test_novelty_of_a_large_window_is_told_some_pixels_at_a_time(
+    classifier: Classifier, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gaussians hold a number a pixel, class and component: gigabytes for a window."""
+    at_once: list[int] = []
+    whole = ClassGaussians.log_density
+
+    def counted(self: ClassGaussians, x: torch.Tensor) -> torch.Tensor:
+        at_once.append(len(x))
+        return whole(self, x)
+
+    raw = tiny_dataset.spectra()
+    expected = classifier.novelty_score(raw, "classes", 1)
+    monkeypatch.setattr(ClassGaussians, "log_density", counted)
+    monkeypatch.setitem(BATCH, "cpu", 3 * 100)
+    np.testing.assert_allclose(classifier.novelty_score(raw, "classes", 1), expected, rtol=1e-4)
+    assert max(at_once) == 100
 
 
 def test_p_values_are_ranks_among_the_validation_pixels(classifier: Classifier) -> None:
