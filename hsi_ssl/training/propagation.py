@@ -37,7 +37,9 @@ class FeatureGraph:
         """`x (N, D)`: features in which distance means likeness."""
         count = len(x)
         k = min(NEIGHBOURS, count - 1)
-        self._squares, self._rows = (found.cpu().numpy() for found in nearest(x, k))
+        squares, self._rows = (found.cpu().numpy() for found in nearest(x, k))
+        # In double precision they can be divided by the smallest scales, those of equal pixels.
+        self._squares = squares.astype(np.float64)
         scale = max(float(np.median(self._squares[:, -1])), float(np.finfo(np.float32).tiny))
         self._normalised, _ = self._of_weights(np.exp(-2 * self._squares / scale))
 

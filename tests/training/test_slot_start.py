@@ -9,6 +9,16 @@ from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.slot_start import given_back, held_mixture, start_of_slots
 
 
+def test_copies_of_one_pixel_start_like_any_others() -> None:
+    """Whole numbers repeat, and so do pixels of a resampled scene."""
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.integers(0, 4, (1500, 3))).float()
+    known = torch.full((1500,), -1)
+    known[:2] = torch.tensor([0, 1])
+    found = start_of_slots(FeatureGraph(x), known, torch.full((5,), 0.2).log(), 2, seed=0)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+
+
 def blobs(counts: list[int], seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Groups on a ring of radius 5, of unit spread, that hardly overlap."""
     rng = np.random.default_rng(seed)
