@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import SettingsError
@@ -16,7 +16,7 @@ from hsi_ssl.training.checkpoint import STATE, save_run
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.experts import in_words, weights
 from hsi_ssl.training.extractor import Extractor
-from hsi_ssl.training.joint_data import JointData, each_expert, each_marginal
+from hsi_ssl.training.joint_data import JointData, JointValidation, each_expert, each_marginal
 from hsi_ssl.training.joint_task import JointSupervisedTask, JointTask
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.m2_shared import (
@@ -106,7 +106,7 @@ def train_joint(
         for name, weight in zip(architecture.labels, model.classifier.weight, strict=True):
             watcher.say(f"{name}: {in_words(settings.experts, weight)}")
     strengths = data.strengths(model, watcher) if settings.spatial else None
-    before = {name: t.clone() for name, t in model.classifier.state_dict().items()}
+    before = {name: t.clone() for name, t in q_of_labels(model).state_dict().items()}
     if not settings.warm_start:
         weight = model.classifier.weight
         model = fresh()
@@ -133,7 +133,7 @@ def train_joint(
         watcher=watcher,
         on_snapshot=on_snapshot,
     )
-    metrics, by_set = _keep_the_better(model, before, data, watcher)
+    metrics, by_set = keep_the_better(model, before, data.validation, watcher)
     predicted = _predicted_classes(model, data)
     for one, label_set in zip(predicted, label_sets, strict=True):
         _say_left_out(one, label_set.names, watcher)
@@ -214,20 +214,25 @@ def _weights(model: JointM2, data: JointData) -> Tensor:
     return torch.stack(found)
 
 
-def _keep_the_better(
-    model: JointM2, before: dict[str, Tensor], data: JointData, watcher: Watcher
-) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Leave the classifier in the model that is better on the validation pixels; scores of each.
+def q_of_labels(model: JointM2) -> nn.ModuleList:
+    """The networks of q(y|x): where labels come after z, q(z|x, ...) is one of them."""
+    return nn.ModuleList([model.classifier, *([model.encoder] if model.after else [])])
 
-    By the mean of macro-F1 over label sets. `before`: the classifier after the supervised part.
+
+def keep_the_better(
+    model: JointM2, before: dict[str, Tensor], validation: JointValidation, watcher: Watcher
+) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Leave q of the labels in the model that is better on the validation pixels; scores of each.
+
+    By the mean of macro-F1 over label sets. `before`: `q_of_labels` after the supervised part.
     The second result is what is kept, by label set.
     """
-    validation = data.validation
     if not len(validation.y):
         return {"supervised": {}, "gained": None, "kept": "semi-supervised", "validation": {}}, {}
-    after = {name: t.clone() for name, t in model.classifier.state_dict().items()}
+    q = q_of_labels(model)
+    after = {name: t.clone() for name, t in q.state_dict().items()}
     now, each_now = validation.of_classifier(model), validation.by_label_set(model)
-    model.classifier.load_state_dict(before)
+    q.load_state_dict(before)
     then, each_then = validation.of_classifier(model), validation.by_label_set(model)
     gained = now["macro_f1"] - then["macro_f1"]
     change = ", ".join(
@@ -237,7 +242,7 @@ def _keep_the_better(
     if gained < 0:
         watcher.say(f"unlabelled pixels did not help here: kept the supervised model ({change})")
     else:
-        model.classifier.load_state_dict(after)
+        q.load_state_dict(after)
         watcher.say(
             f"unlabelled pixels gained {100 * gained:+.1f} points of macro-F1 on the validation "
             f"pixels ({change})"

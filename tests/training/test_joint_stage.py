@@ -13,9 +13,12 @@ from safetensors.torch import load_file
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError, SettingsError
 from hsi_ssl.models.joint import OneLabelSet
+from hsi_ssl.models.labels import marginals
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.classifier import load_classifier, load_classifiers
-from hsi_ssl.training.joint_data import JointData, evidence
+from hsi_ssl.training.inputs import Inputs
+from hsi_ssl.training.joint_data import JointData, JointValidation, evidence
+from hsi_ssl.training.joint_stage import keep_the_better, q_of_labels
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.watcher import Watcher
@@ -83,6 +86,28 @@ def test_other_orders_of_dependence_are_learnt(
     card = train_m2(settings(two_label_sets, tmp_path / "m2", **asked))
     assert card["architecture"]["inference"] == asked["inference"]
     assert min(accuracies(two_label_sets, tmp_path / "m2").values()) > 0.8
+
+
+def test_where_labels_follow_z_the_supervised_q_is_kept_as_a_whole(
+    two_label_sets: Dataset, tmp_path: Path
+) -> None:
+    """Its classifier is nothing without the q(z|x) that it was trained with."""
+    asked = {**ORDERS["z first"], "spatial": False, "epochs": 1, "supervised_epochs": 1}
+    train_m2(settings(two_label_sets, tmp_path / "m2", **asked))
+    one = load_classifiers(tmp_path / "m2", "cpu")[0].model
+    assert isinstance(one, OneLabelSet)
+    model, generator = one.joint, torch.Generator().manual_seed(0)
+    x = torch.randn(200, model.architecture.width, generator=generator)
+    before = {name: t.clone() for name, t in q_of_labels(model).state_dict().items()}
+    with torch.no_grad():
+        expected = model.log_q(x)
+        y = torch.stack([of.argmax(-1) for of in marginals(expected, (3, 2))], dim=1)
+        for tensor in model.parameters():
+            tensor += torch.randn(tensor.shape, generator=generator)
+    found, _ = keep_the_better(model, before, JointValidation(Inputs(x), y), Watcher())
+    assert found["kept"] == "supervised"
+    assert found["supervised"]["oa"] == 1
+    torch.testing.assert_close(model.log_q(x), expected)
 
 
 def test_experts_and_m1(two_label_sets: Dataset, tmp_path: Path) -> None:
