@@ -190,7 +190,8 @@ class M2Settings(TrainingSettings):
         0.0, 0.25, 0.5, 0.75, 1.0
     )  # fmt: skip
     """q(y|x) is a product of experts, one for each of these powers of `whitening`; held-out and
-    neighbouring pixels say how much each counts. Where the noise of spectra is not known: one."""
+    neighbouring pixels say how much each counts. Where the noise of spectra is not known, or M1's
+    features are all that q(y|x) reads: one."""
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
     sd_floor: float | None = Field(None, gt=0)

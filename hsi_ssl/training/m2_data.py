@@ -113,16 +113,15 @@ class M2Data:
     def gains(self) -> Tensor:
         """What q(y|x)'s experts multiply the columns of inputs by, `(E, D)`.
 
-        One expert only, seeing them as they are, where the noise of spectra is not known.
+        One expert only, seeing them as they are, where the noise of spectra is not known or M1's
+        features are all there is to see.
         """
         inputs, noise = self.labelled.inputs.mean, self.scaler.noise_sd
-        if noise is None or not self.pixels:
+        if noise is None or (self.m1 is not None and not self.beside):
             return torch.ones(1, inputs.shape[1])
         spread = torch.cat([inputs, self.unlabelled.mean]).std(0).cpu()
         of_columns = torch.zeros(len(spread))
         of_columns[-self.scaler.width :] = torch.from_numpy(noise)
-        if self.m1 is not None and not self.beside:
-            of_columns.zero_()
         return gains(self.settings.experts, spread, of_columns)
 
     @cached_property
@@ -136,7 +135,9 @@ class M2Data:
         """What neighbours tell of each other's class, by each expert, in nats, `(E,)`."""
         if not self.settings.spatial:
             return torch.zeros(len(model.classifier), device=self.device)
-        each = each_log_q_of(model, self.labelled.inputs, self.unlabelled).exp()
+        each = each_log_q_of(
+            model, self.labelled.inputs, self.unlabelled
+        ).exp_()  # can be a gigabyte
         return torch.tensor([information(q, self.neighbours) for q in each], device=self.device)
 
     def grid(self, model: M2, start: Tensor | None, watcher: Watcher) -> Grid:

@@ -14,8 +14,10 @@ from hsi_ssl.errors import ModelError, SettingsError
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.classifier import Rule, load_classifier
+from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.inputs import BESIDE_GAIN, Inputs, Labelled, Validation
 from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_stage import keep_the_better, train_m2
 from hsi_ssl.training.m2_task import Grid, M2Task
 from hsi_ssl.watcher import Watcher
@@ -100,6 +102,19 @@ def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
     np.testing.assert_allclose(
         classifier.posterior(raw.astype(np.float64)), classifier.posterior(raw), atol=1e-6
     )
+
+
+def test_one_expert_reads_features_that_have_no_noise_of_their_own(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    dataset = rescaled(tiny_dataset, "noise", tmp_path / "d.h5")
+    small = {"latent": 4, "hidden": (32,), "batch": 64, "epochs": 10}
+    train_m1(M1Settings(dataset=dataset.path, output=tmp_path / "m1", **small))
+    m1 = load_m1(tmp_path / "m1", "cpu")
+    for beside, experts in ((True, 5), (False, 1)):
+        asked = settings(dataset, tmp_path / "m2", m1=tmp_path / "m1", spectra_beside=beside)
+        data = M2Data(dataset, asked, m1, torch.device("cpu"))
+        assert data.gains.shape == (experts, data.labelled.inputs.mean.shape[1])
 
 
 def rescaled(dataset: Dataset, kind: str, path: Path) -> Dataset:
