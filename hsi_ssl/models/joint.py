@@ -16,6 +16,7 @@ gradients.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ from hsi_ssl.models.networks import Architecture, gaussian_head, sample_gaussian
 
 DRAWS, DRAWS_SEED = 8, 1706_0040
 """Samples of z that q(y|x) is predicted with where it depends on z: always the same ones."""
+WIDE = 512
+"""Numbers of a table that take as much room as a row of a network's layers."""
 Given = dict[str, Tensor]
 
 
@@ -111,6 +114,19 @@ class JointM2(nn.Module):
         seeded = torch.Generator().manual_seed(DRAWS_SEED)
         self.register_buffer("draws", torch.randn(DRAWS, a.latent, generator=seeded))
 
+    def rows(self, *, every_class: bool) -> int:
+        """How many rows of a network's layers a pixel takes, to choose how many go at a time.
+
+        In q(y|x), whose table of all label sets may be large, or with `every_class` in `log_joint`.
+        """
+        combined = math.prod(self.architecture.counts)
+        if every_class:
+            return combined
+        if not self.after:
+            return max(1, combined * len(self.classifier) // WIDE)
+        first = math.prod(self.counts[name] for name in self.before)
+        return DRAWS * max(first, combined // WIDE)
+
     def _conditional(
         self, name: str, hidden: Sequence[int], outputs: int, generator: torch.Generator
     ) -> Conditional:
@@ -162,23 +178,15 @@ class JointM2(nn.Module):
         whole = first[..., None] + after.movedim(0, -2)
         return self._in_order(whole.flatten(-2))
 
-    def each_log_q(self, x: Tensor, draws: Tensor) -> Tensor:
-        """log q_e of each expert's own table, `(E, N, M)`; `x (N, D)` or `(E, N, D)`, each its own.
-
-        `draws` as in `log_q`. Where labels come after z there is one expert.
-        """
-        if self.after:
-            return self.log_q(x[0] if x.ndim > 2 else x, draws)[None]  # noqa: PLR2004
-        hidden = self.classifier.hidden(x)
-        return self._in_order(self.classifier.each_table(self.before, hidden, {}))
-
     def each_marginal(self, x: Tensor, draws: Tensor) -> list[Tensor]:
-        """log q_e(y|x) `(E, N, K)` of each label set and expert; `x` and `draws` as there.
+        """log q_e(y|x) `(E, N, K)` of each label set and expert.
 
-        Where no labels come after z, the gradient reaches each label set's own factor alone.
+        `x (N, D)`, or `(E, N, D)`, each its own; `draws` as in `log_q`. Where labels come after z
+        there is one expert; elsewhere the gradient reaches each label set's own factor alone.
         """
         if self.after:
-            return marginals(self.each_log_q(x, draws), self.architecture.counts)
+            table = self.log_q(x[0] if x.ndim > 2 else x, draws)  # noqa: PLR2004
+            return marginals(table[None], self.architecture.counts)
         found = self.classifier.each_marginal(self.before, self.classifier.hidden(x))
         of_name = dict(zip(self.before, found, strict=True))
         return [of_name[name] for name in self.architecture.labels]
@@ -385,6 +393,10 @@ class OneLabelSet(nn.Module):
         self.joint, self.place = joint, joint.architecture.labels.index(name)
         a = joint.architecture
         self.architecture = _OneSet(a.width, a.counts[self.place], a.latent, a.beside)
+
+    def rows(self, *, every_class: bool) -> int:
+        """As of the joint model."""
+        return self.joint.rows(every_class=every_class)
 
     def log_q_y(self, x: Tensor) -> Tensor:
         """log q(y|x), `(N, K)`, of `x (N, D)`, all columns."""

@@ -100,21 +100,6 @@ class LabelNetwork(nn.Module):
         """What each label set's layers make of `x (N, D)`, `(N, H)` each."""
         return [layers(x) for layers in self.layers]
 
-    def table(
-        self,
-        names: Sequence[str],
-        hidden: Sequence[Tensor],
-        given: Mapping[str, Tensor],
-        *,
-        frozen: bool = False,
-    ) -> Tensor:
-        """log q(names | x, given), `(..., N, M)`.
-
-        `hidden`: of x, each `(N, H)`; `given`: z `(..., N, J)` and classes `(..., N)`
-        that come before them. `frozen`: the gradient reaches z, but not the network.
-        """
-        return chained(self.factors(names, hidden, given, frozen=frozen), given)
-
     def factors(
         self,
         names: Sequence[str],
@@ -123,7 +108,11 @@ class LabelNetwork(nn.Module):
         *,
         frozen: bool = False,
     ) -> list[Tensor]:
-        """log q of each name given those before it, `(..., N, K_1 or 1, ..., K_i)`; see `table`."""
+        """log q of each name given those before it, `(..., N, K_1 or 1, ..., K_i)`.
+
+        `hidden`: of x, each `(N, H)`; `given`: z `(..., N, J)` and classes `(..., N)`
+        that come before them. `frozen`: the gradient reaches z, but not the network.
+        """
         found = []
         for i, name in enumerate(names):
             place = self.order.index(name)
@@ -233,13 +222,6 @@ class LabelExperts(nn.Module):
             found.append(of_expert)
         return [torch.stack(of_set) for of_set in zip(*found, strict=True)]
 
-    def each_table(
-        self, names: Sequence[str], hidden: Sequence[Sequence[Tensor]], given: Mapping[str, Tensor]
-    ) -> Tensor:
-        """log q_e(names | x, given) of each expert, `(E, ..., N, M)`."""
-        pairs = zip(self.each(), hidden, strict=True)
-        return torch.stack([network.table(names, h, given) for network, h in pairs])
-
     def table(
         self,
         names: Sequence[str],
@@ -248,7 +230,7 @@ class LabelExperts(nn.Module):
         *,
         frozen: bool = False,
     ) -> Tensor:
-        """log q(names | x, given), `(..., N, M)`; arguments as in `LabelNetwork.table`."""
+        """log q(names | x, given), `(..., N, M)`; arguments as in `LabelNetwork.factors`."""
         each = [
             network.factors(names, h, given, frozen=frozen)
             for network, h in zip(self.each(), hidden, strict=True)

@@ -117,6 +117,10 @@ class M2(nn.Module):
         found: Tensor = self.classifier(x)
         return found
 
+    def rows(self, *, every_class: bool) -> int:
+        """How many rows of a network's layers a pixel takes: in q(y|x), or in `log_joint`."""
+        return self.architecture.classes if every_class else 1
+
     def among_labelled(self, log_q: Tensor) -> Tensor:
         """log q(y|x) given that y is no free slot, `(..., K - free)`, of `log_q (..., K)`."""
         if not self.architecture.free:

@@ -224,8 +224,8 @@ class Classifier:
 
     def _batch(self, *, every_class: bool) -> int:
         """Pixels at a time, fewer where the generative part runs for every class."""
-        classes = self.model.architecture.classes if every_class else 1
-        return max(SMALLEST_BATCH, BATCH[self.device.type] // classes)
+        rows = self.model.rows(every_class=every_class)
+        return max(SMALLEST_BATCH, BATCH[self.device.type] // rows)
 
     def _inputs(self, raw: Raw, *, every_class: bool) -> Iterator[tuple[int, Tensor]]:
         """Batches (first pixel, input of M2 `(n, width)`)."""

@@ -19,6 +19,7 @@ from hsi_ssl.models.labels import allowed, combinations, conditioned, marginals
 from hsi_ssl.models.spatial import information, learnt_strength
 from hsi_ssl.training.inputs import APPLIED_BATCH, TIE, Inputs, Labelled, scores
 from hsi_ssl.training.m2_data import M2Data
+from hsi_ssl.training.stage import SMALLEST_BATCH
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -153,6 +154,11 @@ class JointData(M2Data):
         )
 
 
+def at_once(module: JointM2) -> int:
+    """Pixels at a time for q(y|x)."""
+    return max(SMALLEST_BATCH, APPLIED_BATCH // module.rows(every_class=False))
+
+
 def _part(inputs: Inputs, rows: slice) -> Inputs:
     """Some neighbouring rows, not copied."""
     logvar = None if inputs.logvar is None else inputs.logvar[rows]
@@ -163,14 +169,14 @@ def _part(inputs: Inputs, rows: slice) -> Inputs:
 def each_marginal(module: JointM2, inputs: Inputs) -> list[Tensor]:
     """log q(y|x) `(N, K)` of each label set at the means of inputs."""
     counts = module.architecture.counts
-    found = [marginals(module.log_q(x), counts) for x in inputs.mean.split(APPLIED_BATCH)]
+    found = [marginals(module.log_q(x), counts) for x in inputs.mean.split(at_once(module))]
     return [torch.cat(of_set) for of_set in zip(*found, strict=True)]
 
 
 @torch.no_grad()
 def each_expert(module: JointM2, inputs: Inputs) -> list[Tensor]:
     """log q_e(y|x) `(E, N, K)` of each expert for each label set at the means of inputs."""
-    found = [module.each_marginal(x, module.draws) for x in inputs.mean.split(APPLIED_BATCH)]
+    found = [module.each_marginal(x, module.draws) for x in inputs.mean.split(at_once(module))]
     return [torch.cat(of_set, dim=1) for of_set in zip(*found, strict=True)]
 
 
@@ -183,7 +189,7 @@ def evidence(module: JointM2, inputs: Inputs, y: Tensor) -> list[Tensor]:
     counts = module.architecture.counts
     states = combinations(counts, y.device)
     found: list[list[Tensor]] = [[] for _ in counts]
-    for x, known in zip(inputs.mean.split(APPLIED_BATCH), y.split(APPLIED_BATCH), strict=True):
+    for x, known in zip(inputs.mean.split(at_once(module)), y.split(at_once(module)), strict=True):
         table = module.log_q(x)
         for v, of_set in enumerate(found):
             others = known.clone()

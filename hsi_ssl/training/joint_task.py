@@ -17,8 +17,8 @@ from torch import Tensor
 from hsi_ssl.models.bounds import mean_j, objective
 from hsi_ssl.models.joint import JointM2
 from hsi_ssl.models.spatial import mean_field
-from hsi_ssl.training.inputs import APPLIED_BATCH, Inputs
-from hsi_ssl.training.joint_data import JointData, evidence
+from hsi_ssl.training.inputs import Inputs
+from hsi_ssl.training.joint_data import JointData, at_once, evidence
 from hsi_ssl.training.loop import StepCost, TaskWithoutState
 from hsi_ssl.training.stage import STEPS_AN_EPOCH, batch_size
 from hsi_ssl.training.supervised_task import taught
@@ -158,11 +158,8 @@ class JointTask:
         """Bound on log p(x, labels), and scores of q(y|x), on the validation pixels."""
         validation = self.data.validation
         found = validation.of_classifier(self.module)
-        pairs = zip(
-            validation.inputs.mean.split(APPLIED_BATCH),
-            validation.y.split(APPLIED_BATCH),
-            strict=True,
-        )
+        some = at_once(self.module)
+        pairs = zip(validation.inputs.mean.split(some), validation.y.split(some), strict=True)
         exact = self.settings.exact_classes
         costs = [self.module.cost(*pair, generator, exact=exact).sum() for pair in pairs]
         return {"bound": -float(sum(costs)) / max(1, len(validation.y)), **found}

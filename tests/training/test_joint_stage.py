@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError, SettingsError
-from hsi_ssl.models.joint import OneLabelSet
+from hsi_ssl.models.joint import DRAWS, WIDE, JointArchitecture, JointM2, OneLabelSet
 from hsi_ssl.models.labels import marginals
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.classifier import load_classifier, load_classifiers
-from hsi_ssl.training.inputs import Inputs
-from hsi_ssl.training.joint_data import JointData, JointValidation, evidence
+from hsi_ssl.training.inputs import APPLIED_BATCH, Inputs
+from hsi_ssl.training.joint_data import JointData, JointValidation, at_once, evidence
 from hsi_ssl.training.joint_stage import keep_the_better, q_of_labels
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
@@ -103,11 +103,26 @@ def test_where_labels_follow_z_the_supervised_q_is_kept_as_a_whole(
         expected = model.log_q(x)
         y = torch.stack([of.argmax(-1) for of in marginals(expected, (3, 2))], dim=1)
         for tensor in model.parameters():
-            tensor += torch.randn(tensor.shape, generator=generator)
+            tensor.add_(torch.randn(tensor.shape, generator=generator))
     found, _ = keep_the_better(model, before, JointValidation(Inputs(x), y), Watcher())
     assert found["kept"] == "supervised"
     assert found["supervised"]["oa"] == 1
     torch.testing.assert_close(model.log_q(x), expected)
+
+
+@pytest.mark.parametrize("z_first", [False, True])
+def test_large_tables_of_combinations_go_some_pixels_at_a_time(z_first: bool) -> None:
+    counts, last = (40, 40), ("z", "a", "b | a, z") if z_first else ("a", "b | a", "z | a, b")
+    architecture = JointArchitecture(
+        width=3, labels=("a", "b"), counts=counts, generation=("a", "b", "z", "x | a, b, z"),
+        inference=last, latent=2, hidden=(4,), hidden_classifier=(4,), activation="relu",
+        likelihood="gaussian", sd_floor=0.1, experts=1 if z_first else 5,
+    )  # fmt: skip
+    priors = [torch.full((count,), 1 / count) for count in counts]
+    model = JointM2(architecture, priors, torch.Generator())
+    copies = DRAWS if z_first else architecture.experts
+    assert at_once(model) * 40 * 40 * copies <= APPLIED_BATCH * WIDE * 1.1
+    assert OneLabelSet(model, "b").rows(every_class=True) == 40 * 40
 
 
 def test_experts_and_m1(two_label_sets: Dataset, tmp_path: Path) -> None:
