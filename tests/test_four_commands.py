@@ -20,9 +20,10 @@ NEEDS = {
     "enmap-potsdam": "enmap-potsdam",
     "kingma-2014": "mnist",
     "mnist": "mnist",
+    "mnist-semi-unsupervised": "mnist",
     "salinas-a": "salinas-a",
 }
-SCENES = {"drillcore": 10, "kingma-2014": 2, "mnist": 2}
+SCENES = {"drillcore": 10, "kingma-2014": 2, "mnist": 2, "mnist-semi-unsupervised": 2}
 
 
 def test_this_test_knows_every_recipe() -> None:

@@ -51,7 +51,7 @@ def test_without_a_file_the_defaults_serve() -> None:
     ("text", "message"),
     [
         ("[prepare]\ncapp = 3\n", r"unknown key prepare\.capp; did you mean cap\?"),
-        ("[m3]\n", "unknown key m3; known here: classify, m1, m2, prepare"),
+        ("[m3]\n", "unknown key m3; known here: classify, discover, m1, m2, prepare"),
         ("[m2]\nzzzz = 1\n", r"unknown key m2\.zzzz; known here: activation, alpha"),
         ("[m1]\nlatent = 0\n", r"m1\.latent: .*greater than or equal to 1 \(found 0\)"),
         ("[m1]\nlikelihood = 'poisson'\n", r"m1\.likelihood: .*'gaussian'"),
