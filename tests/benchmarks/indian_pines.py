@@ -27,7 +27,7 @@ from hsi_ssl.settings import PrepareSettings
 
 REPORT = Path(__file__).parents[2] / "reports" / "indian-pines.md"
 PER_CLASS = 50
-MODELS = tuple(m for m in OURS if m.name in {"M2", "supervised part alone"})
+MODELS = tuple(m for m in OURS if m.name in {"M2", "M1+M2", "supervised part alone"})
 CASES = {
     "published": "Published maps, transductive: the whole scene without labels is learnt from",
     "blocks": f"Blocks, inductive: {PER_CLASS} labels a class, test blocks are seen by nobody",
