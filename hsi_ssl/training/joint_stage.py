@@ -20,15 +20,14 @@ from hsi_ssl.training.joint_data import JointData, JointValidation, each_expert,
 from hsi_ssl.training.joint_task import JointSupervisedTask, JointTask
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.m2_shared import (
-    SUPERVISED,
     architecture_values,
     check_likelihood,
     class_prior_of,
+    fit_supervised,
     generated,
 )
 from hsi_ssl.training.novelty import measure_novelty
 from hsi_ssl.training.stage import Draw, dataset_card, draw_spectra, identity
-from hsi_ssl.training.supervised_task import supervised_settings
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -91,16 +90,8 @@ def train_joint(
     )
     model = fresh()
     run = settings.output
-    watcher.say("supervised part, labelled pixels alone:")
-    supervised = fit(
-        JointSupervisedTask(model, data, settings),
-        supervised_settings(settings),
-        run / SUPERVISED,
-        identity=known,
-        resume=resume and (run / SUPERVISED / STATE).exists(),
-        watcher=watcher,
-        on_snapshot=lambda snapshots: None,
-    )
+    part = JointSupervisedTask(model, data, settings)
+    supervised = fit_supervised(part, settings, known, resume=resume, watcher=watcher)
     if len(model.classifier) > 1 and len(data.validation.y):
         model.classifier.weight.copy_(_weights(model, data))
         for name, weight in zip(architecture.labels, model.classifier.weight, strict=True):

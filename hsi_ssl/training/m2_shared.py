@@ -8,8 +8,13 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.errors import SettingsError
+from hsi_ssl.files import os_errors
+from hsi_ssl.training.checkpoint import STATE, forget_state
 from hsi_ssl.training.extractor import Extractor
+from hsi_ssl.training.loop import Fit, Task, fit
 from hsi_ssl.training.stage import DEFAULT_SD_FLOOR, check_unit_interval, sd_floor
+from hsi_ssl.training.supervised_task import supervised_settings
+from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
@@ -63,6 +68,30 @@ def class_prior_of(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
     of_slots = torch.full((settings.free_slots,), settings.free_weight)
     found = torch.cat([of_classes / of_classes.mean(), of_slots])
     return found / found.sum()
+
+
+def fit_supervised(
+    task: Task, settings: M2Settings, known: dict[str, Any], *, resume: bool, watcher: Watcher
+) -> Fit:
+    """Train q(y|x) on the labelled pixels alone; `known`: what must be the same to resume.
+
+    A run that starts anew first forgets the whole state of the one before, lest a later `resume`
+    go on with that one where this has not come further than here.
+    """
+    run = settings.output
+    if not resume:
+        with os_errors(run):
+            forget_state(run)
+    watcher.say("supervised part, labelled pixels alone:")
+    return fit(
+        task,
+        supervised_settings(settings),
+        run / SUPERVISED,
+        identity=known,
+        resume=resume and (run / SUPERVISED / STATE).exists(),
+        watcher=watcher,
+        on_snapshot=lambda snapshots: None,
+    )
 
 
 def generated(

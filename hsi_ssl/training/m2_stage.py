@@ -25,13 +25,14 @@ from hsi_ssl.training.experts import held_out, in_words, weights
 from hsi_ssl.training.extractor import check_bands, load_m1
 from hsi_ssl.training.inputs import APPLIED_BATCH, Validation, scores
 from hsi_ssl.training.joint_stage import train_joint
-from hsi_ssl.training.loop import Fit, fit
+from hsi_ssl.training.loop import fit
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_shared import (
     SUPERVISED,
     architecture_values,
     check_likelihood,
     class_prior_of,
+    fit_supervised,
     generated,
 )
 from hsi_ssl.training.m2_task import M2Task
@@ -44,7 +45,7 @@ from hsi_ssl.training.stage import (
     identity,
     seen_elsewhere,
 )
-from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
+from hsi_ssl.training.supervised_task import SupervisedTask
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def train_m2(
         dataset, settings, m1_weights=m1 and m1.card["weights_sha256"], device=device.type
     )
     model = fresh()
-    supervised = _fit_supervised(model, data, settings, known, resume, watcher)
+    part = SupervisedTask(model, labelled, validation, data.pixels)
+    supervised = fit_supervised(part, settings, known, resume=resume, watcher=watcher)
     if len(model.classifier) > 1:
         sure = held_out(model, fresh(), labelled, validation, settings, data.pixels)
         model.classifier.weight.copy_(weights(*sure, data.told_by_neighbours(model)))
@@ -185,28 +187,6 @@ def train_m2(
         tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
     tensors |= measure_novelty(classifier, dataset, settings.novelty_samples).to_tensors()
     return save_run(run, tensors, card)
-
-
-def _fit_supervised(
-    model: M2,
-    data: M2Data,
-    settings: M2Settings,
-    known: dict[str, Any],
-    resume: bool,
-    watcher: Watcher,
-) -> Fit:
-    """Train the model's classifier on the labelled pixels alone."""
-    run = settings.output / SUPERVISED
-    watcher.say("supervised part, labelled pixels alone:")
-    return fit(
-        SupervisedTask(model, data.labelled, data.validation, data.pixels),
-        supervised_settings(settings),
-        run,
-        identity=known,
-        resume=resume and (run / STATE).exists(),
-        watcher=watcher,
-        on_snapshot=lambda snapshots: None,
-    )
 
 
 def keep_the_better(

@@ -219,6 +219,22 @@ def test_a_run_cut_off_in_either_part_goes_on_to_the_same_weights(
         ).read_bytes()
 
 
+def test_a_cut_run_over_an_older_one_goes_on_with_itself(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    class Cut(Listener):
+        def say(self, said: str) -> None:
+            if said.startswith("neighbours tell"):  # the supervised part is done, the rest is not
+                raise KeyboardInterrupt
+
+    short = {"epochs": 2, "supervised_epochs": 1, "hidden_classifier": (8,)}
+    train_m2(settings(tiny_dataset, tmp_path / "m2", **short))
+    anew = settings(tiny_dataset, tmp_path / "m2", seed=1, **short)
+    with pytest.raises(KeyboardInterrupt):
+        train_m2(anew, overwrite=True, watcher=Cut())
+    assert train_m2(anew, resume=True)["settings"]["seed"] == 1
+
+
 @pytest.mark.parametrize("kind", ["none", "max", "noise", "snv"])
 def test_every_kind_of_scaling_is_applied_to_raw_spectra(
     tiny_dataset: Dataset, tmp_path: Path, kind: str
