@@ -64,9 +64,9 @@ def train_m2(
 
     Of several label sets one model for all of them, unless `settings.label_set` names one.
 
-    Returns the card written. Validation pixels choose the best state, between the supervised and
-    the whole model, and the rule to predict by; test pixels are not touched, unless the dataset is
-    transductive, when their spectra count as unlabelled.
+    Returns the card written. Validation pixels choose the best state, the experts' weights, between
+    the supervised and the whole model, and the rule to predict by; test pixels are not touched,
+    unless the dataset is transductive, when their spectra count as unlabelled.
 
     Raises
     ------

@@ -96,12 +96,17 @@ class Novelty:
 
 
 def measure_novelty(classifier: Classifier, dataset: Dataset, samples: int) -> Novelty:
-    """What a run is to keep: Gaussians of its training pixels, scores of the validation pixels."""
+    """What a run is to keep: Gaussians of its training pixels, scores of the validation pixels.
+
+    Validation pixels of a class without training pixels are left out: to the run they are novel.
+    """
     rows = dataset.rows(Part.TRAIN)
     x = torch.from_numpy(classifier.scaler.transform(dataset.spectra(rows)))
     gaussians = ClassGaussians.fit(x, torch.from_numpy(dataset.label[rows].astype(np.int64)))
     gaussians = gaussians.to(classifier.device)
     telling = replace(classifier, novelty=Novelty(gaussians, {}, samples))
-    raw = dataset.spectra(dataset.rows(Part.VALIDATION))
+    others = dataset.rows(Part.VALIDATION)
+    others = others[np.isin(dataset.label[others], dataset.label[rows])]
+    raw = dataset.spectra(others)
     scores = {m: np.sort(telling.novelty_score(raw, m, samples)) for m in MEASURES}
     return Novelty(gaussians, scores, samples)

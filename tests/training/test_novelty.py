@@ -138,6 +138,26 @@ def test_what_cannot_be_told_is_refused(classifier: Classifier) -> None:
         _ = replace(classifier, novelty=None).novelty_kept
 
 
+def test_what_nobody_labelled_for_training_is_no_reference(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    d = tiny_dataset
+    unknown = (d.part == Part.TRAIN) & (d.label == 2)
+    write_dataset(
+        tmp_path / "d.h5", spectra=d.spectra(), label=np.where(unknown, -1, d.label).astype("i2"),
+        part=np.where(unknown, Part.POOL, d.part).astype(np.uint8), scene=d.scene, pixel=d.pixel,
+        neighbours=d.neighbours, meta=d.meta,
+    )  # fmt: skip
+    classifier = load_classifier(train_briefly(tmp_path / "d.h5", tmp_path / "m2"), "cpu")
+    known = (d.part == Part.VALIDATION) & (d.label != 2)
+    for reference in classifier.novelty_kept.reference.values():
+        assert len(reference) == np.count_nonzero(known)
+    p = classifier.novelty_kept.p_values(
+        classifier.novelty_score(d.spectra()[unknown], "classes", 1), "classes"
+    )
+    assert np.median(p) < 0.05
+
+
 def test_without_validation_pixels_there_is_a_score_and_no_p_value(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
