@@ -34,6 +34,8 @@ NOT_CLASSIFIED = "#d9dde2"
 PART_COLOURS = (BLUE, ORANGE, VERMILION, "#9fb8c8")
 """Of training, validation and test pixels and of the unlabelled pool, by `Part`."""
 
+LINE_BRIGHTNESS = 0.65
+"""Of a line on white, at most: brighter ones are hard to see."""
 MOST_LINES = 60
 SENTINEL = "#010203"
 """Drawn in this colour where a page's own text colour is to stand."""
@@ -148,6 +150,15 @@ def draw_spectra(
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.9, max(1, len(chosen))))
     for shade, spectrum in zip(shades, spectra[chosen], strict=True):
         axes.plot(x, spectrum, color=shade, linewidth=0.7, alpha=0.8)
+
+
+def on_paper(colour: str) -> str:
+    """A class's colour `#rrggbb`, darkened as far as a thin line of it shows on white."""
+    parts = np.array(red_green_blue(colour))
+    # Perceived brightness as television weighs the three (ITU-R BT.601).
+    brightness = float(parts @ (0.299, 0.587, 0.114)) / 255
+    parts = (parts * min(1.0, LINE_BRIGHTNESS / max(brightness, 1e-9))).astype(int)
+    return "#{:02x}{:02x}{:02x}".format(*parts)
 
 
 def with_gaps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.stats import norm
 
 from hsi_ssl.files import written_beside
 from hsi_ssl.reports.absorption import absorptions
-from hsi_ssl.reports.figures import BLUE, GREY, INK, ORANGE, style, with_gaps, write_png
+from hsi_ssl.reports.figures import BLUE, GREY, INK, ORANGE, on_paper, style, with_gaps, write_png
+from hsi_ssl.scenes.labels import distinct_colour
 from hsi_ssl.training.generation import Generator, Measured
 
 Raw = npt.NDArray[Any]
@@ -30,6 +33,12 @@ DRAWS = 100
 COLUMNS = 3
 LABELLED_FEATURES = 6
 """Features named in a panel, at most: the deepest."""
+HEADROOM = 0.16
+"""Of a panel's height, above the curves: room for the wavelengths of its features."""
+TITLE_WIDTH = 40
+"""Letters that fit over a panel."""
+SHORT_LABEL = 6
+"""Letters of labels that fit side by side in any number."""
 
 
 @dataclass(frozen=True)
@@ -117,17 +126,18 @@ def _styles(
     )
     _write(folder / "styles.csv", ["class", "unit of z", "quantile", *axis.columns], rows)
     if axis.side is None:
-        titles = [f"{names[y]}, direction {units.index(unit) + 1}" for y, unit, _ in swept]
+        titles = [f"{names[y]}, unit {unit + 1}" for y, unit, _ in swept]
+        quantiles = [f"{100 * quantile:g} %" for quantile in QUANTILES]
         middle = len(QUANTILES) // 2
 
         def draw(axes: Axes, i: int) -> None:
             spectra = swept[i][2]
-            shades = mpl.colormaps["viridis"](np.linspace(0, 0.9, len(spectra)))
-            for shade, spectrum in zip(shades, spectra, strict=True):
-                axes.plot(*with_gaps(axis.wavelengths_nm, spectrum), color=shade, linewidth=0.9)
+            _way(axes, axis, spectra, quantiles)
+            _fit(axes)
             _mark(axes, axis, spectra[middle])
 
-        _panels(folder / "styles.png", titles, draw, axis, columns=2 * len(units))
+        of_prior = "the unit of z at these quantiles of its prior"
+        _panels(folder / "styles.png", titles, draw, axis, columns=2 * len(units), legend=of_prior)
 
 
 def _analogies(generator: Generator, measured: Measured, axis: Axis, folder: Path) -> None:
@@ -147,20 +157,39 @@ def _analogies(generator: Generator, measured: Measured, axis: Axis, folder: Pat
             [_mosaic(strips, axis.side)],
         )
         return
-    colours = [*generator.classifier.label_set.colours, *([GREY] * len(names))][: len(names)]
+    legend = "left: a spectrum as if it were of each class; right: the same, less itself as its own"
+    own = generator.encode(measured.raw)[0]
+    changes = found - found[np.arange(len(found)), own][:, None]
+    shown = [_shown(generator, each) for each in measured.raw]
+    known = generator.classifier.label_set.colours
+    free = [distinct_colour(len(known) + i) for i in range(len(names) - len(known))]
+    colours = [on_paper(colour) for colour in (*known, *free)]
+    titles = [
+        title
+        for first, k in zip(measured.titles, own, strict=True)
+        for title in (first, f"less itself as {names[k]}")
+    ]
 
-    def draw(axes: Axes, i: int) -> None:
-        for spectrum, colour, name in zip(found[i], colours, names, strict=True):
+    def draw(axes: Axes, panel: int) -> None:
+        i, change = divmod(panel, 2)
+        spectra = changes[i] if change else found[i]
+        for spectrum, colour, name in zip(spectra, colours, names, strict=True):
             line = with_gaps(axis.wavelengths_nm, spectrum)
             axes.plot(*line, color=colour, linewidth=0.9, label=name)
-        own = with_gaps(axis.wavelengths_nm, _shown(generator, measured.raw[i]))
-        axes.plot(*own, color=INK, linewidth=1.6, label="measured")
+        if not change:
+            line = with_gaps(axis.wavelengths_nm, shown[i])
+            axes.plot(*line, color=INK, linewidth=1.0, linestyle=(0, (3, 1.5)), label="measured")
+        _fit(axes)
+        if not change:
+            _mark(axes, axis, shown[i])
 
-    _panels(folder / "analogies.png", measured.titles, draw, axis, legend=True)
+    _panels(folder / "analogies.png", titles, draw, axis, columns=4, legend=legend)
 
 
 def _interpolations(generator: Generator, measured: Measured, axis: Axis, folder: Path) -> None:
     pairs = [(i, i + 1) for i in range(len(measured.titles) - 1)]
+    if not pairs:
+        return
     found = [generator.interpolation(measured.raw[[i, j]], STEPS) for i, j in pairs]
     titles = [f"{measured.titles[i]} to {measured.titles[j]}" for i, j in pairs]
     shares = np.linspace(0, 1, STEPS)
@@ -170,18 +199,19 @@ def _interpolations(generator: Generator, measured: Measured, axis: Axis, folder
         for share, spectrum in zip(shares, spectra, strict=True)
     )
     _write(folder / "interpolations.csv", ["pair", "share", *axis.columns], rows)
-    if not pairs:
-        return
     if axis.side is not None:
-        _draw_pictures(folder / "interpolations.png", [""], [_mosaic(np.stack(found), axis.side)])
+        title = "a pair a row: from the first to the second"
+        _draw_pictures(
+            folder / "interpolations.png", [title], [_mosaic(np.stack(found), axis.side)]
+        )
         return
 
     def draw(axes: Axes, i: int) -> None:
-        shades = mpl.colormaps["viridis"](shares * 0.9)
-        for shade, spectrum in zip(shades, found[i], strict=True):
-            axes.plot(*with_gaps(axis.wavelengths_nm, spectrum), color=shade, linewidth=0.9)
+        _way(axes, axis, found[i], [f"{share:.0%}".replace("%", " %") for share in shares])
+        _fit(axes)
+        _mark(axes, axis, found[i][STEPS // 2])
 
-    _panels(folder / "interpolations.png", titles, draw, axis)
+    _panels(folder / "interpolations.png", titles, draw, axis, legend="of the way")
 
 
 def _reconstructions(generator: Generator, measured: Measured, axis: Axis, folder: Path) -> None:
@@ -210,7 +240,7 @@ def _reconstructions(generator: Generator, measured: Measured, axis: Axis, folde
             color=BLUE,
             alpha=0.25,
             linewidth=0,
-            label="90 % of what might be measured",
+            label="band of 90 % of measurements",
         )
         axes.plot(
             x,
@@ -226,9 +256,10 @@ def _reconstructions(generator: Generator, measured: Measured, axis: Axis, folde
             linewidth=0.8,
             label="measured",
         )
+        _fit(axes)
         _mark(axes, axis, middle[i])
 
-    _panels(folder / "reconstructions.png", measured.titles, draw, axis, legend=True)
+    _panels(folder / "reconstructions.png", measured.titles, draw, axis, legend="")
 
 
 def _shown(generator: Generator, raw: Raw) -> Spectra:
@@ -239,29 +270,48 @@ def _shown(generator: Generator, raw: Raw) -> Spectra:
     return shown
 
 
+def _way(axes: Axes, axis: Axis, spectra: Spectra, labels: Sequence[str]) -> None:
+    """Draw spectra `(n, bands)` that follow one another, from dark to light."""
+    shades = mpl.colormaps["viridis"](np.linspace(0, 0.9, len(spectra)))
+    for shade, spectrum, label in zip(shades, spectra, labels, strict=True):
+        line = with_gaps(axis.wavelengths_nm, spectrum)
+        axes.plot(*line, color=shade, linewidth=0.9, label=label)
+
+
+def _fit(axes: Axes) -> None:
+    """Set the range of values by what neighbouring bands agree on: a bad band may stick out."""
+    lines = [np.asarray(line.get_ydata(), np.float64) for line in axes.get_lines()]
+    smooth = [np.nanmedian(sliding_window_view(line, 3), axis=-1) for line in lines]
+    low, high = min(map(np.nanmin, smooth)), max(map(np.nanmax, smooth))
+    margin = 0.05 * (high - low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+
+
 def _mark(axes: Axes, axis: Axis, spectrum: Spectra) -> None:
-    """Mark and name the deepest absorption features of a spectrum."""
+    """Mark the deepest absorption features of a spectrum, their wavelengths above the curves."""
     if axis.wavelengths_nm is None:
         return
     found = sorted(absorptions(spectrum, axis.wavelengths_nm), key=lambda a: -a.depth)
     low, high = axes.get_ylim()
+    top = high + HEADROOM * (high - low)
     named: list[float] = []
-    reach = np.ptp(axis.wavelengths_nm) / 12
+    reach = np.ptp(axis.wavelengths_nm) / 15
     for feature in found:
         if len(named) == LABELLED_FEATURES:
             break
         if any(abs(feature.wavelength_nm - other) < reach for other in named):
             continue
         named.append(feature.wavelength_nm)
-        value = spectrum[feature.band]
+        ends = [min(spectrum[feature.band], high), high]
         axes.plot(
-            [feature.wavelength_nm] * 2, [low, value], color=GREY, linewidth=0.6, linestyle=":"
+            [feature.wavelength_nm] * 2, ends, color=GREY, linewidth=0.6, linestyle=":", zorder=1
         )
         axes.annotate(
-            f"{feature.wavelength_nm:.0f}", (feature.wavelength_nm, low), xytext=(1, 2),
-            textcoords="offset points", rotation=90, fontsize=6.5, color=INK,
+            f"{feature.wavelength_nm:.0f}", (feature.wavelength_nm, high), xytext=(0, 1),
+            textcoords="offset points", rotation=90, ha="center", va="bottom", fontsize=6.5,
+            color=INK,
         )  # fmt: skip
-    axes.set_ylim(low, high)
+    axes.set_ylim(low, top if named else high)
 
 
 def _panels(
@@ -271,8 +321,9 @@ def _panels(
     axis: Axis,
     *,
     columns: int = COLUMNS,
-    legend: bool = False,
+    legend: str,
 ) -> None:
+    """A panel a title, drawn by `draw`; `legend` is the heading of that of all, maybe empty."""
     columns = min(columns, len(titles))
     lines = -(-len(titles) // columns)
     with style():
@@ -283,14 +334,20 @@ def _panels(
                 axes.set_visible(False)
                 continue
             draw(axes, i)
-            axes.set_title(titles[i], fontsize=9)
-            axes.tick_params(labelsize=8, labelbottom=i + columns >= len(titles))
-        if legend:
-            handles, labels = grid.flat[0].get_legend_handles_labels()
-            columns_of_legend = max(1, min(len(labels), 2 * columns))
-            figure.legend(
-                handles, labels, loc="outside upper center", ncols=columns_of_legend, fontsize=8
+            axes.set_title(
+                textwrap.fill(titles[i], TITLE_WIDTH, break_on_hyphens=False), fontsize=9
             )
+            axes.tick_params(labelsize=8, labelbottom=i + columns >= len(titles))
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        figure.legend(
+            handles,
+            labels,
+            loc="outside upper center",
+            ncols=min(len(labels), 9 if max(map(len, labels)) <= SHORT_LABEL else 2 * columns),
+            fontsize=8,
+            title=legend,
+            title_fontsize=8,
+        )
         over = "wavelength (nm)" if axis.wavelengths_nm is not None else "band"
         figure.supxlabel(over, fontsize=10)
         figure.supylabel(axis.unit, fontsize=10)
