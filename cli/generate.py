@@ -20,7 +20,8 @@ from .output import Terminal
     type=(str, int, int),
     multiple=True,
     metavar="SCENE ROW COL",
-    help="A real spectrum to start from, counted from 0 [default: a validation pixel a class].",
+    help="A real spectrum to start from, of a scene file or catalog name, counted from 0; several "
+    "may be given [default: a validation pixel a class].",
 )
 @options.seed
 @options.device
@@ -63,7 +64,7 @@ def command(
     generator = Generator(classifier, settings.seed if seed is None else seed)
     known = open_dataset(dataset or Path(classifier.card["dataset"]["path"]))
     pool = active_pool(known, classifier, run)
-    measured = of_scenes(pixels, classifier) if pixels else of_dataset(known, generator)
+    measured = of_scenes(pixels, classifier, terminal) if pixels else of_dataset(known, generator)
     written = write_generated(generator, measured, pool, folder, overwrite=overwrite)
     terminal.result(
         {"output": str(folder), "files": [str(path) for path in written]},

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, SceneError
 from hsi_ssl.maps.bands import ModelBands, match_bands
-from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import valid_spectra
+from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.training.generation import Generator, Measured
+from hsi_ssl.watcher import SILENT, Watcher
 
 POOL = 4000
 """Spectra over which the units are chosen that move most."""
@@ -44,20 +45,28 @@ def of_dataset(dataset: Dataset, generator: Generator) -> Measured:
     return Measured(dataset.spectra(np.array(rows)), tuple(titles))
 
 
-def of_scenes(pixels: Sequence[tuple[str, int, int]], classifier: Classifier) -> Measured:
-    """Pixels by scene file, row and column, from 0.
+def of_scenes(
+    pixels: Sequence[tuple[str, int, int]], classifier: Classifier, watcher: Watcher = SILENT
+) -> Measured:
+    """Pixels by scene, a file or a catalog name, and row and column, from 0.
 
     Raises
     ------
     SceneError
-        The pixel is outside the scene or has no measurement.
-    SceneNotFoundError, BandsError
+        The pixel is outside the scene or has no measurement; the name stands for several scenes.
+    SceneNotFoundError, CatalogError, FetchError, BandsError
         The scene is not there, or has other bands than the model.
     """
     spectra, titles = [], []
     bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
     for name, row, col in pixels:
-        with open_scene(Path(name)) as scene:
+        with resolve([name], labelled=False, watcher=watcher) as found:
+            if len(found.scenes) > 1:
+                raise SceneError(
+                    f"{name} holds {len(found.scenes)} scenes; name the file that pixel {row}, "
+                    f"{col} is in, such as {found.scenes[0].scene.path}"
+                )
+            scene = found.scenes[0].scene
             if not (0 <= row < scene.rows and 0 <= col < scene.cols):
                 raise SceneError(
                     f"pixel {row}, {col} is outside {name}, which has {scene.rows} rows and "

@@ -139,7 +139,10 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not isinstance(card, dict) or card.get("schema") != SCHEMA:
         raise ModelError(f"{run} was written by another version; train again with `{command}`")
     if card["kind"] != kind:
-        raise ModelError(f"{run} holds a model of kind {card['kind']}, a {kind} is needed")
+        raise ModelError(
+            f"{run} holds an {card['kind'].upper()}, an {kind.upper()} is needed; make one with "
+            f"`{command}` or name its folder"
+        )
     if hashlib.sha256(blob).hexdigest() != card["weights_sha256"]:
         raise ModelError(f"{run}: {WEIGHTS} is not the one {CARD} was written for; train again")
     return card, tensors

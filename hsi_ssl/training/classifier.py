@@ -256,7 +256,7 @@ def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -
         names = ", ".join(one["classes"]["name"] for one in card["label_sets"])
         raise ModelError(
             f"{run} holds a model of several label sets ({names}); one is needed here: train one "
-            "with --label-set"
+            "with `hsi-ssl train-m2 --label-set NAME`"
         )
     own, m1 = _own_and_m1(card, tensors, where)
     model = MODELS[card.get("model", "m2")](

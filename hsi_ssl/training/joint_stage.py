@@ -175,7 +175,8 @@ def _refuse_settings(settings: M2Settings) -> None:
         asked.append("class_prior in numbers")
     if asked:
         raise SettingsError(
-            f"{', '.join(asked)}: only for one label set; name one with --label-set, or leave out"
+            f"{', '.join(asked)}: only for one label set; name one with --label-set, or leave "
+            f"{'it' if len(asked) == 1 else 'them'} out"
         )
 
 
