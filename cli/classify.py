@@ -68,6 +68,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
         results[0] if len(results) == 1 else {"scenes": results},
         *(
             f"wrote {r.map}: {r.classified:,} of {r.pixels:,} pixels classified, "
+            f"{'' if r.rejected is None else f'{r.rejected:,} rejected, '}"
             f"{r.pixels_per_second:,.0f} pixels/s"
             for r in found
         ),

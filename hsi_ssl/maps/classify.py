@@ -63,7 +63,8 @@ MOST_THREADS = 16
 class ClassifyResult:
     """What was made and how fast. `counts` are pixels by code, 0 = not classified.
 
-    `in_free_slots`: those among the latter whose most probable slot is free.
+    `in_free_slots`: those among the latter whose most probable slot is free; `rejected`: those that
+    no class explains, None if nothing was to be rejected.
     """
 
     map: Path
@@ -76,6 +77,7 @@ class ClassifyResult:
     """Of the whole process since it began."""
     counts: dict[int, int]
     in_free_slots: int
+    rejected: int | None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -283,6 +285,8 @@ def classify_scene(
                 free += window.free
                 watcher.progress(f"classify {scene.name}", done, pixels)
         counts = written.counts
+        # Their code is the last, above all classes.
+        rejected = counts[max(counts)] if settings.reject is not None else None
         if counts[0] == pixels and not free:
             raise SceneError(
                 f"{scene.path} has no valid pixel: in each some used band is nodata or not "
@@ -298,12 +302,13 @@ def classify_scene(
         map=output,
         label_set=label_set.name,
         pixels=pixels,
-        classified=pixels - counts[0],
+        classified=pixels - counts[0] - (rejected or 0),
         seconds=seconds,
         pixels_per_second=pixels / seconds,
         peak_memory_mb=peak_memory_mb(),
         counts=counts,
         in_free_slots=free,
+        rejected=rejected,
     )
 
 

@@ -72,7 +72,7 @@ def scenes(tiny_dataset: Dataset, project: Path) -> Path:
 def test_one_scene_and_the_promised_keys(run: Path, scenes: Path, project: Path) -> None:
     result = wrote("classify", scenes / "south.tif", "--model", run, "--confidence", "--json")
     found = json.loads(result.stdout)
-    keys = "map label_set pixels classified in_free_slots seconds pixels_per_second counts"
+    keys = "map label_set pixels classified in_free_slots seconds pixels_per_second counts rejected"
     assert set(found) == {*keys.split(), "peak_memory_mb"}
     assert (found["map"], found["pixels"], found["classified"]) == ("south_classes.tif", 1200, 1160)
     assert found["counts"]["0"] == 40

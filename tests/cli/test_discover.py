@@ -96,6 +96,16 @@ def test_of_a_scene_and_classify_after_it(hsi_ssl: Callable[..., Any], project: 
     counts = {int(code): n for code, n in json.loads(ran.out)["counts"].items()}
     assert {code: counts[code] for code in pixels} == pixels
 
+    ran = hsi_ssl("classify", "scene.tif", "-o", "r.tif", "--reject", 0.3, "--p-value", "--json")
+    assert ran.code == 0, ran.err
+    told_again = json.loads(ran.out)
+    counts = {int(code): n for code, n in told_again["counts"].items()}
+    assert {code: counts[code] for code in pixels} == pixels
+    assert told_again["rejected"] == counts[max(counts)] > 0
+    with rasterio.open("r.tif") as classes, rasterio.open("r_p_value.tif") as p_value:
+        in_group = np.isin(classes.read(1), list(pixels))
+        assert (p_value.read(1)[in_group] <= 0.3).any()
+
     before = Path("discovered/groups.csv").read_bytes()
     ran = hsi_ssl("discover", "runs/m2", "scene.tif")
     assert ran.code == 2
