@@ -56,11 +56,11 @@ GROUP_COLUMNS = (
 
 @dataclass(frozen=True)
 class Shown:
-    """A group on the page: its figure, and pictures of where it lies (scene, pixels, URI)."""
+    """A group on the page: its figures, and pictures of where it lies (scene, pixels, URI)."""
 
     group: Group
     likeness: str | None
-    figure: Any
+    figures: list[Any]
     places: list[tuple[str, int, str]]
 
 
@@ -192,7 +192,7 @@ def _shown(found: Discovery, group: Group) -> Shown:
         for i in most
     ]
     likeness = in_words(group.matches) if group.matches else None
-    return Shown(group, likeness, _figure(found, group), places)
+    return Shown(group, likeness, _figures(found, group), places)
 
 
 def _thumbnail(scene: Surveyed, group: Group) -> str:
@@ -209,7 +209,7 @@ def _thumbnail(scene: Surveyed, group: Group) -> str:
     return picture_uri(see_through(paint(small, both), small > 0))
 
 
-def _figure(found: Discovery, group: Group) -> Any:
+def _figures(found: Discovery, group: Group) -> list[Any]:
     """The group's mean with its spread and the nearest class; absorptions beside the library's."""
     assert group.label is not None
     waves = found.classifier.wavelengths_nm
@@ -223,8 +223,8 @@ def _figure(found: Discovery, group: Group) -> Any:
 
     total = found.survey.tally
     with style(SENTINEL):
-        figure = Figure(figsize=(9.2, 3.1), layout="constrained")
-        left, right = figure.subplots(1, 2)
+        figures = [Figure(figsize=(4.6, 3.1), layout="constrained") for _ in range(2)]
+        left, right = (figure.subplots() for figure in figures)
         low, high = group.mean - group.deviation, group.mean + group.deviation
         colour = group.label.colour
         left.fill_between(line(x), line(low), line(high), color=colour, alpha=0.25, linewidth=0)
@@ -253,7 +253,7 @@ def _figure(found: Discovery, group: Group) -> Any:
         for axes in (left, right):
             axes.set_xlabel("band" if waves is None else "wavelength (nm)")
             axes.legend(loc="best", fontsize=8)
-        return inline_svg(figure)
+        return [inline_svg(figure) for figure in figures]
 
 
 def _removed(
