@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,7 @@ def command(
             f"(guessing: {100 * guesser.macro_f1:.1f})",
             f"  kappa              {100 * scores.kappa:5.1f} %",
             f"  calibration error  {100 * (scores.ece or 0):5.1f} %",
+            *(() if one.rejected is None else (_novelty(one.rejected),)),
             *(_words(one.clusters) if one.clusters else ()),
             f"report: {page}",
         ]
@@ -108,11 +110,23 @@ def command(
     terminal.result(each[0] if len(each) == 1 else {"label_sets": by_set}, *lines)
 
 
+def _novelty(rejected: float) -> str:
+    from hsi_ssl.reports.evaluation import REJECT
+
+    return f"  would be rejected  {100 * rejected:5.1f} %  (by classify --reject {REJECT:g})"
+
+
 def _words(clusters: ClusterAndLabel) -> tuple[str, ...]:
     used = sum(s.free and s.pixels > 0 for s in clusters.slots)
     return (
         f"free slots named after what lies in them, {used} of them in use:",
         f"  overall accuracy   {100 * clusters.oa:5.1f} %  (labelled classes "
-        f"{100 * clusters.oa_labelled:.1f}, others {100 * clusters.oa_unlabelled:.1f})",
-        f"  adjusted Rand      {clusters.ari:7.2f}  (others {clusters.ari_unlabelled:.2f})",
+        f"{_or_none(100 * clusters.oa_labelled, '.1f')}, others "
+        f"{_or_none(100 * clusters.oa_unlabelled, '.1f')})",
+        f"  adjusted Rand      {clusters.ari:7.2f}  (others "
+        f"{_or_none(clusters.ari_unlabelled, '.2f')})",
     )
+
+
+def _or_none(score: float, form: str) -> str:
+    return "have no pixel" if math.isnan(score) else format(score, form)

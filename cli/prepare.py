@@ -92,7 +92,8 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
                 f"{c.label.name:{width}} {c.count:9} {c.train:7} {c.validation:7} {c.test:7}"
                 for c in balance.classes
             ),
-            f"{balance.pool} unlabelled pixels in the pool",
+            f"{balance.pool} unlabelled pixels to learn from"
+            + (", those with other labels only among them" if len(reports) > 1 else ""),
         ]
     each = [{**balance.to_json(), "report": str(page)} for balance, page in reports]
     pages = " and ".join(str(page) for _, page in reports)

@@ -45,13 +45,19 @@ RULES: dict[Rule, str] = {
 }
 PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
 CONFUSIONS_LISTED = 5
+REJECT = 0.01
+"""Level at which the report tells how many pixels of labelled classes would be rejected."""
 FEW_IN_BIN = 10
 """The accuracy of fewer pixels than that is chance: no point of the calibration curve."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a run on one part of a dataset; `by_rule` for both ways to predict."""
+    """Scores of a run on one part of a dataset; `by_rule` for both ways to predict.
+
+    `rejected`: share of the pixels of labelled classes whose p-value of novelty is at most
+    `REJECT`, None where the run's validation pixels are too few to tell.
+    """
 
     run: Path
     dataset: Path
@@ -62,6 +68,7 @@ class Evaluation:
     balance: Balance
     warnings: tuple[str, ...]
     clusters: ClusterAndLabel | None = None
+    rejected: float | None = None
 
     @property
     def scores(self) -> Scores:
@@ -118,6 +125,11 @@ class Evaluation:
             "confusion": scores.confusion.tolist(),
             **({} if scores.in_none is None else {"in_free_slots": scores.in_none.tolist()}),
             **({} if self.clusters is None else {"cluster_and_label": self.clusters.to_json()}),
+            **(
+                {}
+                if self.rejected is None
+                else {"novelty": {"level": REJECT, "rejected": self.rejected}}
+            ),
             "warnings": list(self.warnings),
         }
 
@@ -251,7 +263,23 @@ def _evaluation(
         replace(balance, label_set=own, classes=mine),
         warnings,
         clusters,
+        _rejected(chosen, dataset, rows[known]),
     )
+
+
+def _rejected(
+    classifier: Classifier, dataset: Dataset, rows: npt.NDArray[np.int64]
+) -> float | None:
+    """Share of these pixels that `classify --reject` would reject, novel to the labelled ones."""
+    kept = classifier.novelty
+    if kept is None or not len(rows) or len(kept.reference["classes"]) + 1 < 1 / REJECT:
+        return None
+    rejected = 0
+    for first in range(0, len(rows), BLOCK):
+        raw = dataset.spectra(rows[first : first + BLOCK])
+        score = classifier.novelty_score(raw, "classes", kept.samples)
+        rejected += int((kept.p_values(score, "classes") <= REJECT).sum())
+    return rejected / len(rows)
 
 
 def largest_confusions(evaluation: Evaluation) -> list[Confusion]:
@@ -308,6 +336,7 @@ def write_evaluation_report(
         scores=evaluation.scores,
         guesser=evaluation.guesser,
         rules=RULES,
+        level=REJECT,
         heat=_heat(evaluation.scores),
         by_code={c.code: c for c in open_dataset(evaluation.dataset).label_set.classes}
         if evaluation.clusters

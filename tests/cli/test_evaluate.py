@@ -117,6 +117,11 @@ def test_free_slots_named_after_what_lies_in_them(semi: Path, tiny_dataset: Data
     assert any("classes without training label are left out: kaolinite" in w
                for w in found["warnings"])  # fmt: skip
     assert "cluster_and_label" not in found
+    assert found["novelty"]["level"] == 0.01
+    assert 0 <= found["novelty"]["rejected"] < 0.2
+    shown = call("evaluate", *args)
+    assert f"would be rejected  {100 * found['novelty']['rejected']:5.1f} %" in shown.output
+    assert "would reject" in (semi / "run" / "report" / "index.html").read_text()
 
     named = json.loads(call("evaluate", *args, "--cluster-and-label", "--json").stdout)
     clusters = named["cluster_and_label"]

@@ -51,7 +51,7 @@ def test_writes_dataset_and_balance_report(
 def test_speaks_to_people(cores: Path, tmp_path: Path) -> None:
     result = run(cores, *FEW, "-o", tmp_path / "d.h5")
     assert result.exit_code == 0, result.output
-    assert "300 unlabelled pixels in the pool" in result.stdout
+    assert "300 unlabelled pixels to learn from" in result.stdout
     assert "hsi-ssl train-m1" in result.stdout
     assert "Warning" in result.stderr
 
