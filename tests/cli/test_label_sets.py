@@ -53,6 +53,9 @@ def test_evaluate_scores_each_label_set(run: Path, two_label_sets: Dataset) -> N
     assert tuple(each) == NAMES
     for name, found in each.items():
         assert found["report"] == str(run / "report" / name / "index.html")
+        page = Path(found["report"]).read_text()
+        assert f"label set {name}, " in page
+        assert "Two ways to predict" not in page
         one = two_label_sets.one(name)
         assert found["n"] == len(one.rows(Part.TEST))
         classifier = next(c for c in load_classifiers(run) if c.label_set.name == name)
