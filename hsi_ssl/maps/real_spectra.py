@@ -59,8 +59,9 @@ def of_scenes(
     """
     spectra, titles = [], []
     bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
-    for name, row, col in pixels:
-        with resolve([name], labelled=False, watcher=watcher) as found:
+    for i, (name, row, col) in enumerate(pixels):
+        told = any(name == earlier for earlier, *_ in pixels[:i])
+        with resolve([name], labelled=False, watcher=SILENT if told else watcher) as found:
             if len(found.scenes) > 1:
                 raise SceneError(
                     f"{name} holds {len(found.scenes)} scenes; name the file that pixel {row}, "
