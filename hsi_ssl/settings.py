@@ -176,8 +176,9 @@ class M2Settings(TrainingSettings):
     free_weight: float = Field(0.5, gt=0)
     """Weight in p(y) of a free slot, the mean one of a labelled class being 1; 1/2 in the paper."""
     slot_start: bool = True
-    """Start free slots from groups in the graph of nearest neighbours among M2's inputs that no
-    label speaks for; else at random, as in the paper."""
+    """Start free slots from groups that no label speaks for: in scenes (`spatial`) in units of the
+    scatter within labelled classes, else in the graph of nearest neighbours among M2's inputs. Or
+    else at random, as in the paper."""
     spectra_beside: bool = True
     """M1+M2: q(y|x) reads the scaled spectra beside M1's features, which keep less than they
     hold; in the paper the features alone."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.store import is_dataset, open_dataset
 from hsi_ssl.discovery.coherence import Agreement, agreement, compactness
+from hsi_ssl.discovery.likeness import parts_of_classes
 from hsi_ssl.discovery.survey import Survey, survey_dataset, survey_scenes
 from hsi_ssl.discovery.tally import Tally
 from hsi_ssl.errors import ModelError, SceneError, SettingsError
@@ -271,6 +272,8 @@ def _groups(
             scatter=total.scatter,
             count=MATCHES,
         )
+    wavelengths = classifier.wavelengths_nm
+    parts = {} if wavelengths is None else parts_of_classes(total, len(known), wavelengths)
     colours = list(known.colours)
     found: list[Group] = []
     rejected: list[Group] = []
@@ -288,6 +291,13 @@ def _groups(
             for name, value in numbers.items()
             if value is not None and value < (least := getattr(settings, f"min_{name}"))
         )
+        if slot in parts:
+            k, distance = parts[slot]
+            why = (
+                *why,
+                f"it looks like part of {known.classes[k].name}: their mean spectra are "
+                f"{distance:.1f} standard deviations apart",
+            )
         label = None
         if not why:
             code = first_code + len(found)

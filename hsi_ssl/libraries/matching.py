@@ -189,6 +189,14 @@ def shapes(spectra: npt.ArrayLike, wavelengths_nm: npt.ArrayLike) -> Floats:
     return _without(logarithms, _continuum(np.asarray(wavelengths_nm, np.float64)))
 
 
+def in_units_of_scatter(scatter: npt.ArrayLike, *of_shapes: Floats) -> tuple[Floats, ...]:
+    """`shapes` turned and stretched so that a scatter `(bands, bands)` becomes 1 everywhere.
+
+    As for matching: `LEAST_SCATTER` is added in every direction.
+    """
+    return _in_units_of(_at_least(np.asarray(scatter, np.float64)), *of_shapes)
+
+
 def spectral_angles(spectra: npt.ArrayLike, others: npt.ArrayLike) -> Floats:
     """Spectral angles in degrees `(n, m)` between spectra `(n, bands)` and others `(m, bands)`.
 

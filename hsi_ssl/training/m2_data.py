@@ -30,6 +30,7 @@ from hsi_ssl.training.inputs import (
 )
 from hsi_ssl.training.m2_task import Grid
 from hsi_ssl.training.propagation import FeatureGraph
+from hsi_ssl.training.scene_start import start_in_scenes
 from hsi_ssl.training.slot_start import start_of_slots
 from hsi_ssl.training.stage import network_scaler
 from hsi_ssl.watcher import Watcher
@@ -159,12 +160,32 @@ class M2Data:
         x = torch.cat([self.labelled.inputs.mean, self.unlabelled.mean])
         return FeatureGraph(x[:, : x.shape[1] - self.beside])
 
-    def slot_start(self, graph: FeatureGraph, model: M2) -> Tensor:
-        """First q(y) `(N, K + F)` of labelled and unlabelled pixels, in this order."""
+    def slot_start(self, graph: FeatureGraph | None, model: M2) -> Tensor:
+        """First q(y) `(N, K + F)` of labelled and unlabelled pixels, in this order.
+
+        Groups on the `graph`, or, without it, in scenes; there the model's classifier, taught by
+        labelled pixels, tells which class what is in no free slot is of.
+        """
         nobody = torch.full((len(self.unlabelled),), -1, device=self.device)
         known = torch.cat([self.labelled.y, nobody])
         classes = len(self.label_set)
-        return start_of_slots(graph, known, model.log_p_y, classes, self.settings.seed)
+        if graph is not None:
+            return start_of_slots(graph, known, model.log_p_y, classes, self.settings.seed)
+        x = torch.cat([self.labelled.inputs.mean, self.unlabelled.mean])
+        found = start_in_scenes(
+            x[:, : x.shape[1] - self.beside].double().cpu().numpy(),
+            self.neighbours.cpu().numpy(),
+            known.cpu().numpy(),
+            model.log_p_y.double().cpu().numpy(),
+            classes,
+            self.settings.seed,
+        )
+        q = torch.from_numpy(found).to(known.device, model.log_p_y.dtype)
+        log_q = model.among_labelled(log_q_of(model, self.labelled.inputs, self.unlabelled))
+        of_classes = torch.softmax(log_q[:, :classes], dim=-1)
+        mine = torch.nonzero(known < 0).flatten()
+        q[mine, :classes] = q[mine, :classes].sum(1, keepdim=True) * of_classes[mine]
+        return q
 
     def _y(self, rows: npt.NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.indices(rows).astype(np.int64)).to(self.device)

@@ -124,11 +124,12 @@ def train_m2(
         watcher.say(in_words(settings.experts, model.classifier.weight))
     started = settings.slot_start and settings.free_slots > 0
     graph = start = None
-    if (settings.propagation or started) and len(unlabelled):
+    if (settings.propagation or (started and not settings.spatial)) and len(unlabelled):
         graph = data.feature_graph()
-    if started and graph is not None:
+    if started and len(unlabelled):
         watcher.say("looking for groups that no label speaks for")
-        start = data.slot_start(graph, model)
+        with torch.no_grad():
+            start = data.slot_start(None if settings.spatial else graph, model)
     grid = data.grid(model, start, watcher) if settings.spatial else None
     before = {name: t.clone() for name, t in model.classifier.state_dict().items()}
     if not settings.warm_start:
@@ -230,8 +231,8 @@ def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
         )
     if task.start is not None:
         parts.append(
-            "first cross-entropy of q(y|x) against groups on the graph of nearest neighbours, for "
-            "free slots, outside the bound"
+            "first cross-entropy of q(y|x) against groups of pixels, for free slots, outside the "
+            "bound"
         )
     if settings.propagation:
         parts.append("p(y) of an unlabelled pixel from its nearest neighbours in feature space")

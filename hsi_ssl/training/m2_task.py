@@ -10,7 +10,8 @@ spatial     variational EM with a Potts prior on the grid. E-step: mean field ov
             the E-step's distribution, which leaves it a bound on log p(x); the cross-entropy
             stands outside the bound, as alpha's term does.
 slot_start  the first E-step where there are free slots, of which q(y|x) knows nothing yet: groups
-            on the graph of nearest neighbours (`slot_start`). It is learnt in the same way.
+            in scenes (`scene_start`), or without a grid on the graph of nearest neighbours
+            (`slot_start`). It is learnt in the same way.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def start_of_slots(
     x = graph.embedding(len(log_prior) - 1, seed)
     labels = known.cpu().numpy()
     rng = np.random.default_rng(seed)
-    q = _first(x, labels, classes, len(log_prior), rng)
+    q = first_guess(x, labels, classes, len(log_prior), rng)
     q = held_mixture(x, q, labels, log_prior.double().cpu().numpy())
     q = given_back(q, labels, classes)
     rows = np.flatnonzero(labels >= 0)
@@ -45,7 +45,7 @@ def start_of_slots(
     return torch.from_numpy(q).to(known.device, log_prior.dtype)
 
 
-def _first(
+def first_guess(
     x: Floats, labels: npt.NDArray[np.int64], classes: int, slots: int, rng: np.random.Generator
 ) -> Floats:
     """Each pixel `(N, S)` to the nearest centre: class means, and pixels far from all centres."""
@@ -102,16 +102,21 @@ def given_back(q: Floats, labels: npt.NDArray[np.int64], classes: int) -> Floats
     how much of each slot labelled classes explain. Where that is nearly all of it, the slot is
     given to the class that explains most.
     """
-    mass = np.maximum(q.sum(0), 1.0)
-    rows = np.flatnonzero(labels >= 0)
-    counts = np.bincount(labels[rows], minlength=classes)[:classes]
-    shares = np.eye(classes)[labels[rows]].T @ q[rows] / np.maximum(counts, 1)[:, None]
-    weights = 1 / np.sqrt(mass)  # as of counts
-    sizes, _ = nnls((shares * weights).T, mass * weights)
-    explained = sizes[:, None] * shares / mass
+    explained = explained_by_classes(q, labels, classes)
     found = q.copy()
     for slot in range(classes, q.shape[1]):
         if explained[:, slot].sum() > NEARLY_ALL:
             found[:, explained[:, slot].argmax()] += found[:, slot]
             found[:, slot] = 0
     return found
+
+
+def explained_by_classes(q: Floats, labels: npt.NDArray[np.int64], classes: int) -> Floats:
+    """Share of each slot's pixels that each class explains, `(K, S)`, as in `given_back`."""
+    mass = np.maximum(q.sum(0), 1.0)
+    rows = np.flatnonzero(labels >= 0)
+    counts = np.bincount(labels[rows], minlength=classes)[:classes]
+    shares = np.eye(classes)[labels[rows]].T @ q[rows] / np.maximum(counts, 1)[:, None]
+    weights = 1 / np.sqrt(mass)  # as of counts
+    sizes, _ = nnls((shares * weights).T, mass * weights)
+    return np.asarray(sizes[:, None] * shares / mass)

@@ -33,10 +33,13 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.discovery.discover import discover
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
+from hsi_ssl.scenes.drillcore import MATERIALS
 from hsi_ssl.scenes.labels import indices_to_codes
-from hsi_ssl.settings import M2Settings
+from hsi_ssl.scenes.simulate import box_of
+from hsi_ssl.settings import DiscoverSettings, M2Settings
 from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.stage import network_scaler
@@ -54,6 +57,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "M2 with free slots that start at random": {"model": "m2", "slot_start": False},
 }
 CLUSTERS = ("k-means", "Gaussian mixture")
+NAMED = "drillcore-sim"
+"""The scene whose minerals are known everywhere, in the library too."""
+NO_MINERAL = "wood"
+"""Of the box: in no library."""
 MOST_PIXELS = 30_000
 """That a clustering is fitted on."""
 SCORES = ("ari_unlabelled", "oa_unlabelled", "oa_labelled", "oa", "ari")
@@ -103,6 +110,33 @@ def by_model(task: Task, run: Path, settings: dict[str, Any], seed: int) -> Clus
     return cluster_and_label(slot, _codes(dataset, test), classifier.label_set.codes, FREE)
 
 
+def named_groups(dataset: Dataset, run: Path, library: Path) -> list[dict[str, Any]]:
+    """What `discover` says of the free slots, beside the mineral that truly prevails in each."""
+    asked = DiscoverSettings(model=run, scenes=(str(dataset.path),), library=library)
+    found = discover(asked)
+    truth, slots = [], []
+    for scene in found.survey.scenes:
+        rows, cols = scene.plane.shape
+        box = box_of(int(scene.name.rsplit("-", 1)[1]) - 1, rows=rows, cols=cols, seed=0)
+        here = scene.plane >= 0
+        truth.append(box.prevailing[here])
+        slots.append(scene.plane[here])
+    prevailing, slot = np.concatenate(truth), np.concatenate(slots)
+    lines = []
+    for group in (*found.groups, *found.no_groups):
+        counts = np.bincount(prevailing[slot == group.slot], minlength=len(MATERIALS))
+        told = group.to_json()
+        lines.append(
+            {key: told[key] for key in ("slot", "coherent", "why_not", "pixels", "verdict")}
+            | {
+                "truth": MATERIALS[int(counts.argmax())],
+                "purity": float(counts.max() / counts.sum()),
+                "name": group.matches[0].material.lower(),
+            }
+        )
+    return lines
+
+
 def by_clusters(task: Task, method: str, seed: int) -> ClusterAndLabel:
     """Fit a clustering that knows no label, and score it."""
     dataset = task.dataset
@@ -131,6 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="datasets of few_label_scenes.py, if there are")
+    parser.add_argument("--library", type=Path, help="to name the drill core's groups by")
     parser.add_argument("--scenes", nargs="*", default=list(SCENES), choices=SCENES)
     every = [*MODELS, *CLUSTERS]
     parser.add_argument("--methods", nargs="*", default=every, choices=every)
@@ -165,6 +200,9 @@ def main() -> None:
                     "set": arguments.set, "removed": task.removed,
                     "seconds": time.process_time() - started, **found.to_json(),
                 }  # fmt: skip
+                if scene == NAMED and method in MODELS and arguments.library:
+                    run = folder / f"run-{stem}"
+                    line["groups"] = named_groups(task.dataset, run, arguments.library)
                 (folder / f"{stem}.result.json").write_text(json.dumps(line))
                 said = ", ".join(f"{key} {line[key]:.3f}" for key in SCORES)
                 print(f"{name}: {said} ({line['seconds']:.0f} s)", flush=True)
