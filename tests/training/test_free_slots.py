@@ -74,7 +74,7 @@ def test_a_class_without_labels_is_found(semi: Dataset, tmp_path: Path, model: s
     assert np.mean(best[truth == 0] == 0) > 0.8
     assert np.mean(best[truth == 2] == 1) > 0.8
     assert sum(card["metrics"]["slots"]["pixels"][2:]) > 100
-    assert "groups on the graph of nearest neighbours" in card["objective"]
+    assert "against groups of pixels, for free slots" in card["objective"]
     assert "2 classes and 2 free slots" in heard.said[0]
     score = classifier.novelty_score(semi.spectra(rows), "likelihood", 1)
     assert np.isfinite(score).all()
