@@ -99,7 +99,7 @@ def test_outputs(found: Discovery, project: Any, tmp_path: Path) -> None:
     html = page.read_text(encoding="utf-8")
     assert "unknown-1: like Alunite" in html
     assert 'src="http' not in html
-    assert html.count("<svg") == len(found.groups)
+    assert html.count("<svg") == 2 * len(found.groups)  # its spectrum, and its shape
     group = found.groups[0]
     told = json.loads((folder / "groups.json").read_text(encoding="utf-8"))
     assert told["groups"][0]["code"] == 33
