@@ -8,16 +8,14 @@ on nothing but the pixel.
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from hsi_ssl.models.bounds import log_mean_exp
+from hsi_ssl.models.likelihoods import LOG_2_PI
 from hsi_ssl.models.m1 import M1
-
-LOG_2_PI = math.log(2 * math.pi)
 
 
 class ClassModel(Protocol):

@@ -13,6 +13,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.likelihoods import LOG_2_PI
+
 COMPONENTS = 64
 """Leading principal components, at most, in which the Gaussians stand: a covariance a class of a
 picture's 784 pixels would outweigh the model."""
@@ -69,7 +71,7 @@ class ClassGaussians:
         squares = ((found - self.mean[:, None]) @ self.whiten).square().sum(-1)  # (K, N)
         scale = self.whiten.diagonal(dim1=1, dim2=2).log().sum(-1)
         width = self.mean.shape[1]
-        log_p = scale[:, None] - 0.5 * (squares + width * math.log(2 * math.pi))
+        log_p = scale[:, None] - 0.5 * (squares + width * LOG_2_PI)
         return torch.logsumexp(log_p, 0) - math.log(len(self.mean))
 
     def to(self, device: torch.device) -> Self:

@@ -122,11 +122,8 @@ class Classifier:
         same for every pixel, so that windows do not matter.
         """
         found = np.empty(len(raw), np.float32)
-        batch = self._batch(every_class=True)
         above = fixed_noise(samples, self.model.architecture.latent).to(self.device)
-        for first in range(0, len(raw), batch):
-            some = raw[first : first + batch]
-            x = torch.from_numpy(self.scaler.transform(some)).to(self.device)
+        for first, x in self._scaled(raw):
             if self.m1 is None:
                 log_p = log_density(self.model, x, above)
             else:
@@ -134,7 +131,7 @@ class Classifier:
                 eps = fixed_noise(samples, m1.architecture.latent, seed=EPS_SEED + 1)
                 kept = torch.from_numpy(self._kept).to(self.device)
                 log_p = stacked_log_density(m1, self.model, kept, x, eps.to(self.device), above)
-            found[first : first + len(some)] = log_p.cpu().numpy()
+            found[first : first + len(x)] = log_p.cpu().numpy()
         return found
 
     @torch.inference_mode()
@@ -149,12 +146,9 @@ class Classifier:
         if measure == "likelihood":
             return -self.log_density(raw, samples)
         found = np.empty(len(raw), np.float32)
-        batch = self._batch(every_class=True)
-        for first in range(0, len(raw), batch):
-            some = raw[first : first + batch]
-            x = torch.from_numpy(self.scaler.transform(some)).to(self.device)
+        for first, x in self._scaled(raw):
             log_p = self.novelty_kept.gaussians.log_density(x)
-            found[first : first + len(some)] = -log_p.cpu().numpy()
+            found[first : first + len(x)] = -log_p.cpu().numpy()
         return found
 
     @property
@@ -227,6 +221,13 @@ class Classifier:
         rows = self.model.rows(every_class=every_class)
         return max(SMALLEST_BATCH, BATCH[self.device.type] // rows)
 
+    def _scaled(self, raw: Raw) -> Iterator[tuple[int, Tensor]]:
+        """Batches (first pixel, scaled spectra) for what looks at every class."""
+        batch = self._batch(every_class=True)
+        for first in range(0, len(raw), batch):
+            some = self.scaler.transform(raw[first : first + batch])
+            yield first, torch.from_numpy(some).to(self.device)
+
     def _inputs(self, raw: Raw, *, every_class: bool) -> Iterator[tuple[int, Tensor]]:
         """Batches (first pixel, input of M2 `(n, width)`)."""
         shift, front = self._front
@@ -258,6 +259,12 @@ def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -
             f"{run} holds a model of several label sets ({names}); one is needed here: train one "
             "with `hsi-ssl train-m2 --label-set NAME`"
         )
+    return _of_one_label_set(card, tensors, where, rule)
+
+
+def _of_one_label_set(
+    card: dict[str, Any], tensors: dict[str, Tensor], where: torch.device, rule: Rule | None
+) -> Classifier:
     own, m1 = _own_and_m1(card, tensors, where)
     model = MODELS[card.get("model", "m2")](
         M2Architecture.from_card(card["architecture"]),
@@ -272,9 +279,9 @@ def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -
 def load_classifiers(run: Path, device: str = "auto") -> list[Classifier]:
     """The classifiers of a run folder, one a label set; errors as `load_classifier`."""
     card, tensors = load_run(run, "m2")
-    if "label_sets" not in card:
-        return [load_classifier(run, device)]
     where = choose_device(device)
+    if "label_sets" not in card:
+        return [_of_one_label_set(card, tensors, where, None)]
     own, m1 = _own_and_m1(card, tensors, where)
     architecture = JointArchitecture.from_card(card["architecture"])
     nothing = [torch.ones(count) for count in architecture.counts]  # weights bring their own

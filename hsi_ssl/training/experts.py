@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.training.inputs import Labelled, Validation, each_log_q_of
-from hsi_ssl.training.loop import fit
+from hsi_ssl.training.loop import fit, weights_of
 from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
 from hsi_ssl.watcher import SILENT
 
@@ -85,7 +85,7 @@ def held_out(
     """
     if len(validation.y):
         return each_log_q_of(model, validation.inputs), validation.y
-    untrained = {name: t.clone() for name, t in fresh.state_dict().items()}
+    untrained = weights_of(fresh)
     found, classes = [], []
     shorter = settings.model_copy(
         update={"supervised_epochs": max(1, settings.supervised_epochs // 2)}

@@ -18,13 +18,14 @@ from hsi_ssl.training.experts import in_words, weights
 from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.joint_data import JointData, JointValidation, each_expert, each_marginal
 from hsi_ssl.training.joint_task import JointSupervisedTask, JointTask
-from hsi_ssl.training.loop import fit
+from hsi_ssl.training.loop import fit, weights_of
 from hsi_ssl.training.m2_shared import (
     architecture_values,
     check_likelihood,
     class_prior_of,
     fit_supervised,
     generated,
+    run_tensors,
 )
 from hsi_ssl.training.novelty import measure_novelty
 from hsi_ssl.training.stage import Draw, dataset_card, draw_spectra, identity
@@ -97,7 +98,7 @@ def train_joint(
         for name, weight in zip(architecture.labels, model.classifier.weight, strict=True):
             watcher.say(f"{name}: {in_words(settings.experts, weight)}")
     strengths = data.strengths(model, watcher) if settings.spatial else None
-    before = {name: t.clone() for name, t in q_of_labels(model).state_dict().items()}
+    before = weights_of(q_of_labels(model))
     if not settings.warm_start:
         weight = model.classifier.weight
         model = fresh()
@@ -153,9 +154,7 @@ def train_joint(
         "rule": "classifier",
         "metrics": {**metrics, "predicted_classes": int(sum(one.sum() for one in predicted))},
     }
-    tensors = dict(model.state_dict())
-    if m1 is not None:
-        tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
+    tensors = run_tensors(model, m1)
     for label_set in label_sets:
         classifier = Classifier(
             card, OneLabelSet(model, label_set.name).eval(), m1, device, "classifier"
@@ -222,7 +221,7 @@ def keep_the_better(
     if not len(validation.y):
         return {"supervised": {}, "gained": None, "kept": "semi-supervised", "validation": {}}, {}
     q = q_of_labels(model)
-    after = {name: t.clone() for name, t in q.state_dict().items()}
+    after = weights_of(q)
     now, each_now = validation.of_classifier(model), validation.by_label_set(model)
     q.load_state_dict(before)
     then, each_then = validation.of_classifier(model), validation.by_label_set(model)

@@ -189,7 +189,7 @@ def _fit(
     generator = torch.Generator(device).manual_seed(settings.seed)
     optimiser = _adam(task, settings)
     average = Average(task.module, settings.average)
-    progress, best = Progress(), _weights(task.module)
+    progress, best = Progress(), weights_of(task.module)
     snapshots: dict[int, Tensor] = {}
     if resume:
         progress, snapshots, best = _restore(run, task, optimiser, average, generator, identity)
@@ -236,7 +236,7 @@ def _fit(
             if always or progress.best_score is None or found["score"] > progress.best_score:
                 progress.best_score, progress.best_epoch = found["score"], progress.epoch
                 progress.best, progress.without_improvement = found, 0
-                best = _weights(task.module)
+                best = weights_of(task.module)
             elif progress.epoch > settings.warm_up:
                 progress.without_improvement += 1
             if progress.epoch in SNAPSHOT_EPOCHS:
@@ -356,7 +356,8 @@ def _snapshot(task: Task, device: torch.device) -> Tensor:
     return task.snapshot(torch.Generator(device).manual_seed(VALIDATION_SEED)).cpu()
 
 
-def _weights(module: nn.Module) -> dict[str, Tensor]:
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of a module's state, to load again."""
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.files import os_errors
@@ -108,3 +108,11 @@ def generated(
                 spectra = m1.model.decode(z1.to(m1.device)).cpu()
         panels.append((f"epoch {epoch}", spectra.numpy()))
     return panels
+
+
+def run_tensors(model: nn.Module, m1: Extractor | None) -> dict[str, Tensor]:
+    """What a run folder keeps of a model: its weights, and beside them those of the M1 below it."""
+    tensors = dict(model.state_dict())
+    if m1 is not None:
+        tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
+    return tensors

@@ -25,7 +25,7 @@ from hsi_ssl.training.experts import held_out, in_words, weights
 from hsi_ssl.training.extractor import check_bands, load_m1
 from hsi_ssl.training.inputs import APPLIED_BATCH, Validation, scores
 from hsi_ssl.training.joint_stage import train_joint
-from hsi_ssl.training.loop import fit
+from hsi_ssl.training.loop import fit, weights_of
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_shared import (
     SUPERVISED,
@@ -34,6 +34,7 @@ from hsi_ssl.training.m2_shared import (
     class_prior_of,
     fit_supervised,
     generated,
+    run_tensors,
 )
 from hsi_ssl.training.m2_task import M2Task
 from hsi_ssl.training.novelty import measure_novelty
@@ -131,7 +132,7 @@ def train_m2(
         with torch.no_grad():
             start = data.slot_start(None if settings.spatial else graph, model)
     grid = data.grid(model, start, watcher) if settings.spatial else None
-    before = {name: t.clone() for name, t in model.classifier.state_dict().items()}
+    before = weights_of(model.classifier)
     if not settings.warm_start:
         weight = model.classifier.weight
         model = fresh()
@@ -183,9 +184,7 @@ def train_m2(
     card["metrics"]["slots"] = slots.to_card()
     for sentence in slots.warnings(label_set.names):
         watcher.warn(sentence)
-    tensors = dict(model.state_dict())
-    if m1 is not None:
-        tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
+    tensors = run_tensors(model, m1)
     tensors |= measure_novelty(classifier, dataset, settings.novelty_samples).to_tensors()
     return save_run(run, tensors, card)
 
@@ -200,7 +199,7 @@ def keep_the_better(
     """
     if not len(validation.y):
         return {"supervised": {}, "gained": None, "kept": "semi-supervised"}
-    after = {name: t.clone() for name, t in model.classifier.state_dict().items()}
+    after = weights_of(model.classifier)
     now = scores(validation.y, validation.log_q(model))
     model.classifier.load_state_dict(before)
     then = scores(validation.y, validation.log_q(model, labelled_only=True))
