@@ -5,7 +5,8 @@ show the first three: x is taken in units of the scatter within labelled classes
 discriminant analysis), where noise and nuisance count alike in every direction and what tells
 materials apart stands out. Then the grid helps: means over neighbours have less of both. What is
 mixed in shows as a ray: fragments of one material lie in one direction from the scene's middle, at
-different distances. So many small groups are fitted, and those in one direction are put together.
+different distances. So many small groups are fitted; those that are part of a labelled class are
+given back to it, fragment by fragment, and the others in one direction are put together.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.training.slot_start import explained_by_classes, first_guess, given_back, held_mixture
+from hsi_ssl.training.slot_start import first_guess, given_back, held_mixture
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -27,10 +28,6 @@ SHRINKAGE = 0.1
 ONE_DIRECTION = 0.45
 """Cosine above which groups are one. On the simulated core true parts of one mineral have 0.65 and
 more, of two 0.48 and less; fitted parts have less."""
-AS_A_CLASS = 2.5
-"""Within-class standard deviations: a group as near to a labelled class may be part of it."""
-MOSTLY = 0.5
-"""Share of such a group's pixels that labelled ones must explain."""
 FEWEST = 20
 """Pixels of a group."""
 
@@ -50,14 +47,13 @@ def start_in_scenes(
     many -= np.log(np.exp(many).sum())
     q = first_guess(seen, labels, classes, len(many), np.random.default_rng(seed))
     q = held_mixture(seen, q, labels, many)
+    q = given_back(q, labels, classes)
     groups = by_direction(x, q, classes)
-    q, groups = _parts_of_classes(x, q, labels, groups, classes)
     found = np.zeros((len(x), len(log_prior)))
     found[:, :classes] = q[:, :classes]
     for slot, group in enumerate(_at_most(free, x, q, groups), start=classes):
         found[:, slot] = q[:, group].sum(1)
     found /= np.maximum(found.sum(1, keepdims=True), np.finfo(float).tiny)
-    found = given_back(found, labels, classes)
     rows = np.flatnonzero(labels >= 0)
     found[rows] = np.eye(len(log_prior))[labels[rows]]
     return found
@@ -116,31 +112,6 @@ def by_direction(x: Floats, q: Floats, classes: int) -> list[list[int]]:
             break
         groups[one] += groups.pop(other)
     return sorted(groups, key=lambda group: -mass[group].sum())
-
-
-def _parts_of_classes(
-    x: Floats, q: Floats, labels: Ints, groups: list[list[int]], classes: int
-) -> tuple[Floats, list[list[int]]]:
-    """`q` with groups that look like a class whose labelled pixels lie in them added to it."""
-    there = [k for k in range(classes) if np.any(labels == k)]
-    if not there or not groups:
-        return q, groups
-    of_classes = np.stack([x[labels == k].mean(0) for k in there])
-    means = _means(x, q, groups)
-    lengths = np.linalg.norm(means, axis=1)[:, None] * np.linalg.norm(of_classes, axis=1)
-    cosine = means @ of_classes.T / np.maximum(lengths, np.finfo(float).tiny)
-    apart = np.linalg.norm(means[:, None] - of_classes, axis=2)
-    table = np.concatenate([q[:, :classes], *(q[:, g].sum(1)[:, None] for g in groups)], 1)
-    explained = explained_by_classes(table, labels, classes)[there, classes:].T
-    alike = (cosine > ONE_DIRECTION) & (apart < AS_A_CLASS) & (explained > MOSTLY)
-    found, left = q.copy(), []
-    for group, fits, shares in zip(groups, alike, explained, strict=True):
-        if fits.any():
-            found[:, there[int(np.where(fits, shares, -1).argmax())]] += q[:, group].sum(1)
-            found[:, group] = 0
-        else:
-            left.append(group)
-    return found, left
 
 
 def _at_most(count: int, x: Floats, q: Floats, groups: list[list[int]]) -> list[list[int]]:

@@ -102,21 +102,16 @@ def given_back(q: Floats, labels: npt.NDArray[np.int64], classes: int) -> Floats
     how much of each slot labelled classes explain. Where that is nearly all of it, the slot is
     given to the class that explains most.
     """
-    explained = explained_by_classes(q, labels, classes)
-    found = q.copy()
-    for slot in range(classes, q.shape[1]):
-        if explained[:, slot].sum() > NEARLY_ALL:
-            found[:, explained[:, slot].argmax()] += found[:, slot]
-            found[:, slot] = 0
-    return found
-
-
-def explained_by_classes(q: Floats, labels: npt.NDArray[np.int64], classes: int) -> Floats:
-    """Share of each slot's pixels that each class explains, `(K, S)`, as in `given_back`."""
     mass = np.maximum(q.sum(0), 1.0)
     rows = np.flatnonzero(labels >= 0)
     counts = np.bincount(labels[rows], minlength=classes)[:classes]
     shares = np.eye(classes)[labels[rows]].T @ q[rows] / np.maximum(counts, 1)[:, None]
     weights = 1 / np.sqrt(mass)  # as of counts
     sizes, _ = nnls((shares * weights).T, mass * weights)
-    return np.asarray(sizes[:, None] * shares / mass)
+    explained = sizes[:, None] * shares / mass
+    found = q.copy()
+    for slot in range(classes, q.shape[1]):
+        if explained[:, slot].sum() > NEARLY_ALL:
+            found[:, explained[:, slot].argmax()] += found[:, slot]
+            found[:, slot] = 0
+    return found
