@@ -64,7 +64,8 @@ def command(
     from hsi_ssl.datasets.store import open_dataset
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.reports.evaluation import RULES, evaluate_each, write_evaluation_reports
+    from hsi_ssl.reports.evaluation import RULES, evaluate_each
+    from hsi_ssl.reports.evaluation_page import write_evaluation_reports
 
     settings = options.read_project(project).m2
     run = run or settings.output

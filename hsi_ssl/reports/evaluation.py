@@ -1,9 +1,7 @@
-"""What a trained classifier is worth: scores on pixels it never saw, and a report to show."""
+"""What a trained classifier is worth: scores on pixels it never saw."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,25 +9,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
-from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, ModelError
-from hsi_ssl.files import written_beside
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
-from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style
-from hsi_ssl.reports.html import data_uri, inline_svg, page
 from hsi_ssl.reports.metrics import (
-    Calibration,
     Scores,
     listed,
     number,
     score_posterior,
     words,
 )
-from hsi_ssl.scenes.labels import LabelClass, LabelSet, codes_to_indices, indices_to_codes
-from hsi_ssl.training.checkpoint import METRICS, model_name
+from hsi_ssl.scenes.labels import LabelSet, codes_to_indices, indices_to_codes
+from hsi_ssl.training.checkpoint import model_name
 from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
 from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.training.stage import seen_elsewhere
@@ -44,11 +37,8 @@ RULES: dict[Rule, str] = {
     "bayes": "Bayes' rule with the generative part",
 }
 PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
-CONFUSIONS_LISTED = 5
 REJECT = 0.01
 """Level at which the report tells how many pixels of labelled classes would be rejected."""
-FEW_IN_BIN = 10
-"""The accuracy of fewer pixels than that is chance: no point of the calibration curve."""
 
 
 @dataclass(frozen=True)
@@ -132,16 +122,6 @@ class Evaluation:
             ),
             "warnings": list(self.warnings),
         }
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """`count` pixels of class `true` taken for `taken`: `share` of the true class's pixels."""
-
-    true: LabelClass
-    taken: LabelClass
-    count: int
-    share: float
 
 
 def evaluate(
@@ -282,82 +262,6 @@ def _rejected(
     return rejected / len(rows)
 
 
-def largest_confusions(evaluation: Evaluation) -> list[Confusion]:
-    """List the most frequent mistakes, by pixels."""
-    wrong, totals = evaluation.scores.confusion.copy(), evaluation.scores.totals
-    np.fill_diagonal(wrong, 0)
-    classes = evaluation.label_set.classes
-    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS_LISTED]
-    return [
-        Confusion(classes[i], classes[j], int(wrong[i, j]), float(wrong[i, j] / totals[i]))
-        for i, j in (divmod(int(place), len(classes)) for place in order)
-        if wrong[i, j] > 0
-    ]
-
-
-def write_evaluation_reports(
-    evaluations: Sequence[Evaluation],
-    folder: Path,
-    *,
-    maps: Sequence[Path] = (),
-    overwrite: bool = False,
-) -> list[Path]:
-    """Write a report for each label set, as `write_evaluation_report`; returns the pages' paths.
-
-    One label set's report is in `folder`; of several, each is in a folder of its name in there.
-    """
-    if len(evaluations) == 1:
-        return [write_evaluation_report(evaluations[0], folder, maps=maps, overwrite=overwrite)]
-    pages = []
-    with written_beside(folder, overwrite=overwrite) as beside:
-        beside.mkdir()
-        for one in evaluations:
-            name = one.label_set.name
-            page = write_evaluation_report(one, beside / name, maps=maps)
-            pages.append(folder / name / page.name)
-    return pages
-
-
-def write_evaluation_report(
-    evaluation: Evaluation, folder: Path, *, maps: Sequence[Path] = (), overwrite: bool = False
-) -> Path:
-    """Write index.html, metrics.json, per_class.csv and confusion.csv to `folder`, all or nothing.
-
-    `maps` are PNG pictures of class maps to show. Returns the page's path.
-
-    Raises
-    ------
-    OutputError
-        The folder exists and `overwrite` is false, or cannot be written.
-    """
-    html = page(
-        "evaluation.html",
-        e=evaluation,
-        scores=evaluation.scores,
-        guesser=evaluation.guesser,
-        rules=RULES,
-        level=REJECT,
-        heat=_heat(evaluation.scores),
-        by_code={c.code: c for c in open_dataset(evaluation.dataset).label_set.classes}
-        if evaluation.clusters
-        else {},
-        confusions=largest_confusions(evaluation),
-        calibration=_calibration_figure(evaluation.scores.calibration),
-        training=_training_figure(evaluation.run / METRICS, evaluation.card),
-        generated=_picture(evaluation.run / "figures" / "generated.png"),
-        maps=[(path.stem, _picture(path)) for path in maps],
-        settings=_flat(evaluation.card["settings"]),
-    )
-    with written_beside(folder, overwrite=overwrite) as beside:
-        beside.mkdir()
-        (beside / "index.html").write_text(html, encoding="utf-8")
-        text = json.dumps(evaluation.to_json(), indent=1, allow_nan=False)
-        (beside / "metrics.json").write_text(text + "\n", encoding="utf-8")
-        _write_csv(beside / "per_class.csv", _per_class_rows(evaluation))
-        _write_csv(beside / "confusion.csv", _confusion_rows(evaluation))
-    return folder / "index.html"
-
-
 def _check_wavelengths(trained: list[float] | None, dataset: Dataset, run: Path) -> None:
     found = dataset.wavelengths_nm
     if trained is None or found is None:
@@ -404,113 +308,3 @@ def _strange_dataset(card: dict[str, Any], dataset: Dataset, part: str) -> Itera
             f"the dataset is transductive: the spectra (not the labels) of the {part} pixels were "
             "there while training"
         )
-
-
-def _heat(scores: Scores) -> npt.NDArray[np.float64]:
-    """Shares of each true class, `(K, K)`; zeros for an absent one."""
-    shares: npt.NDArray[np.float64] = scores.confusion / scores.totals[:, None].clip(min=1)
-    return shares
-
-
-def _calibration_figure(calibration: Calibration | None) -> Any:
-    """Accuracy over confidence, and below it how many pixels each bin holds."""
-    assert calibration is not None
-    edges = np.linspace(0, 1, len(calibration.count) + 1)
-    with style(SENTINEL):
-        figure = Figure(figsize=(4.6, 3.9), layout="constrained")
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        upper.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
-        filled = calibration.count >= min(FEW_IN_BIN, max(1, calibration.count.sum() // 50))
-        upper.plot(
-            calibration.confidence[filled],
-            calibration.accuracy[filled],
-            color=BLUE,
-            marker="o",
-            markersize=4,
-        )
-        upper.set_ylabel("share that is right")
-        upper.set_ylim(0, 1.02)
-        upper.annotate("perfect", (0.12, 0.17), color=GREY, rotation=32, fontsize=9)
-        lower.stairs(calibration.count, edges, fill=True, color=BLUE, alpha=0.6)
-        lower.set_yscale("symlog", linthresh=1)
-        lower.set_ylim(0)
-        lower.set_ylabel("pixels")
-        lower.set_xlabel("largest class probability")
-        lower.set_xlim(0, 1.02)
-        return inline_svg(figure)
-
-
-def _training_figure(path: Path, card: dict[str, Any]) -> Any:
-    """The bound and the validation scores over epochs; None without a log."""
-    if not path.exists():
-        return None
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        return None
-    curves = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    with style(SENTINEL):
-        figure = Figure(figsize=(4.6, 3.9), layout="constrained")
-        upper, lower = figure.subplots(2, 1, sharex=True)
-        upper.plot(curves["epoch"], curves["bound_batch"], color=BLUE, label="training")
-        upper.plot(curves["epoch"], curves["bound_validation"], color=ORANGE, label="validation")
-        settled = np.concatenate([curves[c][len(rows) // 20 :] for c in curves if "bound" in c])
-        upper.set_ylim(*_clear_of_the_start(settled))
-        upper.set_ylabel("bound (nats)")
-        upper.legend(loc="lower right")
-        for name, label, colour in (("macro_f1", "macro-F1", ORANGE), ("oa", "accuracy", GREY)):
-            if name in curves:
-                lower.plot(curves["epoch"], curves[name], color=colour, label=label)
-        lower.legend(loc="lower right")
-        lower.set_ylabel("validation")
-        lower.set_xlabel("epoch")
-        for axes in (upper, lower):
-            axes.axvline(card["training"]["best_epoch"], color=GREY, linewidth=1, linestyle=":")
-        return inline_svg(figure)
-
-
-def _clear_of_the_start(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Limits without the first epochs' plunge, which would flatten all that follows."""
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    margin = 0.06 * (high - low) or 1.0
-    return low - margin, high + margin
-
-
-def _picture(path: Path) -> str | None:
-    return data_uri(path.read_bytes(), "png") if path.is_file() else None
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, str]:
-    """Settings in words for a list: tuples joined, None as a dash."""
-    return {
-        key.replace("_", " "): "-".join(map(str, value))
-        if isinstance(value, list | tuple)
-        else "\N{EN DASH}"
-        if value is None
-        else str(value)
-        for key, value in settings.items()
-    }
-
-
-def _per_class_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
-    yield ["code", "name", "train", "validation", "test", "precision", "recall", "f1"]
-    for c in evaluation.to_json()["classes"]:
-        yield list(c.values())
-
-
-def _confusion_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
-    """Rows are true, columns predicted classes, both by code; free slots last, where there are."""
-    codes, scores = evaluation.label_set.codes.tolist(), evaluation.scores
-    head = ["true code", "true name", *(f"predicted {code}" for code in codes)]
-    counts = scores.confusion
-    if scores.in_none is not None:
-        head.append("free slots")
-        counts = np.concatenate([counts, scores.in_none[:, None]], axis=1)
-    yield head
-    for label, line in zip(evaluation.label_set.classes, counts.tolist(), strict=True):
-        yield [label.code, label.name, *line]
-
-
-def _write_csv(path: Path, rows: Iterator[list[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)

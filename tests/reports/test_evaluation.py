@@ -12,12 +12,8 @@ import sklearn.metrics as sk
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError, OutputError
-from hsi_ssl.reports.evaluation import (
-    Evaluation,
-    evaluate,
-    largest_confusions,
-    write_evaluation_report,
-)
+from hsi_ssl.reports.evaluation import Evaluation, evaluate
+from hsi_ssl.reports.evaluation_page import largest_confusions, write_evaluation_report
 from hsi_ssl.training.classifier import load_classifier
 
 KEYS = {"oa", "aa", "kappa", "macro_f1", "balanced_accuracy", "ece", "n_test", "classes"}

@@ -1,0 +1,82 @@
+"""Figures of the report on a trained classifier, as SVG that the page holds."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style
+from hsi_ssl.reports.html import inline_svg
+from hsi_ssl.reports.metrics import Calibration
+
+FEW_IN_BIN = 10
+"""The accuracy of fewer pixels than that is chance: no point of the calibration curve."""
+
+
+def calibration_figure(calibration: Calibration | None) -> Any:
+    """Accuracy over confidence, and below it how many pixels each bin holds."""
+    assert calibration is not None
+    edges = np.linspace(0, 1, len(calibration.count) + 1)
+    with style(SENTINEL):
+        figure = Figure(figsize=(4.6, 3.9), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        upper.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
+        filled = calibration.count >= min(FEW_IN_BIN, max(1, calibration.count.sum() // 50))
+        upper.plot(
+            calibration.confidence[filled],
+            calibration.accuracy[filled],
+            color=BLUE,
+            marker="o",
+            markersize=4,
+        )
+        upper.set_ylabel("share that is right")
+        upper.set_ylim(0, 1.02)
+        upper.annotate("perfect", (0.12, 0.17), color=GREY, rotation=32, fontsize=9)
+        lower.stairs(calibration.count, edges, fill=True, color=BLUE, alpha=0.6)
+        lower.set_yscale("symlog", linthresh=1)
+        lower.set_ylim(0)
+        lower.set_ylabel("pixels")
+        lower.set_xlabel("largest class probability")
+        lower.set_xlim(0, 1.02)
+        return inline_svg(figure)
+
+
+def training_figure(path: Path, card: dict[str, Any]) -> Any:
+    """The bound and the validation scores over epochs; None without a log."""
+    if not path.exists():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return None
+    curves = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    with style(SENTINEL):
+        figure = Figure(figsize=(4.6, 3.9), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        upper.plot(curves["epoch"], curves["bound_batch"], color=BLUE, label="training")
+        upper.plot(curves["epoch"], curves["bound_validation"], color=ORANGE, label="validation")
+        settled = np.concatenate([curves[c][len(rows) // 20 :] for c in curves if "bound" in c])
+        upper.set_ylim(*_clear_of_the_start(settled))
+        upper.set_ylabel("bound (nats)")
+        upper.legend(loc="lower right")
+        for name, label, colour in (("macro_f1", "macro-F1", ORANGE), ("oa", "accuracy", GREY)):
+            if name in curves:
+                lower.plot(curves["epoch"], curves[name], color=colour, label=label)
+        lower.legend(loc="lower right")
+        lower.set_ylabel("validation")
+        lower.set_xlabel("epoch")
+        for axes in (upper, lower):
+            axes.axvline(card["training"]["best_epoch"], color=GREY, linewidth=1, linestyle=":")
+        return inline_svg(figure)
+
+
+def _clear_of_the_start(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Limits without the first epochs' plunge, which would flatten all that follows."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin

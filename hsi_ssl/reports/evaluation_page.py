@@ -1,0 +1,156 @@
+"""The report on a trained classifier: one page to show, the same numbers as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.datasets.store import open_dataset
+from hsi_ssl.files import written_beside
+from hsi_ssl.reports.evaluation import REJECT, RULES, Evaluation
+from hsi_ssl.reports.evaluation_figures import calibration_figure, training_figure
+from hsi_ssl.reports.html import data_uri, page
+from hsi_ssl.reports.metrics import Scores
+from hsi_ssl.scenes.labels import LabelClass
+from hsi_ssl.training.checkpoint import METRICS
+
+CONFUSIONS_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """`count` pixels of class `true` taken for `taken`: `share` of the true class's pixels."""
+
+    true: LabelClass
+    taken: LabelClass
+    count: int
+    share: float
+
+
+def largest_confusions(evaluation: Evaluation) -> list[Confusion]:
+    """List the most frequent mistakes, by pixels."""
+    wrong, totals = evaluation.scores.confusion.copy(), evaluation.scores.totals
+    np.fill_diagonal(wrong, 0)
+    classes = evaluation.label_set.classes
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS_LISTED]
+    return [
+        Confusion(classes[i], classes[j], int(wrong[i, j]), float(wrong[i, j] / totals[i]))
+        for i, j in (divmod(int(place), len(classes)) for place in order)
+        if wrong[i, j] > 0
+    ]
+
+
+def write_evaluation_reports(
+    evaluations: Sequence[Evaluation],
+    folder: Path,
+    *,
+    maps: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a report for each label set, as `write_evaluation_report`; returns the pages' paths.
+
+    One label set's report is in `folder`; of several, each is in a folder of its name in there.
+    """
+    if len(evaluations) == 1:
+        return [write_evaluation_report(evaluations[0], folder, maps=maps, overwrite=overwrite)]
+    pages = []
+    with written_beside(folder, overwrite=overwrite) as beside:
+        beside.mkdir()
+        for one in evaluations:
+            name = one.label_set.name
+            page = write_evaluation_report(one, beside / name, maps=maps)
+            pages.append(folder / name / page.name)
+    return pages
+
+
+def write_evaluation_report(
+    evaluation: Evaluation, folder: Path, *, maps: Sequence[Path] = (), overwrite: bool = False
+) -> Path:
+    """Write index.html, metrics.json, per_class.csv and confusion.csv to `folder`, all or nothing.
+
+    `maps` are PNG pictures of class maps to show. Returns the page's path.
+
+    Raises
+    ------
+    OutputError
+        The folder exists and `overwrite` is false, or cannot be written.
+    """
+    html = page(
+        "evaluation.html",
+        e=evaluation,
+        scores=evaluation.scores,
+        guesser=evaluation.guesser,
+        rules=RULES,
+        level=REJECT,
+        heat=_heat(evaluation.scores),
+        by_code={c.code: c for c in open_dataset(evaluation.dataset).label_set.classes}
+        if evaluation.clusters
+        else {},
+        confusions=largest_confusions(evaluation),
+        calibration=calibration_figure(evaluation.scores.calibration),
+        training=training_figure(evaluation.run / METRICS, evaluation.card),
+        generated=_picture(evaluation.run / "figures" / "generated.png"),
+        maps=[(path.stem, _picture(path)) for path in maps],
+        settings=_flat(evaluation.card["settings"]),
+    )
+    with written_beside(folder, overwrite=overwrite) as beside:
+        beside.mkdir()
+        (beside / "index.html").write_text(html, encoding="utf-8")
+        text = json.dumps(evaluation.to_json(), indent=1, allow_nan=False)
+        (beside / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        _write_csv(beside / "per_class.csv", _per_class_rows(evaluation))
+        _write_csv(beside / "confusion.csv", _confusion_rows(evaluation))
+    return folder / "index.html"
+
+
+def _heat(scores: Scores) -> npt.NDArray[np.float64]:
+    """Shares of each true class, `(K, K)`; zeros for an absent one."""
+    shares: npt.NDArray[np.float64] = scores.confusion / scores.totals[:, None].clip(min=1)
+    return shares
+
+
+def _picture(path: Path) -> str | None:
+    return data_uri(path.read_bytes(), "png") if path.is_file() else None
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, str]:
+    """Settings in words for a list: tuples joined, None as a dash."""
+    return {
+        key.replace("_", " "): "-".join(map(str, value))
+        if isinstance(value, list | tuple)
+        else "\N{EN DASH}"
+        if value is None
+        else str(value)
+        for key, value in settings.items()
+    }
+
+
+def _per_class_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    yield ["code", "name", "train", "validation", "test", "precision", "recall", "f1"]
+    for c in evaluation.to_json()["classes"]:
+        yield list(c.values())
+
+
+def _confusion_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    """Rows are true, columns predicted classes, both by code; free slots last, where there are."""
+    codes, scores = evaluation.label_set.codes.tolist(), evaluation.scores
+    head = ["true code", "true name", *(f"predicted {code}" for code in codes)]
+    counts = scores.confusion
+    if scores.in_none is not None:
+        head.append("free slots")
+        counts = np.concatenate([counts, scores.in_none[:, None]], axis=1)
+    yield head
+    for label, line in zip(evaluation.label_set.classes, counts.tolist(), strict=True):
+        yield [label.code, label.name, *line]
+
+
+def _write_csv(path: Path, rows: Iterator[list[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
