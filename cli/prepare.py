@@ -27,7 +27,7 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 @click.option("--tile", type=int, help="Side of the pool's tiles [default: 8]; 1: lone pixels.")
 @click.option(
     "--split",
-    type=click.Choice(["pixels", "blocks", "scenes"]),
+    type=click.Choice(["pixels", "blocks", "polygons", "scenes"]),
     help="What goes to a part as a whole [default: scenes if there are five, else blocks].",
 )
 @click.option("--validation", type=SHARE_OR_NONE, help="Share of validation pixels [default: 0.2].")

@@ -23,7 +23,7 @@ from pydantic import (
 
 from hsi_ssl.errors import SettingsError
 
-SplitKind = Literal["pixels", "blocks", "scenes"]
+SplitKind = Literal["pixels", "blocks", "polygons", "scenes"]
 ScalingKind = Literal[
     "noise", "mnf", "max", "minmax", "standard", "snv", "continuum", "derivative", "none"
 ]
@@ -69,7 +69,7 @@ class PrepareSettings(Settings):
     """Share of validation pixels; 0: none, where every label is wanted for training."""
     test: Share = 0.2
     guard: int = Field(1, ge=0, le=16)
-    """Width in pixels of the border between parts of a block split."""
+    """Width in pixels of the border between parts of a split by blocks or polygons."""
     block: int | None = Field(None, ge=2)
     """Side of the spatial blocks; None: the largest with which every class can be in every part."""
     train_labels: tuple[Path, ...] = ()

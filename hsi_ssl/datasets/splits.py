@@ -1,6 +1,6 @@
 """Splits: which pixels may train, validate and test, decided from the labels alone.
 
-Units (scenes, or square blocks of scenes) go to parts by iterative stratification (Sechidis,
+Units (scenes, square blocks of scenes, polygons) go to parts by iterative stratification (Sechidis,
 Tsoumakas & Vlahavas 2011), so that rare classes reach every part; a guard border keeps the parts
 of one scene apart. Label planes `(rows, cols)` hold indices 0..K-1, -1 without label. Of several
 label sets they are `(sets, rows, cols)`, with class numbers that run on from set to set: a pixel
@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Part
+from hsi_ssl.datasets.units import Units
 from hsi_ssl.errors import LabelError
 
 Labels = npt.NDArray[np.signedinteger[Any]]
 Parts = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]
 
 OUT = 255
 """In a plane of parts: a pixel that nobody may take."""
@@ -38,6 +40,14 @@ UNITS_TRIED = 15_000
 """Restarts times units: large scenes have so many blocks that one try is as good as another."""
 GUARDED = 2
 """Best tries whose counts behind the guard border are compared."""
+
+ADVICE = {
+    "blocks": "the labels lie too close together; take smaller --block or --split pixels, or label "
+    "more",
+    "scenes": "too few scenes are labelled; take --split blocks, or label more",
+    "polygons": "each class lies in too few polygons; take --split blocks, or label more of them",
+}
+"""What to do where a part stays empty."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ def split_pixels(
     LabelError
         No class has a pixel for each part.
     """
-    flat, combinations = _combined(labels, classes)
+    flat, combinations = combined(labels, classes)
     parts = draw_parts(
         np.concatenate([plane[plane >= 0] for plane in flat]), combinations, shares, rng
     )
@@ -132,8 +142,9 @@ def split_units(
     guard: int,
     block: int | None = None,
     whole: bool = False,
+    polygons: Sequence[Units] | None = None,
 ) -> Split:
-    """Whole scenes (`whole`), or square blocks of side `block`, to the parts of `shares`.
+    """Whole scenes (`whole`), `polygons`, or square blocks of side `block`, to parts by `shares`.
 
     With `block` None: the largest blocks with which as many classes are in every part as with
     any size. Kept in this order: every class trains; as many classes as possible are in every
@@ -148,23 +159,28 @@ def split_units(
     LabelError
         A part stays empty whatever the size.
     """
-    if whole:
-        sizes: list[int | None] = [None]
-    else:
+    kind = "scenes" if whole else "blocks" if polygons is None else "polygons"
+    sizes: list[int | None] = [None]
+    if kind == "blocks":
         sizes = [block] if block else list(_block_sizes(labels, guard))
     marks = [_marks(plane) for plane in labels]
     totals = sum((np.bincount(m.label, minlength=classes) for m in marks), np.zeros(classes, int))
     possible = np.count_nonzero(totals >= len(shares))
     best: tuple[tuple[int, int], int | None, list[Parts]] | None = None
     for size in sizes:
-        score, parts = _search(marks, totals, shares, rng, guard, size)
+        if polygons is not None:
+            units = [u.at(m.flat) for u, m in zip(polygons, marks, strict=True)]
+        else:
+            units = _numbered(marks, size)
+        score, parts = _search(marks, totals, shares, rng, None if whole else guard, units)
         if best is None or score[:2] > best[0]:
             best = score[:2], size, parts
         if best[0][1] >= possible:
             break
     assert best is not None
     _, size, parts = best
-    return _settle(marks, totals, parts, list(shares), guard, size)
+    split = Split(kind, [], size, guard)
+    return _settle(marks, totals, parts, list(shares), split)
 
 
 def stratify(
@@ -287,15 +303,14 @@ def _search(
     totals: Counts,
     shares: dict[Part, float],
     rng: np.random.Generator,
-    guard: int,
-    size: int | None,
+    guard: int | None,
+    units: Sequence[Ints],
 ) -> tuple[Score, list[Parts]]:
-    """Best of several assignments of units of one size: its score and the parts of all marks."""
-    units = [_units(m, size) for m in marks]
-    counts = np.concatenate(
-        [_unit_counts(m, u, len(totals)) for m, u in zip(marks, units, strict=True)]
-    )
-    first = np.cumsum([0, *(u.max(initial=-1) + 1 for u in units)])
+    """Best of several assignments of units: its score and the parts of all marks.
+
+    `units` are numbers `(n,)` that run through all scenes; `guard` None: they cannot touch.
+    """
+    counts = _unit_counts(marks, units, len(totals))
     parts, wanted = np.array(list(shares), np.uint8), np.array(list(shares.values()))
     tries = []
     labelled = int(np.count_nonzero(counts.sum(axis=1)))
@@ -309,8 +324,8 @@ def _search(
 
     best: tuple[Score, list[Parts]] | None = None
     for first_score, assigned in tries[:GUARDED]:
-        given = [parts[assigned[n + u]] for n, u in zip(first[:-1], units, strict=True)]
-        if size is None:  # whole scenes do not touch: no guard to count the cost of
+        given = [parts[assigned[u]] for u in units]
+        if guard is None:
             return first_score, given
         planes = _planes(marks, given, [], guard)
         score = _score(_counts_of(planes, marks, len(totals), parts), totals, wanted)
@@ -325,14 +340,13 @@ def _settle(
     totals: Counts,
     given: Sequence[Parts],
     parts: Sequence[Part],
-    guard: int,
-    size: int | None,
+    split: Split,
 ) -> Split:
-    """The split of these parts, classes that lack training or test pixels kept in training."""
+    """`split` with these parts, classes that lack training or test pixels kept in training."""
     needed = np.array([part for part in (Part.TRAIN, Part.TEST) if part in parts])
     rare: list[int] = []
     while True:
-        planes = _planes(marks, given, rare, guard)
+        planes = _planes(marks, given, rare, split.guard)
         found = _counts_of(planes, marks, len(totals), needed)
         more = np.flatnonzero((totals > 0) & (found == 0).any(axis=0))
         more = np.setdiff1d(more, rare)
@@ -343,14 +357,8 @@ def _settle(
         int(np.count_nonzero(plane.ravel()[np.unique(m.flat)] == OUT))
         for plane, m in zip(planes, marks, strict=True)
     )
-    split = Split("blocks" if size else "scenes", planes, size, guard, lost, tuple(sorted(rare)))
-    _refuse_empty_parts(
-        split,
-        parts,
-        "the labels lie too close together; take smaller --block or --split pixels, or label more"
-        if size
-        else "too few scenes are labelled; take --split blocks, or label more",
-    )
+    split = replace(split, planes=planes, guard_lost=lost, rare=tuple(sorted(rare)))
+    _refuse_empty_parts(split, parts, ADVICE[split.kind])
     return split
 
 
@@ -413,7 +421,7 @@ def _any_set(labelled: npt.NDArray[np.bool_]) -> Any:
     return np.logical_or.reduce(labelled.reshape(-1, *labelled.shape[-2:]))
 
 
-def _combined(labels: Sequence[Labels], classes: int) -> tuple[list[Labels], int]:
+def combined(labels: Sequence[Labels], classes: int) -> tuple[list[Labels], int]:
     """Planes `(rows, cols)` of the numbers of the combinations of labels that occur."""
     if all(plane.ndim == 2 for plane in labels):  # noqa: PLR2004
         return list(labels), classes
@@ -427,17 +435,23 @@ def _combined(labels: Sequence[Labels], classes: int) -> tuple[list[Labels], int
     return [np.where(n > 0, np.searchsorted(known, n), -1) for n in numbers], len(known)
 
 
-def _units(marks: Marks, size: int | None) -> npt.NDArray[np.int64]:
-    """Number `(n,)` of the unit of each labelled pixel: of its block, or 0 for the whole scene."""
-    if size is None:
-        return np.zeros(len(marks.flat), np.int64)
-    rows, cols = np.divmod(marks.flat, marks.shape[1])
-    units: npt.NDArray[np.int64] = rows // size * -(-marks.shape[1] // size) + cols // size
-    return units
+def _numbered(marks: Sequence[Marks], size: int | None) -> list[Ints]:
+    """Numbers `(n,)` of each labelled pixel's block, or of its scene where `size` is None."""
+    found: list[Ints] = []
+    first = 0
+    for m in marks:
+        rows, cols = np.divmod(m.flat, m.shape[1])
+        side = size or max(m.shape)
+        units = rows // side * -(-m.shape[1] // side) + cols // side
+        found.append(units + first)
+        first += int(units.max(initial=-1)) + 1
+    return found
 
 
-def _unit_counts(marks: Marks, units: npt.NDArray[np.int64], classes: int) -> Counts:
-    """Pixels `(units, classes)` of each class in each unit of a scene."""
-    n = int(units.max(initial=-1)) + 1
-    counts: Counts = np.bincount(units * classes + marks.label, minlength=n * classes)
+def _unit_counts(marks: Sequence[Marks], units: Sequence[Ints], classes: int) -> Counts:
+    """Pixels `(units, classes)` of each class in each unit."""
+    n = max(int(u.max(initial=-1)) for u in units) + 1
+    counts: Counts = np.zeros(n * classes, np.int64)
+    for m, u in zip(marks, units, strict=True):
+        counts += np.bincount(u.astype(np.int64) * classes + m.label, minlength=n * classes)
     return counts.reshape(n, classes)

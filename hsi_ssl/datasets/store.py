@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -22,6 +22,9 @@ from hsi_ssl.scenes.labels import LabelSet
 
 SCHEMA = 1
 CHUNK_ROWS = 1024
+COLUMNS = {n: n for n in ("label", "scene", "pixel", "neighbours")} | {"part": "split"}
+"""Columns in memory, and their names in the file."""
+UnitKind = Literal["polygon", "patch", "block", "scene", "pixel"]
 
 
 class Part(IntEnum):
@@ -42,8 +45,10 @@ class Dataset:
     `label (n,)` int16, -1 without label; of several label sets `(n, sets)`, see `one`; `part (n,)`
     uint8, see `Part`; `scene (n,)` int16, row of `meta["sources"]`; `pixel (n, 2)` int32, row and
     column in that scene; `neighbours (n, 8)` int32, rows of this dataset (N, NE, E, SE, S, SW, W,
-    NW), -1 where absent. `meta` as written by `prepare`; `whole` is the dataset of all label sets
-    where this is `one` of them.
+    NW), -1 where absent. `unit (n,)` int32: which labelled pixels belong together on the ground, so
+    that errors are told by drawing units, not pixels; -1 without label; `unit_kind` says what they
+    are. `meta` as written by `prepare`; `whole` is the dataset of all label sets where this is
+    `one` of them.
     """
 
     path: Path
@@ -53,6 +58,7 @@ class Dataset:
     scene: npt.NDArray[np.int16]
     pixel: npt.NDArray[np.int32]
     neighbours: npt.NDArray[np.int32]
+    unit: npt.NDArray[np.int32]
     whole: Dataset | None = None
 
     def __len__(self) -> int:
@@ -95,6 +101,12 @@ class Dataset:
     def wavelengths_nm(self) -> list[float] | None:
         """Of the used bands."""
         found: list[float] | None = self.meta["wavelengths_nm"]
+        return found
+
+    @property
+    def unit_kind(self) -> UnitKind:
+        """What `unit` numbers."""
+        found: UnitKind = self.meta.get("unit_kind", "pixel")
         return found
 
     @cached_property
@@ -172,11 +184,9 @@ def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
     with _opened(path) as file:
         try:
             meta = json.loads(file.attrs["meta"])
-            dataset = Dataset(
-                path,
-                meta,
-                *(file[n][:] for n in ("label", "split", "scene", "pixel", "neighbours")),
-            )
+            columns = {field: file[name][:] for field, name in COLUMNS.items()}
+            unit = file["unit"][:] if "unit" in file else _lone_pixels(columns["label"])
+            dataset = Dataset(path, meta, **columns, unit=unit)
         except (KeyError, ValueError, TypeError) as error:
             raise DatasetError(
                 f"{path} is no dataset of hsi-ssl ({error}); make one with `hsi-ssl prepare`"
@@ -187,6 +197,12 @@ def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
             "run `hsi-ssl prepare` again"
         )
     return dataset if label_set is None else dataset.one(label_set)
+
+
+def _lone_pixels(label: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
+    """Units of a dataset whose labelled pixels do not belong together: each one its own."""
+    labelled = label.reshape(len(label), -1).max(axis=1, initial=-1) >= 0
+    return np.where(labelled, np.arange(len(label)), -1).astype(np.int32)
 
 
 def is_dataset(path: Path) -> bool:
@@ -227,11 +243,14 @@ class DatasetWriter:
         pixel: npt.NDArray[np.int32],
         neighbours: npt.NDArray[np.int32],
         meta: dict[str, Any],
+        unit: npt.NDArray[np.int32] | None = None,
     ) -> None:
-        """Write what is known of the rows, arrays as in `Dataset`."""
+        """Write what is known of the rows, arrays as in `Dataset`; `unit` None: lone pixels."""
         file = self._file
         file["label"], file["split"], file["scene"] = label, part, scene
         file["pixel"], file["neighbours"] = pixel, neighbours
+        if unit is not None:
+            file["unit"] = unit
         # A string of variable length lies in the file's heap, so no limit of 64 kB applies.
         file.attrs["meta"] = json.dumps({"schema": SCHEMA, **meta}, allow_nan=False)
 
@@ -264,6 +283,7 @@ def write_dataset(
     pixel: npt.NDArray[np.int32],
     neighbours: npt.NDArray[np.int32],
     meta: dict[str, Any],
+    unit: npt.NDArray[np.int32] | None = None,
     overwrite: bool = False,
 ) -> Dataset:
     """Write a dataset that lies in memory, and open it; arrays as in `Dataset`."""
@@ -272,7 +292,13 @@ def write_dataset(
     ) as writer:
         writer.append(spectra)
         writer.finish(
-            label=label, part=part, scene=scene, pixel=pixel, neighbours=neighbours, meta=meta
+            label=label,
+            part=part,
+            scene=scene,
+            pixel=pixel,
+            neighbours=neighbours,
+            meta=meta,
+            unit=unit,
         )
     return open_dataset(path)
 

@@ -36,7 +36,9 @@ class LabelledScene:
     """An open scene and what is known of its pixels: planes `(rows, cols)` of codes, 0 unlabelled.
 
     `labels` is None where there are none or where published maps take their place; `labels_path`
-    names the file that they are in; `role` is what the publishers use the scene for.
+    names the file that they are in; `role` is what the publishers use the scene for. `polygons`
+    holds the number of the drawn polygon that each labelled pixel lies in, -1 elsewhere; one that
+    several scenes show has one number. None where labels are rasters.
     """
 
     scene: Scene
@@ -45,6 +47,7 @@ class LabelledScene:
     role: str | None = None
     train_labels: Codes | None = field(default=None, repr=False)
     test_labels: Codes | None = field(default=None, repr=False)
+    polygons: npt.NDArray[np.int32] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -482,3 +482,51 @@ def test_the_published_split_of_indian_pines(
     assert min(class_counts(dataset, Part.TRAIN)) >= 12
     assert min(class_counts(dataset, Part.VALIDATION)) >= 3
     assert open_dataset(dataset.path).meta["split"]["kind"] == "maps"
+
+
+@pytest.mark.parametrize(
+    ("settings", "n", "kind"),
+    [
+        ({"split": "blocks", "block": 12}, 2, "block"),
+        ({"split": "polygons"}, 2, "patch"),
+        ({"split": "pixels"}, 2, "patch"),
+        ({"split": "scenes"}, 6, "patch"),  # too few to test on to draw among them
+        ({"split": "scenes", "test": 0.6}, 9, "scene"),
+    ],
+)
+def test_units_are_what_lies_together(
+    tmp_path: Path, settings: dict[str, Any], n: int, kind: str
+) -> None:
+    dataset = prepared(tmp_path, write_scenes(tmp_path / "scenes", n), **settings)
+    assert dataset.unit_kind == kind
+    labelled = dataset.label >= 0
+    assert ((dataset.unit >= 0) == labelled).all()
+    assert set(dataset.unit[labelled]) == set(range(dataset.unit.max() + 1))
+    for unit in range(dataset.unit.max() + 1):
+        rows = np.flatnonzero(dataset.unit == unit)
+        assert len(set(dataset.scene[rows])) == 1
+        if kind == "block":
+            assert len({tuple(place) for place in (dataset.pixel[rows] // 12).tolist()}) == 1
+        if kind == "patch":
+            assert len(set(dataset.label[rows])) == 1
+        if settings["split"] in ("blocks", "polygons"):
+            assert len(set(dataset.part[rows]) - {Part.TRAIN}) <= 1
+    if settings["split"] == "polygons":  # no rare class here: a patch is in one part
+        split = [set(dataset.part[dataset.unit == u].tolist()) for u in set(dataset.unit[labelled])]
+        assert all(len(parts) == 1 for parts in split)
+        assert dataset.meta["split"]["kind"] == "polygons"
+
+
+def test_pictures_are_units_of_their_own_and_have_no_polygons(
+    real_data: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HSI_SSL_DATA", str(real_data("mnist").parent))
+    with pytest.raises(LabelError, match="pictures"):
+        prepare(PrepareSettings(sources=("mnist",), output=tmp_path / "d.h5", split="polygons"))
+    dataset = prepare(
+        PrepareSettings(sources=("mnist",), output=tmp_path / "d.h5", cap=20, unlabelled=100)
+    )
+    labelled = dataset.label >= 0
+    assert dataset.unit_kind == "pixel"
+    assert len(set(dataset.unit[labelled])) == labelled.sum()
+    assert (dataset.unit[~labelled] == -1).all()

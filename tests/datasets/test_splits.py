@@ -22,6 +22,7 @@ from hsi_ssl.datasets.splits import (
     stratify,
 )
 from hsi_ssl.datasets.store import Part
+from hsi_ssl.datasets.units import patches as connected
 from hsi_ssl.errors import LabelError
 
 SHARES = {Part.TRAIN: 0.6, Part.VALIDATION: 0.2, Part.TEST: 0.2}
@@ -323,3 +324,32 @@ def test_indian_pines_by_blocks(real_data: Callable[[str], Path]) -> None:
         # Two classes of 20 and 28 pixels lie in one field each.
         assert len(split.rare) <= 2
         assert ((found > 0).all(axis=0)).sum() >= 13
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_polygons_stay_whole_and_apart(seed: int) -> None:
+    labels = [patches(10 * seed + i, rows=90, cols=80) for i in range(2)]
+    # The first patch of the second scene is that of the first scene once more.
+    units = connected(labels)
+    units[1].number[units[1].number == units[1].number[0]] = units[0].number[0]
+    split = split_units(labels, 4, SHARES, rng(seed), guard=1, polygons=units)
+    assert split.kind == "polygons"
+    assert split.block is None
+    part_of: dict[int, set[int]] = {}
+    for plane, one in zip(split.planes, units, strict=True):
+        assert_apart(plane, 1)
+        for number, part in zip(one.number.tolist(), plane.ravel()[one.flat].tolist(), strict=True):
+            if part != OUT:
+                part_of.setdefault(number, set()).add(part)
+    assert all(len(parts) == 1 for parts in part_of.values())
+    found = counts(split, labels, 4)
+    total = sum(int((plane >= 0).sum()) for plane in labels)
+    assert (found > 0).all()
+    assert found[2].sum() > 0.08 * total
+
+
+def test_too_few_polygons_are_told() -> None:
+    plane = np.full((20, 20), -1, np.int16)
+    plane[2:5, 2:5], plane[10:14, 10:14] = 0, 1
+    with pytest.raises(LabelError, match="too few polygons"):
+        split_units([plane], 2, SHARES, rng(), guard=1, polygons=connected([plane]))

@@ -182,3 +182,18 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
         file.attrs["meta"] = '{"schema": 99}'
     with pytest.raises(DatasetError, match="schema 99"):
         open_dataset(path)
+
+
+def test_units_are_kept_and_lone_pixels_where_there_are_none(tmp_path: Path) -> None:
+    label = columns(ROWS)["label"]
+    unit = np.where(label >= 0, np.arange(ROWS) // 50, -1).astype(np.int32)
+    path = tmp_path / "dataset.h5"
+    kept = write_dataset(
+        path, spectra=SPECTRA, **columns(ROWS), unit=unit, meta=meta(unit_kind="polygon")
+    )
+    assert (kept.unit == unit).all()
+    assert kept.unit.dtype == np.int32
+    assert kept.unit_kind == "polygon"
+    without = written(tmp_path / "without.h5")
+    assert (without.unit == np.where(label >= 0, np.arange(ROWS), -1)).all()
+    assert without.unit_kind == "pixel"
