@@ -17,7 +17,12 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 @click.command("classify", short_help="Make class maps of scenes.")
 @click.argument("scenes", metavar="[SCENE]...", nargs=-1)
 @click.option("--model", type=options.FILE, help="Run folder of the classifier [default: runs/m2].")
-@click.option("-o", "--output", type=options.FILE, help="Map (.tif), or folder for maps.")
+@click.option("-o", "--output", type=options.FILE, help="Map (.tif, .img), or folder for maps.")
+@click.option(
+    "--format",
+    type=click.Choice(["geotiff", "envi"]),
+    help="Of the maps [default: as the output is named, else geotiff].",
+)
 @click.option("--confidence", **FLAG, help="Also: probability of the most probable class.")
 @click.option("--probabilities", **FLAG, help="Also: probability of each class, a band each.")
 @click.option("--entropy", **FLAG, help="Also: entropy of the probabilities, in nats.")
@@ -51,6 +56,8 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     legend (.csv), a style for QGIS (.qml) and a picture (.png). By default it is called
     <scene>_classes.tif and written to the current folder. A model of several label sets makes a map
     of each, <scene>_classes_<label set>.tif.
+
+    --format envi writes ENVI classifications (.img, .hdr) with the same beside them.
 
     \b
     hsi-ssl classify

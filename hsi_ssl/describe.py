@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -62,8 +61,9 @@ def _scene(scene: Scene) -> Description:
     if scene.bands == 1:
         counts = _counts_by_windows(scene)
         kind = "scene" if counts is None else "labels"
-        if counts is not None and scene.format == "GeoTIFF" and _is_class_map(scene.path):
-            kind, names = "class map", _legend(scene.path.with_suffix(".csv"))
+        of_map = None if counts is None else _map_names(scene)
+        if of_map is not None:
+            kind, names = "class map", of_map
     else:
         try:
             plane = scene.labels()
@@ -253,20 +253,16 @@ def _is_dataset(path: Path) -> bool:
         return False  # opening it as a scene says what is wrong
 
 
-def _is_class_map(path: Path) -> bool:
+def _map_names(scene: Scene) -> dict[int, str] | None:
+    """Names by code if this is a class map of ours: the file itself carries them."""
+    if scene.format not in {"GeoTIFF", "ENVI", "VRT"} or scene.path.suffix == ".hdr":
+        return None
+    from hsi_ssl.maps.legend import CLASSES_TAG, tagged_names
     from hsi_ssl.scenes.readers.geotiff import opened
 
-    with opened(path) as dataset:
-        return str(dataset.tags().get("TIFFTAG_SOFTWARE", "")).startswith("hsi-ssl")
-
-
-def _legend(path: Path) -> dict[int, str]:
-    """Names by code from the legend that lies beside a class map, if it is there."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return {int(row["code"]): row["name"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, ValueError):
-        return {}
+    with opened(scene.path) as dataset:
+        tag = dataset.tags().get(CLASSES_TAG)
+    return None if tag is None else tagged_names(tag)
 
 
 def _counts_by_windows(scene: Scene) -> Counter[int] | None:

@@ -255,6 +255,8 @@ class ClassifySettings(Settings):
     model: Path = Path("runs/m2")
     output: Path | None = None
     """None: `<scene>_classes.tif` in the current folder."""
+    format: Literal["geotiff", "envi"] | None = None
+    """None: as the output is named, else geotiff."""
     confidence: bool = False
     probabilities: bool = False
     entropy: bool = False

@@ -3,6 +3,7 @@
 A map `m.tif` is a cloud-optimised GeoTIFF; beside it lie `m.tif.aux.xml` (category names and
 attribute table), `m.qml` (QGIS style), `m.csv` (legend with pixel counts), `m.png` (quick-look)
 and, where asked for, one GeoTIFF a layer: `m_confidence.tif`, `m_probabilities.tif` and so on.
+A map `m.img` is an ENVI classification, with the same beside it and a header for each raster.
 A map may tell rejected pixels, by a code of their own above the user's.
 """
 
@@ -21,7 +22,8 @@ from rasterio.windows import Window
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing, replace, written_beside
-from hsi_ssl.maps.legend import aux_xml, legend_csv, qml
+from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
+from hsi_ssl.maps.legend import CLASSES_TAG, aux_xml, legend_csv, names_tag, qml
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.labels import (
@@ -41,6 +43,13 @@ DESCRIPTIONS: dict[Layer, str] = {
     "entropy": "entropy of the class probabilities in nats",
     "novelty": "minus log p(x) in nats: high where nothing that was learnt explains the spectrum",
     "p_value": "share of validation pixels that are as novel: low where no class explains it",
+}
+UNITS: dict[Layer, str] = {
+    "confidence": "1",
+    "entropy": "nat",
+    "novelty": "nat",
+    "p_value": "1",
+    "probabilities": "1",
 }
 GEOTIFF_SUFFIXES = {".tif", ".tiff"}
 MAP_ENDING = "_classes.tif"
@@ -72,13 +81,14 @@ class MapWriter:
         self._classes = classes
         self._layers = layers
         self._label_set = label_set
-        self._counts = np.zeros(len(label_set) + 1, np.int64)
+        self._counts = np.zeros(len(label_set), np.int64)
 
     @property
     def counts(self) -> dict[int, int]:
-        """Pixels written so far by code, 0 (not classified) first."""
-        codes = (UNLABELLED_CODE, *self._label_set.codes.tolist())
-        return dict(zip(codes, self._counts.tolist(), strict=True))
+        """Pixels by code, 0 (not classified, or not written so far) first."""
+        rest = self._classes.height * self._classes.width - int(self._counts.sum())
+        codes = self._label_set.codes.tolist()
+        return {UNLABELLED_CODE: rest} | dict(zip(codes, self._counts.tolist(), strict=True))
 
     def write(
         self,
@@ -98,7 +108,7 @@ class MapWriter:
         OutputError
             The disk is full or fails.
         """
-        self._counts += np.bincount(indices.ravel() + 1, minlength=len(self._counts))
+        self._counts += np.bincount(indices.ravel() + 1, minlength=len(self._counts) + 1)[1:]
         window = Window.from_slices(rows, cols)
         codes = indices_to_codes(indices, self._label_set).astype(self._classes.dtypes[0])
         with raster_errors(self._path):
@@ -114,18 +124,42 @@ def outputs(path: Path, layers: Sequence[Layer] = ()) -> dict[str, Path]:
     Raises
     ------
     OutputError
-        `path` is not named as a GeoTIFF.
+        `path` is named neither as a GeoTIFF nor as ENVI data.
     """
-    if path.suffix.lower() not in GEOTIFF_SUFFIXES:
-        raise OutputError(f"a class map is a GeoTIFF: name it {path.name}.tif rather than {path}")
-    return {
+    if not named_as_map(path):
+        raise OutputError(
+            f"a class map is a GeoTIFF or ENVI data: name it {path.name}.tif or "
+            f"{path.name}{ENVI_SUFFIX} rather than {path}"
+        )
+    rasters: dict[str, Path] = {
         "map": path,
-        "names": path.with_name(path.name + ".aux.xml"),
+        **{layer: path.with_name(f"{path.stem}_{layer}{path.suffix}") for layer in layers},
+    }
+    found = {
+        **rasters,
+        "names": _aux(path),
         "style": path.with_suffix(".qml"),
         "legend": path.with_suffix(".csv"),
         "quicklook": path.with_suffix(".png"),
-        **{layer: path.with_name(f"{path.stem}_{layer}{path.suffix}") for layer in layers},
     }
+    if is_envi(path):
+        found |= {f"{name} header": raster.with_suffix(".hdr") for name, raster in rasters.items()}
+        found |= {f"{layer} about": _aux(rasters[layer]) for layer in layers}
+    return found
+
+
+def named_as_map(path: Path) -> bool:
+    """Whether a file of that name would be a map, rather than a folder for maps."""
+    return path.suffix.lower() in GEOTIFF_SUFFIXES or is_envi(path)
+
+
+def is_envi(path: Path) -> bool:
+    """Whether a map of that name is an ENVI classification."""
+    return path.suffix.lower() == ENVI_SUFFIX
+
+
+def _aux(raster: Path) -> Path:
+    return raster.with_name(raster.name + ".aux.xml")
 
 
 def refuse_existing_map(path: Path, layers: Sequence[Layer], overwrite: bool) -> None:
@@ -152,24 +186,31 @@ def class_map(
     """Make the class map at `path`, whole or not at all; the body writes its windows.
 
     The map is uint8 (uint16 when a code is above 255), 0 is nodata, with the scene's grid, the
-    label set's colours and names, and `tags`; layers are float32 with NaN as nodata. With `reject`,
-    index K stands for rejected pixels. Memory does not grow with the map.
+    label set's colours and names, and `tags`; layers are float32 with NaN as nodata. What the body
+    does not write is nodata. With `reject`, index K stands for rejected pixels. The name's ending
+    tells the format, GeoTIFF or ENVI. Memory does not grow with the map.
 
     Raises
     ------
     OutputError
         A file of the map exists and `overwrite` is false; the folder cannot be written to; the
-        disk is full.
+        disk is full; the grid cannot be told by an ENVI header.
     LabelError
         A class code is not between 1 and 65,535.
     """
     predicted, label_set = label_set, with_reject(label_set) if reject else label_set
     dtype = _code_type(label_set)
     refuse_existing_map(path, layers, overwrite)
+    if is_envi(path):
+        refuse_sheared(grid, path)
     with written_beside(path, overwrite=overwrite) as beside, gdal_settings():
         finished = outputs(beside, layers)
         drafts = {name: finished[name].with_suffix(".draft") for name in ("map", *layers)}
-        about = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", **(tags or {})}
+        about = {
+            "TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}",
+            CLASSES_TAG: names_tag(label_set),
+            **(tags or {}),
+        }
         shape = {"height": rows, "width": cols}
         with contextlib.ExitStack() as stack:
             with raster_errors(path):
@@ -191,32 +232,47 @@ def class_map(
             # Closing writes what is still in the cache.
             with raster_errors(path):
                 stack.close()
+        names = aux_xml(label_set, writer.counts)
         with raster_errors(path):
-            optimised(drafts["map"], finished["map"], overview_resampling="mode")
-            for layer in layers:
-                # Noise in the last digits hardly packs at any level: take the fastest. A tile
-                # holds all classes, so small ones keep memory low.
-                optimised(
-                    drafts[layer],
-                    finished[layer],
-                    overview_resampling="average",
-                    predictor="YES",
-                    level="1",
-                    blocksize="256",
-                )
+            if is_envi(path):
+                _aux(drafts["map"]).write_text(names, encoding="utf-8")
+                as_envi(drafts["map"], finished["map"], label_set)
+                for layer in layers:
+                    as_envi(drafts[layer], finished[layer])
+            else:
+                _as_geotiffs(drafts, finished, layers)
+                finished["names"].write_text(names, encoding="utf-8")
             _read_back(finished["map"], writer.counts)
             for layer in layers:
                 _read_back(finished[layer])
             plane = _thinned(finished["map"])
-        finished["names"].write_text(aux_xml(label_set, writer.counts), encoding="utf-8")
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         finished["legend"].write_text(legend_csv(label_set, writer.counts), encoding="utf-8")
         map_quicklook(finished["quicklook"], plane, label_set, path.stem)
         for name, place in outputs(path, layers).items():
             if name != "map":
                 replace(finished[name], place)
-        for layer in set(LAYERS) - set(layers):  # of the map that this one replaces
-            outputs(path, [layer])[layer].unlink(missing_ok=True)
+        if overwrite:  # layers of the map that this one replaces
+            for place in set(outputs(path, LAYERS).values()) - set(outputs(path, layers).values()):
+                place.unlink(missing_ok=True)
+
+
+def _as_geotiffs(
+    drafts: Mapping[str, Path], finished: Mapping[str, Path], layers: Sequence[Layer]
+) -> None:
+    """Make cloud-optimised GeoTIFFs of a map's drafts."""
+    optimised(drafts["map"], finished["map"], overview_resampling="mode")
+    for layer in layers:
+        # Noise in the last digits hardly packs at any level: take the fastest. A tile
+        # holds all classes, so small ones keep memory low.
+        optimised(
+            drafts[layer],
+            finished[layer],
+            overview_resampling="average",
+            predictor="YES",
+            level="1",
+            tile=256,
+        )
 
 
 def _code_type(label_set: LabelSet) -> str:
@@ -246,6 +302,7 @@ def _layer_draft(
             raster.update_tags(i + 1, CODE=str(label_set.codes[i]), CLASS=label_set.names[i])
         else:
             raster.set_band_description(i + 1, DESCRIPTIONS[layer])
+    raster.units = (UNITS[layer],) * count
     return raster
 
 

@@ -12,7 +12,7 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -25,17 +25,10 @@ import torch
 from scipy.special import xlogy
 
 from hsi_ssl.datasets.neighbours import neighbour_table
-from hsi_ssl.errors import OutputError, SceneError, SettingsError
+from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
-from hsi_ssl.maps.class_map import (
-    GEOTIFF_SUFFIXES,
-    LAYERS,
-    MAP_ENDING,
-    Layer,
-    class_map,
-    outputs,
-    refuse_existing_map,
-)
+from hsi_ssl.maps.class_map import LAYERS, Layer, class_map
+from hsi_ssl.maps.places import check_place, map_paths, of_label_set
 from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Scene, valid_spectra
@@ -139,32 +132,21 @@ def classify(
         watcher=watcher,
     ) as sources:
         scenes = [source.scene for source in sources.scenes]
-        maps = map_paths(scenes, settings.output)
-        inputs = {scene.path.resolve(): scene.path for scene in scenes}
-        if settings.wavelengths is not None:
-            inputs[settings.wavelengths.resolve()] = settings.wavelengths
+        maps = map_paths(scenes, settings.output, settings.format)
         jobs = [
-            (scene, classifier, _of_label_set(path, classifier, alone=len(classifiers) == 1))
+            (scene, classifier, of_label_set(path, classifier.label_set, len(classifiers)))
             for scene, path in zip(scenes, maps, strict=True)
             for classifier in classifiers
         ]
+        inputs = [scene.path for scene in scenes]
+        inputs += [settings.wavelengths] if settings.wavelengths else []
         for scene, classifier, path in jobs:
             _matched(scene, classifier, settings)
-            for written in outputs(path, asked_layers(settings)).values():
-                if written.resolve() in inputs:
-                    raise OutputError(f"the map would replace {written}, which it is made of")
-            refuse_existing_map(path, asked_layers(settings), overwrite)
+            check_place(path, asked_layers(settings), scene.grid, inputs, overwrite=overwrite)
         return [
             classify_scene(scene, classifier, settings, path, overwrite=overwrite, watcher=watcher)
             for scene, classifier, path in jobs
         ]
-
-
-def _of_label_set(path: Path, classifier: Classifier, *, alone: bool) -> Path:
-    """Where the map of one label set goes; that of a model with no other at `path` itself."""
-    if alone:
-        return path
-    return path.with_name(f"{path.stem}_{classifier.label_set.name}{path.suffix}")
 
 
 def _check_novelty(classifier: Classifier, settings: ClassifySettings) -> None:
@@ -182,36 +164,6 @@ def _novelty_asked(
     kept = classifier.novelty_kept if asked else None
     own = kept.samples if kept is not None else 1
     return kept, settings.novelty_by, settings.samples or own
-
-
-def map_paths(scenes: Sequence[Scene], output: Path | None) -> list[Path]:
-    """Where the maps of the scenes go.
-
-    `output` is a file if it is named `.tif` or `.tiff`, else a folder; None is the current one.
-    In a folder, a map is called `<scene>_classes.tif`; a scene's name ends at its first dot, or,
-    where two would be the same, at its last.
-
-    Raises
-    ------
-    SettingsError
-        Two maps would be one file.
-    """
-    if output is not None and output.suffix.lower() in GEOTIFF_SUFFIXES and not output.is_dir():
-        if len(scenes) > 1:
-            raise SettingsError(f"{len(scenes)} scenes and one map {output}: name a folder instead")
-        return [output]
-    names = [scene.name for scene in scenes]
-    if len(set(names)) < len(names):
-        names = [scene.path.stem for scene in scenes]
-    maps = [(output or Path()) / f"{name}{MAP_ENDING}" for name in names]
-    for i, path in enumerate(maps):
-        if path in maps[:i]:
-            first = scenes[maps.index(path)]
-            raise SettingsError(
-                f"the maps of {first.path} and {scenes[i].path} would both be {path}: "
-                "classify them one by one with -o"
-            )
-    return maps
 
 
 def classify_scene(

@@ -1,9 +1,10 @@
-"""What a class map says of its classes beside the raster: GDAL's .aux.xml, QGIS's .qml, a CSV."""
+"""What a class map says of its classes: GDAL's .aux.xml, QGIS's .qml, a CSV, a tag of its own."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
@@ -11,6 +12,8 @@ from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, red_green_blue
 
 UNCLASSIFIED = "not classified"
 """Name of code 0 in a map."""
+CLASSES_TAG = "CLASSES"
+"""Tag with the names by code, for a map that has lost what lay beside it."""
 
 # Field type and usage numbers of GDAL's raster attribute tables (GDALRATFieldType, -FieldUsage).
 INTEGER, STRING = "0", "2"
@@ -64,6 +67,19 @@ def qml(label_set: LabelSet) -> str:
     ET.indent(root)
     head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
     return head + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def names_tag(label_set: LabelSet) -> str:
+    """Value of the tag: a JSON object of names by code."""
+    return json.dumps({c.code: c.name for c in label_set.classes}, ensure_ascii=False)
+
+
+def tagged_names(tag: str) -> dict[int, str]:
+    """Names by code from the tag's value; none where it is broken."""
+    try:
+        return {int(code): str(name) for code, name in json.loads(tag).items()}
+    except (ValueError, AttributeError):
+        return {}
 
 
 def legend_csv(label_set: LabelSet, counts: Mapping[int, int]) -> str:

@@ -22,7 +22,10 @@ from hsi_ssl.scenes.scene import Grid
 def draft(
     path: Path, grid: Grid, tags: Mapping[str, str], **profile: Any
 ) -> rasterio.io.DatasetWriter:
-    """Open a plain GeoTIFF to be written by windows: rows of pixels, nothing to compress twice."""
+    """Open a plain GeoTIFF to be written by windows: rows of pixels, nothing to compress twice.
+
+    Rows that nobody writes take no space and are nodata.
+    """
     if grid.transform is not None:
         profile["transform"] = Affine(*grid.transform)
     elif grid.control_points:
@@ -37,6 +40,7 @@ def draft(
             crs=grid.crs,
             interleave="band",
             blockysize=1,
+            sparse_ok=True,
             bigtiff="IF_SAFER",
             **profile,
         )
@@ -46,9 +50,15 @@ def draft(
     return raster
 
 
-def optimised(drafted: Path, path: Path, **options: str) -> None:
-    """Copy a draft as a tiled, compressed GeoTIFF with overviews (COG), and remove it."""
+def optimised(drafted: Path, path: Path, *, tile: int = 512, **options: str) -> None:
+    """Copy a draft as a tiled, compressed GeoTIFF with overviews (COG), and remove it.
+
+    Tiles have `tile` pixels a side, half of it where the raster is just as wide: one tile a row
+    looks like strips to what validates COGs.
+    """
     with unlocated():
+        with rasterio.open(drafted) as raster:
+            side = tile // 2 if raster.width == tile else tile
         rasterio.shutil.copy(
             drafted,
             path,
@@ -56,6 +66,7 @@ def optimised(drafted: Path, path: Path, **options: str) -> None:
             compress="DEFLATE",
             bigtiff="IF_SAFER",
             num_threads="ALL_CPUS",
+            blocksize=str(side),
             **options,
         )
     drafted.unlink()

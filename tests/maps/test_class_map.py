@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+import rasterio.shutil
 from matplotlib import image
+from rio_cogeo.cogeo import cog_validate
 
 from hsi_ssl.errors import LabelError, OutputError
-from hsi_ssl.maps.class_map import MapWriter, class_map, outputs
+from hsi_ssl.maps.class_map import LAYERS, MapWriter, class_map, outputs
+from hsi_ssl.maps.legend import CLASSES_TAG, tagged_names
+from hsi_ssl.maps.rasters import draft
 from hsi_ssl.scenes.labels import LabelClass, LabelSet, distinct_colour
 from hsi_ssl.scenes.scene import Grid, GroundPoint
 
@@ -77,6 +82,135 @@ def test_a_map_is_a_palette_raster_on_the_scenes_own_grid(tmp_path: Path) -> Non
     counted = {int(r[0].text or ""): int(r[5].text or "") for r in rows}
     assert counted == {c: int((CODES[plane] == c).sum()) for c in (2, 7, 32)}
     assert image.imread(path.with_suffix(".png")).shape[2] in (3, 4)
+
+
+@pytest.mark.parametrize(
+    "grid", [NOWHERE, Grid(crs=UTM, transform=ROTATED)], ids=["none", "turned"]
+)
+def test_the_map_and_every_layer_are_valid_cogs(tmp_path: Path, grid: Grid) -> None:
+    plane = indices(600, 700)
+    values = np.random.default_rng(0).random((600, 700, 3)).astype(np.float32)
+    values[plane < 0] = np.nan
+    layers = {layer: values if layer == "probabilities" else values[..., 0] for layer in LAYERS}
+    with class_map(
+        tmp_path / "m.tif", rows=600, cols=700, grid=grid, label_set=SET, layers=LAYERS
+    ) as written:
+        written.write(slice(0, 600), slice(0, 700), plane, layers)
+    for name, path in outputs(tmp_path / "m.tif", LAYERS).items():
+        if path.suffix != ".tif":
+            continue
+        valid, errors, warned = cog_validate(str(path), strict=True, quiet=True)
+        assert (valid, errors, warned) == (True, [], []), name
+        with opened(path) as raster:
+            assert raster.overviews(1), name
+    for layer, unit in (("confidence", "1"), ("entropy", "nat"), ("novelty", "nat")):
+        with opened(tmp_path / f"m_{layer}.tif") as raster:
+            assert (raster.units, raster.count) == ((unit,), 1)
+            assert np.isnan(raster.nodata)
+            assert raster.descriptions[0]
+
+
+@pytest.mark.parametrize("cols", [256, 512])
+def test_a_map_as_wide_as_a_tile_is_a_valid_cog(tmp_path: Path, cols: int) -> None:
+    with class_map(
+        tmp_path / "m.tif", rows=600, cols=cols, grid=Grid(crs=UTM, transform=ROTATED),
+        label_set=SET, layers=["entropy"],
+    ) as written:  # fmt: skip
+        values = np.ones((600, cols), np.float32)
+        written.write(slice(0, 600), slice(0, cols), indices(600, cols), {"entropy": values})
+    for name in ("m.tif", "m_entropy.tif"):
+        assert cog_validate(str(tmp_path / name), strict=True, quiet=True) == (True, [], [])
+
+
+def test_overviews_show_the_commonest_class(tmp_path: Path) -> None:
+    plane = np.zeros((1200, 1200), np.int64)
+    plane[::4, ::4] = 1  # where nearest neighbours would look
+    write(tmp_path / "m.tif", plane)
+    with opened(tmp_path / "m.tif") as raster:
+        assert (raster.read(1, out_shape=(300, 300)) == 2).all()
+
+
+def gdal_reads(path: Path) -> ET.Element:
+    """What GDAL itself finds in a raster and beside it: its own copy of all that as a VRT."""
+    copy = path.with_suffix(".copy.vrt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        rasterio.shutil.copy(path, copy, driver="VRT")
+    found = ET.parse(copy).getroot()
+    copy.unlink()
+    return found
+
+
+def test_gdal_finds_names_and_attribute_table_wherever_the_map_goes(tmp_path: Path) -> None:
+    write(tmp_path / "m.tif", indices(60, 70))
+    (tmp_path / "there").mkdir()
+    for path in sorted(tmp_path.glob("m.*")):
+        shutil.move(path, tmp_path / "there" / path.name.replace("m.", "renamed.", 1))
+    moved = tmp_path / "there" / "renamed.tif"
+    names = [c.text or "" for c in gdal_reads(moved).iter("Category")]
+    assert {code: names[code] for code in (0, 2, 7, 32)} == {
+        0: "not classified", 2: "class 2", 7: "class 7", 32: "class 32"
+    }  # fmt: skip
+    copied = tmp_path / "copied.tif"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        rasterio.shutil.copy(moved, copied, driver="GTiff")
+    table = ET.parse(copied.with_name("copied.tif.aux.xml")).getroot()
+    rows = [[f.text for f in row.findall("F")][:2] for row in table.iter("Row")]
+    assert rows == [["2", "class 2"], ["7", "class 7"], ["32", "class 32"]]
+    # Alone it keeps its colours, and its names in a tag.
+    alone = tmp_path / "alone.tif"
+    shutil.copy(moved, alone)
+    with opened(alone) as raster:
+        assert raster.colormap(1)[7][:3] == tuple(bytes.fromhex(SET.colours[1][1:]))
+        assert tagged_names(raster.tags()[CLASSES_TAG])[32] == "class 32"
+
+
+def test_what_nobody_writes_is_nodata_and_takes_no_space(tmp_path: Path) -> None:
+    plane = indices(50, 60)
+    with class_map(
+        tmp_path / "m.tif", rows=900, cols=800, grid=NOWHERE, label_set=SET, layers=["entropy"]
+    ) as written:
+        written.write(
+            slice(300, 350), slice(20, 80), plane, {"entropy": np.ones(plane.shape, np.float32)}
+        )
+        drafts = list(tmp_path.glob(".m-*/*.draft"))
+        assert len(drafts) == 2
+        assert written.counts[0] == 900 * 800 - (plane >= 0).sum()
+    with opened(tmp_path / "m.tif") as raster:
+        expected = np.zeros((900, 800), np.uint8)
+        expected[300:350, 20:80] = CODES[plane]
+        np.testing.assert_array_equal(raster.read(1), expected)
+    with opened(tmp_path / "m_entropy.tif") as raster:
+        assert np.isfinite(raster.read(1)).sum() == plane.size
+
+
+def test_rasters_too_large_for_tiff_are_bigtiff(tmp_path: Path) -> None:
+    # 4.9 GB as numbers; what is not written takes no space here.
+    path = tmp_path / "huge.draft"
+    shape = {"height": 70_000, "width": 70_000, "count": 1, "dtype": "uint8", "nodata": 0}
+    with draft(path, NOWHERE, {}, **shape) as raster:
+        raster.write(np.ones((1, 1, 100), np.uint8), window=((60_000, 60_001), (0, 100)))
+    assert path.read_bytes()[:4] == b"II+\0"
+    assert path.stat().st_size < 4e6
+    with opened(path) as raster:
+        assert raster.read(1, window=((60_000, 60_001), (99, 101))).tolist() == [[1, 0]]
+
+
+def test_300_classes(tmp_path: Path) -> None:
+    many = LabelSet(
+        "many", tuple(LabelClass(c, f"kind {c}", distinct_colour(c)) for c in range(1, 301))
+    )
+    plane = np.arange(-1, 300)[np.indices((602, 520))[0] // 2]
+    write(tmp_path / "m.tif", plane, label_set=many)
+    assert cog_validate(str(tmp_path / "m.tif"), strict=True, quiet=True)[0]
+    with opened(tmp_path / "m.tif") as raster:
+        assert raster.dtypes == ("uint16",)
+        np.testing.assert_array_equal(raster.read(1), plane + 1)
+        assert raster.colormap(1)[300][:3] == tuple(bytes.fromhex(many.colours[299][1:]))
+    assert [c.text for c in gdal_reads(tmp_path / "m.tif").iter("Category")][256:] == [
+        f"kind {c}" for c in range(256, 301)
+    ]
 
 
 def test_codes_above_255_make_it_uint16(tmp_path: Path) -> None:
@@ -205,7 +339,7 @@ def test_a_folder_is_never_replaced_by_a_map(tmp_path: Path) -> None:
 
 
 def test_a_map_is_named_as_a_geotiff(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"name it m\.png\.tif"):
+    with pytest.raises(OutputError, match=r"name it m\.png\.tif or m\.png\.img"):
         write(tmp_path / "m.png", indices(5, 5))
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import torch
+from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import BandsError, ModelError, OutputError, SceneError, SettingsError
@@ -18,7 +19,6 @@ from hsi_ssl.maps.classify import (
     ClassifyResult,
     classify,
     classify_scene,
-    map_paths,
     peak_memory_mb,
 )
 from hsi_ssl.scenes.opening import open_scene
@@ -317,30 +317,34 @@ def test_progress_reaches_the_end(
     assert done[-1] == 1200
 
 
+def test_an_envi_map_is_the_same_map(
+    tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path
+) -> None:
+    scene = str(write_scene(cube, wavelengths))
+    common = {"scenes": (scene,), "model": tiny_run, "device": "cpu", "confidence": True}
+    (geotiff,) = classify(ClassifySettings(**common, output=tmp_path / "m.tif"))
+    (envi,) = classify(ClassifySettings(**common, output=tmp_path / "maps", format="envi"))
+    assert envi.map == tmp_path / "maps" / "scene_classes.img"
+    assert envi.counts == geotiff.counts
+    np.testing.assert_array_equal(read(envi.map), read(geotiff.map))
+    with rasterio.open(envi.map) as one, rasterio.open(geotiff.map) as other:
+        assert one.crs == other.crs
+        np.testing.assert_allclose(one.transform, other.transform, rtol=1e-12)
+    with pytest.raises(SettingsError, match=r"name it m\.img rather than m\.tif"):
+        classify(ClassifySettings(**common, output=tmp_path / "m.tif", format="envi"))
+    sheared = write_scene(cube, wavelengths, name="s.tif", transform=Affine(9, 5, 0, 0, -9, 0))
+    with pytest.raises(OutputError, match="not at a right angle"):
+        classify(
+            ClassifySettings(**{**common, "scenes": (str(sheared),)}, output=tmp_path / "s.img")
+        )
+    assert not list(tmp_path.glob("s.*m*"))
+
+
 def test_no_scene_and_no_model(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no scene to classify"):
         classify(ClassifySettings())
     with pytest.raises(ModelError, match="no model in"):
         classify(ClassifySettings(scenes=("x.tif",), model=tmp_path / "nowhere"))
-
-
-def test_where_maps_go(cube: Cube, write_scene: WriteScene, tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    names = ("one.x.tif", "two.tif", "one.y.tif", "a/one.x.tif")
-    one, two, other, again = scenes = [open_scene(write_scene(cube, name=n)) for n in names]
-    assert map_paths([one, two], None) == [Path("one_classes.tif"), Path("two_classes.tif")]
-    assert map_paths([one, two], Path("maps")) == [
-        Path("maps/one_classes.tif"),
-        Path("maps/two_classes.tif"),
-    ]
-    assert map_paths([one], Path("there.TIF")) == [Path("there.TIF")]
-    with pytest.raises(SettingsError, match="name a folder instead"):
-        map_paths([one, two], Path("there.tif"))
-    assert map_paths([one, other], None) == [Path("one.x_classes.tif"), Path("one.y_classes.tif")]
-    with pytest.raises(SettingsError, match=r"would both be one\.x_classes\.tif"):
-        map_paths([one, two, again], None)
-    for scene in scenes:
-        scene.close()
 
 
 def test_peak_memory_is_of_this_process_alone() -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 from xml.etree import ElementTree as ET
 
-from hsi_ssl.maps.legend import aux_xml, legend_csv, qml
+from hsi_ssl.maps.legend import aux_xml, legend_csv, names_tag, qml, tagged_names
 from hsi_ssl.scenes.labels import LabelClass, LabelSet, red_green_blue
 
 # Out of order, with a gap and characters that XML and CSV must escape.
@@ -60,3 +60,8 @@ def test_csv_begins_with_what_is_not_classified() -> None:
 
 def test_colours_in_parts() -> None:
     assert red_green_blue("#0a80ff") == (10, 128, 255)
+
+
+def test_the_tag_gives_its_names_back() -> None:
+    assert tagged_names(names_tag(SET)) == {5: SET.names[0], 2: "quartz"}
+    assert tagged_names("[1, 2") == tagged_names("[1, 2]") == {}

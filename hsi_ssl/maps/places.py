@@ -1,0 +1,87 @@
+"""Where maps go: a file for each scene and label set, and what stands in the way, told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from hsi_ssl.errors import OutputError, SettingsError
+from hsi_ssl.maps.class_map import (
+    MAP_ENDING,
+    Layer,
+    is_envi,
+    named_as_map,
+    outputs,
+    refuse_existing_map,
+)
+from hsi_ssl.maps.envi import ENVI_SUFFIX, refuse_sheared
+from hsi_ssl.scenes.labels import LabelSet
+from hsi_ssl.scenes.scene import Grid, Scene
+
+Format = Literal["geotiff", "envi"]
+SUFFIXES: dict[Format, str] = {"geotiff": ".tif", "envi": ENVI_SUFFIX}
+
+
+def map_paths(
+    scenes: Sequence[Scene], output: Path | None, format: Format | None = None
+) -> list[Path]:
+    """Where the maps of the scenes go.
+
+    `output` is a file if it is named `.tif`, `.tiff` or `.img`, else a folder; None is the current
+    one. In a folder, a map is called `<scene>_classes.tif`, or `.img` in the format envi; a scene's
+    name ends at its first dot, or, where two would be the same, at its last.
+
+    Raises
+    ------
+    SettingsError
+        Two maps would be one file; the file is named as of the other format.
+    """
+    if output is not None and named_as_map(output) and not output.is_dir():
+        if len(scenes) > 1:
+            raise SettingsError(f"{len(scenes)} scenes and one map {output}: name a folder instead")
+        if format is not None and is_envi(output) != (format == "envi"):
+            suffix = SUFFIXES[format]
+            raise SettingsError(
+                f"a map of format {format} ends in {suffix}: name it {output.stem}{suffix} rather "
+                f"than {output.name}, or choose the other format"
+            )
+        return [output]
+    names = [scene.name for scene in scenes]
+    if len(set(names)) < len(names):
+        names = [scene.path.stem for scene in scenes]
+    ending = Path(MAP_ENDING).stem + SUFFIXES[format or "geotiff"]
+    maps = [(output or Path()) / f"{name}{ending}" for name in names]
+    for i, path in enumerate(maps):
+        if path in maps[:i]:
+            first = scenes[maps.index(path)]
+            raise SettingsError(
+                f"the maps of {first.path} and {scenes[i].path} would both be {path}: "
+                "classify them one by one with -o"
+            )
+    return maps
+
+
+def of_label_set(path: Path, label_set: LabelSet, label_sets: int) -> Path:
+    """Where the map of one of so many label sets goes; that of the only one at `path` itself."""
+    return path if label_sets == 1 else path.with_name(f"{path.stem}_{label_set.name}{path.suffix}")
+
+
+def check_place(
+    path: Path, layers: Sequence[Layer], grid: Grid, inputs: Sequence[Path], *, overwrite: bool
+) -> None:
+    """Refuse a map that could not be written, before any work is done.
+
+    Raises
+    ------
+    OutputError
+        A file of the map exists and may not be replaced, or is one of `inputs`; the format cannot
+        tell the grid.
+    """
+    taken = {one.resolve() for one in inputs}
+    for written in outputs(path, layers).values():
+        if written.resolve() in taken:
+            raise OutputError(f"the map would replace {written}, which it is made of")
+    refuse_existing_map(path, layers, overwrite)
+    if is_envi(path):
+        refuse_sheared(grid, path)
