@@ -7,7 +7,6 @@ and the options of that command. An unknown key is an error that names the neare
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -33,6 +32,8 @@ Activation = Literal["relu", "softplus", "tanh", "silu", "gelu"]
 Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=8)]
 S = TypeVar("S", bound=BaseModel)
 Share = Annotated[float, Field(gt=0, lt=1)]
+LARGEST_STRENGTH = 10.0
+"""Of a Potts prior: one neighbour then outweighs odds of 20,000 to 1."""
 
 
 class Settings(BaseModel):
@@ -288,8 +289,8 @@ class ClassifySettings(Settings):
             strength = float(value)
         except (TypeError, ValueError):
             strength = -1.0
-        if not 0 <= strength < math.inf:
-            raise ValueError("a strength from 0 upwards, or learnt")
+        if not 0 <= strength <= LARGEST_STRENGTH:
+            raise ValueError(f"a strength from 0 to {LARGEST_STRENGTH:g}, or learnt")
         return strength
 
 

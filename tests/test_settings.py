@@ -99,7 +99,7 @@ def test_strength_of_the_prior_on_maps(given: object, kept: object) -> None:
     assert checked(ClassifySettings, {"spatial": given}, where="here").spatial == kept
 
 
-@pytest.mark.parametrize("given", ["lots", -1, "inf", None])
+@pytest.mark.parametrize("given", ["lots", -1, 11, "inf", "nan", None])
 def test_a_strength_that_is_none_is_refused_in_one_sentence(given: object) -> None:
-    with pytest.raises(SettingsError, match="a strength from 0 upwards, or learnt"):
+    with pytest.raises(SettingsError, match="a strength from 0 to 10, or learnt"):
         checked(ClassifySettings, {"spatial": given}, where="here")

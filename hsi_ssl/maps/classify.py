@@ -24,12 +24,11 @@ import numpy.typing as npt
 import torch
 from scipy.special import xlogy
 
-from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
 from hsi_ssl.maps.class_map import LAYERS, Layer, class_map
+from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
-from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.scenes.sources import resolve
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from hsi_ssl.settings import ClassifySettings
 
 T = TypeVar("T")
+Look = Callable[[slice, slice], Seen]
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 
@@ -221,16 +221,19 @@ def classify_scene(
         },
         overwrite=overwrite,
     ) as written:
-
-        def classified(rows: slice, cols: slice) -> Classified:
-            return _classified(scene, match, classifier, classes, settings, strength, rows, cols)
-
-        places = scene.windows(settings.window)
+        seen = partial(_seen, scene, match, classifier, settings)
+        decided = partial(_decided, classifier, classes, settings)
+        if strength:
+            slots = classifier.model.architecture.classes
+            neighbourhood = Neighbourhood(
+                output.parent, (scene.rows, scene.cols), slots, strength, classifier.device
+            )
+            found = _heard(scene, neighbourhood, settings, seen, decided, watcher)
+        else:
+            places = scene.windows(settings.window)
+            found = in_threads(partial(decided, seen), places, classifier.device)
         # Closing waits for the threads, so that nobody closes the scene under their hands.
-        with (
-            quick_products(classifier.device),
-            contextlib.closing(in_threads(classified, places, classifier.device)) as windows,
-        ):
+        with quick_products(classifier.device), contextlib.closing(found) as windows:
             for window in windows:
                 written.write(window.rows, window.cols, window.indices, window.layers)
                 done += window.indices.size
@@ -312,47 +315,71 @@ def in_threads(
         torch.set_num_threads(cores)
 
 
-def _classified(
+def _heard(
+    scene: Scene,
+    neighbourhood: Neighbourhood,
+    settings: ClassifySettings,
+    seen: Look,
+    decided: Callable[[Look, slice, slice], Classified],
+    watcher: Watcher,
+) -> Generator[Classified]:
+    """Squares of the scene, done when all of its pixels are seen and their neighbours are heard."""
+    device, done = neighbourhood.device, 0
+
+    def tell(rows: slice, cols: slice) -> int:
+        found = seen(rows, cols)
+        neighbourhood.tell(rows, cols, found)
+        return found.valid.size
+
+    with (
+        neighbourhood,
+        contextlib.closing(in_threads(tell, scene.windows(settings.window), device)) as told,
+    ):
+        for pixels in told:
+            done += pixels
+            watcher.progress(f"look at {scene.name}", done, scene.rows * scene.cols)
+        yield from in_threads(partial(decided, neighbourhood.hear), neighbourhood.squares(), device)
+
+
+def _seen(
     scene: Scene,
     match: BandMatch,
     classifier: Classifier,
+    settings: ClassifySettings,
+    rows: slice,
+    cols: slice,
+) -> Seen:
+    """Read a window: what its pixels are by themselves."""
+    spectra = match.select(scene.read(rows, cols))
+    valid = valid_spectra(spectra, scene.nodata)
+    spectra = match.interpolate(spectra[valid])
+    p = by_blocks(classifier.posterior, spectra, classifier.device)
+    kept, measure, samples = _novelty_asked(classifier, settings)
+    novelty = np.empty(0, np.float32)
+    if kept is not None:
+        told = partial(classifier.novelty_score, measure=measure, samples=samples)
+        novelty = by_blocks(told, spectra, classifier.device)
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    return Seen(valid.reshape(shape), p, novelty)
+
+
+def _decided(
+    classifier: Classifier,
     classes: MapClasses,
     settings: ClassifySettings,
-    strength: float,
+    look: Look,
     rows: slice,
     cols: slice,
 ) -> Classified:
-    """Read and classify one window.
-
-    With a spatial prior a pixel hears from others as far away as there are sweeps, so the window
-    is read with a border of that width, which is then cut off: maps do not depend on windows.
-    """
-    border = SWEEPS if strength else 0
-    wide_rows, wide_cols = _widened(rows, scene.rows, border), _widened(cols, scene.cols, border)
-    shape = (wide_rows.stop - wide_rows.start, wide_cols.stop - wide_cols.start)
-    spectra = match.select(scene.read(wide_rows, wide_cols))
-    valid = valid_spectra(spectra, scene.nodata)
-    if not valid.all():
-        spectra = spectra[valid]
-    spectra = match.interpolate(spectra)
-    p = by_blocks(classifier.posterior, spectra, classifier.device)
-    if strength:
-        place = np.stack(list(np.indices(shape)), -1).reshape(-1, 2)[valid]
-        table = neighbour_table(np.zeros(len(place), np.int16), place)
-        p = classifier.among_neighbours(p, table, strength=strength)
-        inner = np.zeros(shape, bool)
-        inner[_within(rows, wide_rows), _within(cols, wide_cols)] = True
-        inner = inner.ravel()
-        p, spectra, valid = p[inner[valid]], spectra[inner[valid]], valid[inner]
+    """Decide on the classes of a window."""
+    seen = look(rows, cols)
+    p, score, shape = seen.p, seen.novelty, seen.valid.shape
+    valid = seen.valid.ravel()
     best = p.argmax(1)
     confidence = p[np.arange(len(p)), best]
     found: dict[Layer, Floats] = {}
-    kept, measure, samples = _novelty_asked(classifier, settings)
-    score = p_value = np.empty(0, np.float32)
-    if kept is not None:
-        told = partial(classifier.novelty_score, measure=measure, samples=samples)
-        score = by_blocks(told, spectra, classifier.device)
-        p_value = kept.p_values(score, measure)
+    kept, measure, _ = _novelty_asked(classifier, settings)
+    p_value = score if kept is None else kept.p_values(score, measure)
     for layer in asked_layers(settings):
         if layer == "confidence":
             found[layer] = confidence
@@ -362,7 +389,6 @@ def _classified(
             found[layer] = -xlogy(p, p).sum(1)
         else:
             found[layer] = score if layer == "novelty" else p_value
-    shape = (rows.stop - rows.start, cols.stop - cols.start)
     indices = np.full(valid.shape, UNLABELLED, np.int64)
     sure = np.isfinite(confidence)
     known = np.where(sure, classes.indices(best), UNLABELLED)
@@ -373,14 +399,6 @@ def _classified(
     free = int(sure.sum() - (indices >= 0).sum())
     planes = {layer: _plane(values, valid, shape) for layer, values in found.items()}
     return Classified(rows, cols, indices.reshape(shape), planes, free)
-
-
-def _widened(part: slice, end: int, border: int) -> slice:
-    return slice(max(0, part.start - border), min(end, part.stop + border))
-
-
-def _within(part: slice, wide: slice) -> slice:
-    return slice(part.start - wide.start, part.stop - wide.start)
 
 
 def by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device) -> Floats:

@@ -66,12 +66,13 @@ def test_the_map_shows_what_the_classifier_says(
         assert raster.tags()["MODEL_SHA256"] == classifier.card["weights_sha256"]
 
 
-@pytest.mark.parametrize("window", [256, 65_536])
+@pytest.mark.parametrize(("window", "copies"), [(256, 1), (65_536, 1), (1024, 31)])
 def test_a_map_with_the_spatial_prior_is_the_mean_field_of_the_whole_scene(
     classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
-    write_scene: WriteScene, tmp_path: Path, window: int,
+    write_scene: WriteScene, tmp_path: Path, window: int, copies: int,
 ) -> None:  # fmt: skip
-    values = cube.astype(np.float32)
+    """31 scenes on top of each other are more than one square of pixels and their neighbours."""
+    values = np.tile(cube, (copies, 1, 1)).astype(np.float32)
     noise = np.random.default_rng(0).normal(size=values.shape) * 1.2 * values.std()
     values = np.maximum(values + noise, 1).astype(np.float32)
     values[5:9, 11:20] = np.nan
@@ -85,7 +86,7 @@ def test_a_map_with_the_spatial_prior_is_the_mean_field_of_the_whole_scene(
     for _ in range(10):  # the plain way, on the grid itself
         edge = np.pad(p, ((1, 1), (1, 1), (0, 0)))
         around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-        votes = np.sum([edge[i : i + 40, j : j + 30] for i, j in around], axis=0)
+        votes = np.sum([edge[i : i + len(p), j : j + 30] for i, j in around], axis=0)
         log_p = log_f + 0.8 * votes[valid]
         q = np.exp(log_p - log_p.max(1, keepdims=True))
         p[valid] = q / q.sum(1, keepdims=True)
@@ -93,7 +94,8 @@ def test_a_map_with_the_spatial_prior_is_the_mean_field_of_the_whole_scene(
     np.testing.assert_array_equal(found, np.where(valid, CODES[p.argmax(-1)], 0))
     confidence = read(tmp_path / "m_confidence.tif")
     np.testing.assert_allclose(confidence[valid], p.max(-1)[valid], atol=1e-4)
-    assert (found == TRUTH)[valid].mean() > (alone == TRUTH)[valid].mean() + 0.005
+    truth = np.tile(TRUTH, (copies, 1))
+    assert (found == truth)[valid].mean() > (alone == truth)[valid].mean() + 0.005
 
 
 def test_pixels_without_measurement_are_0(
