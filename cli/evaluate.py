@@ -13,6 +13,7 @@ from .output import Terminal
 
 if TYPE_CHECKING:
     from hsi_ssl.reports.clusters import ClusterAndLabel
+    from hsi_ssl.reports.evaluation import Evaluation
 
 
 @click.command("evaluate", short_help="Score a classifier and write a report.")
@@ -52,8 +53,9 @@ def command(
 ) -> None:
     """Score the classifier RUN [runs/m2] on the test pixels of DATASET [runs/dataset.h5].
 
-    Writes a report: a page with scores beside those of guessing, the confusion matrix, the
-    calibration and how the model was trained; metrics.json, per_class.csv, confusion.csv.
+    Writes a report: a page with scores, their 95 % confidence intervals and those of guessing,
+    the confusion matrix, the calibration and how the model was trained; the numbers as
+    metrics.json, scores.csv, per_class.csv and confusion.csv.
     A pixel in a free slot counts as wrong; classes without training label are left out, unless
     --cluster-and-label scores them.
 
@@ -91,17 +93,18 @@ def command(
         label_set = f"{one.label_set.name}: " if len(found) > 1 else ""
         for sentence in one.warnings:
             terminal.warn(label_set + sentence)
-        scores, guesser = one.scores, one.guesser
+        scores, guesser, between = one.scores, one.guesser, _between(one)
         each.append({**one.to_json(), "report": str(page)})
         lines += [
             f"{label_set}{one.model_name} on {one.card['dataset']['title']}: {scores.n:,} {part} "
             f"pixels, by {RULES[one.rule]}",
-            f"  overall accuracy   {100 * scores.oa:5.1f} %  (guessing: {100 * guesser.oa:.1f})",
-            f"  average accuracy   {100 * scores.aa:5.1f} %  "
+            f"  overall accuracy   {100 * scores.oa:5.1f} %{between['oa']}  "
+            f"(guessing: {100 * guesser.oa:.1f})",
+            f"  average accuracy   {100 * scores.aa:5.1f} %{between['aa']}  "
             f"(guessing: {100 * guesser.balanced_accuracy:.1f})",
-            f"  macro-F1           {100 * scores.macro_f1:5.1f} %  "
+            f"  macro-F1           {100 * scores.macro_f1:5.1f} %{between['macro_f1']}  "
             f"(guessing: {100 * guesser.macro_f1:.1f})",
-            f"  kappa              {100 * scores.kappa:5.1f} %",
+            f"  kappa              {100 * scores.kappa:5.1f} %{between['kappa']}",
             f"  calibration error  {100 * (scores.ece or 0):5.1f} %",
             *(() if one.rejected is None else (_novelty(one.rejected),)),
             *(_words(one.clusters) if one.clusters else ()),
@@ -109,6 +112,17 @@ def command(
         ]
     by_set = {one.label_set.name: answer for one, answer in zip(found, each, strict=True)}
     terminal.result(each[0] if len(each) == 1 else {"label_sets": by_set}, *lines)
+
+
+def _between(one: Evaluation) -> dict[str, str]:
+    """The intervals of the scores in words, the same width each."""
+    found = {} if one.intervals is None else one.intervals.to_json()
+    return {
+        name: f", {100 * found[name][0]:5.1f} to {100 * found[name][1]:5.1f}"
+        if found.get(name)
+        else ""
+        for name in ("oa", "aa", "macro_f1", "kappa")
+    }
 
 
 def _novelty(rejected: float) -> str:

@@ -231,8 +231,10 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         scene=np.zeros(len(part), np.int16),
         pixel=place.astype(np.int32),
         neighbours=np.full((len(part), 8), -1, np.int32),
+        unit=np.where(label < 0, -1, place[:, 0] * 3 + place[:, 1] // 10).astype(np.int32),
         meta={
             "title": "tiny",
+            "unit_kind": "patch",
             "sources": [
                 {"name": "tiny", "fingerprint": "0" * 64, "rows": rows, "cols": cols, "path": ""}
             ],

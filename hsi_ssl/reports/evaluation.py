@@ -14,6 +14,7 @@ from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
+from hsi_ssl.reports.intervals import Intervals, intervals, tallied
 from hsi_ssl.reports.metrics import (
     Scores,
     listed,
@@ -45,6 +46,7 @@ REJECT = 0.01
 class Evaluation:
     """Scores of a run on one part of a dataset; `by_rule` for both ways to predict.
 
+    `intervals` are those of `scores`, None where no pixel is scored.
     `rejected`: share of the pixels of labelled classes whose p-value of novelty is at most
     `REJECT`, None where the run's validation pixels are too few to tell.
     """
@@ -57,6 +59,7 @@ class Evaluation:
     by_rule: dict[Rule, Scores]
     balance: Balance
     warnings: tuple[str, ...]
+    intervals: Intervals | None = None
     clusters: ClusterAndLabel | None = None
     rejected: float | None = None
 
@@ -91,6 +94,7 @@ class Evaluation:
             "n": scores.n,
             "n_test": sum(c.test or 0 for c in self.balance.classes),
             **scores.headline(),
+            "intervals": None if self.intervals is None else self.intervals.to_json(),
             "rule": self.rule,
             "by_rule": {rule: found.headline() for rule, found in self.by_rule.items()},
             "majority": {
@@ -109,6 +113,7 @@ class Evaluation:
                     "precision": number(scores.precision[k]),
                     "recall": number(scores.recall[k]),
                     "f1": number(scores.f1[k]),
+                    **({} if self.intervals is None else self.intervals.of(k)),
                 }
                 for k, c in enumerate(self.balance.classes)
             ],
@@ -213,7 +218,7 @@ def _evaluation(
     truth = codes_to_indices(codes, own).astype(np.int64)
     known = truth >= 0
     by_rule: dict[Rule, Scores] = {}
-    clusters = None
+    clusters = limits = None
     for i, rule in enumerate(rules):
         classifier = replace(chosen, rule=rule)
         blocks = []
@@ -222,6 +227,10 @@ def _evaluation(
             blocks.append(classifier.posterior(dataset.spectra(rows[first : first + BLOCK])))
         posterior = np.concatenate(blocks)
         by_rule[rule] = score_posterior(truth[known], posterior[known], classifier.free_slots)
+        if rule == chosen.rule and known.any():
+            found = posterior[known].argmax(1)
+            tallies = tallied(truth[known], found, dataset.unit[rows[known]], len(own))
+            limits = intervals(tallies, dataset.unit_kind)
         if name_slots and rule == chosen.rule:
             free = classifier.free_slots
             clusters = cluster_and_label(posterior.argmax(1), codes, own.codes, free)
@@ -230,6 +239,7 @@ def _evaluation(
         *_strange_dataset(chosen.card, dataset, part),
         *_without_slot(codes[~known], dataset.label_set, part, named=name_slots),
         *words(by_rule[chosen.rule], own.names, part),
+        *(() if limits is None else _uncertain(limits, own, dataset)),
     )
     balance = balance_of_dataset(dataset)
     mine = tuple(c for c in balance.classes if c.label.code in own.codes)
@@ -242,6 +252,7 @@ def _evaluation(
         by_rule,
         replace(balance, label_set=own, classes=mine),
         warnings,
+        limits,
         clusters,
         _rejected(chosen, dataset, rows[known]),
     )
@@ -294,6 +305,14 @@ def _without_slot(
             f"{len(codes):,} {part} pixels of classes without training label are left out: {names}"
             f"{'' if named else '; --cluster-and-label scores them'}"
         )
+
+
+def _uncertain(limits: Intervals, label_set: LabelSet, dataset: Dataset) -> Iterator[str]:
+    yield from limits.words(
+        label_set.names,
+        by_scene=dataset.meta["split"]["kind"] == "scenes",
+        pictures=dataset.meta["image_like"],
+    )
 
 
 def _strange_dataset(card: dict[str, Any], dataset: Dataset, part: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from hsi_ssl.files import written_beside
 from hsi_ssl.reports.evaluation import REJECT, RULES, Evaluation
 from hsi_ssl.reports.evaluation_figures import calibration_figure, training_figure
 from hsi_ssl.reports.html import data_uri, page
+from hsi_ssl.reports.intervals import WORDS
 from hsi_ssl.reports.metrics import Scores
 from hsi_ssl.scenes.labels import LabelClass
 from hsi_ssl.training.checkpoint import METRICS
@@ -73,7 +74,7 @@ def write_evaluation_reports(
 def write_evaluation_report(
     evaluation: Evaluation, folder: Path, *, maps: Sequence[Path] = (), overwrite: bool = False
 ) -> Path:
-    """Write index.html, metrics.json, per_class.csv and confusion.csv to `folder`, all or nothing.
+    """Write index.html, metrics.json and scores, per_class and confusion as CSV, all or nothing.
 
     `maps` are PNG pictures of class maps to show. Returns the page's path.
 
@@ -85,6 +86,9 @@ def write_evaluation_report(
     html = page(
         "evaluation.html",
         e=evaluation,
+        limits={} if evaluation.intervals is None else evaluation.intervals.to_json(),
+        classes=evaluation.to_json()["classes"],
+        kinds=WORDS,
         scores=evaluation.scores,
         guesser=evaluation.guesser,
         rules=RULES,
@@ -105,6 +109,7 @@ def write_evaluation_report(
         (beside / "index.html").write_text(html, encoding="utf-8")
         text = json.dumps(evaluation.to_json(), indent=1, allow_nan=False)
         (beside / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        _write_csv(beside / "scores.csv", _score_rows(evaluation))
         _write_csv(beside / "per_class.csv", _per_class_rows(evaluation))
         _write_csv(beside / "confusion.csv", _confusion_rows(evaluation))
     return folder / "index.html"
@@ -132,10 +137,21 @@ def _flat(settings: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _score_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    """The single numbers with both limits of their intervals, empty where there is none."""
+    limits = {} if evaluation.intervals is None else evaluation.intervals.to_json()
+    yield ["score", "value", "low", "high"]
+    for name, value in evaluation.scores.headline().items():
+        yield [name, value, *(limits.get(name) or (None, None))]
+
+
 def _per_class_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
-    yield ["code", "name", "train", "validation", "test", "precision", "recall", "f1"]
-    for c in evaluation.to_json()["classes"]:
-        yield list(c.values())
+    classes = evaluation.to_json()["classes"]
+    pairs = {f"{name}_interval": (f"{name}_low", f"{name}_high") for name in ("recall", "f1")}
+    yield [column for key in classes[0] for column in pairs.get(key, (key,))]
+    for c in classes:
+        both = ((value or (None, None)) if key in pairs else (value,) for key, value in c.items())
+        yield [value for some in both for value in some]
 
 
 def _confusion_rows(evaluation: Evaluation) -> Iterator[list[Any]]:

@@ -59,6 +59,7 @@ def _environment() -> jinja2.Environment:
         "count": lambda n: DASH if n is None else f"{n:,}",
         "short": short,
         "score": score,
+        "range": score_range,
         "wrapping": wrapping,
         "log_ticks": log_ticks,
         "log_place": log_place,
@@ -74,6 +75,11 @@ def wrapping(name: str) -> Markup:
 def score(value: float | None) -> str:
     """Give a share in percent without the sign, 83.4; a dash where undefined."""
     return DASH if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
+def score_range(limits: Sequence[float]) -> str:
+    """Give the two limits of an interval of shares as percentages without the sign."""
+    return f"{score(limits[0])}{DASH}{score(limits[1])}"
 
 
 def short(count: int) -> str:

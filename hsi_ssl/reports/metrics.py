@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,15 +72,21 @@ class Scores:
         present: npt.NDArray[np.bool_] = self.totals > 0
         return present
 
+    @cached_property
+    def found(self) -> dict[str, Floats]:
+        """What `scores_of` gives."""
+        right, taken = np.diag(self.confusion), self.confusion.sum(axis=0)
+        return scores_of(right, self.totals, taken)
+
     @property
     def oa(self) -> float:
         """Overall accuracy: share of pixels that are right."""
-        return _ratio(np.trace(self.confusion), self.totals.sum())
+        return float(self.found["oa"])
 
     @property
     def recall(self) -> Floats:
         """Share of a class's pixels that are found (producer's accuracy), `(K,)`."""
-        return _ratios(np.diag(self.confusion), self.totals)
+        return self.found["recall"]
 
     @property
     def precision(self) -> Floats:
@@ -89,13 +96,12 @@ class Scores:
     @property
     def f1(self) -> Floats:
         """Harmonic mean of precision and recall, `(K,)`; NaN for absent classes."""
-        both = self.confusion.sum(axis=0) + self.totals
-        return np.where(self.present, _ratios(2 * np.diag(self.confusion), both), np.nan)
+        return self.found["f1"]
 
     @property
     def aa(self) -> float:
         """Average accuracy: mean recall over the classes present."""
-        return _mean(self.recall)
+        return float(self.found["aa"])
 
     @property
     def balanced_accuracy(self) -> float:
@@ -105,14 +111,12 @@ class Scores:
     @property
     def macro_f1(self) -> float:
         """Mean F1 over the classes present."""
-        return _mean(self.f1)
+        return float(self.found["macro_f1"])
 
     @property
     def kappa(self) -> float:
         """Cohen's kappa: agreement beyond that of chance with the same margins."""
-        n = self.totals.sum()
-        chance = _ratio(self.confusion.sum(axis=0) @ self.totals, n * n)
-        return _ratio(self.oa - chance, 1 - chance)
+        return float(self.found["kappa"])
 
     @property
     def ece(self) -> float | None:
@@ -130,6 +134,29 @@ class Scores:
             "ece": number(self.ece),
             "nll": number(self.nll),
         }
+
+
+def scores_of(
+    right: npt.NDArray[Any], true: npt.NDArray[Any], taken: npt.NDArray[Any]
+) -> dict[str, Floats]:
+    """Scores of any number of classifications from their pixels a class, each array `(..., K)`.
+
+    `right`: pixels of the class that are found; `true`: all of the class; `taken`: all that are
+    taken for it. Gives `oa`, `aa`, `macro_f1` and `kappa` `(...)`, `recall` and `f1` `(..., K)`.
+    """
+    n = true.sum(-1)
+    oa = _ratios(right.sum(-1), n)
+    chance = _ratios((taken * true).sum(-1), n * n)
+    recall = _ratios(right, true)
+    f1 = np.where(true > 0, _ratios(2 * right, taken + true), np.nan)
+    return {
+        "oa": oa,
+        "aa": _mean(recall),
+        "macro_f1": _mean(f1),
+        "kappa": _ratios(oa - chance, 1 - chance),
+        "recall": recall,
+        "f1": f1,
+    }
 
 
 def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Scores:
@@ -223,14 +250,12 @@ def number(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else float(value)
 
 
-def _ratio(a: Any, b: Any) -> float:
-    return float(a / b) if b != 0 else float("nan")
-
-
 def _ratios(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Floats:
-    ratios: Floats = np.divide(a, b, out=np.full(len(a), np.nan), where=b != 0)
+    ratios: Floats = np.divide(a, b, out=np.full(np.shape(b), np.nan), where=np.not_equal(b, 0))
     return ratios
 
 
-def _mean(values: Floats) -> float:
-    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+def _mean(values: Floats) -> Floats:
+    """Over the last axis, without NaN."""
+    there = ~np.isnan(values)
+    return _ratios(np.where(there, values, 0).sum(-1), there.sum(-1))

@@ -25,10 +25,12 @@ def evaluation(run: Path, tiny_dataset: Dataset) -> Evaluation:
     return evaluate(run, tiny_dataset, device="cpu")
 
 
-def changed(dataset: Dataset, path: Path, *, part: Any = None, **meta: Any) -> Dataset:
-    arrays = {n: getattr(dataset, n) for n in ("label", "part", "scene", "pixel", "neighbours")}
-    if part is not None:
-        arrays["part"] = part
+def changed(
+    dataset: Dataset, path: Path, *, part: Any = None, unit: Any = None, **meta: Any
+) -> Dataset:
+    names = ("label", "part", "scene", "pixel", "neighbours", "unit")
+    arrays = {name: getattr(dataset, name) for name in names}
+    arrays |= {k: v for k, v in (("part", part), ("unit", unit)) if v is not None}
     return write_dataset(path, spectra=dataset.spectra(), meta={**dataset.meta, **meta}, **arrays)
 
 
@@ -50,6 +52,29 @@ def test_scores_are_those_of_the_test_pixels(
     assert set(found["by_rule"]) == {"classifier", "bayes"}
     assert found["by_rule"][found["rule"]]["oa"] == found["oa"]
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_intervals_are_by_units_of_the_dataset(
+    run: Path, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    def found(unit: Any, kind: str) -> dict[str, Any]:
+        path = tmp_path / f"{kind}.h5"
+        other = changed(tiny_dataset, path, unit=unit.astype(np.int32), unit_kind=kind)
+        scored = evaluate(run, other, device="cpu")
+        assert scored.intervals is not None
+        assert any("too few to tell" in w for w in scored.warnings) == (kind == "block")
+        return scored.to_json()
+
+    lone = found(np.where(tiny_dataset.label < 0, -1, np.arange(len(tiny_dataset))), "pixel")
+    in_blocks = (tiny_dataset.pixel[:, 0] - 28) // 3 * 3 + tiny_dataset.pixel[:, 1] // 10
+    blocks = found(np.where(tiny_dataset.label < 0, -1, in_blocks), "block")
+    assert blocks["intervals"]["units"] == 6
+    assert lone["intervals"]["units"] == lone["n"]
+    for score in (lone, blocks):
+        low, high = score["intervals"]["oa"]
+        assert low <= score["oa"] <= high
+    assert blocks["intervals"]["oa"][0] < lone["intervals"]["oa"][0]
+    assert [c["units"] for c in blocks["classes"]] == [2, 2, 2]
 
 
 def test_both_rules_are_scored(evaluation: Evaluation, run: Path, tiny_dataset: Dataset) -> None:
@@ -77,7 +102,8 @@ def test_largest_confusions(evaluation: Evaluation) -> None:
 def test_report_files_agree_with_the_scores(evaluation: Evaluation, tmp_path: Path) -> None:
     page = write_evaluation_report(evaluation, tmp_path / "report")
     written = {p.name for p in (tmp_path / "report").iterdir()}
-    assert written == {"index.html", "metrics.json", "per_class.csv", "confusion.csv"}
+    tables = {"scores.csv", "per_class.csv", "confusion.csv"}
+    assert written == {"index.html", "metrics.json", *tables}
     assert json.loads((tmp_path / "report/metrics.json").read_text()) == evaluation.to_json()
     with (tmp_path / "report/confusion.csv").open() as file:
         head, *rows = csv.reader(file)
@@ -88,6 +114,14 @@ def test_report_files_agree_with_the_scores(evaluation: Evaluation, tmp_path: Pa
     with (tmp_path / "report/per_class.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [float(row["recall"]) for row in table] == pytest.approx(evaluation.scores.recall)
+    assert evaluation.intervals is not None
+    lows = [float(row["f1_low"]) for row in table]
+    assert lows == pytest.approx(evaluation.intervals.found["f1"][:, 0])
+    with (tmp_path / "report/scores.csv").open() as file:
+        single = {row["score"]: row for row in csv.DictReader(file)}
+    assert float(single["oa"]["value"]) == pytest.approx(evaluation.scores.oa)
+    assert float(single["oa"]["high"]) == pytest.approx(evaluation.intervals.found["oa"][1])
+    assert single["ece"]["low"] == ""
     html = page.read_text()
     for name in ("quartz", "kaolinite", "white mica"):
         assert name in html
