@@ -33,11 +33,12 @@ from hsi_ssl.datasets.store import Dataset, Part, UnitKind, open_dataset, writin
 from hsi_ssl.datasets.taking import Rows, Taker
 from hsi_ssl.datasets.units import Units, blocks, drawn, patches
 from hsi_ssl.errors import BandsError, LabelError, OutputError, SceneError
-from hsi_ssl.files import fingerprint, refuse_existing
+from hsi_ssl.files import refuse_existing
 from hsi_ssl.scenes.label_codes import LARGEST_CODE
 from hsi_ssl.scenes.labels import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.sources import LabelledScene, Sources, resolve
+from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -557,8 +558,7 @@ def _source_card(source: LabelledScene) -> dict[str, Any]:
         "name": scene.name,
         "path": str(scene.path),
         "labels_path": None if source.labels_path is None else str(source.labels_path),
-        "size": scene.path.stat().st_size,
-        "fingerprint": fingerprint(scene.path),
+        **identity(scene),
         "rows": scene.rows,
         "cols": scene.cols,
         "bands": scene.bands,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hsi_ssl.errors import CatalogError, SceneNotFoundError
 from hsi_ssl.scenes.catalog import Entry, entries, entry, fetch, recognise
+from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import is_envi_header
 from hsi_ssl.watcher import Watcher
 
@@ -34,7 +35,7 @@ class Found:
 
 
 def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, list[Found]]:
-    """The title and the cubes of one source: a catalog name, a folder or a file.
+    """The title and the cubes of one source: a catalog name, a folder, a file, a web address.
 
     A catalog name wins over a path; `./name` is always a path. What is missing is fetched.
 
@@ -50,6 +51,8 @@ def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, 
         if path.exists():
             watcher.say(f"{source} is the catalog's; ./{source} would be the one in this folder")
         return _from_catalog(entry(source), data_folder, watcher)
+    if is_virtual(path):
+        return path.name.split(".")[0], [_recognised(path, searched=False)]
     if path.is_dir():
         found = _in_folder(path)
         if not found:

@@ -15,6 +15,7 @@ from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.label_codes import checked_codes
 from hsi_ssl.scenes.readers import envi, geotiff, hdf5, idx, matlab, numpy_file, unpacking
 from hsi_ssl.scenes.scene import Array, Scene
+from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import companion_facts, csv_facts, with_facts
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -42,7 +43,7 @@ def open_scene(
     variable: str | None = None,
     wavelengths: Path | None = None,
 ) -> Scene:
-    """Open a cube of any format, lazily.
+    """Open a cube of any format, lazily; on a server or in an archive, one that GDAL reads.
 
     Parameters
     ----------
@@ -109,6 +110,8 @@ def read_label_plane(
 
 def _format(path: Path) -> Format:
     """The format of a file by its first bytes; where those say nothing, by what lies beside it."""
+    if is_virtual(path):
+        return GDAL
     if path.is_dir():
         raise SceneError(f"{path} is a folder; give the files in it")
     try:

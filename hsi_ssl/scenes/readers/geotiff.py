@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from rasterio.windows import Window
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.scene import Array, Grid, GroundPoint, Scene
+from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
 from hsi_ssl.scenes.wavelengths import (
     BandFacts,
     envi_facts,
@@ -30,6 +32,8 @@ CACHE = 160 * 2**20
 """Bytes of GDAL's cache of decoded blocks: a tile of 512 x 512 pixels and 268 bands of two bytes.
 GDAL's own choice, a twentieth of the machine's memory, is too much beside a model."""
 ENVI = "ENVI"
+NOT_THERE = re.compile("does not exist|response code: 40|Could not resolve|Couldn't connect|connect to")
+"""In what GDAL says of files that are not on the server or in the archive."""
 
 
 def open_cube(path: Path, variable: str | None = None) -> Scene:
@@ -121,7 +125,7 @@ def opened(
         As in `open_cube`.
     """
     named = named or path
-    dataset = _opened(str(path), named, driver)
+    dataset = _opened(gdal_name(path), named, driver)
     inside = {name.split(":")[-1].strip("/"): name for name in dataset.subdatasets}
     if variable is not None:
         dataset.close()
@@ -193,8 +197,12 @@ def _opened(name: str, path: Path, driver: str | None = None) -> DatasetReader:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name, driver=driver)
     except RasterioError as error:
+        if is_virtual(path) and NOT_THERE.search(_reason(error)):
+            raise SceneNotFoundError(
+                f"there is nothing at {shown(path)} ({_reason(error)}); check the address"
+            ) from error
         raise SceneError(
-            f"{path} is broken or of no format that hsi-ssl knows ({_reason(error)})"
+            f"{shown(path)} is broken or of no format that hsi-ssl knows ({_reason(error)})"
         ) from error
 
 
