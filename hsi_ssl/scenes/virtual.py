@@ -19,7 +19,7 @@ from hsi_ssl.scenes.scene import Scene
 SCHEME = re.compile(r"\b(https?|ftp):/+", re.IGNORECASE)
 SYSTEM = re.compile(r"/vsi[a-z0-9_]+/")
 FINGERPRINT_PIXELS = 4
-"""Rows and columns of pixels that tell a scene of a server from another; each may cost a request."""
+"""Rows and columns of pixels by which a scene is known again; each pixel may cost a request."""
 
 
 def is_virtual(path: Path) -> bool:

@@ -32,7 +32,9 @@ CACHE = 160 * 2**20
 """Bytes of GDAL's cache of decoded blocks: a tile of 512 x 512 pixels and 268 bands of two bytes.
 GDAL's own choice, a twentieth of the machine's memory, is too much beside a model."""
 ENVI = "ENVI"
-NOT_THERE = re.compile("does not exist|response code: 40|Could not resolve|Couldn't connect|connect to")
+NOT_THERE = re.compile(
+    "does not exist|response code: 40|Could not resolve|Couldn't connect|connect to"
+)
 """In what GDAL says of files that are not on the server or in the archive."""
 
 
