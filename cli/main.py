@@ -20,6 +20,7 @@ COMMANDS = {
     "train-m2": "train_m2",
     "evaluate": "evaluate",
     "classify": "classify",
+    "view": "view",
     "features": "features",
     "discover": "discover",
     "generate": "generate",

@@ -18,6 +18,15 @@ def test_every_package_is_declared() -> None:
     assert on_disk == set(setuptools["packages"])
 
 
+def test_every_file_of_the_page_is_declared() -> None:
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    view = ROOT / "hsi_ssl" / "view"
+    declared = {path for pattern in data["hsi_ssl.view"] for path in view.glob(pattern)}
+    files = {path for path in (view / "static").rglob("*") if path.is_file()}
+    assert files
+    assert files <= declared
+
+
 def test_every_dependency_is_pinned_and_explained() -> None:
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     pinned = (ROOT / "constraints.txt").read_text().lower().replace("_", "-")

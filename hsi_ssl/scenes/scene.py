@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,14 @@ class CubeReader(Protocol):
 
     def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
         """Raw spectra `(n, bands)` of single pixels, reading no more than they need."""
+
+    def thinned(
+        self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
+    ) -> Array:
+        """Raw values `(len(rows), len(cols), len(bands))` where ascending rows and columns cross.
+
+        For pictures: from the file's overviews where it has some, and in bounded time.
+        """
 
     def close(self) -> None:
         """Release the file."""
@@ -53,11 +61,6 @@ class Grid:
     transform: tuple[float, float, float, float, float, float] | None = None
     control_points: tuple[GroundPoint, ...] = ()
     rpcs: dict[str, str] | None = None
-
-    @property
-    def placed(self) -> bool:
-        """Whether pixels have a place, by a transform or by control points."""
-        return self.transform is not None or bool(self.control_points)
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,14 @@ class Scene:
             if places.size and not 0 <= places.min() <= places.max() < size:
                 raise IndexError(f"pixels outside {self.path} of {self.rows} x {self.cols} pixels")
         return self.reader.pixels(rows, cols)
+
+    def thinned(self, rows: npt.ArrayLike, cols: npt.ArrayLike, bands: Sequence[int]) -> Array:
+        """Raw values `(r, c, len(bands))` where ascending rows `(r,)` and columns `(c,)` cross.
+
+        For pictures: files with overviews give values of those that suit the distances, and a file
+        of which too much would have to be read gives fewer rows or columns, repeated.
+        """
+        return self.reader.thinned(np.asarray(rows, np.int64), np.asarray(cols, np.int64), bands)
 
     def valid(self, spectra: Array, used: Bools | None = None) -> Bools:
         """Which spectra `(..., bands)` hold a measurement, shape `(...)`.

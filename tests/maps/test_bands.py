@@ -26,6 +26,9 @@ class NoReader:
     def pixels(self, rows: Array, cols: Array) -> Array:
         raise AssertionError
 
+    def thinned(self, rows: Array, cols: Array, bands: object) -> Array:
+        raise AssertionError
+
     def close(self) -> None:
         pass
 

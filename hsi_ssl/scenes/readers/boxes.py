@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ SMALLEST_READ = 2**23
 """Bytes: below this, the cost of a call outweighs that of reading a few pixels too many."""
 LARGEST_READ = 2**26
 """Bytes held at a time while single pixels are picked."""
+THINNED_BUDGET = 2**27
+"""Bytes that a thinned-out picture may cost to read, as far as the size of the pieces allows."""
 
 
 class BoxReader(ABC):
@@ -56,6 +59,57 @@ class BoxReader(ABC):
                 box = self.box(slice(top, r.max() + 1), slice(left, c.max() + 1), bands)
                 found[group, bands] = box[r - top, c - left]
         return found
+
+    def thinned(
+        self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
+    ) -> Array:
+        """Raw values `(len(rows), len(cols), len(bands))` where these rows and columns cross.
+
+        For pictures: both ascend. Only the pieces that are met are read, one at a time, of a
+        file that keeps its bands together with all their bands. Where that would be more than
+        `THINNED_BUDGET` bytes, fewer pieces are read and stand for their neighbours too.
+        """
+        high, wide, deep = (min(p, s) for p, s in zip(self.piece, self.shape, strict=True))
+        layers = self.shape[2] if deep > 1 else len(bands)
+        size = high * wide * layers * self.dtype.itemsize
+        down, across = (len(np.unique(i // n)) for i, n in ((rows, high), (cols, wide)))
+        while down * across * size > THINNED_BUDGET and max(down, across) > 1:
+            down, across = (down // 2, across) if down >= across else (down, across // 2)
+        rows, cols = _fewer_pieces(rows, high, down), _fewer_pieces(cols, wide, across)
+        found = np.empty((len(rows), len(cols), len(bands)), self.dtype)
+        runs = [(min(bands), max(bands) + 1)] if deep > 1 else [(b, b + 1) for b in bands]
+        for r in _by_piece(rows, high):
+            top, bottom = rows[r][0], rows[r][-1] + 1
+            for c in _by_piece(cols, wide):
+                left, right = cols[c][0], cols[c][-1] + 1
+                picked = np.ix_(rows[r] - top, cols[c] - left)
+                for i, (first, last) in enumerate(runs):
+                    box = self.box(slice(top, bottom), slice(left, right), slice(first, last))
+                    if deep > 1:
+                        found[r, c] = box[picked][..., np.asarray(bands) - first]
+                    else:
+                        found[r, c, i] = box[picked][..., 0]
+        return found
+
+
+def _by_piece(places: npt.NDArray[np.int64], piece: int) -> list[slice]:
+    """Runs of ascending places that lie in one piece of that length."""
+    edges = np.flatnonzero(np.diff(places // piece)) + 1
+    return [slice(a, b) for a, b in zip([0, *edges], [*edges, len(places)], strict=True)]
+
+
+def _fewer_pieces(places: npt.NDArray[np.int64], piece: int, count: int) -> npt.NDArray[np.int64]:
+    """The places brought into `count` of the pieces they lie in, each to the nearest of those."""
+    pieces = np.unique(places // piece)
+    if count >= len(pieces):
+        return places
+    chosen = pieces[((np.arange(count) + 0.5) * len(pieces) / count).astype(int)]
+    kept = places[np.isin(places // piece, chosen)]
+    after = np.searchsorted(kept, places).clip(1, max(1, len(kept) - 1))
+    before = kept[after - 1]
+    after = kept[np.minimum(after, len(kept) - 1)]
+    nearest: npt.NDArray[np.int64] = np.where(places - before <= after - places, before, after)
+    return nearest
 
 
 def reading_unit(

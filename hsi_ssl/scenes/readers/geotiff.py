@@ -6,10 +6,11 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import rasterio
 from rasterio.enums import Interleaving
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -165,6 +166,26 @@ class GdalReader(BoxReader):
         self._path = path
         self._on_close = on_close
         self._lock = threading.Lock()
+        self._overviews: dict[int, GdalReader] = {}
+
+    def thinned(
+        self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
+    ) -> Array:
+        """Raw values where rows and columns cross, of the overview that lies so wide or closer."""
+        step = min((int(np.diff(i).min()) for i in (rows, cols) if len(i) > 1), default=1)
+        factors = self._dataset.overviews(1)
+        level = max((i for i, f in enumerate(factors) if f <= step), default=None)
+        if level is None:
+            return super().thinned(rows, cols, bands)
+        with self._lock:
+            if level not in self._overviews:
+                reduced = _opened(
+                    self._dataset.name, self._path, self._dataset.driver, overview_level=level
+                )
+                self._overviews[level] = GdalReader(reduced, self._path, self.dtype)
+        overview = self._overviews[level]
+        (high, wide), (tall, broad) = overview.shape[:2], self.shape[:2]
+        return super(GdalReader, overview).thinned(rows * high // tall, cols * wide // broad, bands)
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
         """Raw values of a box `(rows, cols, bands)`."""
@@ -187,17 +208,19 @@ class GdalReader(BoxReader):
 
     def close(self) -> None:
         """Release the file."""
+        for overview in self._overviews.values():
+            overview.close()
         self._dataset.close()
         if self._on_close is not None:
             self._on_close()
 
 
-def _opened(name: str, path: Path, driver: str | None = None) -> DatasetReader:
+def _opened(name: str, path: Path, driver: str | None = None, **options: int) -> DatasetReader:
     try:
         with gdal_settings(), warnings.catch_warnings():
             # A cube without coordinates is nothing to warn of.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(name, driver=driver)
+            return rasterio.open(name, driver=driver, **options)
     except RasterioError as error:
         if is_virtual(path) and NOT_THERE.search(_reason(error)):
             raise SceneNotFoundError(

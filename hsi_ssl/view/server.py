@@ -1,0 +1,189 @@
+"""The page's server: on this machine only, and only for who knows the address.
+
+It listens on 127.0.0.1. Every address begins with a random token, and what comes without it is
+refused, so that other users of the machine and other pages in the browser see nothing. The Host
+header must be this machine's, so that a foreign name that is made to point here (DNS rebinding)
+gives nobody the page. The page may load nothing from anywhere else, nor run code of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsi_ssl.errors import HsiSslError, SettingsError
+from hsi_ssl.view.answers import Answers
+from hsi_ssl.view.shown import Shown
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HERE = "127.0.0.1"
+OUR_NAMES = {HERE, "localhost"}
+STATIC = Path(__file__).parent / "static"
+TILES_KEPT = 3600
+"""Seconds for which the browser may keep a tile."""
+LAST_ANSWERS = 1
+"""Seconds for which answers under way are waited for at the end."""
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+class Guard:
+    """Lets through what names this machine and knows the token; adds `HEADERS` to all answers."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app = app
+        self.token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        from starlette.responses import PlainTextResponse
+
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                ours = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
+                message["headers"] = [*message.get("headers", ()), *ours]
+            await send(message)
+
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
+        given = scope["path"].lstrip("/").partition("/")[0].encode()
+        if host in OUR_NAMES and secrets.compare_digest(given, self.token.encode()):
+            await self.app(scope, receive, with_headers)
+        else:
+            refused = PlainTextResponse("403: the address lacks its token", 403)
+            await refused(scope, receive, with_headers)
+
+
+def application(shown: Shown, token: str) -> Starlette:
+    """The page and its answers under `/<token>/`."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.gzip import GZipMiddleware
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, JSONResponse, Response
+    from starlette.routing import Mount, Route
+    from starlette.staticfiles import StaticFiles
+
+    answers = Answers(shown)
+
+    # No coroutines: each runs in a thread of its own, so a slow disk holds up nobody else.
+    def page(request: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-store"})
+
+    def overview(request: Request) -> Response:
+        return JSONResponse(answers.overview)
+
+    def scene(request: Request) -> Response:
+        return JSONResponse(answers.scene(request.path_params["scene"]))
+
+    def tile(request: Request) -> Response:
+        place = request.path_params
+        asked = [int(n) for n in request.query_params.get("n", "").split(",") if n.isdigit()]
+        content = answers.tile(
+            place["scene"], place["layer"], place["zoom"], place["x"], place["y"], asked
+        )
+        return Response(
+            content,
+            media_type="application/octet-stream",
+            headers={"cache-control": f"private, max-age={TILES_KEPT}"},
+        )
+
+    def pixel(request: Request) -> Response:
+        place = request.path_params
+        return JSONResponse(answers.pixel(place["scene"], place["row"], place["col"]))
+
+    def class_range(request: Request) -> Response:
+        return JSONResponse(answers.class_range(request.path_params["code"]))
+
+    def not_there(request: Request, error: Exception) -> Response:
+        return JSONResponse({"error": f"not there: {error}"}, 404)
+
+    def refused(request: Request, error: Exception) -> Response:
+        return JSONResponse({"error": str(error)}, 422)
+
+    routes: list[Any] = [
+        Route("/", page),
+        Route("/view.json", overview),
+        Route("/scenes/{scene:int}", scene),
+        Route("/scenes/{scene:int}/{layer}/{zoom:int}/{x:int}/{y:int}", tile),
+        Route("/scenes/{scene:int}/pixel/{row:int}/{col:int}", pixel),
+        Route("/classes/{code:int}", class_range),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    return Starlette(
+        routes=[Mount(f"/{token}", routes=routes)],
+        middleware=[
+            Middleware(Guard, token=token),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=1),
+        ],
+        exception_handlers={
+            IndexError: not_there,
+            KeyError: not_there,
+            HsiSslError: refused,
+        },
+    )
+
+
+def serve(shown: Shown, *, port: int = 0, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Serve the page until interrupted (Ctrl-C); `ready` is told its address.
+
+    Parameters
+    ----------
+    port
+        0: any that is free.
+
+    Raises
+    ------
+    SettingsError
+        The port is in use or not allowed.
+    """
+    import uvicorn
+
+    token = secrets.token_urlsafe(16)
+    with _listening(port) as listener:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                application(shown, token),
+                log_level="warning",
+                lifespan="off",
+                timeout_graceful_shutdown=LAST_ANSWERS,
+            )
+        )
+        ready(f"http://{HERE}:{listener.getsockname()[1]}/{token}/")
+        with contextlib.suppress(KeyboardInterrupt):  # passed on when all is closed
+            server.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    """A socket that takes requests from this machine."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with contextlib.closing(listener):
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((HERE, port))
+            listener.listen(128)
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise SettingsError(
+                f"port {port} cannot be used ({why}): name another with --port, or leave it out "
+                "to get one that is free"
+            ) from error
+        yield listener

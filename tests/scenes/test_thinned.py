@@ -1,0 +1,109 @@
+"""Thinned-out reading for pictures: right pixels, overviews, and a bound on what is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.transform import Affine
+
+from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.readers import boxes
+from hsi_ssl.scenes.scene import Array, Scene
+
+ROWS, COLS, BANDS = 150, 130, 7
+
+
+@pytest.fixture(scope="module")
+def cube() -> Array:
+    return np.random.default_rng(0).integers(1, 60_000, (ROWS, COLS, BANDS)).astype(np.uint16)
+
+
+def write(kind: str, cube: Array, path: Path) -> Path:
+    """The cube as a file of that kind."""
+    if kind == "npy":
+        np.save(path.with_suffix(".npy"), cube)
+        return path.with_suffix(".npy")
+    if kind.startswith("hdf5"):
+        chunks = {"hdf5": None, "hdf5 chunks": (32, 16, BANDS), "hdf5 planes": (64, 64, 1)}[kind]
+        with h5py.File(path.with_suffix(".h5"), "w") as file:
+            packed = {} if chunks is None else {"compression": "gzip"}
+            file.create_dataset("cube", data=cube, chunks=chunks, **packed)
+        return path.with_suffix(".h5")
+    interleave, *tiled = kind.split()
+    profile = {"tiled": True, "blockxsize": 32, "blockysize": 32} if tiled else {}
+    if interleave == "bil":
+        profile, driver, path = {}, "ENVI", path.with_suffix(".img")
+    else:
+        driver, path = "GTiff", path.with_suffix(".tif")
+    with rasterio.open(
+        path, "w", driver=driver, height=cube.shape[0], width=cube.shape[1], count=cube.shape[2],
+        dtype=cube.dtype, interleave=interleave, transform=Affine(2, 0, 0, 0, -2, 0), **profile,
+    ) as raster:  # fmt: skip
+        raster.write(np.moveaxis(cube, -1, 0))
+    return path
+
+
+KINDS = ("npy", "hdf5", "hdf5 chunks", "hdf5 planes", "band", "band tiled", "pixel tiled", "bil")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pixels_where_rows_and_columns_cross(kind: str, cube: Array, tmp_path: Path) -> None:
+    rows, cols, bands = np.arange(3, ROWS, 8), np.arange(0, COLS, 5), np.array([5, 0, 3])
+    with open_scene(write(kind, cube, tmp_path / "cube")) as scene:
+        found = scene.thinned(rows, cols, bands.tolist())
+        np.testing.assert_array_equal(found, cube[np.ix_(rows, cols, bands)])
+        assert scene.thinned([7], [9], [2]).item() == cube[7, 9, 2]
+
+
+def test_overviews_are_read_where_they_suffice(cube: Array, tmp_path: Path) -> None:
+    path = write("band tiled", cube, tmp_path / "cube")
+    with rasterio.open(path, "r+") as raster:
+        raster.build_overviews([2, 4], Resampling.average)
+    with rasterio.open(path, overview_level=1) as raster:
+        fourth = np.moveaxis(raster.read(), 0, -1)
+    every = np.arange(2, 148, 4), np.arange(2, 130, 4)
+    with open_scene(path) as scene:
+        quarter = scene.thinned(*every, (1, 6))
+        np.testing.assert_array_equal(quarter, fourth[:37, :32][..., [1, 6]])
+        eighth = scene.thinned(every[0][::2], every[1][::2], (1, 6))
+        np.testing.assert_array_equal(eighth, quarter[::2, ::2])
+        full = scene.thinned(np.arange(ROWS), np.arange(COLS), range(BANDS))
+        np.testing.assert_array_equal(full, cube)
+
+
+def bytes_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by the bytes of every box that the scene's reader reads."""
+    sizes: list[int] = []
+    reader = scene.reader
+    assert isinstance(reader, boxes.BoxReader)
+    read = reader.box
+
+    def box(rows: slice, cols: slice, bands: slice) -> Array:
+        found = read(rows, cols, bands)
+        sizes.append(found.nbytes)
+        return found
+
+    monkeypatch.setattr(reader, "box", box)
+    return sizes
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "hdf5 chunks", "band", "pixel tiled"])
+def test_what_is_read_is_bounded(
+    kind: str, cube: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = 20_000
+    monkeypatch.setattr(boxes, "THINNED_BUDGET", budget)
+    rows, cols = np.arange(0, ROWS, 3), np.arange(1, COLS, 3)
+    with open_scene(write(kind, cube, tmp_path / "cube")) as scene:
+        sizes = bytes_read(scene, monkeypatch)
+        found = scene.thinned(rows, cols, (4,))
+        assert 0 < sum(sizes) <= budget < cube.nbytes / 4
+        # Each value is a real one of its band, of a pixel nearby; where it was read, the right one.
+        wanted = cube[np.ix_(rows, cols, np.array([4]))]
+        assert 0.01 < (found == wanted).mean() < 1
+        assert np.isin(found, wanted).all()
