@@ -20,13 +20,12 @@ SOURCES_REPORT = Path("runs/balance")
     type=options.FILE,
     help="Folder [default: beside the dataset, or runs/balance; replaced].",
 )
-@click.option("--labels", type=options.FILE, multiple=True, help="Label map, one a scene.")
+@options.labels
 @click.option("--label-set", help="Which of the source's label sets, for example lithology.")
 @click.option("--variable", help="Name of the cube in a file that holds several arrays.")
 @options.overwrite
 @options.common
 def command(
-    sources: tuple[str, ...],
     report: Path | None,
     overwrite: bool,
     project: Path | None,
@@ -48,6 +47,8 @@ def command(
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.reports.balance_page import report_dataset, report_sources
 
+    given = options.vectors_are_labels(given)
+    sources = given.pop("sources")
     settings = options.read_project(project).prepare
     if not sources and not any(given.values()) and is_dataset(settings.output):
         sources = (str(settings.output),)

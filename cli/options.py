@@ -58,6 +58,42 @@ class Widths(click.ParamType[list[int]]):
 WIDTHS = Widths()
 
 
+def labels(command: F) -> F:
+    """Add what says where labels are and how they are taken from polygons, lines and points."""
+    for add in (
+        click.option("--classes", type=FILE, help="CSV that remembers the codes of class names."),
+        click.option(
+            "--min-coverage",
+            type=click.FloatRange(0, 1),
+            help="Share of a pixel that a polygon must cover [default: 0.5]; 0: its centre.",
+        ),
+        click.option("--label-field", help="Field of the vector layer that holds the class."),
+        click.option(
+            "--labels",
+            type=FILE,
+            multiple=True,
+            help="Label map, one a scene; or polygons, lines, points: file.gpkg, file.gpkg:layer.",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
+def vectors_are_labels(given: dict[str, Any]) -> dict[str, Any]:
+    """`given` with the vector files among the sources, which can only be labels, as labels.
+
+    So `--labels old.gpkg new.gpkg` is understood.
+    """
+    from hsi_ssl.scenes.vectors import is_vector
+
+    drawn = [source for source in given["sources"] if is_vector(Path(source))]
+    return {
+        **given,
+        "sources": tuple(source for source in given["sources"] if source not in drawn),
+        "labels": (*given["labels"], *map(Path, drawn)),
+    }
+
+
 def training(command: F) -> F:
     """Add what the training loop reads: epochs, learning rate, patience, resume and the like."""
     for add in (

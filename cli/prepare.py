@@ -17,7 +17,7 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 @click.command("prepare", short_help="Make a dataset of labelled cubes.")
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("-o", "--output", type=options.FILE, help="Dataset [default: runs/dataset.h5].")
-@click.option("--labels", type=options.FILE, multiple=True, help="Label map, one a scene.")
+@options.labels
 @click.option("--label-set", help="Which of the source's label sets; several with commas.")
 @click.option("--variable", help="Name of the cube in a file that holds several arrays.")
 @click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
@@ -64,7 +64,9 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl prepare cores/ --label-set lithology --cap 2000
     hsi-ssl prepare cores/ --label-set mineralogy,lithology
     hsi-ssl prepare scene.tif --labels classes.tif --split blocks
+    hsi-ssl prepare scene.tif --labels polygons.gpkg --label-field class --split polygons
     """
+    given = options.vectors_are_labels(given)
     settings = options.override(options.read_project(project).prepare, **given)
 
     from hsi_ssl.datasets.prepare import prepare_sources, sources_of

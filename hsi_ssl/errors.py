@@ -25,6 +25,10 @@ class LabelError(HsiSslError, ValueError):
     """Labels do not fit their scene, or are no class codes, or are too few to learn from."""
 
 
+class VectorError(HsiSslError, ValueError):
+    """A layer of polygons, lines or points is broken, or does not fit the scene."""
+
+
 class CatalogError(HsiSslError, LookupError):
     """No catalog entry of that name, or its files cannot be had."""
 

@@ -49,7 +49,13 @@ class PrepareSettings(Settings):
     """Catalog names, folders or files."""
     output: Path = Path("runs/dataset.h5")
     labels: tuple[Path, ...] = ()
-    """Label rasters, one a scene, when they are not inside the cubes."""
+    """Label rasters, one a scene, when they are not inside the cubes; or vector layers."""
+    label_field: str | None = None
+    """Of vector layers: the field that holds the class; None: the only one that may."""
+    min_coverage: float = Field(0.5, ge=0, le=1)
+    """Share of a pixel that a polygon must cover to label it; 0: it must hold the centre."""
+    classes: Path | None = None
+    """CSV that remembers the codes of class names; None: beside the first vector file."""
     label_set: str | None = None
     """Of those that the sources have, by default the first; several with commas between them."""
     variable: str | None = None
@@ -95,7 +101,7 @@ class PrepareSettings(Settings):
             raise ValueError("train_labels and test_labels are the split: leave out split")
         if len(self.label_sets) > 1 and (self.labels or self.train_labels):
             raise ValueError(
-                "a label raster holds one label set: name one, or leave out the raster"
+                "labels in a file of their own are of one label set: name one, or leave out labels"
             )
         if len(set(self.label_sets)) < len(self.label_sets) or "" in self.label_sets:
             raise ValueError("label_set names each label set once, with commas between them")

@@ -8,12 +8,17 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pytest
+import rasterio
+import shapely
+from rasterio.errors import NotGeoreferencedWarning
 
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.scaling import fit_scaler
@@ -348,3 +353,87 @@ def two_label_sets(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
             "image_like": False,
         },
     )
+
+
+NORTH_UP = rasterio.Affine(30, 0, 365_000, 0, -30, 5_810_000)
+"""Where `write_cube` puts its cubes, in UTM zone 33."""
+
+
+@pytest.fixture(scope="session")
+def write_layer() -> Callable[..., Path]:
+    """Write geometries as a vector layer, by default with a field `class` of 1, 2, ..."""
+    drivers = {
+        ".gpkg": "GPKG",
+        ".shp": "ESRI Shapefile",
+        ".geojson": "GeoJSON",
+        ".fgb": "FlatGeobuf",
+    }
+
+    def write(
+        path: Path,
+        geometries: Sequence[Any],
+        fields: dict[str, Sequence[Any]] | None = None,
+        *,
+        crs: str | None = "EPSG:32633",
+        layer: str | None = None,
+        kind: str = "Unknown",
+        append: bool = False,
+    ) -> Path:
+        fields = {"class": range(1, len(geometries) + 1)} if fields is None else fields
+        columns = [
+            np.array(values, object if len(values) and isinstance(values[0], str | None) else None)
+            for values in fields.values()
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a layer without CRS is what some tests want
+            pyogrio.raw.write(
+                path,
+                shapely.to_wkb(np.array([*geometries, None], object)[:-1]),
+                columns,
+                list(fields),
+                layer=layer,
+                geometry_type=kind,
+                crs=crs,
+                driver=drivers[path.suffix],
+                append=append,
+            )
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_cube() -> Callable[..., Path]:
+    """Write a small cube as a GeoTIFF; by default of 30 m pixels in UTM zone 33."""
+
+    def write(
+        path: Path,
+        rows: int = 20,
+        cols: int = 24,
+        *,
+        crs: str | None = "EPSG:32633",
+        transform: rasterio.Affine | None = NORTH_UP,
+        **more: Any,
+    ) -> Path:
+        values = np.random.default_rng(0).integers(1, 4000, (6, rows, cols)).astype(np.uint16)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(
+                path, "w", driver="GTiff", height=rows, width=cols, count=len(values),
+                dtype="uint16", crs=crs, transform=transform, **more,
+            ) as file:  # fmt: skip
+                file.write(values)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def on_ground() -> Callable[..., Any]:
+    """Bring a geometry from pixel coordinates (x: column, y: row) to the ground of `write_cube`."""
+
+    def place(geometry: Any, transform: rasterio.Affine = NORTH_UP) -> Any:
+        a, b, c, d, e, f = tuple(transform)[:6]
+        return shapely.transform(geometry, lambda xy: xy @ [[a, d], [b, e]] + [c, f])
+
+    return place

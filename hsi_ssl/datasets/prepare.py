@@ -38,6 +38,8 @@ from hsi_ssl.scenes.label_codes import LARGEST_CODE
 from hsi_ssl.scenes.labels import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.sources import LabelledScene, Sources, resolve
+from hsi_ssl.scenes.vector_labels import VectorRules
+from hsi_ssl.scenes.vectors import vector_file
 from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
@@ -52,7 +54,7 @@ PROBES, PROBE_ROUNDS, PROBES_LEAST = 256, 8, 32
 FIT_PIXELS = 32_768
 """Pixels that the scaling is fitted on, at most: more would hardly change its numbers."""
 SAME_WAVELENGTH_NM = 0.5
-PATHS = {"sources", "output", "labels", "train_labels", "test_labels", "wavelengths"}
+PATHS = {"sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths"}
 """Settings that depend on where files lie; the dataset lists its sources anyway."""
 
 
@@ -90,6 +92,7 @@ def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sourc
                 wavelengths=settings.wavelengths,
                 train_labels=settings.train_labels,
                 test_labels=settings.test_labels,
+                rules=VectorRules(settings.label_field, settings.min_coverage, settings.classes),
                 watcher=SILENT if each else watcher,
             )
             on_error.callback(one.close)
@@ -205,6 +208,8 @@ def prepare_sources(
                 ),
             },
         )
+        if sources.class_file is not None:
+            sources.class_file.save()
     return open_dataset(settings.output)
 
 
@@ -440,7 +445,10 @@ def _tell(
 
 def _refuse_own_sources(sources: Sources, settings: PrepareSettings) -> None:
     """Raise `OutputError` if the output would replace what it is made of."""
-    taken = [settings.wavelengths, *settings.labels, *settings.train_labels, *settings.test_labels]
+    taken = [settings.wavelengths, *settings.train_labels, *settings.test_labels]
+    taken += [vector_file(path) for path in settings.labels]
+    if sources.class_file is not None:
+        taken.append(sources.class_file.path)
     for source in sources.scenes:
         taken += [source.scene.path, source.labels_path]
     if settings.output.resolve() in {path.resolve() for path in taken if path is not None}:

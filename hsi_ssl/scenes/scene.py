@@ -62,6 +62,11 @@ class Grid:
     control_points: tuple[GroundPoint, ...] = ()
     rpcs: dict[str, str] | None = None
 
+    @property
+    def placed(self) -> bool:
+        """Whether pixels have a place, by a transform or by control points."""
+        return self.transform is not None or bool(self.control_points)
+
 
 @dataclass(frozen=True)
 class Scene:

@@ -15,11 +15,14 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import CatalogError, LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.catalog import LabelSetEntry, entry
-from hsi_ssl.scenes.finding import Found, find
+from hsi_ssl.scenes.class_codes import ClassFile
+from hsi_ssl.scenes.finding import LABELS, Found, find
 from hsi_ssl.scenes.labels import LabelClass, LabelSet
 from hsi_ssl.scenes.opening import open_scene, read_label_plane
 from hsi_ssl.scenes.published import named_by_overlap
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.vector_labels import USUAL_RULES, VectorRules, drawn_labels
+from hsi_ssl.scenes.vectors import is_vector, vector_file
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -55,13 +58,15 @@ class Sources:
     """Open scenes in an order that does not depend on the user's. Close them, or use a `with`.
 
     `label_set` holds all names that are known, also of codes that do not occur. `others` are the
-    same scenes with the labels of further label sets.
+    same scenes with the labels of further label sets. `class_file`, where labels are drawn with
+    names, remembers the codes of these: save it with whatever is made of them.
     """
 
     scenes: tuple[LabelledScene, ...]
     label_set: LabelSet
     title: str
     others: tuple[Sources, ...] = ()
+    class_file: ClassFile | None = None
 
     @property
     def by_label_set(self) -> tuple[Sources, ...]:
@@ -93,7 +98,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A scene while its labels are sought; `given`, `train` and `test` are the user's rasters."""
+    """A scene while its labels are sought.
+
+    `given`, `train` and `test` are the user's rasters, `layers` the vector layers for this scene.
+    """
 
     found: Found
     scene: Scene
@@ -101,6 +109,7 @@ class _Opened:
     given: Path | None = None
     train: Path | None = None
     test: Path | None = None
+    layers: tuple[Path, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -116,6 +125,7 @@ def resolve(
     wavelengths: Path | None = None,
     train_labels: Sequence[Path] = (),
     test_labels: Sequence[Path] = (),
+    rules: VectorRules = USUAL_RULES,
     labelled: bool = True,
     data_folder: Path | None = None,
     watcher: Watcher = SILENT,
@@ -127,14 +137,17 @@ def resolve(
     sources
         See `finding.find`.
     labels
-        Label rasters, one a scene in the order of `sources`, in the place of those that are found
-        by themselves.
+        In the place of those that are found by themselves: label rasters, one a scene in the order
+        of `sources`; or vector layers (`file.gpkg`, `file.gpkg:layer`), each for the scene whose
+        name it bears (`scene.gpkg`, `scene_labels.gpkg`), else for all scenes that it lies on.
     label_set
         Of those that the data have, by default the first. Other codes count as unlabelled.
     variable, wavelengths
         As in `open_scene`.
     train_labels, test_labels
         Published maps, one a scene each, in the place of all other labels.
+    rules
+        How labels are taken from vector layers.
     labelled
         False: only open the scenes; no labels are read, none are needed.
     data_folder
@@ -147,6 +160,8 @@ def resolve(
     LabelError
         Not one pixel is labelled; rasters do not fit their scenes; two sources name one code
         differently.
+    VectorError
+        A vector layer cannot be read, or nobody knows where on the scenes it lies.
     CatalogError, FetchError, OutputError
         A data set cannot be had, or has no label set of that name.
     """
@@ -162,21 +177,27 @@ def resolve(
                 opened.append(_with_label_set(_Opened(one, scene), label_set))
         if not opened:
             raise SceneNotFoundError(f"no cube can be read in {', '.join(sources)}")
-        opened = _with_rasters(opened, labels, train_labels, test_labels)
+        drawn = _vectors(labels, rules)
+        opened = _with_rasters(opened, () if drawn else labels, train_labels, test_labels)
+        if drawn:
+            opened = _with_layers(opened, labels)
         # From here on the order in which the user named them is forgotten.
         opened.sort(key=lambda one: (one.scene.path.name, str(one.scene.path)))
         _tell_notes(opened, watcher)
-        names = _merged(opened)
+        names, class_file = _merged(opened), None
         result = [LabelledScene(one.scene, role=one.found.role) for one in opened]
         if labelled:
             if train_labels:
                 result, names = _published(opened, names, watcher)
+            elif drawn:
+                result, names, class_file = _drawn(opened, names, rules, watcher)
             else:
                 _tell_label_set(opened, label_set, watcher)
                 result, names = _own(opened, names, watcher)
             _refuse_unlabelled(result, opened)
         on_error.pop_all()
-    return Sources(tuple(result), names, " + ".join(sorted(set(titles))))
+    title = " + ".join(sorted(set(titles)))
+    return Sources(tuple(result), names, title, class_file=class_file)
 
 
 def _found(
@@ -273,6 +294,78 @@ def _with_rasters(
         replace(one, given=a, train=b, test=c)
         for one, a, b, c in zip(opened, *columns, strict=True)
     ]
+
+
+def _vectors(labels: Sequence[Path], rules: VectorRules) -> bool:
+    """Whether the user's labels are vector layers."""
+    drawn = [path for path in labels if is_vector(path)]
+    if drawn and len(drawn) < len(labels):
+        raster = next(path for path in labels if path not in drawn)
+        raise LabelError(
+            f"--labels: expected rasters or vector layers, found both: {raster} and {drawn[0]}; "
+            "prepare them apart"
+        )
+    if not drawn and rules != USUAL_RULES:
+        raise LabelError(
+            "--label-field, --min-coverage and --classes are for labels drawn as polygons, lines "
+            "or points; leave them out, or give --labels such as polygons.gpkg"
+        )
+    return bool(drawn)
+
+
+def _with_layers(opened: Sequence[_Opened], labels: Sequence[Path]) -> list[_Opened]:
+    """Each scene with its vector layers: of its name; those of no scene's name go to all."""
+    everywhere = [p for p in labels if not any(_is_named(p, one.scene) for one in opened)]
+    in_order = everywhere == list(labels) and len(labels) == len(opened)
+    found = []
+    for i, one in enumerate(opened):
+        mine = [path for path in labels if _is_named(path, one.scene)]
+        if not everywhere or len(opened) == 1 or one.scene.grid.placed:
+            mine += everywhere
+        elif in_order:  # nothing on the ground tells whose pixels they are
+            mine.append(labels[i])
+        else:
+            raise LabelError(
+                f"{one.scene.path} has no georeference, so nobody knows whether {everywhere[0]} is "
+                f"for it; call its labels {one.scene.name}_labels.gpkg"
+            )
+        found.append(replace(one, layers=tuple(mine)))
+    return found
+
+
+def _is_named(path: Path, scene: Scene) -> bool:
+    """Whether a vector file bears a scene's name, with or without a word for labels."""
+    stem = vector_file(path).stem.lower()
+    match = LABELS.fullmatch(stem)
+    return scene.name.lower() in {stem, match[1] if match else stem}
+
+
+def _drawn(
+    opened: Sequence[_Opened], names: LabelSet, rules: VectorRules, watcher: Watcher
+) -> tuple[list[LabelledScene], LabelSet, ClassFile | None]:
+    """Scenes with the labels that the user has drawn."""
+    scenes = [one.scene for one in opened]
+    drawn = drawn_labels(scenes, [one.layers for one in opened], rules, names.classes, watcher)
+    if drawn.classes:
+        names = LabelSet(names.name, drawn.classes)
+    else:
+        names = named_by_overlap(
+            drawn.codes, list(map(_names_only, opened)), names, watcher=watcher
+        )
+    return (
+        [
+            LabelledScene(
+                one.scene,
+                codes,
+                vector_file(one.layers[0]) if one.layers else None,
+                one.found.role,
+                polygons=polygons,
+            )
+            for one, codes, polygons in zip(opened, drawn.codes, drawn.polygons, strict=True)
+        ],
+        names,
+        drawn.class_file,
+    )
 
 
 def _own(

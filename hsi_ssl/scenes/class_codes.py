@@ -1,0 +1,213 @@
+"""Codes for the classes that fields of vector layers name, the same ones every time.
+
+Whole numbers are codes themselves. Names get the next free code, and a small CSV (code, name,
+colour) remembers it: a class that is added later changes no other class's code.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.errors import LabelError
+from hsi_ssl.files import written_beside
+from hsi_ssl.scenes.label_codes import LARGEST_CODE
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass, distinct_colour
+from hsi_ssl.scenes.vectors import Layer, listed
+from hsi_ssl.watcher import SILENT, Watcher
+
+NO_CLASS = {
+    "", "0", "nodata", "no data", "no_data", "no-data", "unlabelled", "unlabeled", "unclassified",
+    "none", "null", "<null>", "nan", "n/a",
+}  # fmt: skip
+"""What people write where a feature has no class, whatever the case."""
+COLUMNS = ["code", "name", "colour"]
+COLOUR = re.compile("#[0-9a-fA-F]{6}")
+
+Codes = npt.NDArray[np.int64]
+Texts = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ClassFile:
+    """The classes of a CSV, and whether they are what it holds already."""
+
+    path: Path
+    classes: tuple[LabelClass, ...]
+    saved: bool = True
+
+    def save(self) -> None:
+        """Write the file, unless it holds these classes.
+
+        Raises
+        ------
+        OutputError
+            As `written_beside`.
+        """
+        if self.saved:
+            return
+        with (
+            written_beside(self.path, overwrite=True) as beside,
+            beside.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            writer.writerows([c.code, c.name, c.colour] for c in self.classes)
+
+
+def read_classes(path: Path) -> ClassFile:
+    """The classes that a CSV remembers, none where there is no file.
+
+    Columns code, name and, if there is one, colour; commas or semicolons between them.
+
+    Raises
+    ------
+    LabelError
+        It is no such table; a code or a name is there twice, or stands for no class.
+    """
+    if not path.exists():
+        return ClassFile(path, ())
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelError(f"{path} cannot be read ({error}); expected a CSV in UTF-8") from error
+    lines = text.splitlines() or [""]
+    table = csv.DictReader(lines, delimiter=";" if ";" in lines[0] else ",")
+    if not {"code", "name"} <= set(table.fieldnames or ()):
+        raise LabelError(
+            f"{path}: expected columns code, name and colour, found "
+            f"{', '.join(table.fieldnames or ()) or 'nothing'}"
+        )
+    classes: list[LabelClass] = []
+    for line, row in enumerate(table, start=2):
+        code, name, colour = ((row.get(column) or "").strip() for column in COLUMNS)
+        place = f"{path}, line {line}"
+        if not code.isdecimal() or not UNLABELLED_CODE < int(code) <= LARGEST_CODE:
+            raise LabelError(
+                f"{place}: code {code!r}; expected a whole number, 1 to {LARGEST_CODE}"
+            )
+        if name.lower() in NO_CLASS:
+            raise LabelError(f"{place}: {name!r} stands for no class; give it another name")
+        if colour and not COLOUR.fullmatch(colour):
+            raise LabelError(
+                f"{place}: colour {colour!r}; expected one such as #3366aa, or nothing"
+            )
+        if any(c.code == int(code) or c.name == name for c in classes):
+            raise LabelError(
+                f"{place}: code {code} or name {name} is there twice; keep one of them"
+            )
+        classes.append(LabelClass(int(code), name, colour or distinct_colour(len(classes))))
+    return ClassFile(path, tuple(classes))
+
+
+def coded(
+    layers: Sequence[Layer], known: Sequence[LabelClass], watcher: Watcher = SILENT
+) -> tuple[list[Codes], tuple[LabelClass, ...]]:
+    """Codes `(n,)` of the features of each layer, 0 without class, and the classes named.
+
+    Numbers, also as text where all texts are numbers, are codes; names have the code that they
+    have in `known`, new ones the next above all. The classes are `known` and the new ones; none
+    where there are only numbers. Features without a class are said.
+
+    Raises
+    ------
+    LabelError
+        A number is no code: fractional, negative or above 65535.
+    """
+    values = [np.asarray(layer.values) for layer in layers]
+    texts = [_texts(column) if column.dtype.kind == "O" else None for column in values]
+    names = sorted({name for column in texts if column is not None for name in column} - {""})
+    if all(name.isdecimal() for name in names):
+        for i, column in enumerate(texts):
+            if column is not None:
+                values[i], texts[i] = np.array([float(t or "0") for t in column]), None
+        names = []
+    codes: list[Codes] = [np.zeros(len(layer), np.int64) for layer in layers]
+    for i, (layer, text) in enumerate(zip(layers, texts, strict=True)):
+        if text is None:
+            codes[i] = _numbers(values[i], layer)
+    taken = {c.code for c in known}.union(*(np.unique(column).tolist() for column in codes))
+    classes = _named(names, known, taken) if names else ()
+    code_of = {c.name: c.code for c in classes} | {"": UNLABELLED_CODE}
+    for i, text in enumerate(texts):
+        if text is not None:
+            codes[i] = np.array([code_of[name] for name in text], np.int64)
+    _tell(layers, codes, names, watcher)
+    return codes, classes
+
+
+def _texts(values: npt.NDArray[Any]) -> Texts:
+    """Names without what nobody sees; empty where they stand for no class."""
+    plain = ("" if v is None else unicodedata.normalize("NFC", str(v)).strip() for v in values)
+    return np.array(["" if name.lower() in NO_CLASS else name for name in plain], object)
+
+
+def _numbers(values: npt.NDArray[Any], layer: Layer) -> Codes:
+    """Codes of a field of numbers."""
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+    values = np.where(missing, UNLABELLED_CODE, values)
+    bad = (values < 0) | (values > LARGEST_CODE) | (values != np.floor(values))
+    if bad.any():
+        first = np.flatnonzero(bad)[0]
+        raise LabelError(
+            f"{layer.path}: feature {layer.ids[first]} has class {values[first]:g}; expected whole "
+            f"numbers from {UNLABELLED_CODE} (no class) to {LARGEST_CODE}, or names"
+        )
+    return values.astype(np.int64)
+
+
+def _named(
+    names: Iterable[str], known: Sequence[LabelClass], taken: set[int]
+) -> tuple[LabelClass, ...]:
+    """`known` and the new ones of `names`; one that is a number has that code while it is free."""
+    classes = list(known)
+    there = {c.name for c in known}
+    new = [name for name in names if name not in there]
+    for name in sorted(new, key=lambda name: (not name.isdecimal(), name)):
+        own = int(name) if name.isdecimal() else 0
+        code = own if 0 < own <= LARGEST_CODE and own not in taken else max(taken, default=0) + 1
+        if code > LARGEST_CODE:
+            raise LabelError(
+                f"no code is left for the class {name}: expected codes up to {LARGEST_CODE}"
+            )
+        taken.add(code)
+        classes.append(LabelClass(code, name, distinct_colour(len(classes))))
+    return tuple(classes)
+
+
+def _tell(
+    layers: Sequence[Layer],
+    codes: Sequence[Codes],
+    names: Sequence[str],
+    watcher: Watcher,
+) -> None:
+    """Say which features have no class, and which names are perhaps one."""
+    for layer, code in zip(layers, codes, strict=True):
+        without = code == UNLABELLED_CODE
+        if without.any():
+            found = sorted({_shown(value) for value in np.asarray(layer.values)[without]})
+            watcher.warn(
+                f"{layer.path}: {np.count_nonzero(without)} feature(s) without a class "
+                f"({', '.join(found)}), taken as unlabelled: {layer.listed(without)}"
+            )
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(" ".join(name.lower().split()), []).append(name)
+    for group in alike.values():
+        if len(group) > 1:
+            watcher.warn(f"{listed(group)} are taken as different classes")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(value)
+    return "NULL" if value is None or math.isnan(value) else f"{value:g}"

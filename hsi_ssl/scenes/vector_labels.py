@@ -1,0 +1,297 @@
+"""Labels drawn as polygons, lines and points: planes of codes and of polygons, scene by scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hsi_ssl.errors import LabelError
+from hsi_ssl.scenes.class_codes import ClassFile, coded, read_classes
+from hsi_ssl.scenes.coverage import pixels_of
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass
+from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.vector_grid import layer_extent, on_grid, scene_extent
+from hsi_ssl.scenes.vectors import (
+    Layer,
+    LayerFacts,
+    layer_facts,
+    listed,
+    read_layer,
+    vector_file,
+)
+from hsi_ssl.watcher import SILENT, Watcher
+
+Ints = npt.NDArray[np.int64]
+
+TYPES = {
+    "OFTString": "text",
+    "OFTInteger": "whole numbers",
+    "OFTInteger64": "whole numbers",
+    "OFTReal": "numbers",
+}
+"""Types of fields that may name a class, as GDAL and as we call them."""
+NUMBERS = {"fid", "id", "gid", "ogc_fid", "objectid", "uuid"}
+"""Fields that number features."""
+CLASS_FIELDS = {"class", "label", "code"}
+"""A field of such a name is the class, whatever others there are."""
+
+
+@dataclass(frozen=True)
+class VectorRules:
+    """How labels are taken from vector layers.
+
+    `field` names the class (None: the only one that may); a polygon labels the pixels of which it
+    covers a share of `min_coverage` or more, with 0 those whose centre it holds; `classes` is the
+    CSV that remembers the codes of names (None: beside the first file).
+    """
+
+    field: str | None = None
+    min_coverage: float = 0.5
+    classes: Path | None = None
+
+
+USUAL_RULES = VectorRules()
+
+
+@dataclass(frozen=True)
+class DrawnLabels:
+    """Planes `(rows, cols)` of each scene: codes, 0 unlabelled, and numbers of polygons, or -1.
+
+    A polygon has one number in all scenes; those of one class that overlap share theirs. `classes`
+    are all names that are known, `class_file` remembers them where the field holds names.
+    """
+
+    codes: list[npt.NDArray[np.uint16]] = field(repr=False)
+    polygons: list[npt.NDArray[np.int32]] = field(repr=False)
+    classes: tuple[LabelClass, ...]
+    class_file: ClassFile | None
+
+
+def drawn_labels(
+    scenes: Sequence[Scene],
+    paths: Sequence[Sequence[Path]],
+    rules: VectorRules,
+    known: Sequence[LabelClass] = (),
+    watcher: Watcher = SILENT,
+) -> DrawnLabels:
+    """Labels of scenes from the vector layers `paths` of each.
+
+    A pixel that two classes claim is left unlabelled. What overlaps, what lies outside and what is
+    too small is said with the features' ids.
+
+    Parameters
+    ----------
+    known
+        Classes of the scenes' data set, whose names keep their codes.
+
+    Raises
+    ------
+    SceneNotFoundError, VectorError
+        A layer cannot be read, or nobody knows where it lies.
+    LabelError
+        There is no such field, or no telling which names the class; a value is no class; not one
+        feature labels a pixel.
+    """
+    files = list(dict.fromkeys(path for some in paths for path in some))
+    facts = [layer_facts(path) for path in files]
+    columns = [class_field(fact, rules.field, watcher) for fact in facts]
+    layers = [read_layer(f, column, watcher) for f, column in zip(facts, columns, strict=True)]
+    place = rules.classes or vector_file(files[0]).with_suffix(".classes.csv")
+    class_file = read_classes(place)
+    codes, classes = coded(layers, class_file.classes or known, watcher)
+    number = dict(zip(files, range(len(files)), strict=True))
+    board = _Board(layers, codes, rules.min_coverage)
+    planes = [
+        board.burnt(scene, [number[path] for path in some], watcher)
+        for scene, some in zip(scenes, paths, strict=True)
+    ]
+    board.names = {c.code: c.name for c in classes or class_file.classes or known}
+    board.refuse_nothing(scenes, columns)
+    board.tell(watcher)
+    return DrawnLabels(
+        codes=[plane for plane, _ in planes],
+        polygons=board.merged([polygons for _, polygons in planes]),
+        classes=classes or class_file.classes,
+        class_file=replace(class_file, classes=classes, saved=classes == class_file.classes)
+        if classes
+        else None,
+    )
+
+
+def class_field(facts: LayerFacts, asked: str | None, watcher: Watcher = SILENT) -> str:
+    """The field that names the class: the one asked for, else the only one that may.
+
+    Case counts only where fields differ by nothing else. A field called class, label or code is
+    taken before others; one that numbers features only where there is nothing else.
+
+    Raises
+    ------
+    LabelError
+        There is no such field, or several that may; those that there are are named.
+    """
+    there = ", ".join(f"{name} ({TYPES.get(kind, kind)})" for name, kind in facts.fields.items())
+    there = f"it has {there}" if there else "it has no fields"
+    if asked is not None:
+        same = [name for name in facts.fields if name.lower() == asked.lower()]
+        if asked in same or len(same) == 1:
+            return asked if asked in same else same[0]
+        raise LabelError(
+            f"{facts.path} has no field {asked}; {there}: name the one that holds the class with "
+            "--label-field"
+        )
+    usable = [name for name, kind in facts.fields.items() if kind in TYPES]
+    whole = [name for name in usable if facts.fields[name] != "OFTReal"]
+    proper = [name for name in whole if name.lower() not in NUMBERS]
+    called = [name for name in whole if name.lower() in CLASS_FIELDS]
+    for some in (called, proper, whole, usable):
+        if len(some) == 1:
+            watcher.say(f"{facts.path}: the field {some[0]} names the class")
+            return some[0]
+        if some:
+            break
+    raise LabelError(
+        f"{facts.path}: expected one field that may name the class; {there}: name it with "
+        "--label-field"
+    )
+
+
+class _Board:
+    """Features brought onto scenes, and what became of each: numbers run on from layer to layer."""
+
+    def __init__(self, layers: Sequence[Layer], codes: Sequence[Ints], least: float) -> None:
+        self._layers = layers
+        self._code = np.concatenate(codes)
+        self._first = np.cumsum([0, *map(len, layers)])
+        self._least = least
+        n = len(self._code)
+        self._on_scene, self._labels = np.zeros(n, bool), np.zeros(n, bool)
+        self._same: list[Ints] = []
+        """Pairs of features of one class that share pixels, `(n, 2)`."""
+        self._disputes: list[Ints] = []
+        """Pairs of features of two classes that claim a pixel, and how many, `(n, 3)`."""
+        self._kept = 0
+        self.names: dict[int, str] = {}
+        """Of codes, for people."""
+
+    def burnt(
+        self, scene: Scene, numbers: Sequence[int], watcher: Watcher
+    ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]:
+        """Codes and feature numbers `(rows, cols)` of a scene, from some of the layers."""
+        shape = scene.rows, scene.cols
+        code = np.zeros(scene.rows * scene.cols, np.uint16)
+        owner = np.full(code.size, -1, np.int32)
+        disputed = np.zeros(code.size, bool)
+        for i in numbers:
+            mine = slice(self._first[i], self._first[i + 1])
+            geometries = on_grid(self._layers[i], scene, watcher)
+            geometries[self._code[mine] == UNLABELLED_CODE] = None
+            frame = shapely.box(0, 0, scene.cols, scene.rows)
+            self._on_scene[mine] |= shapely.intersects(geometries, frame)
+            for covered in pixels_of(geometries, shape, self._least):
+                self._burn(covered.owner + mine.start, covered.flat, code, owner, disputed)
+        code[disputed], owner[disputed] = UNLABELLED_CODE, -1
+        self._kept += int(np.count_nonzero(code))
+        return code.reshape(shape), owner.reshape(shape)
+
+    def _burn(
+        self,
+        feature: Ints,
+        flat: Ints,
+        code: npt.NDArray[np.uint16],
+        owner: npt.NDArray[np.int32],
+        disputed: npt.NDArray[np.bool_],
+    ) -> None:
+        """Give pixels to features: the first to come has it, until another class claims it."""
+        self._labels[feature] = True
+        free = np.flatnonzero(owner[flat] < 0)
+        new, which = np.unique(flat[free], return_index=True)
+        owner[new] = feature[free[which]]
+        code[new] = self._code[owner[new]]
+        other = owner[flat] != feature
+        pairs = np.stack([owner[flat[other]].astype(np.int64), feature[other]], axis=1)
+        same = self._code[pairs[:, 0]] == self._code[pairs[:, 1]]
+        self._same.append(np.unique(pairs[same], axis=0))
+        disputed[flat[other][~same]] = True
+        each, n = np.unique(pairs[~same], axis=0, return_counts=True)
+        self._disputes.append(np.column_stack([each, n]))
+
+    def merged(self, owners: Sequence[npt.NDArray[np.int32]]) -> list[npt.NDArray[np.int32]]:
+        """Planes of polygons' numbers: those of one class that overlap are one."""
+        n = len(self._code)
+        row, col = np.concatenate([np.empty((0, 2), np.int64), *self._same]).T
+        graph = coo_array((np.ones(len(row), bool), (row, col)), shape=(n, n))
+        number = np.append(connected_components(graph, directed=False)[1], -1).astype(np.int32)
+        return [number[owner] for owner in owners]  # -1 is the last one
+
+    def refuse_nothing(self, scenes: Sequence[Scene], columns: Sequence[str]) -> None:
+        """Raise `LabelError` if not one pixel is labelled, saying why."""
+        if self._kept:
+            return
+        layer, scene = self._layers[0], scenes[0]
+        if not self._code.any():
+            raise LabelError(
+                f"no feature of {layer.path} has a class: field {columns[0]} holds nothing that "
+                "names one; fill it in, or name another with --label-field"
+            )
+        if not self._on_scene.any():
+            raise LabelError(
+                f"not one feature of {layer.path} lies on {scene.path}: the layer spans "
+                f"{layer_extent(layer)}, the scene {scene_extent(scene)}; check the CRS of both"
+            )
+        if not self._labels.any():
+            raise LabelError(
+                f"every feature of {layer.path} is too small: none covers "
+                f"{100 * self._least:g} % of a pixel of {scene.path}; lower --min-coverage"
+            )
+        raise LabelError(
+            f"every labelled pixel is claimed by two classes: features {self._disputed()}; correct "
+            "the polygons"
+        )
+
+    def tell(self, watcher: Watcher) -> None:
+        """Say which features label nothing, and which claim pixels of others."""
+        classed = self._code != UNLABELLED_CODE
+        for i, layer in enumerate(self._layers):
+            mine = slice(self._first[i], self._first[i + 1])
+            outside = classed[mine] & ~self._on_scene[mine]
+            if outside.any():
+                watcher.warn(
+                    f"{layer.path}: {np.count_nonzero(outside)} of {len(layer)} features lie "
+                    f"outside: {layer.listed(outside)}"
+                )
+            small = classed[mine] & self._on_scene[mine] & ~self._labels[mine]
+            if small.any():
+                what = f"cover {100 * self._least:g} %" if self._least else "hold the centre"
+                watcher.warn(
+                    f"{layer.path}: {np.count_nonzero(small)} of {len(layer)} features are too "
+                    f"small to {what} of a pixel, and label none: {layer.listed(small)}"
+                )
+        if disputed := self._disputed():
+            watcher.warn(f"pixels that two classes claim are left unlabelled: features {disputed}")
+
+    def _disputed(self) -> str:
+        """Pairs of features that claim the same pixels, those with most pixels first."""
+        pairs = np.concatenate([np.empty((0, 3), np.int64), *self._disputes])
+        each, which = np.unique(pairs[:, :2], axis=0, return_inverse=True)
+        counts = np.bincount(which.ravel(), pairs[:, 2], minlength=len(each)).astype(int)
+        return listed(
+            [
+                f"{self._called(each[k, 0])} and {self._called(each[k, 1])} ({counts[k]} pixels)"
+                for k in np.argsort(-counts, kind="stable")
+            ],
+            "; ",
+        )
+
+    def _called(self, feature: int) -> str:
+        """A feature by its id, its layer where there are several, and its class."""
+        i = int(np.searchsorted(self._first, feature, side="right")) - 1
+        layer, code = self._layers[i], int(self._code[feature])
+        where = f"{layer.path.name} " if len(self._layers) > 1 else ""
+        return f"{where}{layer.ids[feature - self._first[i]]} ({self.names.get(code, code)})"

@@ -1,0 +1,150 @@
+"""Vector layers: what is in the file, valid and flat, or one sentence that says why not."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+
+from hsi_ssl.errors import SceneNotFoundError, VectorError
+from hsi_ssl.scenes.vectors import is_vector, layer_facts, read_layer
+from hsi_ssl.watcher import Watcher
+
+Write = Callable[..., Path]
+SQUARE, BOWTIE = shapely.box(0, 0, 2, 2), shapely.Polygon([(0, 0), (4, 4), (4, 0), (0, 4)])
+
+
+class Hears(Watcher):
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.warned.append(sentence)
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson", ".fgb"])
+def test_every_format_gives_the_same_features(
+    suffix: str, tmp_path: Path, write_layer: Write
+) -> None:
+    shapes = [shapely.box(i, 0, i + 1, 1) for i in range(12, 15)]
+    fields = {"kind": ["tree", None, "roof"], "n": [1, 2, 3]}
+    path = write_layer(tmp_path / f"x{suffix}", shapes, fields, crs="EPSG:4326", kind="Polygon")
+    assert is_vector(path)
+    facts = layer_facts(path)
+    assert list(facts.fields) == ["kind", "n"]
+    assert facts.crs == "EPSG:4326"
+    assert facts.assumed == (suffix == ".geojson")
+    layer = read_layer(facts, "kind")
+    order = np.argsort(shapely.bounds(layer.geometries)[:, 0])  # FlatGeobuf has its own
+    assert layer.values is not None
+    assert layer.values[order].tolist() == ["tree", None, "roof"]
+    assert shapely.equals(layer.geometries[order], np.array(shapes)).all()
+
+
+def test_kinds_mix_and_heights_and_arcs_go(tmp_path: Path, write_layer: Write) -> None:
+    shapes = [
+        shapely.Point(1, 2, 3),
+        shapely.LineString([(0, 0, 9), (1, 1, 9)]),
+        shapely.Polygon([(0, 0, 5), (1, 0, 5), (1, 1, 5)]),
+        shapely.MultiPolygon([SQUARE, shapely.box(5, 5, 6, 6)]),
+    ]
+    layer = read_layer(layer_facts(write_layer(tmp_path / "x.gpkg", shapes)))
+    assert not shapely.has_z(layer.geometries).any()
+    assert shapely.get_type_id(layer.geometries).tolist() == [0, 1, 3, 6]
+    assert layer.ids.tolist() == [1, 2, 3, 4]
+    assert layer.values is None
+
+
+def test_a_layer_is_named_as_here_or_as_in_qgis(tmp_path: Path, write_layer: Write) -> None:
+    path = tmp_path / "x.gpkg"
+    write_layer(path, [SQUARE], layer="trees", kind="Polygon")
+    with sqlite3.connect(path) as file:  # a table without geometries, as QGIS adds for styles
+        file.execute("create table layer_styles (id integer primary key, style text)")
+        file.execute(
+            "insert into gpkg_contents (table_name, data_type, identifier) "
+            "values ('layer_styles', 'attributes', 'layer_styles')"
+        )
+    assert layer_facts(path).name == "trees"
+    write_layer(path, [SQUARE, SQUARE], layer="roofs", kind="Polygon", append=True)
+    for name in (f"{path}:roofs", f"{path}|layername=roofs", f"{path}|layername=roofs|subset=n"):
+        assert is_vector(Path(name))
+        assert len(read_layer(layer_facts(Path(name)))) == 2
+    with pytest.raises(VectorError, match=r"several layers: trees \(Polygon\), roofs .*x\.gpkg:"):
+        layer_facts(path)
+    with pytest.raises(VectorError, match=r"no layer walls .* it has trees \(Polygon\), roofs"):
+        layer_facts(Path(f"{path}:walls"))
+
+
+def test_geometries_are_repaired_or_left_out_by_id(tmp_path: Path, write_layer: Write) -> None:
+    nothing = shapely.Polygon([(0, 0), (1, 1), (2, 2), (0, 0)])
+    shapes = [SQUARE, BOWTIE, None, shapely.Polygon(), nothing]
+    path = write_layer(tmp_path / "x.gpkg", shapes)
+    hears = Hears()
+    layer = read_layer(layer_facts(path), "class", hears)
+    assert layer.ids.tolist() == [1, 2]
+    assert layer.values is not None
+    assert layer.values.tolist() == [1, 2]
+    assert shapely.is_valid(layer.geometries).all()
+    assert layer.geometries[1].area == 8
+    repaired, left_out = hears.warned
+    assert "1 feature(s) that was not valid: 2" in repaired
+    assert "3 feature(s)" in left_out
+    assert left_out.endswith("left out: 3, 4, 5")
+    lost = layer_facts(write_layer(tmp_path / "y.gpkg", [None, nothing]))
+    with pytest.raises(VectorError, match="every feature"):
+        read_layer(lost)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_no_crs_is_none_also_as_geopackages_spell_it(
+    number: int, tmp_path: Path, write_layer: Write
+) -> None:
+    path = write_layer(tmp_path / "x.gpkg", [SQUARE], crs=None)
+    assert layer_facts(path).crs is None
+    with sqlite3.connect(path) as file:
+        file.execute("update gpkg_geometry_columns set srs_id = ?", (number,))
+        file.execute("update gpkg_contents set srs_id = ?", (number,))
+    assert layer_facts(path).crs is None
+
+
+def test_bad_files_are_told(tmp_path: Path, write_layer: Write) -> None:
+    with pytest.raises(SceneNotFoundError, match=r"no file .*nowhere\.gpkg"):
+        layer_facts(tmp_path / "nowhere.gpkg")
+    with pytest.raises(SceneNotFoundError, match=r"no file .*nowhere\.gpkg$"):
+        layer_facts(Path(f"{tmp_path}/nowhere.gpkg:trees"))
+    text = tmp_path / "text.geojson"
+    text.write_text("hello")
+    whole = write_layer(tmp_path / "whole.gpkg", [SQUARE])
+    short = tmp_path / "short.gpkg"
+    short.write_bytes(whole.read_bytes()[:5000])
+    for path in (text, short):
+        with pytest.raises(VectorError, match="broken or of no vector format"):
+            layer_facts(path)
+    with pytest.raises(VectorError, match="is empty"):
+        read_layer(layer_facts(write_layer(tmp_path / "e.gpkg", [], {"class": np.empty(0, int)})))
+    shape = write_layer(tmp_path / "s.shp", [SQUARE], kind="Polygon")
+    shape.with_suffix(".prj").unlink()
+    assert layer_facts(shape).crs is None
+    table = tmp_path / "t.gpkg"
+    shutil.copy(whole, table)
+    pyogrio.raw.write(
+        tmp_path / "table.gpkg", None, [np.arange(3)], ["n"], driver="GPKG", geometry_type=None
+    )
+    with pytest.raises(VectorError, match="no layer with geometries"):
+        layer_facts(tmp_path / "table.gpkg")
+
+
+def test_many_features_are_read_at_once(tmp_path: Path, write_layer: Write) -> None:
+    x, y = map(np.ravel, np.meshgrid(np.arange(100.0), np.arange(100.0)))
+    shapes: Any = shapely.box(x, y, x + 0.9, y + 0.9)
+    layer = read_layer(
+        layer_facts(write_layer(tmp_path / "x.fgb", shapes, kind="Polygon")), "class"
+    )
+    assert len(layer) == 10_000
