@@ -17,7 +17,9 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 @click.command("classify", short_help="Make class maps of scenes.")
 @click.argument("scenes", metavar="[SCENE]...", nargs=-1)
 @click.option("--model", type=options.FILE, help="Run folder of the classifier [default: runs/m2].")
-@click.option("-o", "--output", type=options.FILE, help="Map (.tif, .img), or folder for maps.")
+@click.option(
+    "-o", "--output", type=options.FILE, help="Map (.tif, .img), folder, or mosaic (.vrt)."
+)
 @click.option(
     "--format",
     type=click.Choice(["geotiff", "envi"]),
@@ -57,12 +59,14 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     <scene>_classes.tif and written to the current folder. A model of several label sets makes a map
     of each, <scene>_classes_<label set>.tif.
 
-    --format envi writes ENVI classifications (.img, .hdr) with the same beside them.
+    --format envi writes ENVI classifications (.img, .hdr) with the same beside them. -o m.vrt makes
+    one mosaic of scenes in one CRS; their maps lie in the folder m.
 
     \b
     hsi-ssl classify
     hsi-ssl classify flight.tif -o map.tif --confidence --spatial learnt
     hsi-ssl classify cores/ --model runs/m2 -o maps/
+    hsi-ssl classify flight1.tif flight2.tif -o flights.vrt
     hsi-ssl classify core.h5 --reject 0.01
     """
     settings = options.override(options.read_project(project).classify, **given)
@@ -79,4 +83,5 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
             f"{r.pixels_per_second:,.0f} pixels/s"
             for r in found
         ),
+        *(f"wrote {path}, over them" for path in sorted({r.mosaic for r in found if r.mosaic})),
     )

@@ -245,10 +245,9 @@ def class_map(
             _read_back(finished["map"], writer.counts)
             for layer in layers:
                 _read_back(finished[layer])
-            plane = _thinned(finished["map"])
+            quicklook(finished["quicklook"], finished["map"], label_set, path.stem)
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         finished["legend"].write_text(legend_csv(label_set, writer.counts), encoding="utf-8")
-        map_quicklook(finished["quicklook"], plane, label_set, path.stem)
         for name, place in outputs(path, layers).items():
             if name != "map":
                 replace(finished[name], place)
@@ -318,9 +317,10 @@ def _read_back(path: Path, counts: Mapping[int, int] | None = None) -> None:
         raise OutputError(f"cannot write {path.name}: it does not read back as it was written")
 
 
-def _thinned(path: Path) -> npt.NDArray[np.int64]:
-    """The map's codes, at most `QUICKLOOK_SIDE` pixels a side."""
+def quicklook(picture: Path, path: Path, label_set: LabelSet, title: str) -> None:
+    """Draw the map at `path`, at most `QUICKLOOK_SIDE` pixels a side, with its legend."""
     with unlocated(), rasterio.open(path) as raster:
         step = max(1, -(-max(raster.shape) // QUICKLOOK_SIDE))
         shape = tuple(-(-side // step) for side in raster.shape)
-        return np.asarray(raster.read(1, out_shape=shape), np.int64)
+        plane = np.asarray(raster.read(1, out_shape=shape), np.int64)
+    map_quicklook(picture, plane, label_set, title)

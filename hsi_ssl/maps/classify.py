@@ -12,9 +12,9 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,10 +26,11 @@ from scipy.special import xlogy
 
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
-from hsi_ssl.maps.class_map import LAYERS, Layer, class_map
+from hsi_ssl.maps.class_map import LAYERS, Layer, class_map, outputs, with_reject
+from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
-from hsi_ssl.scenes.labels import UNLABELLED
+from hsi_ssl.scenes.labels import UNLABELLED, LabelSet
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.training.classifier import Classifier, load_classifiers
@@ -71,10 +72,13 @@ class ClassifyResult:
     counts: dict[int, int]
     in_free_slots: int
     rejected: int | None
+    mosaic: Path | None = None
+    """Of which the map is a part."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
-        return {**vars(self), "map": str(self.map)}
+        found = {**vars(self), "map": str(self.map), "mosaic": self.mosaic and str(self.mosaic)}
+        return {key: value for key, value in found.items() if key != "mosaic" or value}
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ def classify(
 ) -> list[ClassifyResult]:
     """Map every scene that the settings name, by catalog name, folder or file.
 
-    A model of several label sets makes a map of each, `<map>_<label set>.tif`.
+    A model of several label sets makes a map of each, `<map>_<label set>.tif`. Over the maps of
+    scenes in one CRS goes a mosaic if the output is named `.vrt`.
 
     All that can be known to fail is found out before the first map is begun.
 
@@ -143,10 +148,48 @@ def classify(
         for scene, classifier, path in jobs:
             _matched(scene, classifier, settings)
             check_place(path, asked_layers(settings), scene.grid, inputs, overwrite=overwrite)
-        return [
+        mosaics: dict[str, Path] = {}
+        if settings.output is not None and is_mosaic(settings.output):
+            for label_set in (classifier.label_set for classifier in classifiers):
+                path = of_label_set(settings.output, label_set, len(classifiers))
+                check_mosaic(path, scenes, asked_layers(settings), overwrite=overwrite)
+                mosaics[label_set.name] = path
+        results = [
             classify_scene(scene, classifier, settings, path, overwrite=overwrite, watcher=watcher)
             for scene, classifier, path in jobs
         ]
+    for classifier in classifiers:
+        if mosaic := mosaics.get(classifier.label_set.name):
+            _write_mosaic(mosaic, classifier, results, settings, overwrite=overwrite)
+    return [replace(result, mosaic=mosaics.get(result.label_set)) for result in results]
+
+
+def _write_mosaic(
+    path: Path,
+    classifier: Classifier,
+    results: Sequence[ClassifyResult],
+    settings: ClassifySettings,
+    *,
+    overwrite: bool,
+) -> None:
+    """The mosaic of the maps of one label set."""
+    own = [result for result in results if result.label_set == classifier.label_set.name]
+    layers = asked_layers(settings)
+    write_mosaic(
+        path,
+        [result.map for result in own],
+        _shown(classifier, settings),
+        {code: sum(result.counts[code] for result in own) for code in own[0].counts},
+        layers={layer: [outputs(r.map, layers)[layer] for r in own] for layer in layers},
+        overwrite=overwrite,
+    )
+
+
+def _shown(classifier: Classifier, settings: ClassifySettings) -> LabelSet:
+    """All classes that a map shows, those that were discovered and the rejected among them."""
+    discovered = load_discovered(settings.model, classifier.card)
+    label_set = map_classes(classifier.label_set, discovered).label_set
+    return with_reject(label_set) if settings.reject is not None else label_set
 
 
 def _check_novelty(classifier: Classifier, settings: ClassifySettings) -> None:

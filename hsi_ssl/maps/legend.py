@@ -34,11 +34,23 @@ def aux_xml(label_set: LabelSet, counts: Mapping[int, int]) -> str:
     """
     root = ET.Element("PAMDataset")
     band = ET.SubElement(root, "PAMRasterBand", band="1")
-    names = ET.SubElement(band, "CategoryNames")
+    band.extend((category_names(label_set), attribute_table(label_set, counts)))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def category_names(label_set: LabelSet) -> ET.Element:
+    """GDAL's list of names of all codes from 0 to the largest."""
+    names = ET.Element("CategoryNames")
     by_code = {UNLABELLED_CODE: UNCLASSIFIED} | {c.code: c.name for c in label_set.classes}
     for code in range(max(by_code) + 1):
         ET.SubElement(names, "Category").text = by_code.get(code, "")
-    table = ET.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    return names
+
+
+def attribute_table(label_set: LabelSet, counts: Mapping[int, int]) -> ET.Element:
+    """GDAL's raster attribute table: code, name, colour and pixels of each class."""
+    table = ET.Element("GDALRasterAttributeTable", tableType="thematic")
     for i, (name, kind, usage) in enumerate(COLUMNS):
         column = ET.SubElement(table, "FieldDefn", index=str(i))
         ET.SubElement(column, "Name").text = name
@@ -48,8 +60,7 @@ def aux_xml(label_set: LabelSet, counts: Mapping[int, int]) -> str:
         row = ET.SubElement(table, "Row", index=str(i))
         for value in (c.code, c.name, *red_green_blue(c.colour), counts[c.code]):
             ET.SubElement(row, "F").text = str(value)
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode") + "\n"
+    return table
 
 
 def qml(label_set: LabelSet) -> str:

@@ -16,6 +16,7 @@ from hsi_ssl.maps.class_map import (
     refuse_existing_map,
 )
 from hsi_ssl.maps.envi import ENVI_SUFFIX, refuse_sheared
+from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.scenes.labels import LabelSet
 from hsi_ssl.scenes.scene import Grid, Scene
 
@@ -29,8 +30,9 @@ def map_paths(
     """Where the maps of the scenes go.
 
     `output` is a file if it is named `.tif`, `.tiff` or `.img`, else a folder; None is the current
-    one. In a folder, a map is called `<scene>_classes.tif`, or `.img` in the format envi; a scene's
-    name ends at its first dot, or, where two would be the same, at its last.
+    one, and that of a mosaic `m.vrt` is `m`. In a folder, a map is called `<scene>_classes.tif`, or
+    `.img` in the format envi; a scene's name ends at its first dot, or, where two would be the
+    same, at its last.
 
     Raises
     ------
@@ -47,6 +49,8 @@ def map_paths(
                 f"than {output.name}, or choose the other format"
             )
         return [output]
+    if output is not None and is_mosaic(output):
+        output = output.with_suffix("")
     names = [scene.name for scene in scenes]
     if len(set(names)) < len(names):
         names = [scene.path.stem for scene in scenes]
