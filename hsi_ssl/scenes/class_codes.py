@@ -204,7 +204,7 @@ def _tell(
         alike.setdefault(" ".join(name.lower().split()), []).append(name)
     for group in alike.values():
         if len(group) > 1:
-            watcher.warn(f"{listed(group)} are taken as different classes")
+            watcher.warn(f"{listed(group, len(group))} are taken as different classes")
 
 
 def _shown(value: Any) -> str:

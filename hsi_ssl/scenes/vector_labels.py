@@ -173,9 +173,9 @@ class _Board:
         n = len(self._code)
         self._on_scene, self._labels = np.zeros(n, bool), np.zeros(n, bool)
         self._same: list[Ints] = []
-        """Pairs of features of one class that share pixels, `(n, 2)`."""
+        """Pairs of features of one class that share pixels: `first * features + second`."""
         self._disputes: list[Ints] = []
-        """Pairs of features of two classes that claim a pixel, and how many, `(n, 3)`."""
+        """Pairs of features of two classes that claim the same pixels, and how many, `(2, n)`."""
         self._kept = 0
         self.names: dict[int, str] = {}
         """Of codes, for people."""
@@ -210,25 +210,27 @@ class _Board:
     ) -> None:
         """Give pixels to features: the first to come has it, until another class claims it."""
         self._labels[feature] = True
-        free = np.flatnonzero(owner[flat] < 0)
-        new, which = np.unique(flat[free], return_index=True)
-        owner[new] = feature[free[which]]
-        code[new] = self._code[owner[new]]
-        other = owner[flat] != feature
-        pairs = np.stack([owner[flat[other]].astype(np.int64), feature[other]], axis=1)
-        same = self._code[pairs[:, 0]] == self._code[pairs[:, 1]]
-        self._same.append(np.unique(pairs[same], axis=0))
-        disputed[flat[other][~same]] = True
-        each, n = np.unique(pairs[~same], axis=0, return_counts=True)
-        self._disputes.append(np.column_stack([each, n]))
+        free = np.flatnonzero(owner[flat] < 0)[::-1]
+        owner[flat[free]] = feature[free]  # of several the last one stays, which came first
+        code[flat[free]] = self._code[owner[flat[free]]]
+        other = np.flatnonzero(owner[flat] != feature)
+        first, second, where = owner[flat[other]].astype(np.int64), feature[other], flat[other]
+        same = self._code[first] == self._code[second]
+        pairs = first * len(self._code) + second
+        self._same.append(np.unique(pairs[same]))
+        disputed[where[~same]] = True
+        self._disputes.append(np.stack(np.unique(pairs[~same], return_counts=True)))
 
-    def merged(self, owners: Sequence[npt.NDArray[np.int32]]) -> list[npt.NDArray[np.int32]]:
-        """Planes of polygons' numbers: those of one class that overlap are one."""
+    def merged(self, owners: list[npt.NDArray[np.int32]]) -> list[npt.NDArray[np.int32]]:
+        """Planes of features' numbers as those of polygons: of one class that overlap are one."""
         n = len(self._code)
-        row, col = np.concatenate([np.empty((0, 2), np.int64), *self._same]).T
+        row, col = np.divmod(np.concatenate([np.empty(0, np.int64), *self._same]), n)
         graph = coo_array((np.ones(len(row), bool), (row, col)), shape=(n, n))
         number = np.append(connected_components(graph, directed=False)[1], -1).astype(np.int32)
-        return [number[owner] for owner in owners]  # -1 is the last one
+        for owner in owners:
+            for line in owner:  # in place: such a plane may be large
+                line[:] = number[line]  # -1 is the last one
+        return owners
 
     def refuse_nothing(self, scenes: Sequence[Scene], columns: Sequence[str]) -> None:
         """Raise `LabelError` if not one pixel is labelled, saying why."""
@@ -278,16 +280,15 @@ class _Board:
 
     def _disputed(self) -> str:
         """Pairs of features that claim the same pixels, those with most pixels first."""
-        pairs = np.concatenate([np.empty((0, 3), np.int64), *self._disputes])
-        each, which = np.unique(pairs[:, :2], axis=0, return_inverse=True)
-        counts = np.bincount(which.ravel(), pairs[:, 2], minlength=len(each)).astype(int)
-        return listed(
-            [
-                f"{self._called(each[k, 0])} and {self._called(each[k, 1])} ({counts[k]} pixels)"
-                for k in np.argsort(-counts, kind="stable")
-            ],
-            "; ",
-        )
+        pairs, n = np.concatenate([np.empty((2, 0), np.int64), *self._disputes], axis=1)
+        pairs, which = np.unique(pairs, return_inverse=True)
+        pixels = np.bincount(which, n, minlength=len(pairs)).astype(int)
+        order = np.argsort(-pixels, kind="stable")
+        return listed((self._dispute(pairs[k], pixels[k]) for k in order), len(order), "; ")
+
+    def _dispute(self, pair: int, pixels: int) -> str:
+        first, second = divmod(int(pair), len(self._code))
+        return f"{self._called(first)} and {self._called(second)} ({pixels} pixels)"
 
     def _called(self, feature: int) -> str:
         """A feature by its id, its layer where there are several, and its class."""

@@ -47,7 +47,7 @@ class Layer:
 
     def listed(self, which: npt.NDArray[Any]) -> str:
         """Ids of some features, for people: the first few of many."""
-        return listed(self.ids[which].tolist())
+        return _listed_ids(self.ids[which])
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
     if (broken & kept).any():
         watcher.warn(
             f"{facts.path}: repaired the geometry of {np.count_nonzero(broken & kept)} feature(s) "
-            f"that was not valid: {listed(ids[broken & kept].tolist())}"
+            f"that was not valid: {_listed_ids(ids[broken & kept])}"
         )
     if not kept.all():
         lost = f"{np.count_nonzero(~kept)} feature(s)"
@@ -168,7 +168,7 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
         sentence = f"{facts.path}: {lost} without a geometry of any extent or kind that is known"
         if not kept.any():
             raise VectorError(f"{sentence}; draw them again")
-        watcher.warn(f"{sentence}, left out: {listed(ids[~kept].tolist())}")
+        watcher.warn(f"{sentence}, left out: {_listed_ids(ids[~kept])}")
     return found
 
 
@@ -180,12 +180,14 @@ def repaired(geometries: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return found
 
 
-def listed(names: Iterable[object], between: str = ", ") -> str:
-    """The first few of many, for people."""
-    names = list(names)
-    more = len(names) - MOST_LISTED
-    few = between.join(map(str, names[:MOST_LISTED]))
-    return f"{few} and {more} more" if more > 0 else few
+def listed(names: Iterable[object], n: int, between: str = ", ") -> str:
+    """The first few of `n`, for people."""
+    few = between.join(str(name) for name, _ in zip(names, range(MOST_LISTED), strict=False))
+    return f"{few} and {n - MOST_LISTED} more" if n > MOST_LISTED else few
+
+
+def _listed_ids(ids: npt.NDArray[np.int64]) -> str:
+    return listed(ids, len(ids))
 
 
 def _parted(path: Path) -> tuple[Path, str | None]:
