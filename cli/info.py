@@ -20,6 +20,7 @@ def command(path: Path, variable: str | None, project: object, terminal: Termina
     \b
     hsi-ssl info scene.tif
     hsi-ssl info images.h5 --variable asph
+    hsi-ssl info polygons.gpkg
     hsi-ssl info runs/dataset.h5
     hsi-ssl info runs/m2
     """

@@ -1,4 +1,4 @@
-"""What a path holds: a scene, a label raster, a class map, a prepared dataset or a run folder."""
+"""What a path holds: a scene, labels, a class map, a prepared dataset or a run folder."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from hsi_ssl.scenes.label_codes import checked_codes
 from hsi_ssl.scenes.labels import UNLABELLED_CODE
 from hsi_ssl.scenes.opening import open_scene, read_label_plane
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.vector_labels import TYPES
+from hsi_ssl.scenes.vectors import is_vector, layers_at
 
 WINDOW = 2**20
 """Pixels of a label raster counted at a time."""
@@ -37,6 +39,8 @@ def describe(path: Path, *, variable: str | None = None) -> Description:
     ------
     SceneNotFoundError, SceneError
         There is nothing, or nothing that hsi-ssl knows.
+    VectorError
+        A vector file is broken, or has no such layer.
     DatasetError, ModelError
         A dataset or a run folder is broken or of another version.
     """
@@ -44,6 +48,8 @@ def describe(path: Path, *, variable: str | None = None) -> Description:
         return _run(path)
     if _is_dataset(path):
         return _dataset(path)
+    if is_vector(path):
+        return _layers(path)
     try:
         scene = open_scene(path, variable=variable)
     except SceneError as error:
@@ -114,6 +120,33 @@ def _labels(path: Path, codes: npt.NDArray[np.int64]) -> Description:
     }
     lines = [f"{path}: labels", f"{_number(rows, 'row')} x {_number(cols, 'column')}"]
     return Description(values, lines + _count_lines(counts, codes.size, {}))
+
+
+def _layers(path: Path) -> Description:
+    layers = layers_at(path)
+    values = {
+        "kind": "vector",
+        "path": str(path),
+        "layers": [
+            {
+                "name": one.name,
+                "geometry": one.kind,
+                "features": one.features,
+                "crs": _crs_name(one.crs),
+                "fields": {name: TYPES.get(kind, kind) for name, kind in one.fields.items()},
+            }
+            for one in layers
+        ],
+    }
+    lines = [f"{path}: {_number(len(layers), 'layer')} of labels"]
+    for one in layers:
+        fields = ", ".join(f"{n} ({TYPES.get(kind, kind)})" for n, kind in one.fields.items())
+        lines += [
+            f"{one.name}: {_number(one.features, 'feature')} ({one.kind}), "
+            f"{_crs_name(one.crs) or 'no CRS'}",
+            f"  fields: {fields or 'none'}",
+        ]
+    return Description(values, lines)
 
 
 def _dataset(path: Path) -> Description:
@@ -334,14 +367,14 @@ def _count_lines(counts: Counter[int], pixels: int, names: dict[int, str]) -> li
     return lines
 
 
-def _crs_name(wkt: str | None) -> str | None:
-    """`EPSG:n` where the system is one of those, else its WKT."""
-    if wkt is None:
+def _crs_name(crs: str | None) -> str | None:
+    """`EPSG:n` where the system, a WKT or a name, is one of those, else as it is."""
+    if crs is None:
         return None
     from rasterio.crs import CRS
 
-    code = CRS.from_wkt(wkt).to_epsg()
-    return wkt if code is None else f"EPSG:{code}"
+    code = CRS.from_user_input(crs).to_epsg()
+    return crs if code is None else f"EPSG:{code}"
 
 
 def _json_number(value: float | None) -> float | int | str | None:

@@ -413,9 +413,10 @@ def write_cube() -> Callable[..., Path]:
         *,
         crs: str | None = "EPSG:32633",
         transform: rasterio.Affine | None = NORTH_UP,
+        bands: int = 6,
         **more: Any,
     ) -> Path:
-        values = np.random.default_rng(0).integers(1, 4000, (6, rows, cols)).astype(np.uint16)
+        values = np.random.default_rng(0).integers(1, 4000, (bands, rows, cols)).astype(np.uint16)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(

@@ -1,4 +1,4 @@
-"""Finding cubes and the label rasters that belong to them: by the catalog, or by their names."""
+"""Finding cubes and the labels that belong to them: by the catalog, or by their names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hsi_ssl.errors import CatalogError, SceneNotFoundError
 from hsi_ssl.scenes.catalog import Entry, entries, entry, fetch, recognise
+from hsi_ssl.scenes.vectors import is_vector
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import is_envi_header
 from hsi_ssl.watcher import Watcher
@@ -16,7 +17,7 @@ from hsi_ssl.watcher import Watcher
 CUBES = {".h5", ".hdf5", ".he5", ".nc", ".mat", ".npy", ".tif", ".tiff", ".vrt", ".jp2"}
 """Suffixes that a folder is searched for; other files count where an ENVI header is beside."""
 LABELS = re.compile(r"(.*?)[-_ .]*(labels?|gt|ground[-_ ]?truth|annotations?|mask)", re.IGNORECASE)
-"""What a label raster is called: `scene_labels`, `Salinas_gt`, `labels`."""
+"""What labels are called: `scene_labels`, `Salinas_gt`, `labels`."""
 OUR_MAP = "_classes"
 """In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
 
@@ -95,10 +96,14 @@ def _beside(path: Path) -> Found:
 
 def _in_folder(folder: Path) -> list[Found]:
     """The cubes in a folder, each with its labels; other files are left alone."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _may_be_cube(path))
-    rasters = {path: stem for path in files if (stem := _labels_of(path)) is not None}
-    cubes = [_recognised(path, searched=True) for path in files if path not in rasters]
-    return [_paired(cube, rasters, alone=len(cubes) == 1) for cube in cubes]
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    cubes = [path for path in files if _may_be_cube(path)]
+    layers = [path for path in files if is_vector(path) and path.suffix.lower() != ".json"]
+    labels = {path: stem for path in cubes + layers if (stem := _labels_of(path)) is not None}
+    cubes = [path for path in cubes if path not in labels]
+    return [
+        _paired(_recognised(path, searched=True), labels, alone=len(cubes) == 1) for path in cubes
+    ]
 
 
 def _recognised(path: Path, *, searched: bool) -> Found:
@@ -118,20 +123,21 @@ def _recognised(path: Path, *, searched: bool) -> Found:
     )
 
 
-def _paired(found: Found, rasters: dict[Path, str], *, alone: bool) -> Found:
-    """`found` with the raster whose name, less the word for labels, begins the cube's name.
+def _paired(found: Found, labels: dict[Path, str], *, alone: bool) -> Found:
+    """`found` with the labels whose name, less the word for labels, begins the cube's name.
 
-    A raster called `labels` and no more belongs to the only cube of a folder.
+    Labels called `labels` and no more belong to the only cube of a folder; a raster goes before a
+    vector file.
     """
     if found.labels is not None:
         return found
     name = found.cube.name.lower()
-    fit = [path for path, stem in rasters.items() if _begins(name, stem.lower())]
+    fit = [path for path, stem in labels.items() if _begins(name, stem.lower())]
     if not fit and alone:
-        fit = [path for path, stem in rasters.items() if not stem]
+        fit = [path for path, stem in labels.items() if not stem]
     if not fit:
         return found
-    longest = max(fit, key=lambda path: len(rasters[path]))
+    longest = max(fit, key=lambda path: (len(labels[path]), not is_vector(path)))
     return Found(**{**vars(found), "labels": longest})
 
 
@@ -143,7 +149,7 @@ def _begins(name: str, stem: str) -> bool:
 
 
 def _labels_of(path: Path) -> str | None:
-    """What a label raster's name says of its scene (nothing: ""), None for other files."""
+    """What the name of labels says of their scene (nothing: ""), None for other files."""
     if path.name.endswith(("labels-idx1-ubyte", "labels-idx1-ubyte.gz")):
         return path.name.split("labels")[0]
     plain = path.with_suffix("") if path.suffix == ".gz" else path

@@ -177,9 +177,12 @@ def resolve(
                 opened.append(_with_label_set(_Opened(one, scene), label_set))
         if not opened:
             raise SceneNotFoundError(f"no cube can be read in {', '.join(sources)}")
-        drawn = _vectors(labels, rules)
+        beside = labelled and not labels and not train_labels and _layers_beside(opened)
+        drawn = beside or _vectors(labels, rules)
         opened = _with_rasters(opened, () if drawn else labels, train_labels, test_labels)
-        if drawn:
+        if beside:
+            opened = [replace(one, layers=_own_layers(one)) for one in opened]
+        elif drawn:
             opened = _with_layers(opened, labels)
         # From here on the order in which the user named them is forgotten.
         opened.sort(key=lambda one: (one.scene.path.name, str(one.scene.path)))
@@ -310,6 +313,24 @@ def _vectors(labels: Sequence[Path], rules: VectorRules) -> bool:
             "--label-field, --min-coverage and --classes are for labels drawn as polygons, lines "
             "or points; leave them out, or give --labels such as polygons.gpkg"
         )
+    return bool(drawn)
+
+
+def _own_layers(opened: _Opened) -> tuple[Path, ...]:
+    """The vector file that lies beside a scene under its name."""
+    labels = opened.found.labels
+    return () if labels is None or not is_vector(labels) else (labels,)
+
+
+def _layers_beside(opened: Sequence[_Opened]) -> bool:
+    """Whether the labels that lie beside the scenes are vector layers."""
+    drawn = [one for one in opened if _own_layers(one)]
+    for one in opened if drawn else ():
+        if not _own_layers(one) and _names_only(one) is not None:
+            raise LabelError(
+                f"expected rasters or vector layers as labels, found both: {drawn[0].found.labels} "
+                f"and the labels of {one.scene.path}; prepare them apart"
+            )
     return bool(drawn)
 
 

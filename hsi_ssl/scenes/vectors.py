@@ -52,10 +52,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """What a layer says of itself: its file, name, CRS, number of features, fields and types."""
+    """What a layer says of itself; `kind` of geometry and types of `fields` in GDAL's words."""
 
     path: Path
     name: str
+    kind: str
     crs: str | None
     assumed: bool
     features: int
@@ -72,36 +73,58 @@ def vector_file(path: Path) -> Path:
     return _parted(path)[0]
 
 
-def layer_facts(path: Path) -> LayerFacts:
-    """Of the layer that `file.gpkg:layer` (or QGIS's `file.gpkg|layername=layer`) names.
+def layers_at(path: Path) -> list[LayerFacts]:
+    """The layers with geometries of a file, or the one that the path names in it.
 
-    Without a layer's name: of the only one with geometry.
+    `file.gpkg:layer`, or `file.gpkg|layername=layer` as in QGIS, names a layer.
 
     Raises
     ------
     SceneNotFoundError
         There is no such file.
     VectorError
-        It is broken, has no such layer, or several and none is named, or none with geometry.
+        It is broken, or has no such layer, or none with geometries.
     """
     file, name = _parted(path)
     if not file.exists():
         raise SceneNotFoundError(f"no file {file}")
     with _gdal(file):
         layers = {n: kind for n, kind in pyogrio.list_layers(file).tolist() if kind is not None}
-    known = ", ".join(f"{n} ({kind})" for n, kind in layers.items())
     if not layers:
         raise VectorError(
             f"{file} has no layer with geometries; expected polygons, lines or points"
         )
-    if name is None and len(layers) > 1:
-        raise VectorError(
-            f"{file} has several layers: {known}; name one as {file.name}:{next(iter(layers))}"
-        )
     if name is not None and name not in layers:
+        known = ", ".join(f"{n} ({kind})" for n, kind in layers.items())
         raise VectorError(f"{file} has no layer {name} with geometries; it has {known}")
     with _gdal(file):
-        info = pyogrio.read_info(file, layer=name or next(iter(layers)), force_feature_count=True)
+        each = [
+            pyogrio.read_info(file, layer=one, force_feature_count=True)
+            for one in ([name] if name is not None else layers)
+        ]
+    return [_facts(path, info) for info in each]
+
+
+def layer_facts(path: Path) -> LayerFacts:
+    """Of the only layer with geometries of a file, or of the one that the path names in it.
+
+    Raises
+    ------
+    SceneNotFoundError
+        There is no such file.
+    VectorError
+        As `layers_at`; the file has several layers and none is named.
+    """
+    found = layers_at(path)
+    if len(found) > 1:
+        known = ", ".join(f"{facts.name} ({facts.kind})" for facts in found)
+        raise VectorError(
+            f"{path} has several layers: {known}; name one as {path.name}:{found[0].name}"
+        )
+    return found[0]
+
+
+def _facts(path: Path, info: dict[str, Any]) -> LayerFacts:
     crs = info["crs"]
     # What GeoPackages hold where QGIS says "no CRS".
     if crs is not None and re.match(r'\w+\["Undefined ', crs):
@@ -109,6 +132,7 @@ def layer_facts(path: Path) -> LayerFacts:
     return LayerFacts(
         path=path,
         name=info["layer_name"],
+        kind=info["geometry_type"],
         crs=crs,
         assumed=info["driver"].startswith("GeoJSON"),
         features=int(info["features"]),

@@ -133,3 +133,21 @@ def test_a_label_folder_that_may_not_be_written_to_leaves_no_dataset(
     shutil.copy("drawn.gpkg", "copy.gpkg")
     (project / "file").write_text("")
     assert "classes.csv" in refused("--labels", "copy.gpkg", "--classes", "file/classes.csv")
+
+
+def test_info_tells_layers_and_fields(project: Path, hsi_ssl: Run, write_layer: Write) -> None:
+    ran = hsi_ssl("info", "drawn.gpkg")
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines() == [
+        "drawn.gpkg: 1 layer of labels",
+        "drawn: 40 features (Polygon), EPSG:32633",
+        "  fields: id (whole numbers), kind (text)",
+    ]
+    path = write_layer(project / "two.gpkg", [shapely.Point(1, 1)], {}, crs=None, layer="a")
+    write_layer(path, [shapely.Point(1, 1)], layer="b", append=True)
+    found = json.loads(hsi_ssl("info", "two.gpkg", "--json").out)["layers"]
+    assert [(one["name"], one["crs"], len(one["fields"])) for one in found] == [
+        ("a", None, 0), ("b", "EPSG:32633", 1),
+    ]  # fmt: skip
+    assert len(json.loads(hsi_ssl("info", "two.gpkg:b", "--json").out)["layers"]) == 1
+    assert "no layer c" in hsi_ssl("info", "two.gpkg:c").err

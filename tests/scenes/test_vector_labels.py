@@ -326,3 +326,30 @@ def test_rasters_and_layers_do_not_mix(draw: Draw) -> None:
         draw.open(field="class")
     with pytest.raises(VectorError, match="no layer roofs"):
         draw.open(Path(f"{layer}:roofs"))
+
+
+def test_layers_beside_scenes_are_found_by_name(
+    tmp_path: Path, write_layer: Write, write_cube: Write, on_ground: Write
+) -> None:
+    for name in ("s1", "s10"):
+        write_cube(tmp_path / f"{name}.tif")
+    box = [on_ground(shapely.box(2, 2, 5, 5))]
+    layer = write_layer(tmp_path / "s1_labels.gpkg", box, {"kind": ["tree"]})
+    write_layer(tmp_path / "s1.gpkg", box)  # something else
+    hears = Hears()
+    with resolve([str(tmp_path)], watcher=hears) as sources:
+        one, ten = sources.scenes
+        assert one.labels is not None
+        assert np.count_nonzero(one.labels) == 9
+        assert one.labels_path == layer
+        assert ten.labels is not None
+        assert not ten.labels.any()
+        assert sources.label_set.names == ("tree",)
+    with resolve([str(tmp_path / "s1.tif")], rules=VectorRules("kind", 1)) as sources:
+        assert sources.class_file is not None
+    write_cube(tmp_path / "s10_labels.tif", bands=1)
+    with pytest.raises(LabelError, match=r"found both: .*s1_labels\.gpkg .*s10\.tif"):
+        resolve([str(tmp_path)])
+    write_cube(tmp_path / "s1_labels.tif", bands=1)
+    with resolve([str(tmp_path)]) as sources:  # rasters as ever
+        assert all(source.polygons is None for source in sources.scenes)
