@@ -105,7 +105,7 @@ def command(
             f"  macro-F1           {100 * scores.macro_f1:5.1f} %{between['macro_f1']}  "
             f"(guessing: {100 * guesser.macro_f1:.1f})",
             f"  kappa              {100 * scores.kappa:5.1f} %{between['kappa']}",
-            f"  calibration error  {100 * (scores.ece or 0):5.1f} %",
+            f"  calibration error  {100 * (scores.ece or 0):5.1f} %{_uncalibrated(one)}",
             *(() if one.rejected is None else (_novelty(one.rejected),)),
             *(_words(one.clusters) if one.clusters else ()),
             f"report: {page}",
@@ -123,6 +123,12 @@ def _between(one: Evaluation) -> dict[str, str]:
         else ""
         for name in ("oa", "aa", "macro_f1", "kappa")
     }
+
+
+def _uncalibrated(one: Evaluation) -> str:
+    if one.uncalibrated is None:
+        return ""
+    return f"  (uncalibrated: {100 * one.uncalibrated.ece:.1f}, temperature {one.temperature:.2f})"
 
 
 def _novelty(rejected: float) -> str:

@@ -264,7 +264,9 @@ def classify_scene(
         },
         overwrite=overwrite,
     ) as written:
-        seen = partial(_seen, scene, match, classifier, settings)
+        # The prior's strength was learnt beside probabilities that nobody had calibrated.
+        alone = classifier.uncalibrated if strength else classifier
+        seen = partial(_seen, scene, match, alone, settings)
         decided = partial(_decided, classifier, classes, settings)
         if strength:
             slots = classifier.model.architecture.classes

@@ -16,10 +16,13 @@ from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.reports.intervals import Intervals, intervals, tallied
 from hsi_ssl.reports.metrics import (
+    Calibration,
     Scores,
+    calibrate,
     listed,
     number,
     score_posterior,
+    sharpened,
     words,
 )
 from hsi_ssl.scenes.labels import LabelSet, codes_to_indices, indices_to_codes
@@ -46,7 +49,8 @@ REJECT = 0.01
 class Evaluation:
     """Scores of a run on one part of a dataset; `by_rule` for both ways to predict.
 
-    `intervals` are those of `scores`, None where no pixel is scored.
+    `intervals` are those of `scores`, None where no pixel is scored; `uncalibrated` is what its
+    calibration would be without the run's temperature, None where that is 1.
     `rejected`: share of the pixels of labelled classes whose p-value of novelty is at most
     `REJECT`, None where the run's validation pixels are too few to tell.
     """
@@ -60,6 +64,7 @@ class Evaluation:
     balance: Balance
     warnings: tuple[str, ...]
     intervals: Intervals | None = None
+    uncalibrated: Calibration | None = None
     clusters: ClusterAndLabel | None = None
     rejected: float | None = None
 
@@ -83,9 +88,14 @@ class Evaluation:
         """M2, GM-DGM, M1+M2 or M1+GM-DGM."""
         return model_name(self.card)
 
+    @property
+    def temperature(self) -> float:
+        """At which probabilities are calibrated, 1 where they are as the network gives them."""
+        return float(self.card.get("temperature", {}).get(self.rule, 1.0))
+
     def to_json(self) -> dict[str, Any]:
         """Give what `hsi-ssl evaluate --json` prints and metrics.json holds."""
-        scores = self.scores
+        scores, raw = self.scores, self.uncalibrated
         return {
             "run": str(self.run),
             "dataset": str(self.dataset),
@@ -94,6 +104,10 @@ class Evaluation:
             "n": scores.n,
             "n_test": sum(c.test or 0 for c in self.balance.classes),
             **scores.headline(),
+            "calibration": {
+                "temperature": self.temperature,
+                "ece_uncalibrated": number(scores.ece if raw is None else raw.ece),
+            },
             "intervals": None if self.intervals is None else self.intervals.to_json(),
             "rule": self.rule,
             "by_rule": {rule: found.headline() for rule, found in self.by_rule.items()},
@@ -218,7 +232,7 @@ def _evaluation(
     truth = codes_to_indices(codes, own).astype(np.int64)
     known = truth >= 0
     by_rule: dict[Rule, Scores] = {}
-    clusters = limits = None
+    clusters = limits = uncalibrated = None
     for i, rule in enumerate(rules):
         classifier = replace(chosen, rule=rule)
         blocks = []
@@ -231,6 +245,9 @@ def _evaluation(
             found = posterior[known].argmax(1)
             tallies = tallied(truth[known], found, dataset.unit[rows[known]], len(own))
             limits = intervals(tallies, dataset.unit_kind)
+            if classifier.temperature != 1:
+                raw = sharpened(posterior[known], classifier.temperature)
+                uncalibrated = calibrate(truth[known], raw)
         if name_slots and rule == chosen.rule:
             free = classifier.free_slots
             clusters = cluster_and_label(posterior.argmax(1), codes, own.codes, free)
@@ -253,6 +270,7 @@ def _evaluation(
         replace(balance, label_set=own, classes=mine),
         warnings,
         limits,
+        uncalibrated,
         clusters,
         _rejected(chosen, dataset, rows[known]),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style
@@ -18,22 +19,21 @@ FEW_IN_BIN = 10
 """The accuracy of fewer pixels than that is chance: no point of the calibration curve."""
 
 
-def calibration_figure(calibration: Calibration | None) -> Any:
-    """Accuracy over confidence, and below it how many pixels each bin holds."""
-    assert calibration is not None
+def calibration_figure(calibration: Calibration, before: Calibration | None) -> Any:
+    """Accuracy over confidence, and below it how many pixels each bin holds.
+
+    `before`: without the run's temperature, None where it has none.
+    """
     edges = np.linspace(0, 1, len(calibration.count) + 1)
     with style(SENTINEL):
         figure = Figure(figsize=(4.6, 3.9), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot((0, 1), (0, 1), color=GREY, linewidth=1, linestyle="--")
-        filled = calibration.count >= min(FEW_IN_BIN, max(1, calibration.count.sum() // 50))
-        upper.plot(
-            calibration.confidence[filled],
-            calibration.accuracy[filled],
-            color=BLUE,
-            marker="o",
-            markersize=4,
-        )
+        if before is not None:
+            _curve(upper, before, color=ORANGE, linewidth=1, marker=".", label="uncalibrated")
+            lower.stairs(before.count, edges, color=ORANGE)
+        _curve(upper, calibration, color=BLUE, marker="o", markersize=4, label="as on maps")
+        upper.legend(loc="upper left")
         upper.set_ylabel("share that is right")
         upper.set_ylim(0, 1.02)
         upper.annotate("perfect", (0.12, 0.17), color=GREY, rotation=32, fontsize=9)
@@ -44,6 +44,11 @@ def calibration_figure(calibration: Calibration | None) -> Any:
         lower.set_xlabel("largest class probability")
         lower.set_xlim(0, 1.02)
         return inline_svg(figure)
+
+
+def _curve(axes: Axes, calibration: Calibration, **how: Any) -> None:
+    filled = calibration.count >= min(FEW_IN_BIN, max(1, calibration.count.sum() // 50))
+    axes.plot(calibration.confidence[filled], calibration.accuracy[filled], **how)
 
 
 def training_figure(path: Path, card: dict[str, Any]) -> Any:

@@ -98,7 +98,9 @@ def write_evaluation_report(
         if evaluation.clusters
         else {},
         confusions=largest_confusions(evaluation),
-        calibration=calibration_figure(evaluation.scores.calibration),
+        calibration=None
+        if evaluation.scores.calibration is None
+        else calibration_figure(evaluation.scores.calibration, evaluation.uncalibrated),
         training=training_figure(evaluation.run / METRICS, evaluation.card),
         generated=_picture(evaluation.run / "figures" / "generated.png"),
         maps=[(path.stem, _picture(path)) for path in maps],

@@ -205,6 +205,14 @@ def calibrate(
     )
 
 
+def sharpened(posterior: npt.NDArray[Any], power: float) -> Floats:
+    """Class probabilities `(n, K)` to a power, normalised again: takes a temperature back."""
+    largest = posterior.max(axis=1, keepdims=True).astype(np.float64)
+    raised = (posterior / largest) ** power
+    found: Floats = raised / raised.sum(axis=1, keepdims=True)
+    return found
+
+
 def words(scores: Scores, names: Sequence[str], part: str = "test") -> list[str]:
     """Say in sentences what the single numbers hide: classes left out, missing or guessed."""
     found = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1
 from hsi_ssl.training.inputs import BESIDE_GAIN
 from hsi_ssl.training.novelty import PREFIX, Measure, Novelty
+from hsi_ssl.training.temperature import tempered
 
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -82,16 +83,29 @@ class Classifier:
         found: list[float] | None = self.card["wavelengths_nm"]
         return found
 
+    @property
+    def temperature(self) -> float:
+        """At which probabilities were as sure as right on validation pixels, 1 without any."""
+        return float(self.card.get("temperature", {}).get(self.rule, 1.0))
+
+    @property
+    def uncalibrated(self) -> Classifier:
+        """The same with probabilities as the network gives them."""
+        return replace(self, card={**self.card, "temperature": {}})
+
     @torch.inference_mode()
     def posterior(self, raw: Raw) -> Floats:
-        """p(y|x) `(n, K + free_slots)` of raw spectra `(n, used bands)` in any number type."""
+        """p(y|x) `(n, K + free_slots)` of raw spectra `(n, used bands)` in any number type.
+
+        At the temperature that was fitted on validation pixels.
+        """
         found = np.empty((len(raw), self.model.architecture.classes), np.float32)
         for first, x in self._inputs(raw, every_class=self.rule == "bayes"):
             if self.rule == "classifier":
                 log_p = self.model.log_q_y(x)
             else:
                 log_p = self.model.log_posterior_bayes(x, self._eps)
-            found[first : first + len(x)] = log_p.exp().cpu().numpy()
+            found[first : first + len(x)] = tempered(log_p, self.temperature).exp().cpu().numpy()
         return found
 
     @torch.inference_mode()
@@ -104,6 +118,7 @@ class Classifier:
     ) -> Floats:
         """`posterior (n, K)` under a Potts prior, by default of the strength learnt in training.
 
+        The strength was learnt beside uncalibrated probabilities: give it those.
         `neighbours (n, 8)`: rows, -1 where there is none; `known (n,)`: class indices of labelled
         pixels, -1 elsewhere. See `hsi_ssl.models.spatial`.
         """

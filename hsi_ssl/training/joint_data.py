@@ -20,6 +20,7 @@ from hsi_ssl.models.spatial import information, learnt_strength
 from hsi_ssl.training.inputs import APPLIED_BATCH, TIE, Inputs, Labelled, scores
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.stage import SMALLEST_BATCH
+from hsi_ssl.training.temperature import fitted_temperature
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -89,6 +90,16 @@ class JointValidation:
                 found[name] = scores(y[known], of_set[known])
                 found[name]["cross_entropy"] = float(F.nll_loss(of_set[known], y[known]))
         return found
+
+    def temperatures(self, module: JointM2) -> list[float]:
+        """Of q(y|x) of each label set; none without validation pixels."""
+        if not len(self.y):
+            return []
+        log_q = each_marginal(module, self.inputs)
+        return [
+            fitted_temperature(of_set[y >= 0], y[y >= 0])
+            for of_set, y in zip(log_q, self.y.T, strict=True)
+        ]
 
 
 @dataclass(frozen=True)

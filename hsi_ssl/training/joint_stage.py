@@ -126,6 +126,7 @@ def train_joint(
         on_snapshot=on_snapshot,
     )
     metrics, by_set = keep_the_better(model, before, data.validation, watcher)
+    temperatures = data.validation.temperatures(model)
     predicted = _predicted_classes(model, data)
     for one, label_set in zip(predicted, label_sets, strict=True):
         _say_left_out(one, label_set.names, watcher)
@@ -138,6 +139,7 @@ def train_joint(
                 "classes": label_set.to_card(),
                 "spatial_strength": 0.0 if strengths is None else strengths[v],
                 "expert_weights": model.classifier.weight[v].tolist(),
+                "temperature": {"classifier": temperatures[v]} if temperatures else {},
                 "metrics": {
                     "validation": by_set.get(label_set.name, {}),
                     "predicted_classes": int(predicted[v].sum()),

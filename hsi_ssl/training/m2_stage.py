@@ -47,6 +47,7 @@ from hsi_ssl.training.stage import (
     seen_elsewhere,
 )
 from hsi_ssl.training.supervised_task import SupervisedTask
+from hsi_ssl.training.temperature import fitted_temperature, tempered_in_words
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def train_m2(
         on_snapshot=on_snapshot,
     )
     metrics = keep_the_better(model, before, validation, watcher)
-    rule, by_rule = _choose_rule(task, settings, watcher)
+    rule, by_rule, temperature = _choose_rule(task, settings, watcher)
     card: dict[str, Any] = {
         "kind": "m2",
         "model": settings.model,
@@ -176,6 +177,7 @@ def train_m2(
             "supervised_seconds": supervised.progress.seconds,
         },
         "rule": rule,
+        "temperature": temperature,
         "metrics": {**metrics, **by_rule},
     }
     classifier = Classifier(card, model, m1, device, rule)
@@ -251,12 +253,15 @@ def _class_means(dataset: Dataset, scaler: Scaler) -> Any:
 
 def _choose_rule(
     task: M2Task, settings: M2Settings, watcher: Watcher
-) -> tuple[Rule, dict[str, Any]]:
-    """q(y|x) or Bayes' rule, as the settings say or as the validation pixels do; their scores."""
+) -> tuple[Rule, dict[str, Any], dict[Rule, float]]:
+    """q(y|x) or Bayes' rule, as the settings say or as the validation pixels do; their scores.
+
+    And the temperature of each; 1 with free slots, of which validation pixels say nothing.
+    """
     validation = task.validation
     if not len(validation.y):
         rule: Rule = "bayes" if settings.predict == "bayes" else "classifier"
-        return rule, {"validation": {}}
+        return rule, {"validation": {}}, {}
     eps = fixed_noise(settings.bayes_samples, task.module.architecture.latent).to(
         validation.y.device
     )
@@ -264,8 +269,9 @@ def _choose_rule(
     with torch.no_grad():
         batches = torch.split(validation.inputs.mean, APPLIED_BATCH)
         p = torch.cat([task.module.log_posterior_bayes(x, eps) for x in batches])
-    found["classifier"] = scores(validation.y, validation.log_q(task.module))
-    found["bayes"] = scores(validation.y, p)
+    log_p: dict[Rule, Tensor] = {"classifier": validation.log_q(task.module), "bayes": p}
+    for one, values in log_p.items():
+        found[one] = scores(validation.y, values)
     if settings.predict == "auto":
         # Of free slots validation pixels say nothing: with them it is q(y|x).
         better = found["bayes"]["macro_f1"] > found["classifier"]["macro_f1"]
@@ -277,7 +283,12 @@ def _choose_rule(
         f"{found['bayes']['macro_f1']:.3f}; predicts by "
         f"{'q(y|x)' if rule == 'classifier' else 'Bayes rule'}"
     )
-    return rule, {"validation": found[rule], "validation_by_rule": found}
+    temperature: dict[Rule, float] = {}
+    if not settings.free_slots:
+        for one, values in log_p.items():
+            temperature[one] = fitted_temperature(values, validation.y)
+        watcher.say(f"{tempered_in_words(temperature[rule])} on the validation pixels")
+    return rule, {"validation": found[rule], "validation_by_rule": found}, temperature
 
 
 def _slots(classifier: Classifier, data: M2Data) -> Slots:

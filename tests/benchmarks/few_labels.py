@@ -115,7 +115,7 @@ def among_neighbours(classifier: Classifier, dataset: Dataset) -> Any:
     test = dataset.rows(Part.TEST)
     if dataset.meta["transductive"]:
         known = np.where(dataset.part == Part.TRAIN, dataset.label, -1)
-        posterior = classifier.posterior(dataset.spectra())
+        posterior = classifier.uncalibrated.posterior(dataset.spectra())
         return classifier.among_neighbours(posterior, dataset.neighbours, known)[test]
     found = np.empty((len(test), len(dataset.label_set)), np.float32)
     for number in np.unique(dataset.scene[test]):
@@ -128,7 +128,9 @@ def among_neighbours(classifier: Classifier, dataset: Dataset) -> Any:
             valid = np.flatnonzero(valid_spectra(raw, scene.nodata))
         table = neighbour_table(np.zeros(len(valid), np.int16), place[valid])
         posterior = np.empty((len(place), found.shape[1]), np.float32)
-        posterior[valid] = classifier.among_neighbours(classifier.posterior(raw[valid]), table)
+        posterior[valid] = classifier.among_neighbours(
+            classifier.uncalibrated.posterior(raw[valid]), table
+        )
         here = dataset.scene[test] == number
         rows, cols = dataset.pixel[test[here]].T
         found[here] = posterior[rows * cube.shape[1] + cols]

@@ -81,7 +81,7 @@ def test_a_map_with_the_spatial_prior_is_the_mean_field_of_the_whole_scene(
     mapped(scene, classifier, tmp_path / "m.tif", spatial=0.8, window=window, confidence=True)
     valid = np.isfinite(values).all(-1)
     p = np.zeros((*valid.shape, 3), np.float32)
-    log_f = np.log(np.maximum(classifier.posterior(values[valid]), 1e-12))
+    log_f = np.log(np.maximum(classifier.uncalibrated.posterior(values[valid]), 1e-12))
     p[valid] = np.exp(log_f)
     for _ in range(10):  # the plain way, on the grid itself
         edge = np.pad(p, ((1, 1), (1, 1), (0, 0)))

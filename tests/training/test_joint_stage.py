@@ -21,6 +21,7 @@ from hsi_ssl.training.joint_data import JointData, JointValidation, at_once, evi
 from hsi_ssl.training.joint_stage import keep_the_better, q_of_labels
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.temperature import fitted_temperature
 from hsi_ssl.watcher import Watcher
 
 
@@ -61,6 +62,14 @@ def test_both_label_sets_are_learnt_at_once(two_label_sets: Dataset, tmp_path: P
     for one in each.values():
         assert one["metrics"]["validation"]["macro_f1"] > 0.9
         assert one["metrics"]["predicted_classes"] == len(one["classes"]["classes"])
+    known = {c.label_set.name: c for c in load_classifiers(tmp_path / "m2", "cpu")}
+    rows = two_label_sets.rows(Part.VALIDATION)
+    for i, (name, one) in enumerate(each.items()):
+        y = torch.from_numpy(two_label_sets.label[rows, i].astype(np.int64))
+        log_q = known[name].uncalibrated.posterior(two_label_sets.spectra(rows)[y >= 0])
+        expected = fitted_temperature(torch.from_numpy(log_q).log(), y[y >= 0])
+        assert one["temperature"]["classifier"] == pytest.approx(expected, rel=0.01)
+        assert known[name].temperature == one["temperature"]["classifier"]
     assert card["architecture"]["inference"][-1] == "z | mineralogy, lithology"
     assert any("unlabelled pixels" in sentence for sentence in listener.said)
     with pytest.raises(ModelError, match=r"several label sets \(mineralogy, lithology\)"):

@@ -98,7 +98,7 @@ def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
     with torch.no_grad():
         x = torch.from_numpy(np.concatenate(seen, 1))
         expected = classifier.model.log_q_y(x).exp().numpy()
-    np.testing.assert_allclose(classifier.posterior(raw), expected, atol=2e-5)
+    np.testing.assert_allclose(classifier.uncalibrated.posterior(raw), expected, atol=2e-5)
     np.testing.assert_allclose(
         classifier.posterior(raw.astype(np.float64)), classifier.posterior(raw), atol=1e-6
     )
@@ -143,7 +143,7 @@ def test_whitening_is_part_of_the_scaling_that_the_model_brings_along(
     np.testing.assert_allclose(spread / spread[0], expected / expected[0], rtol=1e-3)
     with torch.no_grad():
         found = classifier.model.log_q_y(torch.from_numpy(seen.transform(raw))).exp().numpy()
-    np.testing.assert_allclose(classifier.posterior(raw), found, atol=1e-4)
+    np.testing.assert_allclose(classifier.uncalibrated.posterior(raw), found, atol=1e-4)
     assert plain.noise_sd is not None
     assert seen.noise_sd is not None
     np.testing.assert_allclose(
@@ -247,7 +247,7 @@ def test_every_kind_of_scaling_is_applied_to_raw_spectra(
     with torch.no_grad():
         x = torch.from_numpy(scaler.transform(raw))
         expected = classifier.model.log_q_y(x).exp().numpy()
-    np.testing.assert_allclose(classifier.posterior(raw), expected, atol=1e-4)
+    np.testing.assert_allclose(classifier.uncalibrated.posterior(raw), expected, atol=1e-4)
 
 
 def test_a_pixels_result_does_not_depend_on_its_company(
