@@ -103,9 +103,9 @@ TEXT = """# Are probabilities as sure as they are right?
 
     python tests/benchmarks/calibration.py{flag} --folder DIR --seeds {seeds}
 
-{model}, recipes of the scenes, split by blocks; the seed draws the split and the weights. Expected
-calibration error of the test pixels (15 bins of the largest class probability), in points: as the
-network gives probabilities, and at the temperature T fitted on the validation pixels.
+{model}, recipes of the scenes, split by blocks; the seed draws the split and the weights.
+Expected calibration error of the test pixels (15 bins of the largest class probability), in points:
+as the network gives probabilities, and at the temperature T fitted on the validation pixels.
 
 | scene | before | after | largest after |
 |---|---|---|---|
