@@ -82,7 +82,7 @@ class Tiling:
 class Tiles:
     """Tiles of one raster, of which it reads no more than a tile needs (`Scene.thinned`).
 
-    A file without overviews is read in its own blocks, up to 128 MiB a tile; beyond that, tiles of
+    A file without overviews is read in its own blocks, up to 512 MiB a tile; beyond that, tiles of
     the far zooms show fewer rows or columns, repeated.
     """
 
@@ -107,8 +107,7 @@ class Tiles:
         values = self.scene.thinned(rows, cols, bands)
         tile = np.zeros((TILE, TILE, 4), np.uint8)
         here = tile[: len(rows), : len(cols)]
-        for i, band in enumerate(bands):
-            low, high = self._limits(band)
+        for i, (low, high) in enumerate(self._limits(tuple(bands))):
             with np.errstate(invalid="ignore", over="ignore"):
                 bright = ((values[..., i].astype(np.float32) - low) / (high - low)).clip(0, 1)
             shade = np.nan_to_num(255 * bright).round().astype(np.uint8)
@@ -143,18 +142,18 @@ class Tiles:
         """From which value to which the colours of a measure run."""
         if name in SHARES:
             return 0.0, 1.0
-        low, high = self._limits(0)
+        ((low, high),) = self._limits((0,))
         return (0.0 if name == ENTROPY else low), high
 
-    def _measured_limits(self, band: int) -> tuple[float, float]:
-        """Percentiles of a band over the whole raster, seen from afar."""
-        rows, cols = self.tiling.places(0, 0, 0)
-        values = self.scene.thinned(rows, cols, (band,))
-        there = _measured(values, self.scene.nodata)
-        if not there.any():
-            return 0.0, 1.0
-        low, high = np.percentile(values[there].astype(np.float64), STRETCH)
-        return float(low), float(high if high > low else low + 1)
+    def _measured_limits(self, bands: tuple[int, ...]) -> list[tuple[float, float]]:
+        """Percentiles of bands over the whole raster, seen from afar."""
+        values = self.scene.thinned(*self.tiling.places(0, 0, 0), bands)
+        found = []
+        for i in range(len(bands)):
+            one = values[..., i][_measured(values[..., i : i + 1], self.scene.nodata)]
+            low, high = np.percentile(one.astype(np.float64), STRETCH) if one.size else (0.0, 1.0)
+            found.append((float(low), float(high if high > low else low + 1)))
+        return found
 
 
 @dataclass(frozen=True)

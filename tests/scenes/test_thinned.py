@@ -12,7 +12,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.readers import boxes
+from hsi_ssl.scenes.readers import boxes, geotiff
 from hsi_ssl.scenes.scene import Array, Scene
 
 ROWS, COLS, BANDS = 150, 130, 7
@@ -36,7 +36,7 @@ def write(kind: str, cube: Array, path: Path) -> Path:
         return path.with_suffix(".h5")
     interleave, *tiled = kind.split()
     profile = {"tiled": True, "blockxsize": 32, "blockysize": 32} if tiled else {}
-    if interleave == "bil":
+    if interleave in ("bil", "bip", "bsq"):
         profile, driver, path = {}, "ENVI", path.with_suffix(".img")
     else:
         driver, path = "GTiff", path.with_suffix(".tif")
@@ -48,16 +48,47 @@ def write(kind: str, cube: Array, path: Path) -> Path:
     return path
 
 
-KINDS = ("npy", "hdf5", "hdf5 chunks", "hdf5 planes", "band", "band tiled", "pixel tiled", "bil")
+KINDS = (
+    "npy", "hdf5", "hdf5 chunks", "hdf5 planes", "band", "pixel", "band tiled", "pixel tiled",
+    "bil", "bip", "bsq",
+)  # fmt: skip
 
 
+PLACES = {
+    "from the edge": (np.arange(0, ROWS, 8), np.arange(0, COLS, 5)),
+    "middles of cells": (np.arange(4, ROWS, 8), np.arange(2, COLS, 5)),
+    "up to the edge": (np.append(np.arange(4, 143, 8), 149), np.append(np.arange(3, 127, 6), 129)),
+    "all of some": (np.arange(20, 90), np.arange(60, 64)),
+    "unevenly": (np.array([1, 2, 70, 71, 149]), np.array([0, 50, 60, 129])),
+    "one": (np.array([149]), np.array([129])),
+}
+
+
+@pytest.mark.parametrize("places", PLACES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_pixels_where_rows_and_columns_cross(kind: str, cube: Array, tmp_path: Path) -> None:
-    rows, cols, bands = np.arange(3, ROWS, 8), np.arange(0, COLS, 5), np.array([5, 0, 3])
+def test_pixels_where_rows_and_columns_cross(
+    kind: str, places: str, cube: Array, tmp_path: Path
+) -> None:
+    rows, cols = PLACES[places]
+    bands = np.array([5, 0, 3])
     with open_scene(write(kind, cube, tmp_path / "cube")) as scene:
         found = scene.thinned(rows, cols, bands.tolist())
         np.testing.assert_array_equal(found, cube[np.ix_(rows, cols, bands)])
         assert scene.thinned([7], [9], [2]).item() == cube[7, 9, 2]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_raw_numbers_of_any_byte_order_behind_a_header(
+    order: str, cube: Array, tmp_path: Path
+) -> None:
+    (tmp_path / "c.img").write_bytes(b"x" * 77 + cube.astype(f"{order}u2").tobytes())
+    (tmp_path / "c.hdr").write_text(
+        f"ENVI\nsamples = {COLS}\nlines = {ROWS}\nbands = {BANDS}\nheader offset = 77\n"
+        f"data type = 12\ninterleave = BIP\nbyte order = {int(order == '>')}\n"
+    )
+    with open_scene(tmp_path / "c.img") as scene:
+        found = scene.thinned([4, 12], [3, 9, 15], (6, 1))
+        np.testing.assert_array_equal(found, cube[4:13:8, 3:16:6][..., [6, 1]])
 
 
 def test_overviews_are_read_where_they_suffice(cube: Array, tmp_path: Path) -> None:
@@ -97,7 +128,8 @@ def test_what_is_read_is_bounded(
     kind: str, cube: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget = 20_000
-    monkeypatch.setattr(boxes, "THINNED_BUDGET", budget)
+    for module in (boxes, geotiff):
+        monkeypatch.setattr(module, "THINNED_BUDGET", budget)
     rows, cols = np.arange(0, ROWS, 3), np.arange(1, COLS, 3)
     with open_scene(write(kind, cube, tmp_path / "cube")) as scene:
         sizes = bytes_read(scene, monkeypatch)

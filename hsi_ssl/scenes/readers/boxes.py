@@ -14,7 +14,7 @@ SMALLEST_READ = 2**23
 """Bytes: below this, the cost of a call outweighs that of reading a few pixels too many."""
 LARGEST_READ = 2**26
 """Bytes held at a time while single pixels are picked."""
-THINNED_BUDGET = 2**27
+THINNED_BUDGET = 2**29
 """Bytes that a thinned-out picture may cost to read, as far as the size of the pieces allows."""
 
 
@@ -30,6 +30,8 @@ class BoxReader(ABC):
         self.shape = shape
         self.dtype = dtype
         self.piece = piece
+        self.lone_bands = piece[2] == 1
+        """Whether one band costs less to read than all of them."""
 
     @abstractmethod
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
@@ -65,31 +67,42 @@ class BoxReader(ABC):
     ) -> Array:
         """Raw values `(len(rows), len(cols), len(bands))` where these rows and columns cross.
 
-        For pictures: both ascend. Only the pieces that are met are read, one at a time, of a
-        file that keeps its bands together with all their bands. Where that would be more than
-        `THINNED_BUDGET` bytes, fewer pieces are read and stand for their neighbours too.
+        For pictures: both ascend. Only the pieces that are met are read, one at a time. Where that
+        would be more than `THINNED_BUDGET` bytes, fewer pieces are read and stand for their
+        neighbours too; a file that hands out all bands together counts with all of them.
         """
-        high, wide, deep = (min(p, s) for p, s in zip(self.piece, self.shape, strict=True))
-        layers = self.shape[2] if deep > 1 else len(bands)
-        size = high * wide * layers * self.dtype.itemsize
-        down, across = (len(np.unique(i // n)) for i, n in ((rows, high), (cols, wide)))
+        high, wide = self.piece[:2]
+        down, across, size = self._pieces(rows, cols, bands)
         while down * across * size > THINNED_BUDGET and max(down, across) > 1:
             down, across = (down // 2, across) if down >= across else (down, across // 2)
         rows, cols = _fewer_pieces(rows, high, down), _fewer_pieces(cols, wide, across)
+        if rows[-1] - rows[0] + 1 == len(rows):  # with none between them, many at once
+            high *= max(1, SMALLEST_READ // size)
+        if self.lone_bands:
+            runs = [slice(band, band + 1) for band in bands]
+        else:
+            runs = [slice(min(bands), max(bands) + 1)]
         found = np.empty((len(rows), len(cols), len(bands)), self.dtype)
-        runs = [(min(bands), max(bands) + 1)] if deep > 1 else [(b, b + 1) for b in bands]
         for r in _by_piece(rows, high):
-            top, bottom = rows[r][0], rows[r][-1] + 1
             for c in _by_piece(cols, wide):
-                left, right = cols[c][0], cols[c][-1] + 1
-                picked = np.ix_(rows[r] - top, cols[c] - left)
-                for i, (first, last) in enumerate(runs):
-                    box = self.box(slice(top, bottom), slice(left, right), slice(first, last))
-                    if deep > 1:
-                        found[r, c] = box[picked][..., np.asarray(bands) - first]
-                    else:
-                        found[r, c, i] = box[picked][..., 0]
+                places = slice(rows[r][0], rows[r][-1] + 1), slice(cols[c][0], cols[c][-1] + 1)
+                picked = np.ix_(rows[r] - rows[r][0], cols[c] - cols[c][0])
+                boxes = [self.box(*places, run)[picked] for run in runs]
+                if self.lone_bands:
+                    found[r, c] = np.concatenate(boxes, axis=-1)
+                else:
+                    found[r, c] = boxes[0][..., np.asarray(bands) - runs[0].start]
         return found
+
+    def _pieces(
+        self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
+    ) -> tuple[int, int, int]:
+        """Pieces met downwards and across by `thinned`, and the bytes that one costs."""
+        high, wide = (min(p, s) for p, s in zip(self.piece[:2], self.shape[:2], strict=True))
+        span = min(wide, int(cols[-1] - cols[0]) + 1)
+        deep = len(bands) if self.lone_bands else self.shape[2]
+        down, across = (len(np.unique(i // n)) for i, n in ((rows, high), (cols, wide)))
+        return down, across, high * span * deep * self.dtype.itemsize
 
 
 def _by_piece(places: npt.NDArray[np.int64], piece: int) -> list[slice]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from rasterio.io import DatasetReader
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.readers import geotiff
+from hsi_ssl.scenes.readers.flat import BY_BAND, BY_LINE, BY_PIXEL, FlatReader
 from hsi_ssl.scenes.readers.unpacking import is_gzip, unpack
-from hsi_ssl.scenes.scene import Array, Scene
+from hsi_ssl.scenes.scene import Array, CubeReader, Scene
 from hsi_ssl.scenes.wavelengths import is_envi_header
 
 DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bin", ".bsq", ".bil", ".bip")
@@ -39,14 +41,16 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
     header, data = pair(path)
     compressed = bool(COMPRESSED.search(header.read_bytes())) or data.suffix == ".gz"
     if not (compressed and is_gzip(data)):
-        return geotiff.scene_of(_opened(data, variable, data), path)
+        dataset = _opened(data, variable, data)
+        return _raw(geotiff.scene_of(dataset, path), dataset, data)
     folder = tempfile.TemporaryDirectory(prefix="hsi-ssl-")
     try:
         plain = Path(folder.name) / "cube.img"
         with plain.open("wb") as target:
             unpack(data, target)
         plain.with_suffix(".hdr").write_bytes(COMPRESSED.sub(b"", header.read_bytes()))
-        return geotiff.scene_of(_opened(plain, variable, data), path, on_close=folder.cleanup)
+        dataset = _opened(plain, variable, data)
+        return _raw(geotiff.scene_of(dataset, path, on_close=folder.cleanup), dataset, plain)
     except BaseException:
         folder.cleanup()
         raise
@@ -97,6 +101,39 @@ def pair(path: Path) -> tuple[Path, Path]:
             f"{', '.join(DATA_SUFFIXES[1:])} (or .gz after that)"
         )
     return path, data
+
+
+class RawReader:
+    """An uncompressed cube: read by GDAL, but for pictures as the raw numbers that it is.
+
+    GDAL needs milliseconds for each call, and of a BIP file reads whole lines for a few bands; a
+    picture from afar is hundreds of short reads.
+    """
+
+    def __init__(self, gdal: CubeReader, flat: FlatReader) -> None:
+        self._gdal = gdal
+        self._flat = flat
+        self.window, self.pixels, self.thinned = gdal.window, gdal.pixels, flat.thinned
+
+    def close(self) -> None:
+        """Release the file."""
+        self._flat.close()
+        self._gdal.close()
+
+
+def _raw(scene: Scene, dataset: DatasetReader, data: Path) -> Scene:
+    """The scene of an open cube, with a reader that knows where its numbers lie."""
+    fields = dataset.tags(ns="ENVI")
+    axes = {"bip": BY_PIXEL, "bil": BY_LINE}.get(fields.get("interleave", "").lower(), BY_BAND)
+    order = ">" if fields.get("byte_order", "0").strip() == "1" else "<"
+    flat = FlatReader(
+        data,
+        (scene.rows, scene.cols, scene.bands),
+        np.dtype(dataset.dtypes[0]).newbyteorder(order),
+        offset=int(fields.get("header_offset", 0)),
+        axes=axes,
+    )
+    return replace(scene, reader=RawReader(scene.reader, flat))
 
 
 def _opened(data: Path, variable: str | None, named: Path) -> DatasetReader:

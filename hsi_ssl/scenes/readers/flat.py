@@ -21,6 +21,8 @@ BY_PIXEL = (0, 1, 2)
 """Stored as (rows, cols, bands), the last running fastest."""
 REVERSED = (2, 1, 0)
 """Stored as (bands, cols, rows): MATLAB's and Fortran's order."""
+BY_LINE, BY_BAND = (0, 2, 1), (2, 0, 1)
+"""Stored as (rows, bands, cols) and (bands, rows, cols): ENVI's BIL and BSQ."""
 
 
 SMALLEST_GAP = 2**15
@@ -51,9 +53,10 @@ class FlatReader(BoxReader):
         axes: tuple[int, int, int] = BY_PIXEL,
         file: BinaryIO | None = None,
     ) -> None:
-        # What one look at the file's outermost axis costs: a row of pixels, or a band's column.
-        piece = (1, shape[1], shape[2]) if axes == BY_PIXEL else (shape[0], 1, 1)
-        super().__init__(shape, dtype.newbyteorder("="), piece)
+        # What one look costs: a row of pixels, or a band's row or column.
+        whole = {axes[2]} | ({axes[1]} if axes == BY_PIXEL else set())
+        rows, cols, bands = (size if axis in whole else 1 for axis, size in enumerate(shape))
+        super().__init__(shape, dtype.newbyteorder("="), (rows, cols, bands))
         self._path = path
         self._offset = offset
         self._axes = axes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import threading
@@ -18,7 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.readers.boxes import BoxReader
+from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
 from hsi_ssl.scenes.scene import Array, Grid, GroundPoint, Scene
 from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
 from hsi_ssl.scenes.wavelengths import (
@@ -162,6 +163,7 @@ class GdalReader(BoxReader):
         # A block holds all bands at its place, or the next block of the same line does.
         together = dataset.interleaving in {Interleaving.pixel, Interleaving.line}
         super().__init__(shape, dtype, (high, wide, dataset.count if together else 1))
+        self.lone_bands = dataset.interleaving is not Interleaving.pixel
         self._dataset = dataset
         self._path = path
         self._on_close = on_close
@@ -176,7 +178,7 @@ class GdalReader(BoxReader):
         factors = self._dataset.overviews(1)
         level = max((i for i, f in enumerate(factors) if f <= step), default=None)
         if level is None:
-            return super().thinned(rows, cols, bands)
+            return self._thinned_here(rows, cols, bands)
         with self._lock:
             if level not in self._overviews:
                 reduced = _opened(
@@ -185,26 +187,52 @@ class GdalReader(BoxReader):
                 self._overviews[level] = GdalReader(reduced, self._path, self.dtype)
         overview = self._overviews[level]
         (high, wide), (tall, broad) = overview.shape[:2], self.shape[:2]
-        return super(GdalReader, overview).thinned(rows * high // tall, cols * wide // broad, bands)
+        return overview._thinned_here(rows * high // tall, cols * wide // broad, bands)
+
+    def _thinned_here(
+        self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
+    ) -> Array:
+        """As `thinned`, without overviews; GDAL itself thins out what lies evenly.
+
+        Each call costs milliseconds. A last row or column that lies nearer, at the edge, has its
+        own.
+        """
+        down, across, size = self._pieces(rows, cols, bands)
+        down_parts, across_parts = _evenly(rows, self.shape[0]), _evenly(cols, self.shape[1])
+        if down * across * size > THINNED_BUDGET or not (down_parts and across_parts):
+            return super().thinned(rows, cols, bands)
+        found = np.empty((len(rows), len(cols), len(bands)), self.dtype)
+        for (r, high), (c, wide) in itertools.product(down_parts, across_parts):
+            window = Window(
+                cols[c][0] - wide // 2,
+                rows[r][0] - high // 2,
+                len(cols[c]) * wide,
+                len(rows[r]) * high,
+            )
+            self._read(found[r, c], [band + 1 for band in bands], window)
+        return found
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
         """Raw values of a box `(rows, cols, bands)`."""
         found = np.empty(tuple(s.stop - s.start for s in (rows, cols, bands)), self.dtype)
         if not found.size:
             return found
+        window = Window.from_slices(rows, cols)
+        self._read(found, list(range(bands.start + 1, bands.stop + 1)), window)
+        return found
+
+    def _read(self, found: Array, bands: list[int], window: Window) -> None:
+        """Fill `found (rows, cols, bands)`, thinned out if it is smaller than the window."""
         try:
             with self._lock, gdal_settings():
-                self._dataset.read(
-                    indexes=list(range(bands.start + 1, bands.stop + 1)),
-                    window=Window.from_slices(rows, cols),
-                    out=found.transpose(2, 0, 1),  # GDAL writes into our order itself
-                )
+                # GDAL writes into our order itself.
+                self._dataset.read(indexes=bands, window=window, out=found.transpose(2, 0, 1))
         except RasterioError as error:
+            last = window.row_off + window.height - 1
             raise SceneError(
-                f"{self._path} is cut short or broken: rows {rows.start} to {rows.stop - 1} cannot "
+                f"{self._path} is cut short or broken: rows {window.row_off} to {last} cannot "
                 f"be read ({_reason(error)}); get the file again"
             ) from error
-        return found
 
     def close(self) -> None:
         """Release the file."""
@@ -213,6 +241,27 @@ class GdalReader(BoxReader):
         self._dataset.close()
         if self._on_close is not None:
             self._on_close()
+
+
+def _evenly(places: npt.NDArray[np.int64], size: int) -> list[tuple[slice, int]]:
+    """Parts of ascending places that are the middles of cells of one width, with that width.
+
+    The first and the last may have to be parts of their own. Nothing where that is not all.
+    """
+    step = int(places[1] - places[0]) if len(places) > 1 else 1
+    first, last = 0, len(places)
+    parts = []
+    if places[0] < step // 2:
+        first = 1
+        parts.append((slice(0, 1), 1))
+    ends = places[-1] - step // 2 + step
+    if last - first > 1 and (ends > size or places[-1] - places[-2] != step):
+        last -= 1
+        parts.append((slice(last, last + 1), 1))
+    even = places[first:last]
+    if not len(even) or (np.diff(even) != step).any() or even[-1] - step // 2 + step > size:
+        return []
+    return [*parts, (slice(first, last), step)]
 
 
 def _opened(name: str, path: Path, driver: str | None = None, **options: int) -> DatasetReader:

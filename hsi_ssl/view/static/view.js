@@ -350,7 +350,7 @@ function ticks(low, high, most) {
   const rough = (high - low) / most, size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * size).find((s) => s >= rough);
   const found = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i++) found.push(i * step);
+  for (let i = Math.ceil(low / step); i * step <= high; i++) found.push(i * step + 0); // no minus zero
   return found;
 }
 
