@@ -19,7 +19,9 @@ def test_every_package_is_declared() -> None:
 
 
 def test_every_file_of_the_page_is_declared() -> None:
-    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "package-data"
+    ]
     view = ROOT / "hsi_ssl" / "view"
     declared = {path for pattern in data["hsi_ssl.view"] for path in view.glob(pattern)}
     files = {path for path in (view / "static").rglob("*") if path.is_file()}

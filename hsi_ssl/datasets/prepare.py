@@ -24,14 +24,13 @@ from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.splits import (
     Labels,
     Split,
-    combined,
     split_fixed_test,
     split_pixels,
     split_units,
 )
-from hsi_ssl.datasets.store import Dataset, Part, UnitKind, open_dataset, writing_dataset
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset, writing_dataset
 from hsi_ssl.datasets.taking import Rows, Taker
-from hsi_ssl.datasets.units import Units, blocks, drawn, patches
+from hsi_ssl.datasets.units import Found, cut, row_units, units_of
 from hsi_ssl.errors import BandsError, LabelError, OutputError, SceneError
 from hsi_ssl.files import refuse_existing
 from hsi_ssl.scenes.label_codes import LARGEST_CODE
@@ -118,10 +117,10 @@ def prepare_sources(
     label_sets, each = zip(*(_indices(one) for one in sources.by_label_set), strict=True)
     labels = _running_on(label_sets, each)
     classes = sum(map(len, label_sets))
-    units = cache(partial(_units, sources, labels, classes))
+    units = cache(partial(units_of, sources, labels, classes))
     split = _split(sources, labels, classes, settings, split_rng, units)
     names = [name for label_set in label_sets for name in label_set.names]
-    _tell(split, names, labels, sources, watcher)
+    _tell(split, names, labels, sources, units, watcher)
     limits = _limits(settings, split)
     draws = labelled_draws(labels, split.planes, classes, limits, draw_rng)
     used = _used_bands(scenes, labels, draw_rng, watcher)
@@ -179,7 +178,9 @@ def prepare_sources(
         neighbours = neighbour_table(rows.scene, rows.pixel)
         if sources.image_like:  # its rows and columns are no place on the ground
             neighbours[:] = -1
-        unit, unit_kind = _row_units(rows, split, scenes, None if sources.image_like else units)
+        unit, unit_kind = None, "pixel"
+        if not sources.image_like:
+            unit, unit_kind = row_units(rows, split, [scene.cols for scene in scenes], units)
         writer.finish(
             label=columns[0] if len(columns) == 1 else np.stack(columns, axis=1),
             part=rows.part,
@@ -353,73 +354,27 @@ def _split(
     )
 
 
-Found = tuple[list[Units], UnitKind]
-
-
-def _units(sources: Sources, labels: Sequence[Labels], classes: int) -> Found:
-    """What the labelled pixels of each scene belong to: drawn polygons, or connected patches.
-
-    Raises
-    ------
-    LabelError
-        The scenes are pictures, whose pixels are no neighbours.
-    """
-    if sources.image_like:
-        raise LabelError(
-            "split polygons: expected scenes, found pictures, whose rows are no neighbours; take "
-            "--split pixels"
-        )
-    planes, _ = combined(labels, classes)
-    polygons = [s.polygons for s in sources.scenes if s.polygons is not None]
-    if len(polygons) == len(planes):
-        return drawn(planes, polygons), "polygon"
-    return patches(planes), "patch"
-
-
-def _row_units(
-    rows: Rows, split: Split, scenes: Sequence[Scene], units: Callable[[], Found] | None
-) -> tuple[npt.NDArray[np.int32] | None, UnitKind]:
-    """Units of the dataset's rows as in `Dataset`, numbered 0, 1, ..., and what they are.
-
-    Blocks if the split is by blocks, scenes if it is by scenes and there are several to test on,
-    else what `units` gives; without it each pixel is a unit (None).
-    """
-    if units is None:
-        return None, "pixel"
-    kind: UnitKind
-    labelled: Bools = np.any(rows.label >= 0, axis=1)
-    scene, pixel = rows.scene[labelled], rows.pixel[labelled]
-    number = scene.astype(np.int32)
-    if split.block is not None:
-        kind, number = "block", blocks(scene, pixel, split.block)
-    elif (
-        split.kind == "scenes"
-        and len(set(scene[rows.part[labelled] == Part.TEST])) >= SCENES_ENOUGH
-    ):
-        kind = "scene"
-    else:
-        each, kind = units()
-        for i, one in enumerate(each):
-            here = scene == i
-            number[here] = one.at(pixel[here] @ [scenes[i].cols, 1])
-    unit = np.full(len(labelled), -1, np.int32)
-    unit[labelled] = np.unique(number, return_inverse=True)[1]
-    return unit, kind
-
-
 def _tell(
     split: Split,
     names: Sequence[str],
     labels: Sequence[Labels],
     sources: Sources,
+    units: Callable[[], Found],
     watcher: Watcher,
 ) -> None:
     """Say how the pixels were split, and what is wrong with it."""
+    drawn = all(source.polygons is not None for source in sources.scenes)
     if split.kind == "blocks":
         watcher.say(f"split by blocks of {split.block} x {split.block} pixels")
     if split.kind == "polygons":
-        rasters = any(source.polygons is None for source in sources.scenes)
-        watcher.say(f"split by {'connected patches of labels' if rasters else 'polygons'}")
+        watcher.say(f"split by {'polygons' if drawn else 'connected patches of labels'}")
+    elif drawn and split.block is not None:
+        several, n = cut(units()[0], split.planes)
+        if several:
+            watcher.warn(
+                f"{several} of {n} polygons are in more than one part, so that scores are too good "
+                "for other polygons; --split polygons keeps each in one"
+            )
     if split.kind == "scenes":
         # Rare classes train in scenes of other parts too.
         test, validation, train = (

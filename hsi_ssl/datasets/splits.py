@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Part
-from hsi_ssl.datasets.units import Units
+from hsi_ssl.datasets.units import Units, combined
 from hsi_ssl.errors import LabelError
 
 Labels = npt.NDArray[np.signedinteger[Any]]
@@ -419,20 +419,6 @@ def _marks(plane: Labels) -> Marks:
 def _any_set(labelled: npt.NDArray[np.bool_]) -> Any:
     """Whether any label set labels a pixel, `(rows, cols)`."""
     return np.logical_or.reduce(labelled.reshape(-1, *labelled.shape[-2:]))
-
-
-def combined(labels: Sequence[Labels], classes: int) -> tuple[list[Labels], int]:
-    """Planes `(rows, cols)` of the numbers of the combinations of labels that occur."""
-    if all(plane.ndim == 2 for plane in labels):  # noqa: PLR2004
-        return list(labels), classes
-    base = classes + 1
-    numbers = [
-        np.tensordot(base ** np.arange(len(plane)), plane.astype(np.int64) + 1, axes=1)
-        for plane in labels
-    ]
-    known = np.unique(np.concatenate([number.ravel() for number in numbers]))
-    known = known[known > 0]
-    return [np.where(n > 0, np.searchsorted(known, n), -1) for n in numbers], len(known)
 
 
 def _numbered(marks: Sequence[Marks], size: int | None) -> list[Ints]:

@@ -124,7 +124,7 @@ def coded(
         A number is no code: fractional, negative or above 65535.
     """
     values = [np.asarray(layer.values) for layer in layers]
-    texts = [_texts(column) if column.dtype.kind == "O" else None for column in values]
+    texts = [_texts(column) if column.dtype.kind in "Ob" else None for column in values]
     names = sorted({name for column in texts if column is not None for name in column} - {""})
     if all(name.isdecimal() for name in names):
         for i, column in enumerate(texts):
@@ -147,7 +147,8 @@ def coded(
 
 def _texts(values: npt.NDArray[Any]) -> Texts:
     """Names without what nobody sees; empty where they stand for no class."""
-    plain = ("" if v is None else unicodedata.normalize("NFC", str(v)).strip() for v in values)
+    texts = ("" if value is None else unicodedata.normalize("NFC", str(value)) for value in values)
+    plain = (" ".join(text.split()) for text in texts)
     return np.array(["" if name.lower() in NO_CLASS else name for name in plain], object)
 
 
@@ -201,7 +202,7 @@ def _tell(
             )
     alike: dict[str, list[str]] = {}
     for name in names:
-        alike.setdefault(" ".join(name.lower().split()), []).append(name)
+        alike.setdefault(name.lower(), []).append(name)
     for group in alike.values():
         if len(group) > 1:
             watcher.warn(f"{listed(group, len(group))} are taken as different classes")

@@ -137,15 +137,23 @@ def class_field(facts: LayerFacts, asked: str | None, watcher: Watcher = SILENT)
         There is no such field, or several that may; those that there are are named.
     """
     there = ", ".join(f"{name} ({TYPES.get(kind, kind)})" for name, kind in facts.fields.items())
-    there = f"it has {there}" if there else "it has no fields"
+    if not there:
+        raise LabelError(f"{facts.path} has no fields; expected one that holds the class")
+    there = f"it has {there}"
     if asked is not None:
         same = [name for name in facts.fields if name.lower() == asked.lower()]
-        if asked in same or len(same) == 1:
-            return asked if asked in same else same[0]
-        raise LabelError(
-            f"{facts.path} has no field {asked}; {there}: name the one that holds the class with "
-            "--label-field"
-        )
+        if asked not in same and len(same) != 1:
+            raise LabelError(
+                f"{facts.path} has no field {asked}; {there}: name the one that holds the class "
+                "with --label-field"
+            )
+        found = asked if asked in same else same[0]
+        if facts.fields[found] not in TYPES:
+            raise LabelError(
+                f"{facts.path}: field {found} holds neither text nor numbers; {there}: name "
+                "another with --label-field"
+            )
+        return found
     usable = [name for name, kind in facts.fields.items() if kind in TYPES]
     whole = [name for name in usable if facts.fields[name] != "OFTReal"]
     proper = [name for name in whole if name.lower() not in NUMBERS]
@@ -266,7 +274,7 @@ class _Board:
             if outside.any():
                 watcher.warn(
                     f"{layer.path}: {np.count_nonzero(outside)} of {len(layer)} features lie "
-                    f"outside: {layer.listed(outside)}"
+                    f"outside the scenes: {layer.listed(outside)}"
                 )
             small = classed[mine] & self._on_scene[mine] & ~self._labels[mine]
             if small.any():

@@ -151,3 +151,11 @@ def test_info_tells_layers_and_fields(project: Path, hsi_ssl: Run, write_layer: 
     ]  # fmt: skip
     assert len(json.loads(hsi_ssl("info", "two.gpkg:b", "--json").out)["layers"]) == 1
     assert "no layer c" in hsi_ssl("info", "two.gpkg:c").err
+
+
+def test_blocks_that_cut_polygons_are_told(project: Path, hsi_ssl: Run) -> None:
+    ran = hsi_ssl("prepare", "scene.tif", "--labels", "drawn.gpkg", "--components", 3)
+    assert ran.code == 0, ran.err
+    (told,) = [line for line in ran.err.splitlines() if "in more than one part" in line]
+    assert "of 40 polygons" in told
+    assert "--split polygons" in told

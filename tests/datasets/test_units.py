@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hsi_ssl.datasets.units import blocks, drawn, patches
+from hsi_ssl.datasets.store import Part
+from hsi_ssl.datasets.units import blocks, cut, drawn, patches
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -49,3 +50,10 @@ def test_blocks_of_two_scenes_differ() -> None:
     assert number[0] == number[1]
     assert number[3] == number[4]
     assert len(set(number.tolist())) == 3
+
+
+def test_units_in_more_than_one_part_are_counted() -> None:
+    plane = np.array([[0, 0, -1, 1, 1, -1, 2]])
+    (units,) = patches([plane])
+    parts = np.array([[Part.TRAIN, Part.TEST, 255, Part.TRAIN, 255, Part.POOL, 255]], np.uint8)
+    assert cut([units], [parts]) == (1, 2)

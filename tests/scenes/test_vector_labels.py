@@ -177,7 +177,7 @@ def test_features_outside_too_small_and_without_class_are_told(draw: Draw) -> No
     geometry, without, outside, small = hears.warned
     assert geometry.endswith("left out: 5")
     assert without.endswith("(NULL), taken as unlabelled: 4")
-    assert outside.endswith("1 of 4 features lie outside: 2")
+    assert outside.endswith("1 of 4 features lie outside the scenes: 2")
     assert "too small to cover 50 % of a pixel" in small
     assert small.endswith("label none: 3")
 
@@ -230,7 +230,7 @@ def test_fields_that_are_there_are_listed(draw: Draw) -> None:
         class_field(several, None)
     with pytest.raises(LabelError, match=f"no field roof; {there}"):
         class_field(several, "roof")
-    with pytest.raises(LabelError, match="it has no fields"):
+    with pytest.raises(LabelError, match="has no fields; expected one"):
         class_field(layer_facts(draw.layer(box, {}, "none.gpkg")), None)
 
 
@@ -292,7 +292,7 @@ def test_one_layer_serves_many_scenes_and_old_and_new_go_together(
         assert (b.labels[3:6, 16:18] == 1).all()
         assert len({a.polygons[2, 2], b.polygons[3, 16], b.polygons[3, 0]}) == 3
     assert [told for told in hears.warned if "outside" in told] == [
-        f"{new}: 1 of 2 features lie outside: 2"
+        f"{new}: 1 of 2 features lie outside the scenes: 2"
     ]
 
 
