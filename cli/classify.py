@@ -25,6 +25,8 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
     type=click.Choice(["geotiff", "envi"]),
     help="Of the maps [default: as the output is named, else geotiff].",
 )
+@click.option("--area", type=options.FILE, help="Layer of polygons: classify only what they hold.")
+@click.option("--stac", **FLAG, help="Also: a STAC Item, <map>.json.")
 @click.option("--confidence", **FLAG, help="Also: probability of the most probable class.")
 @click.option("--probabilities", **FLAG, help="Also: probability of each class, a band each.")
 @click.option("--entropy", **FLAG, help="Also: entropy of the probabilities, in nats.")
@@ -68,6 +70,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl classify cores/ --model runs/m2 -o maps/
     hsi-ssl classify flight1.tif flight2.tif -o flights.vrt
     hsi-ssl classify core.h5 --reject 0.01
+    hsi-ssl classify flight.tif --area quarry.gpkg
     """
     settings = options.override(options.read_project(project).classify, **given)
 

@@ -264,6 +264,10 @@ class ClassifySettings(Settings):
     """None: `<scene>_classes.tif` in the current folder."""
     format: Literal["geotiff", "envi"] | None = None
     """None: as the output is named, else geotiff."""
+    area: Path | None = None
+    """Layer of polygons; the map is 0 outside."""
+    stac: bool = False
+    """Write a STAC Item beside each map."""
     confidence: bool = False
     probabilities: bool = False
     entropy: bool = False

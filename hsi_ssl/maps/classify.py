@@ -24,12 +24,15 @@ import numpy.typing as npt
 import torch
 from scipy.special import xlogy
 
-from hsi_ssl.errors import SceneError, SettingsError
+from hsi_ssl.errors import SceneError, SettingsError, VectorError
+from hsi_ssl.maps.area import Area, areas
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
 from hsi_ssl.maps.class_map import LAYERS, Layer, class_map, outputs, with_reject
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
+from hsi_ssl.maps.stac import forget_item, write_item
+from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.scenes.labels import UNLABELLED, LabelSet
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.scenes.sources import resolve
@@ -115,7 +118,9 @@ def classify(
     SettingsError
         No scene is named, or several would be written to one file.
     SceneNotFoundError, SceneError, CatalogError, FetchError
-        A scene is not there or cannot be read.
+        A scene is not there or cannot be read; no mosaic can hold it.
+    VectorError
+        The layer of the area is broken, or holds nothing of the scenes.
     ModelError, DeviceError
         The model is not there, or the device; p-values are asked for that it cannot give.
     BandsError, OutputError, LabelError
@@ -137,17 +142,24 @@ def classify(
         watcher=watcher,
     ) as sources:
         scenes = [source.scene for source in sources.scenes]
+        parts: list[Area | None] = [None] * len(scenes)
+        if settings.area is not None:
+            of_scenes = zip(scenes, areas(settings.area, scenes, watcher), strict=True)
+            scenes, parts = map(list, zip(*(p for p in of_scenes if p[1]), strict=True))
         maps = map_paths(scenes, settings.output, settings.format)
         jobs = [
-            (scene, classifier, of_label_set(path, classifier.label_set, len(classifiers)))
-            for scene, path in zip(scenes, maps, strict=True)
+            (scene, classifier, of_label_set(path, classifier.label_set, len(classifiers)), part)
+            for scene, path, part in zip(scenes, maps, parts, strict=True)
             for classifier in classifiers
         ]
         inputs = [scene.path for scene in scenes]
-        inputs += [settings.wavelengths] if settings.wavelengths else []
-        for scene, classifier, path in jobs:
+        inputs += [path for path in (settings.wavelengths, settings.area) if path is not None]
+        for scene, classifier, path, _ in jobs:
             _matched(scene, classifier, settings)
-            check_place(path, asked_layers(settings), scene.grid, inputs, overwrite=overwrite)
+            check_place(
+                path, asked_layers(settings), scene.grid, inputs,
+                stac=settings.stac, overwrite=overwrite,
+            )  # fmt: skip
         mosaics: dict[str, Path] = {}
         if settings.output is not None and is_mosaic(settings.output):
             for label_set in (classifier.label_set for classifier in classifiers):
@@ -155,8 +167,10 @@ def classify(
                 check_mosaic(path, scenes, asked_layers(settings), overwrite=overwrite)
                 mosaics[label_set.name] = path
         results = [
-            classify_scene(scene, classifier, settings, path, overwrite=overwrite, watcher=watcher)
-            for scene, classifier, path in jobs
+            classify_scene(
+                scene, classifier, settings, path, area=area, overwrite=overwrite, watcher=watcher
+            )
+            for scene, classifier, path, area in jobs
         ]
     for classifier in classifiers:
         if mosaic := mosaics.get(classifier.label_set.name):
@@ -215,10 +229,11 @@ def classify_scene(
     settings: ClassifySettings,
     output: Path,
     *,
+    area: Area | None = None,
     overwrite: bool = False,
     watcher: Watcher = SILENT,
 ) -> ClassifyResult:
-    """Write the class map of a scene to `output`, and the layers asked for beside it.
+    """Write the class map of a scene, or of an area in it, to `output`, and its layers beside it.
 
     Pixels without measurement, ones on which the model gives no finite answer, and ones in free
     slots in which nothing was discovered are 0; the layers hold the last ones' values, and the
@@ -232,7 +247,9 @@ def classify_scene(
     OutputError
         As `class_map`.
     SceneError
-        The scene is broken, or none of its pixels is valid.
+        The scene is broken, or none of its pixels (in the area) is valid.
+    VectorError
+        The area is smaller than a pixel.
     ModelError
         What was discovered with the model cannot be read.
     """
@@ -247,6 +264,15 @@ def classify_scene(
         strength = float(classifier.card["spatial_strength"])
         watcher.say(f"neighbours agree with strength {strength:.2f}")
     pixels, done, free = scene.rows * scene.cols, 0, 0
+    places = list(scene.windows(settings.window))
+    near = area.grown(SWEEPS) if area is not None and strength else area
+    if near is not None:
+        places = list(near.windows(places))
+        if not places:
+            raise VectorError(
+                f"the area of {settings.area} holds the centre of no pixel of {scene.path}; draw "
+                "larger polygons"
+            )
     with class_map(
         output,
         rows=scene.rows,
@@ -266,16 +292,15 @@ def classify_scene(
     ) as written:
         # The prior's strength was learnt beside probabilities that nobody had calibrated.
         alone = classifier.uncalibrated if strength else classifier
-        seen = partial(_seen, scene, match, alone, settings)
+        seen = partial(_seen, scene, match, alone, settings, near)
         decided = partial(_decided, classifier, classes, settings)
         if strength:
             slots = classifier.model.architecture.classes
             neighbourhood = Neighbourhood(
                 output.parent, (scene.rows, scene.cols), slots, strength, classifier.device
             )
-            found = _heard(scene, neighbourhood, settings, seen, decided, watcher)
+            found = _heard(scene, neighbourhood, places, area, seen, decided, watcher)
         else:
-            places = scene.windows(settings.window)
             found = in_threads(partial(decided, seen), places, classifier.device)
         # Closing waits for the threads, so that nobody closes the scene under their hands.
         with quick_products(classifier.device), contextlib.closing(found) as windows:
@@ -284,14 +309,25 @@ def classify_scene(
                 done += window.indices.size
                 free += window.free
                 watcher.progress(f"classify {scene.name}", done, pixels)
+        if done < pixels:  # what lies outside the area needs no work
+            watcher.progress(f"classify {scene.name}", pixels, pixels)
         counts = written.counts
         # Their code is the last, above all classes.
         rejected = counts[max(counts)] if settings.reject is not None else None
         if counts[0] == pixels and not free:
+            where = "" if area is None else f" in the area of {settings.area}"
             raise SceneError(
-                f"{scene.path} has no valid pixel: in each some used band is nodata or not "
+                f"{scene.path} has no valid pixel{where}: in each some used band is nodata or not "
                 "finite, or all are zero; check the scene's nodata value and its bands"
             )
+    if settings.stac:
+        shown = _shown(classifier, settings)
+        write_item(
+            output, scene, classifier, settings.model, shown, counts, layers,
+            overwrite=overwrite, watcher=watcher,
+        )  # fmt: skip
+    elif overwrite:
+        forget_item(output)
     if free:
         watcher.say(
             f"{free:,} pixels lie in free slots that hold no group: 0 on the map; "
@@ -363,13 +399,20 @@ def in_threads(
 def _heard(
     scene: Scene,
     neighbourhood: Neighbourhood,
-    settings: ClassifySettings,
+    places: Sequence[tuple[slice, slice]],
+    area: Area | None,
     seen: Look,
     decided: Callable[[Look, slice, slice], Classified],
     watcher: Watcher,
 ) -> Generator[Classified]:
-    """Squares of the scene, done when all of its pixels are seen and their neighbours are heard."""
+    """Squares of the scene, done when all of its pixels are seen and their neighbours are heard.
+
+    With an `area`, the pixels in it; at `places` are those that they hear from.
+    """
     device, done = neighbourhood.device, 0
+    squares, hear = neighbourhood.squares(), neighbourhood.hear
+    if area is not None:
+        squares, hear = area.windows(squares), partial(_only, area, hear)
 
     def tell(rows: slice, cols: slice) -> int:
         found = seen(rows, cols)
@@ -378,12 +421,20 @@ def _heard(
 
     with (
         neighbourhood,
-        contextlib.closing(in_threads(tell, scene.windows(settings.window), device)) as told,
+        contextlib.closing(in_threads(tell, places, device)) as told,
     ):
         for pixels in told:
             done += pixels
             watcher.progress(f"look at {scene.name}", done, scene.rows * scene.cols)
-        yield from in_threads(partial(decided, neighbourhood.hear), neighbourhood.squares(), device)
+        yield from in_threads(partial(decided, hear), squares, device)
+
+
+def _only(area: Area, look: Look, rows: slice, cols: slice) -> Seen:
+    """What is seen of the pixels of an area."""
+    seen, mask = look(rows, cols), area.mask(rows, cols)
+    kept = mask[seen.valid]
+    novelty = seen.novelty[kept] if seen.novelty.size else seen.novelty
+    return Seen(seen.valid & mask, seen.p[kept], novelty)
 
 
 def _seen(
@@ -391,12 +442,15 @@ def _seen(
     match: BandMatch,
     classifier: Classifier,
     settings: ClassifySettings,
+    area: Area | None,
     rows: slice,
     cols: slice,
 ) -> Seen:
-    """Read a window: what its pixels are by themselves."""
+    """Read a window: what its pixels, those in the area, are by themselves."""
     spectra = match.select(scene.read(rows, cols))
     valid = valid_spectra(spectra, scene.nodata)
+    if area is not None:
+        valid &= area.mask(rows, cols).ravel()
     spectra = match.interpolate(spectra[valid])
     p = by_blocks(classifier.posterior, spectra, classifier.device)
     kept, measure, samples = _novelty_asked(classifier, settings)

@@ -87,13 +87,14 @@ class Neighbourhood:
     def hear(self, rows: slice, cols: slice) -> Seen:
         """What the pixels of a window are, now that their neighbours count.
 
-        Pixels for which the model gave no finite answer are not valid any more: they have no say.
+        Pixels for which the model gave no finite answer, and those that have said nothing, are not
+        valid any more: they have no say.
         """
         wide_rows, wide_cols = _widened(rows, self._shape[0]), _widened(cols, self._shape[1])
         inside = (_within(rows, wide_rows), _within(cols, wide_cols))
         values = self._spool.read(wide_rows, wide_cols)
         own = torch.from_numpy(values[..., :-1]).to(self.device).permute(2, 0, 1)
-        valid = own.isfinite().all(0)
+        valid = own.isfinite().all(0) & own.any(0)
         log_f = torch.where(valid, own, 1.0).clamp_(min=SMALLEST_POSTERIOR).log_()
         q = mean_field_on_grid(log_f, valid, self._strength)
         mine, novelty = valid[inside], torch.from_numpy(values[..., -1])[inside]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from hsi_ssl.errors import OutputError, SettingsError
+from hsi_ssl.files import refuse_existing
 from hsi_ssl.maps.class_map import (
     MAP_ENDING,
     Layer,
@@ -17,6 +18,7 @@ from hsi_ssl.maps.class_map import (
 )
 from hsi_ssl.maps.envi import ENVI_SUFFIX, refuse_sheared
 from hsi_ssl.maps.mosaic import is_mosaic
+from hsi_ssl.maps.stac import item_path
 from hsi_ssl.scenes.labels import LabelSet
 from hsi_ssl.scenes.scene import Grid, Scene
 
@@ -72,9 +74,15 @@ def of_label_set(path: Path, label_set: LabelSet, label_sets: int) -> Path:
 
 
 def check_place(
-    path: Path, layers: Sequence[Layer], grid: Grid, inputs: Sequence[Path], *, overwrite: bool
+    path: Path,
+    layers: Sequence[Layer],
+    grid: Grid,
+    inputs: Sequence[Path],
+    *,
+    stac: bool,
+    overwrite: bool,
 ) -> None:
-    """Refuse a map that could not be written, before any work is done.
+    """Refuse a map, or its STAC item, that could not be written, before any work is done.
 
     Raises
     ------
@@ -83,9 +91,12 @@ def check_place(
         tell the grid.
     """
     taken = {one.resolve() for one in inputs}
-    for written in outputs(path, layers).values():
+    items = [item_path(path)] if stac else []
+    for written in (*outputs(path, layers).values(), *items):
         if written.resolve() in taken:
             raise OutputError(f"the map would replace {written}, which it is made of")
     refuse_existing_map(path, layers, overwrite)
+    for item in items:
+        refuse_existing(item, overwrite)
     if is_envi(path):
         refuse_sheared(grid, path)

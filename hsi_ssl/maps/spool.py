@@ -55,9 +55,9 @@ class Spool:
                     left = left[self._file.write(left) :]
 
     def read(self, rows: slice, cols: slice) -> Floats:
-        """Values `(r, c, width)` of a window that has been written, all of it."""
+        """Values `(r, c, width)` of a window, zeros where nothing has been written."""
         shape = (rows.stop - rows.start, cols.stop - cols.start, self._width)
-        values = np.empty(shape, np.float32)
+        values = np.zeros(shape, np.float32)
         with self._lock:
             for row, line in enumerate(values, rows.start):
                 self._seek(row, cols.start)
