@@ -55,7 +55,7 @@ class PrepareSettings(Settings):
     min_coverage: float = Field(0.5, ge=0, le=1)
     """Share of a pixel that a polygon must cover to label it; 0: it must hold the centre."""
     classes: Path | None = None
-    """CSV that remembers the codes of class names; None: beside the first vector file."""
+    """CSV that remembers the codes of class names; None: one beside the vector files."""
     label_set: str | None = None
     """Of those that the sources have, by default the first; several with commas between them."""
     variable: str | None = None

@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ class ClassFile:
     path: Path
     classes: tuple[LabelClass, ...]
     saved: bool = True
+
+    def extended(self, classes: tuple[LabelClass, ...]) -> ClassFile:
+        """With these classes, which hold those that it has."""
+        return replace(self, classes=classes, saved=self.saved and classes == self.classes)
 
     def save(self) -> None:
         """Write the file, unless it holds these classes.
@@ -107,6 +111,31 @@ def read_classes(path: Path) -> ClassFile:
             )
         classes.append(LabelClass(int(code), name, colour or distinct_colour(len(classes))))
     return ClassFile(path, tuple(classes))
+
+
+def remembered(places: Sequence[Path]) -> ClassFile:
+    """What the CSVs at `places` remember together, to be kept in the first that is there.
+
+    Raises
+    ------
+    LabelError
+        One is no such table, or two name a code differently or give a class two codes.
+    """
+    files = [read_classes(path) for path in places if path.exists()]
+    if not files:
+        return ClassFile(places[0], ())
+    classes = list(files[0].classes)
+    for file in files[1:]:
+        for new in file.classes:
+            old = next((c for c in classes if c.code == new.code or c.name == new.name), None)
+            if old is None:
+                classes.append(new)
+            elif (old.code, old.name) != (new.code, new.name):
+                raise LabelError(
+                    f"{file.path} has {new.code} {new.name} where {files[0].path} has {old.code} "
+                    f"{old.name}; make them one, and give it with --classes"
+                )
+    return ClassFile(files[0].path, tuple(classes), saved=len(classes) == len(files[0].classes))
 
 
 def coded(

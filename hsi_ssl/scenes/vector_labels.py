@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.scenes.class_codes import ClassFile, coded, read_classes
+from hsi_ssl.scenes.class_codes import ClassFile, coded, remembered
 from hsi_ssl.scenes.coverage import pixels_of
 from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass
 from hsi_ssl.scenes.scene import Scene
@@ -49,7 +49,7 @@ class VectorRules:
 
     `field` names the class (None: the only one that may); a polygon labels the pixels of which it
     covers a share of `min_coverage` or more, with 0 those whose centre it holds; `classes` is the
-    CSV that remembers the codes of names (None: beside the first file).
+    CSV that remembers the codes of names (None: one beside the files, by default the first).
     """
 
     field: str | None = None
@@ -103,8 +103,8 @@ def drawn_labels(
     facts = [layer_facts(path) for path in files]
     columns = [class_field(fact, rules.field, watcher) for fact in facts]
     layers = [read_layer(f, column, watcher) for f, column in zip(facts, columns, strict=True)]
-    place = rules.classes or vector_file(files[0]).with_suffix(".classes.csv")
-    class_file = read_classes(place)
+    beside = dict.fromkeys(vector_file(path).with_suffix(".classes.csv") for path in files)
+    class_file = remembered(list(beside) if rules.classes is None else [rules.classes])
     codes, classes = coded(layers, class_file.classes or known, watcher)
     number = dict(zip(files, range(len(files)), strict=True))
     board = _Board(layers, codes, rules.min_coverage)
@@ -119,9 +119,7 @@ def drawn_labels(
         codes=[plane for plane, _ in planes],
         polygons=board.merged([polygons for _, polygons in planes]),
         classes=classes or class_file.classes,
-        class_file=replace(class_file, classes=classes, saved=classes == class_file.classes)
-        if classes
-        else None,
+        class_file=class_file.extended(classes) if classes else None,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.scenes.class_codes import ClassFile, coded, read_classes
+from hsi_ssl.scenes.class_codes import ClassFile, coded, read_classes, remembered
 from hsi_ssl.scenes.labels import LabelClass
 from hsi_ssl.scenes.vectors import Layer
 from hsi_ssl.watcher import Watcher
@@ -103,6 +103,24 @@ def test_three_hundred_classes_have_three_hundred_codes() -> None:
     found, classes = coded([texts(*(f"kind {i}" for i in range(300)))], ())
     assert sorted(found[0].tolist()) == list(range(1, 301))
     assert len({c.code for c in classes}) == 300
+
+
+def test_several_tables_are_one_or_are_refused(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("new.csv", "old.csv", "other.csv")]
+    assert remembered(places) == ClassFile(places[0], ())
+    places[1].write_text("code,name,colour\n2,tree,#00aa00\n")
+    places[2].write_text("code,name,colour\n3,roof,#aa0000\n2,tree,#00ff00\n")
+    both = remembered(places)
+    assert both.path == places[1]
+    assert not both.saved
+    assert [(c.code, c.name, c.colour) for c in both.classes] == [
+        (2, "tree", "#00aa00"), (3, "roof", "#aa0000"),
+    ]  # fmt: skip
+    assert remembered(places[:2]).saved
+    for text in ("2,roof", "4,tree"):
+        places[2].write_text(f"code,name\n{text}\n")
+        with pytest.raises(LabelError, match=rf"other\.csv has {text.replace(',', ' ')} where"):
+            remembered(places)
 
 
 @pytest.mark.parametrize(
