@@ -19,7 +19,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from qgis.core import (  # noqa: E402
+from qgis.core import (
     Qgis,
     QgsApplication,
     QgsLayerTree,
@@ -32,8 +32,8 @@ from qgis.core import (  # noqa: E402
     QgsRasterLayer,
     QgsRenderContext,
 )
-from qgis.PyQt.QtCore import QSize  # noqa: E402
-from qgis.PyQt.QtGui import QColor, QImage, QPainter  # noqa: E402
+from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtGui import QColor, QImage, QPainter
 
 Legend = dict[int, tuple[str, str]]
 HEIGHT, LEGEND_WIDTH, DPI = 640, 260, 96
@@ -107,9 +107,7 @@ def drawn(path: Path) -> QImage:
 
 def colours(image: QImage, cols: int) -> set[str]:
     """All colours in the left part of a picture."""
-    return {
-        image.pixelColor(x, y).name() for x in range(cols) for y in range(0, image.height(), 2)
-    }
+    return {image.pixelColor(x, y).name() for x in range(cols) for y in range(0, image.height(), 2)}
 
 
 def main() -> None:
@@ -131,7 +129,9 @@ def check(path: Path, picture: Path | None) -> None:
     expected = read_legend(path.with_suffix(".csv"))
     layer = opened(path, style=True)
     print(f"QGIS {Qgis.QGIS_VERSION}: {path}, {layer.width()} x {layer.height()} pixels,", end=" ")
-    print(f"{layer.crs().authid() or 'no CRS'}, nodata {layer.dataProvider().sourceNoDataValue(1):g}")
+    print(
+        f"{layer.crs().authid() or 'no CRS'}, nodata {layer.dataProvider().sourceNoDataValue(1):g}"
+    )
     with_style, without = styled(path), in_file(path, expected)
     for code, (name, colour) in expected.items():
         print(f"{code:6}  {colour}  {name}")
