@@ -55,9 +55,9 @@ def command(
             terminal.say("$ hsi-ssl " + " ".join(step))
             cli.main([*step, *quiet], prog_name="hsi-ssl", standalone_mode=False)
         maps = sorted(Path().glob("*_classes.tif"))
-        pictures = [part for p in maps for part in ("--map", str(p.with_suffix(".png")))]
-        terminal.say("$ hsi-ssl evaluate " + " ".join(pictures))
-        cli.main(["evaluate", *pictures, *quiet], prog_name="hsi-ssl", standalone_mode=False)
+        shown = [part for p in maps for part in ("--map", str(p))]
+        terminal.say("$ hsi-ssl evaluate " + " ".join(shown))
+        cli.main(["evaluate", *shown, *quiet], prog_name="hsi-ssl", standalone_mode=False)
     seconds = time.monotonic() - started
     found = {
         "report": os.fspath(output / "runs" / "m2" / "report" / "index.html"),

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 )
 @click.option("--report", type=options.FILE, help="Folder [default: RUN/report, replaced].")
 @click.option(
-    "--map", "maps", type=options.FILE, multiple=True, help="PNG of a map to show in the report."
+    "--map",
+    "maps",
+    type=options.FILE,
+    multiple=True,
+    help="Class map that `classify` wrote: shown, and areas estimated; or a PNG to show.",
 )
 @click.option(
     "--cluster-and-label",
@@ -55,7 +59,7 @@ def command(
 
     Writes a report: a page with scores, their 95 % confidence intervals and those of guessing,
     the confusion matrix, the calibration and how the model was trained; the numbers as
-    metrics.json, scores.csv, per_class.csv and confusion.csv.
+    metrics.json, scores.csv, per_class.csv, confusion.csv and, with --map, areas.csv.
     A pixel in a free slot counts as wrong; classes without training label are left out, unless
     --cluster-and-label scores them.
 
@@ -66,7 +70,7 @@ def command(
     from hsi_ssl.datasets.store import open_dataset
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.reports.evaluation import RULES, evaluate_each
+    from hsi_ssl.reports.evaluation import RULES, evaluate_each, with_maps
     from hsi_ssl.reports.evaluation_page import write_evaluation_reports
 
     settings = options.read_project(project).m2
@@ -78,7 +82,9 @@ def command(
     refuse_existing(folder, overwrite)
     for path in maps:
         if not path.is_file():
-            raise SettingsError(f"no picture {path}; `hsi-ssl classify` writes one beside its map")
+            raise SettingsError(f"no map {path}; make one with `hsi-ssl classify`")
+    pictures = [path for path in maps if path.suffix.lower() == ".png"]
+    rasters = [path for path in maps if path not in pictures]
     found = evaluate_each(
         run,
         open_dataset(dataset or settings.dataset),
@@ -87,7 +93,8 @@ def command(
         device=device or settings.device,
         watcher=terminal,
     )
-    pages = write_evaluation_reports(found, folder, maps=maps, overwrite=overwrite)
+    found = [with_maps(one, rasters) for one in found]
+    pages = write_evaluation_reports(found, folder, maps=pictures, overwrite=overwrite)
     each, lines = [], []
     for one, page in zip(found, pages, strict=True):
         label_set = f"{one.label_set.name}: " if len(found) > 1 else ""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.reports.areas import estimated_areas
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.reports.intervals import Intervals, intervals, tallied
 from hsi_ssl.reports.metrics import (
@@ -25,6 +26,7 @@ from hsi_ssl.reports.metrics import (
     sharpened,
     words,
 )
+from hsi_ssl.reports.model_maps import MapAreas, read_map, tags_of
 from hsi_ssl.scenes.labels import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.training.checkpoint import model_name
 from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
@@ -50,7 +52,8 @@ class Evaluation:
     """Scores of a run on one part of a dataset; `by_rule` for both ways to predict.
 
     `intervals` are those of `scores`, None where no pixel is scored; `uncalibrated` is what its
-    calibration would be without the run's temperature, None where that is 1.
+    calibration would be without the run's temperature, None where that is 1. `classifier` is what
+    was scored, and `maps` what `with_maps` adds.
     `rejected`: share of the pixels of labelled classes whose p-value of novelty is at most
     `REJECT`, None where the run's validation pixels are too few to tell.
     """
@@ -67,6 +70,8 @@ class Evaluation:
     uncalibrated: Calibration | None = None
     clusters: ClusterAndLabel | None = None
     rejected: float | None = None
+    classifier: Classifier | None = None
+    maps: tuple[MapAreas, ...] = ()
 
     @property
     def scores(self) -> Scores:
@@ -139,6 +144,7 @@ class Evaluation:
                 if self.rejected is None
                 else {"novelty": {"level": REJECT, "rejected": self.rejected}}
             ),
+            **({} if not self.maps else {"areas": [one.to_json() for one in self.maps]}),
             "warnings": list(self.warnings),
         }
 
@@ -201,6 +207,26 @@ def evaluate_each(
             one = dataset.one(classifier.label_set.name)
         found.append(_evaluation(run, classifier, rules, one, part, watcher, name_slots=name_slots))
     return found
+
+
+def with_maps(evaluation: Evaluation, paths: Sequence[Path]) -> Evaluation:
+    """Add class maps, with the areas in them as the confusion matrix corrects them.
+
+    Maps that say that they are of another label set are left out.
+
+    Raises
+    ------
+    SceneError
+        A file is no map of these classes.
+    """
+    own, found = evaluation.label_set, []
+    for path in paths:
+        if tags_of(path).get("LABEL_SET", own.name) == own.name:
+            read = read_map(path, own)
+            areas = estimated_areas(read.counts, evaluation.scores.confusion)
+            found.append(MapAreas(read, own, areas))
+    more = tuple(said for one in found for said in one.words(evaluation.card))
+    return replace(evaluation, maps=tuple(found), warnings=evaluation.warnings + more)
 
 
 def _evaluation(
@@ -273,6 +299,7 @@ def _evaluation(
         uncalibrated,
         clusters,
         _rejected(chosen, dataset, rows[known]),
+        chosen,
     )
 
 

@@ -6,23 +6,31 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.datasets.store import open_dataset
+from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.files import written_beside
-from hsi_ssl.reports.evaluation import REJECT, RULES, Evaluation
+from hsi_ssl.reports.areas import Z
+from hsi_ssl.reports.evaluation import PARTS, REJECT, RULES, Evaluation
 from hsi_ssl.reports.evaluation_figures import calibration_figure, training_figure
 from hsi_ssl.reports.html import data_uri, page
 from hsi_ssl.reports.intervals import WORDS
 from hsi_ssl.reports.metrics import Scores
+from hsi_ssl.reports.model_figures import GENERATED, MEASURED, class_spectra, latent_figure
+from hsi_ssl.reports.model_maps import glance
+from hsi_ssl.reports.scene_pictures import Mapped, ScenePictures, dataset_pictures
 from hsi_ssl.scenes.labels import LabelClass
 from hsi_ssl.training.checkpoint import METRICS
+from hsi_ssl.training.discovered import load_discovered, map_classes
 
 CONFUSIONS_LISTED = 5
+SCENES_SHOWN = 4
+"""Those with the most pixels scored."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +84,17 @@ def write_evaluation_report(
 ) -> Path:
     """Write index.html, metrics.json and scores, per_class and confusion as CSV, all or nothing.
 
-    `maps` are PNG pictures of class maps to show. Returns the page's path.
+    `maps` are PNG pictures to show beside the maps of the evaluation. Returns the page's path.
 
     Raises
     ------
     OutputError
         The folder exists and `overwrite` is false, or cannot be written.
     """
+    dataset = open_dataset(evaluation.dataset)
+    one = dataset.one(evaluation.label_set.name) if len(dataset.label_sets) > 1 else dataset
+    scored = one.rows(PARTS[evaluation.part])
+    classifier = evaluation.classifier
     html = page(
         "evaluation.html",
         e=evaluation,
@@ -94,16 +106,22 @@ def write_evaluation_report(
         rules=RULES,
         level=REJECT,
         heat=_heat(evaluation.scores),
-        by_code={c.code: c for c in open_dataset(evaluation.dataset).label_set.classes}
-        if evaluation.clusters
-        else {},
+        by_code={c.code: c for c in one.label_set.classes},
         confusions=largest_confusions(evaluation),
         calibration=None
         if evaluation.scores.calibration is None
         else calibration_figure(evaluation.scores.calibration, evaluation.uncalibrated),
         training=training_figure(evaluation.run / METRICS, evaluation.card),
-        generated=_picture(evaluation.run / "figures" / "generated.png"),
+        latent=None if classifier is None else latent_figure(classifier, one, scored),
+        spectra=[] if classifier is None else class_spectra(classifier, one, scored),
+        hues={"measured": MEASURED, "generated": GENERATED},
+        generated=_picture(evaluation.run / "figures" / "generated.png")
+        if one.meta["image_like"]
+        else None,
+        scenes=_scenes(evaluation, one, scored),
+        more_scenes=len(np.unique(one.scene[scored])) - SCENES_SHOWN,
         maps=[(path.stem, _picture(path)) for path in maps],
+        z=Z,
         settings=_flat(evaluation.card["settings"]),
     )
     with written_beside(folder, overwrite=overwrite) as beside:
@@ -114,7 +132,25 @@ def write_evaluation_report(
         _write_csv(beside / "scores.csv", _score_rows(evaluation))
         _write_csv(beside / "per_class.csv", _per_class_rows(evaluation))
         _write_csv(beside / "confusion.csv", _confusion_rows(evaluation))
+        if evaluation.maps:
+            _write_csv(beside / "areas.csv", _area_rows(evaluation))
     return folder / "index.html"
+
+
+def _scenes(
+    evaluation: Evaluation, dataset: Dataset, rows: npt.NDArray[np.int64]
+) -> list[ScenePictures]:
+    """Pictures of the scenes with the most scored pixels, the model's map of each among them."""
+    if dataset.meta["image_like"]:
+        return []
+    mapped: Mapped | None = None
+    if evaluation.classifier is not None:
+        found = load_discovered(evaluation.run, evaluation.card)
+        classes = map_classes(evaluation.label_set, found)
+        mapped = partial(glance, evaluation.classifier, classes)
+    scenes, counts = np.unique(dataset.scene[rows], return_counts=True)
+    most = np.sort(scenes[np.argsort(-counts, kind="stable")[:SCENES_SHOWN]])
+    return dataset_pictures(dataset, only=most.tolist(), mapped=mapped)
 
 
 def _heat(scores: Scores) -> npt.NDArray[np.float64]:
@@ -154,6 +190,16 @@ def _per_class_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
     for c in classes:
         both = ((value or (None, None)) if key in pairs else (value,) for key, value in c.items())
         yield [value for some in both for value in some]
+
+
+def _area_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    head = ["mapped", "estimated", "standard_error", "users_accuracy", "producers_accuracy"]
+    yield ["map", "unit", "code", "name", *head]
+    for one in evaluation.maps:
+        answer = one.to_json()
+        for c, label in zip(answer["classes"], one.label_set.classes, strict=True):
+            numbers = [c[name] for name in head]
+            yield [answer["map"], answer["unit"], c["code"], label.name, *numbers]
 
 
 def _confusion_rows(evaluation: Evaluation) -> Iterator[list[Any]]:

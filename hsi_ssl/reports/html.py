@@ -60,6 +60,7 @@ def _environment() -> jinja2.Environment:
         "short": short,
         "score": score,
         "range": score_range,
+        "area": area,
         "wrapping": wrapping,
         "log_ticks": log_ticks,
         "log_place": log_place,
@@ -80,6 +81,13 @@ def score(value: float | None) -> str:
 def score_range(limits: Sequence[float]) -> str:
     """Give the two limits of an interval of shares as percentages without the sign."""
     return f"{score(limits[0])}{DASH}{score(limits[1])}"
+
+
+def area(value: float | None) -> str:
+    """Give an area with three digits at least, and none behind the point from 100 on."""
+    if value is None:
+        return DASH
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(value))) if 0 < value < 100 else 0}f}"  # noqa: PLR2004
 
 
 def short(count: int) -> str:

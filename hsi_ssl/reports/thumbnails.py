@@ -44,12 +44,10 @@ def composite(scene: Scene, side: int, budget: int) -> tuple[Picture, tuple[int,
     step = shrinking(scene.rows, scene.cols, side)
     rows, cols = shrunk(scene.rows, scene.cols, step)
     bands = composite_bands(scene)
-    row_bytes = scene.cols * scene.bands * scene.dtype.itemsize
-    affordable = max(FEWEST_ROWS, budget // row_bytes)
-    stride = max(1, -(-rows // affordable))
+    stride = affordable(scene, rows, budget)
     some = np.empty((-(-rows // stride), cols, 3), np.float32)
     valid = np.empty(some.shape[:2], bool)
-    for first, window in _read_rows(scene, step * stride):
+    for first, window in read_rows(scene, step * stride):
         thin = window[:, ::step]
         here = slice(first, first + len(thin))
         some[here] = thin[..., bands]
@@ -69,6 +67,12 @@ def composite_bands(scene: Scene) -> tuple[int, int, int]:
         good = good[np.argsort(waves, kind="stable")]
     red, green, blue = (int(good[int(share * (len(good) - 1))]) for share in SPREAD)
     return red, green, blue
+
+
+def affordable(scene: Scene, rows: int, budget: int) -> int:
+    """Of `rows` of a scene, every how many-th can be read within a budget of bytes, roughly."""
+    row_bytes = scene.cols * scene.bands * scene.dtype.itemsize
+    return max(1, -(-rows // max(FEWEST_ROWS, budget // row_bytes)))
 
 
 def shrinking(rows: int, cols: int, side: int) -> int:
@@ -95,7 +99,7 @@ def see_through(picture: Picture, shown: npt.NDArray[np.bool_]) -> Picture:
     return np.dstack([picture, np.where(shown, 255, 0).astype(np.uint8)])
 
 
-def _read_rows(scene: Scene, step: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+def read_rows(scene: Scene, step: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """Every `step`-th row as windows `(r, cols, bands)` with the number of their first cell."""
     if step > 1:
         for i, row in enumerate(range(0, scene.rows, step)):

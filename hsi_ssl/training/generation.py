@@ -111,6 +111,30 @@ class Generator:
             u[:, unit] = places
         return self.decode(np.full(n, y), u)
 
+    @torch.inference_mode()
+    def sampled(self, y: int, n: int) -> Spectra:
+        """What might be measured of a class, `(n, bands)`: draws of p(x|y), noise and all."""
+        model, device = self.model, self.classifier.device
+        generator = torch.Generator().manual_seed(self.seed)
+
+        def noise(like: Tensor) -> Tensor:
+            return torch.randn(like.shape, generator=generator).to(like.device)
+
+        classes = torch.full((n,), y, device=device)
+        u = noise(torch.empty(n, self.latent, device=device))
+        x = model.decode(classes, model.prior.from_standard(u, classes))
+        return self._spectra(_measured(x, model.likelihood, noise(x)), noise)
+
+    @torch.inference_mode()
+    def latent_means(self, raw: Raw) -> Spectra:
+        """Where raw spectra lie: M1's features, or the mean of M2's q(z|x, y) without M1."""
+        classifier = self.classifier
+        if classifier.m1 is None:
+            return self.encode(raw)[1]
+        x = torch.from_numpy(classifier.scaler.transform(raw)).to(classifier.device)
+        mean = classifier.m1.model.encode(x)[0][:, self._kept]
+        return mean.cpu().numpy().astype(np.float64)
+
     def analogies(self, raw: Raw) -> Spectra:
         """What each raw spectrum would be in every class, `(n, K, bands)`: its u, another y."""
         u = self.encode(raw)[1]

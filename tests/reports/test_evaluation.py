@@ -8,13 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import sklearn.metrics as sk
+from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
-from hsi_ssl.errors import DatasetError, ModelError, OutputError
-from hsi_ssl.reports.evaluation import Evaluation, evaluate
+from hsi_ssl.errors import DatasetError, ModelError, OutputError, SceneError
+from hsi_ssl.files import fingerprint
+from hsi_ssl.maps.classify import classify
+from hsi_ssl.reports.areas import estimated_areas
+from hsi_ssl.reports.evaluation import Evaluation, evaluate, with_maps
 from hsi_ssl.reports.evaluation_page import largest_confusions, write_evaluation_report
+from hsi_ssl.reports.model_maps import glance
+from hsi_ssl.scenes.labels import red_green_blue
+from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.settings import ClassifySettings
 from hsi_ssl.training.classifier import load_classifier
+from hsi_ssl.training.discovered import map_classes
 
 KEYS = {"oa", "aa", "kappa", "macro_f1", "balanced_accuracy", "ece", "n_test", "classes"}
 CLASS_KEYS = {"code", "name", "train", "test", "precision", "recall", "f1"}
@@ -136,6 +146,87 @@ def test_a_map_picture_is_shown(evaluation: Evaluation, run: Path, tmp_path: Pat
     assert 'alt="class map scene_classes"' in page.read_text()
 
 
+@pytest.fixture(scope="module")
+def scene(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scene that the tiny dataset was made of, as a file."""
+    path = tmp_path_factory.mktemp("scenes") / "scene.npy"
+    np.save(path, tiny_dataset.spectra().reshape(40, 30, 12))
+    return path
+
+
+def test_the_scene_is_shown_with_the_models_map(
+    run: Path, tiny_dataset: Dataset, scene: Path, tmp_path: Path
+) -> None:
+    card = {**tiny_dataset.meta["sources"][0], "path": str(scene), "labels_path": None}
+    there = {**card, "fingerprint": fingerprint(scene)}
+    dataset = changed(tiny_dataset, tmp_path / "a.h5", sources=[there])
+    found = evaluate(run, dataset, device="cpu")
+    html = write_evaluation_report(found, tmp_path / "report").read_text()
+    for caption in ("bands ", "map by this model", "labels", "what each pixel is used for"):
+        assert f'alt="tiny: {caption}' in html
+    assert found.classifier is not None
+    with open_scene(scene) as opened:
+        classes = map_classes(found.label_set)
+        picture = glance(found.classifier, classes, opened, 1)[1]
+        _, small = glance(found.classifier, classes, opened, 3)
+    slots = found.classifier.posterior(tiny_dataset.spectra()).argmax(1).reshape(40, 30)
+    colours = np.array([red_green_blue(c) for c in found.label_set.colours])
+    np.testing.assert_array_equal(picture[..., :3], colours[slots])
+    np.testing.assert_array_equal(small, picture[::3, ::3])
+    gone = changed(tiny_dataset, tmp_path / "b.h5", sources=[card])  # the file is another now
+    html = write_evaluation_report(evaluate(run, gone, device="cpu"), tmp_path / "b").read_text()
+    assert "map by this model" not in html
+    assert "no picture and no map of it" in html
+
+
+def test_areas_of_a_map(run: Path, tiny_dataset: Dataset, scene: Path, tmp_path: Path) -> None:
+    settings = ClassifySettings(scenes=(str(scene),), model=run, output=tmp_path / "map.tif")
+    made = classify(settings)[0]
+    found = with_maps(evaluate(run, tiny_dataset, device="cpu"), [made.map])
+    page = write_evaluation_report(found, tmp_path / "report")
+    areas = json.loads((tmp_path / "report/metrics.json").read_text())["areas"][0]
+    assert areas["unit"] == "pixel"
+    assert [c["mapped"] for c in areas["classes"]] == [made.counts[code] for code in (2, 7, 32)]
+    expected = estimated_areas(np.array([made.counts[c] for c in (2, 7, 32)]),
+                               found.scores.confusion)  # fmt: skip
+    assert [c["estimated"] for c in areas["classes"]] == pytest.approx(expected.estimated)
+    assert "Areas on map.tif" in page.read_text()
+    with (tmp_path / "report/areas.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["estimated"]) for row in table] == pytest.approx(expected.estimated)
+    assert found.warnings == evaluate(run, tiny_dataset, device="cpu").warnings
+
+
+def test_hectares_and_foreign_maps(
+    evaluation: Evaluation, tmp_path: Path, tiny_dataset: Dataset
+) -> None:
+    codes = np.tile(np.array([2, 7, 32, 0], np.uint8), (8, 5))
+
+    def written(name: str, epsg: int, **tags: str) -> Path:
+        place = {"crs": f"EPSG:{epsg}", "transform": Affine(30, 0, 4e5, 0, -30, 5e6)}
+        with rasterio.open(
+            tmp_path / name, "w", driver="GTiff", width=20, height=8, count=1, dtype="uint8",
+            **place,
+        ) as raster:  # fmt: skip
+            raster.write(codes, 1)
+            raster.update_tags(**tags)
+        return tmp_path / name
+
+    metres = written("m.tif", 32633, MODEL_SHA256="0", SETTINGS='{"spatial": 1.5}')
+    found = with_maps(evaluation, [metres, written("d.tif", 4326)])
+    assert [one.read.hectares for one in found.maps] == [pytest.approx(0.09), None]
+    assert found.maps[0].to_json()["classes"][0]["mapped"] == pytest.approx(40 * 0.09)
+    assert any("another model" in w for w in found.warnings)
+    assert any("neighbours had a say" in w for w in found.warnings)
+    other = written("o.tif", 32633, LABEL_SET="rocks")
+    assert with_maps(evaluation, [other]).maps == ()
+    codes[:] = 99
+    with pytest.raises(SceneError, match=r"codes \[2, 7, 32\]"):
+        with_maps(evaluation, [written("n.tif", 32633)])
+    with pytest.raises(SceneError, match=r"missing\.tif is no class map"):
+        with_maps(evaluation, [tmp_path / "missing.tif"])
+
+
 def test_names_cannot_break_the_page(evaluation: Evaluation, tmp_path: Path) -> None:
     card = {**evaluation.card, "dataset": {**evaluation.card["dataset"], "title": "<script>x"}}
     fields = {n: getattr(evaluation, n) for n in Evaluation.__dataclass_fields__}
@@ -190,6 +281,7 @@ def test_the_page_stands_alone_and_fits(
     assert browser.errors() == []
     assert browser.requests() == []
     assert browser.overflow() == 0
-    assert browser.evaluate("document.querySelectorAll('svg').length") == 2
+    # Calibration, training, latent space, and spectra of three classes.
+    assert browser.evaluate("document.querySelectorAll('svg').length") == 6
     broken = "[...document.images].filter(i => !i.naturalWidth).length"
     assert browser.evaluate(broken) == 0

@@ -61,3 +61,22 @@ def test_most_measurements_lie_in_the_band(generator: Generator, tiny_dataset: D
     assert (middle < high).all()
     again = generator.reconstruction(raw, 100)
     np.testing.assert_array_equal(again[1], middle)
+
+
+def test_what_might_be_measured_of_a_class_is_the_prior_decoded_with_noise(
+    generator: Generator,
+) -> None:
+    found = generator.sampled(1, 4000)
+    u = np.random.default_rng(0).normal(size=(4000, generator.latent))
+    decoded = generator.decode(np.ones(4000, np.int64), u)
+    spread = found.std(0)
+    np.testing.assert_allclose(found.mean(0), decoded.mean(0), atol=0.1 * spread.max())
+    assert (spread > decoded.std(0)).all()
+    np.testing.assert_array_equal(generator.sampled(1, 4000), found)
+
+
+def test_where_spectra_lie_without_m1_is_the_mean_of_z(
+    generator: Generator, tiny_dataset: Dataset
+) -> None:
+    raw = tiny_dataset.spectra(tiny_dataset.rows(Part.VALIDATION)[:9])
+    np.testing.assert_allclose(generator.latent_means(raw), generator.encode(raw)[1])
