@@ -1,8 +1,4 @@
-"""From a scene and a trained classifier to a class map.
-
-By windows, several at once, each read and classified by one thread: nobody waits for anybody, and
-memory does not grow with the scene.
-"""
+"""From scenes and a trained classifier to class maps, and what goes with them."""
 
 from __future__ import annotations
 
@@ -11,49 +7,29 @@ import json
 import resource
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from scipy.special import xlogy
-
-from hsi_ssl.errors import SceneError, SettingsError, VectorError
+from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.maps.area import Area, areas
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
-from hsi_ssl.maps.class_map import LAYERS, Layer, class_map, outputs, with_reject
+from hsi_ssl.maps.class_map import class_map, outputs, with_reject
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
-from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
 from hsi_ssl.maps.stac import forget_item, write_item
-from hsi_ssl.models.spatial import SWEEPS
-from hsi_ssl.scenes.labels import UNLABELLED, LabelSet
-from hsi_ssl.scenes.scene import Scene, valid_spectra
+from hsi_ssl.maps.windows import Windows, asked_layers, novelty_asked
+from hsi_ssl.scenes.labels import LabelSet
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.training.classifier import Classifier, load_classifiers
-from hsi_ssl.training.discovered import MapClasses, load_discovered, map_classes
-from hsi_ssl.training.novelty import Measure, Novelty
+from hsi_ssl.training.discovered import load_discovered, map_classes
 from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import ClassifySettings
-
-T = TypeVar("T")
-Look = Callable[[slice, slice], Seen]
-Raw = npt.NDArray[Any]
-Floats = npt.NDArray[np.float32]
-
-CPU_BLOCK = 512
-"""Spectra that one core takes through the network at a time."""
-MOST_THREADS = 16
-"""More would hold more windows in memory and read no faster."""
 
 
 @dataclass(frozen=True)
@@ -82,25 +58,6 @@ class ClassifyResult:
         """As JSON."""
         found = {**vars(self), "map": str(self.map), "mosaic": self.mosaic and str(self.mosaic)}
         return {key: value for key, value in found.items() if key != "mosaic" or value}
-
-
-@dataclass(frozen=True)
-class Classified:
-    """One window done: class indices `(r, c)`, -1 where there is none; layers, NaN there.
-
-    `free`: how many pixels are in free slots that are no class of the map; they have layers.
-    """
-
-    rows: slice
-    cols: slice
-    indices: npt.NDArray[np.int64]
-    layers: dict[Layer, Floats]
-    free: int
-
-
-def asked_layers(settings: ClassifySettings) -> tuple[Layer, ...]:
-    """The layers that the settings ask for beside the map."""
-    return tuple(layer for layer in LAYERS if getattr(settings, layer))
 
 
 def classify(
@@ -208,19 +165,9 @@ def _shown(classifier: Classifier, settings: ClassifySettings) -> LabelSet:
 
 def _check_novelty(classifier: Classifier, settings: ClassifySettings) -> None:
     """Refuse what the run cannot tell of novelty."""
-    kept, measure, samples = _novelty_asked(classifier, settings)
+    kept, measure, samples = novelty_asked(classifier, settings)
     if kept is not None and (settings.p_value or settings.reject is not None):
         kept.check(measure, samples, settings.reject)
-
-
-def _novelty_asked(
-    classifier: Classifier, settings: ClassifySettings
-) -> tuple[Novelty | None, Measure, int]:
-    """What novelty is told by, None where none is asked for; the measure, the samples."""
-    asked = settings.novelty or settings.p_value or settings.reject is not None
-    kept = classifier.novelty_kept if asked else None
-    own = kept.samples if kept is not None else 1
-    return kept, settings.novelty_by, settings.samples or own
 
 
 def classify_scene(
@@ -264,15 +211,8 @@ def classify_scene(
         strength = float(classifier.card["spatial_strength"])
         watcher.say(f"neighbours agree with strength {strength:.2f}")
     pixels, done, free = scene.rows * scene.cols, 0, 0
-    places = list(scene.windows(settings.window))
-    near = area.grown(SWEEPS) if area is not None and strength else area
-    if near is not None:
-        places = list(near.windows(places))
-        if not places:
-            raise VectorError(
-                f"the area of {settings.area} holds the centre of no pixel of {scene.path}; draw "
-                "larger polygons"
-            )
+    work = Windows(scene, match, classifier, classes, settings, strength, area)
+    watcher.detail(f"{scene.name}: {len(work.places)} windows to read")
     with class_map(
         output,
         rows=scene.rows,
@@ -290,19 +230,8 @@ def classify_scene(
         },
         overwrite=overwrite,
     ) as written:
-        # The prior's strength was learnt beside probabilities that nobody had calibrated.
-        alone = classifier.uncalibrated if strength else classifier
-        seen = partial(_seen, scene, match, alone, settings, near)
-        decided = partial(_decided, classifier, classes, settings)
-        if strength:
-            slots = classifier.model.architecture.classes
-            neighbourhood = Neighbourhood(
-                output.parent, (scene.rows, scene.cols), slots, strength, classifier.device
-            )
-            found = _heard(scene, neighbourhood, places, area, seen, decided, watcher)
-        else:
-            found = in_threads(partial(decided, seen), places, classifier.device)
         # Closing waits for the threads, so that nobody closes the scene under their hands.
+        found = work.classified(output.parent, watcher)
         with quick_products(classifier.device), contextlib.closing(found) as windows:
             for window in windows:
                 written.write(window.rows, window.cols, window.indices, window.layers)
@@ -362,154 +291,3 @@ def peak_memory_mb() -> float:
                 return int(line.split()[1]) / 2**10
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def in_threads(
-    task: Callable[[slice, slice], T],
-    places: Iterable[tuple[slice, slice]],
-    device: torch.device,
-) -> Generator[T]:
-    """Do the task at each place, a few at once; results come in the order of the places.
-
-    On a CPU each thread computes on one core: a matrix product shared by all cores makes each
-    wait for the slowest, and reading would take cores away from it. Beside a GPU, one thread
-    reads while the other feeds it.
-    """
-    cores = torch.get_num_threads()
-    on_cpu = device.type == "cpu"
-    threads = min(cores, MOST_THREADS) if on_cpu else 2
-    alone = partial(torch.set_num_threads, 1) if on_cpu else None
-    try:
-        with ThreadPoolExecutor(threads, initializer=alone) as pool:
-            pending: deque[Future[T]] = deque()
-            try:
-                for place in places:
-                    pending.append(pool.submit(task, *place))
-                    if len(pending) > threads:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                for future in pending:
-                    future.cancel()
-    finally:
-        torch.set_num_threads(cores)
-
-
-def _heard(
-    scene: Scene,
-    neighbourhood: Neighbourhood,
-    places: Sequence[tuple[slice, slice]],
-    area: Area | None,
-    seen: Look,
-    decided: Callable[[Look, slice, slice], Classified],
-    watcher: Watcher,
-) -> Generator[Classified]:
-    """Squares of the scene, done when all of its pixels are seen and their neighbours are heard.
-
-    With an `area`, the pixels in it; at `places` are those that they hear from.
-    """
-    device, done = neighbourhood.device, 0
-    squares, hear = neighbourhood.squares(), neighbourhood.hear
-    if area is not None:
-        squares, hear = area.windows(squares), partial(_only, area, hear)
-
-    def tell(rows: slice, cols: slice) -> int:
-        found = seen(rows, cols)
-        neighbourhood.tell(rows, cols, found)
-        return found.valid.size
-
-    with (
-        neighbourhood,
-        contextlib.closing(in_threads(tell, places, device)) as told,
-    ):
-        for pixels in told:
-            done += pixels
-            watcher.progress(f"look at {scene.name}", done, scene.rows * scene.cols)
-        yield from in_threads(partial(decided, hear), squares, device)
-
-
-def _only(area: Area, look: Look, rows: slice, cols: slice) -> Seen:
-    """What is seen of the pixels of an area."""
-    seen, mask = look(rows, cols), area.mask(rows, cols)
-    kept = mask[seen.valid]
-    novelty = seen.novelty[kept] if seen.novelty.size else seen.novelty
-    return Seen(seen.valid & mask, seen.p[kept], novelty)
-
-
-def _seen(
-    scene: Scene,
-    match: BandMatch,
-    classifier: Classifier,
-    settings: ClassifySettings,
-    area: Area | None,
-    rows: slice,
-    cols: slice,
-) -> Seen:
-    """Read a window: what its pixels, those in the area, are by themselves."""
-    spectra = match.select(scene.read(rows, cols))
-    valid = valid_spectra(spectra, scene.nodata)
-    if area is not None:
-        valid &= area.mask(rows, cols).ravel()
-    spectra = match.interpolate(spectra[valid])
-    p = by_blocks(classifier.posterior, spectra, classifier.device)
-    kept, measure, samples = _novelty_asked(classifier, settings)
-    novelty = np.empty(0, np.float32)
-    if kept is not None:
-        told = partial(classifier.novelty_score, measure=measure, samples=samples)
-        novelty = by_blocks(told, spectra, classifier.device)
-    shape = (rows.stop - rows.start, cols.stop - cols.start)
-    return Seen(valid.reshape(shape), p, novelty)
-
-
-def _decided(
-    classifier: Classifier,
-    classes: MapClasses,
-    settings: ClassifySettings,
-    look: Look,
-    rows: slice,
-    cols: slice,
-) -> Classified:
-    """Decide on the classes of a window."""
-    seen = look(rows, cols)
-    p, score, shape = seen.p, seen.novelty, seen.valid.shape
-    valid = seen.valid.ravel()
-    best = p.argmax(1)
-    confidence = p[np.arange(len(p)), best]
-    found: dict[Layer, Floats] = {}
-    kept, measure, _ = _novelty_asked(classifier, settings)
-    p_value = score if kept is None else kept.p_values(score, measure)
-    for layer in asked_layers(settings):
-        if layer == "confidence":
-            found[layer] = confidence
-        elif layer == "probabilities":
-            found[layer] = p[:, classes.columns]
-        elif layer == "entropy":
-            found[layer] = -xlogy(p, p).sum(1)
-        else:
-            found[layer] = score if layer == "novelty" else p_value
-    indices = np.full(valid.shape, UNLABELLED, np.int64)
-    sure = np.isfinite(confidence)
-    known = np.where(sure, classes.indices(best), UNLABELLED)
-    if settings.reject is not None:
-        discovered = known >= len(classifier.label_set)
-        known[sure & ~discovered & (p_value <= settings.reject)] = len(classes.label_set)
-    indices[valid] = known
-    free = int(sure.sum() - (indices >= 0).sum())
-    planes = {layer: _plane(values, valid, shape) for layer, values in found.items()}
-    return Classified(rows, cols, indices.reshape(shape), planes, free)
-
-
-def by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device) -> Floats:
-    """`apply` to spectra; on a CPU to so few at a time that what it computes stays in the cache."""
-    if device.type != "cpu" or len(spectra) <= CPU_BLOCK:
-        return apply(spectra)
-    starts = range(0, len(spectra), CPU_BLOCK)
-    return np.concatenate([apply(spectra[first : first + CPU_BLOCK]) for first in starts])
-
-
-def _plane(values: Floats, valid: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Floats:
-    """Values `(n,)` or `(n, K)` of the valid pixels on their window `(r, c[, K])`, else NaN."""
-    plane = np.full((len(valid), *values.shape[1:]), np.nan, np.float32)
-    plane[valid] = values
-    return plane.reshape(*shape, *values.shape[1:])

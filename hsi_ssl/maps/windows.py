@@ -1,0 +1,261 @@
+"""The windows of a scene through a classifier, several at once.
+
+Each is read and classified by one thread: nobody waits for anybody, and memory does not grow with
+the scene.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import xlogy
+
+from hsi_ssl.errors import VectorError
+from hsi_ssl.maps.area import Area
+from hsi_ssl.maps.bands import BandMatch
+from hsi_ssl.maps.class_map import LAYERS, Layer
+from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen
+from hsi_ssl.models.spatial import SWEEPS
+from hsi_ssl.scenes.labels import UNLABELLED
+from hsi_ssl.scenes.scene import Scene, valid_spectra
+from hsi_ssl.training.classifier import Classifier
+from hsi_ssl.training.discovered import MapClasses
+from hsi_ssl.training.novelty import Measure, Novelty
+from hsi_ssl.watcher import Watcher
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import ClassifySettings
+
+T = TypeVar("T")
+Look = Callable[[slice, slice], Seen]
+Raw = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+
+CPU_BLOCK = 512
+"""Spectra that one core takes through the network at a time."""
+MOST_THREADS = 16
+"""More would hold more windows in memory and read no faster."""
+
+
+@dataclass(frozen=True)
+class Classified:
+    """One window done: class indices `(r, c)`, -1 where there is none; layers, NaN there.
+
+    `free`: how many pixels are in free slots that are no class of the map; they have layers.
+    """
+
+    rows: slice
+    cols: slice
+    indices: npt.NDArray[np.int64]
+    layers: dict[Layer, Floats]
+    free: int
+
+
+def asked_layers(settings: ClassifySettings) -> tuple[Layer, ...]:
+    """The layers that the settings ask for beside the map."""
+    return tuple(layer for layer in LAYERS if getattr(settings, layer))
+
+
+def novelty_asked(
+    classifier: Classifier, settings: ClassifySettings
+) -> tuple[Novelty | None, Measure, int]:
+    """What novelty is told by, None where none is asked for; the measure, the samples."""
+    asked = settings.novelty or settings.p_value or settings.reject is not None
+    kept = classifier.novelty_kept if asked else None
+    own = kept.samples if kept is not None else 1
+    return kept, settings.novelty_by, settings.samples or own
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A scene on its way through a classifier, with the classes that its map shows.
+
+    `strength` is that of the spatial prior, 0 for none; with an `area`, the rest is left out.
+    """
+
+    scene: Scene
+    match: BandMatch
+    classifier: Classifier
+    classes: MapClasses
+    settings: ClassifySettings
+    strength: float = 0.0
+    area: Area | None = None
+
+    @cached_property
+    def near(self) -> Area | None:
+        """The area and what its pixels hear from."""
+        if self.area is None or not self.strength:
+            return self.area
+        return self.area.grown(SWEEPS)
+
+    @cached_property
+    def places(self) -> list[tuple[slice, slice]]:
+        """The windows to read.
+
+        Raises
+        ------
+        VectorError
+            The area holds the centre of no pixel.
+        """
+        whole = self.scene.windows(self.settings.window)
+        if self.near is None:
+            return list(whole)
+        found = list(self.near.windows(whole))
+        if not found:
+            raise VectorError(
+                f"the area of {self.settings.area} holds the centre of no pixel of "
+                f"{self.scene.path}; draw larger polygons"
+            )
+        return found
+
+    def classified(self, folder: Path, watcher: Watcher) -> Generator[Classified]:
+        """All windows, done; with a spatial prior, what waits lies on the disk of `folder`."""
+        device = self.classifier.device
+        if not self.strength:
+            yield from in_threads(partial(self._decided, self._seen), self.places, device)
+            return
+        neighbourhood = Neighbourhood(
+            folder,
+            (self.scene.rows, self.scene.cols),
+            self.classifier.model.architecture.classes,
+            self.strength,
+            device,
+        )
+        done, name = 0, self.scene.name
+
+        def tell(rows: slice, cols: slice) -> int:
+            found = self._seen(rows, cols)
+            neighbourhood.tell(rows, cols, found)
+            return found.valid.size
+
+        with (
+            neighbourhood,
+            contextlib.closing(in_threads(tell, self.places, device)) as told,
+        ):
+            for pixels in told:
+                done += pixels
+                watcher.progress(f"look at {name}", done, self.scene.rows * self.scene.cols)
+            squares: Iterable[tuple[slice, slice]] = neighbourhood.squares()
+            hear: Look = neighbourhood.hear
+            if self.area is not None:
+                squares, hear = self.area.windows(squares), partial(_only, self.area, hear)
+            yield from in_threads(partial(self._decided, hear), squares, device)
+
+    @cached_property
+    def _alone(self) -> Classifier:
+        """What says what pixels are by themselves."""
+        # The prior's strength was learnt beside probabilities that nobody had calibrated.
+        return self.classifier.uncalibrated if self.strength else self.classifier
+
+    def _seen(self, rows: slice, cols: slice) -> Seen:
+        """Read a window: what its pixels, those in the area, are by themselves."""
+        classifier = self._alone
+        spectra = self.match.select(self.scene.read(rows, cols))
+        valid = valid_spectra(spectra, self.scene.nodata)
+        if self.near is not None:
+            valid &= self.near.mask(rows, cols).ravel()
+        spectra = self.match.interpolate(spectra[valid])
+        p = by_blocks(classifier.posterior, spectra, classifier.device)
+        kept, measure, samples = novelty_asked(classifier, self.settings)
+        novelty = np.empty(0, np.float32)
+        if kept is not None:
+            told = partial(classifier.novelty_score, measure=measure, samples=samples)
+            novelty = by_blocks(told, spectra, classifier.device)
+        shape = (rows.stop - rows.start, cols.stop - cols.start)
+        return Seen(valid.reshape(shape), p, novelty)
+
+    def _decided(self, look: Look, rows: slice, cols: slice) -> Classified:
+        """Decide on the classes of a window."""
+        settings, classes = self.settings, self.classes
+        seen = look(rows, cols)
+        p, score, shape = seen.p, seen.novelty, seen.valid.shape
+        valid = seen.valid.ravel()
+        best = p.argmax(1)
+        confidence = p[np.arange(len(p)), best]
+        found: dict[Layer, Floats] = {}
+        kept, measure, _ = novelty_asked(self.classifier, settings)
+        p_value = score if kept is None else kept.p_values(score, measure)
+        for layer in asked_layers(settings):
+            if layer == "confidence":
+                found[layer] = confidence
+            elif layer == "probabilities":
+                found[layer] = p[:, classes.columns]
+            elif layer == "entropy":
+                found[layer] = -xlogy(p, p).sum(1)
+            else:
+                found[layer] = score if layer == "novelty" else p_value
+        indices = np.full(valid.shape, UNLABELLED, np.int64)
+        sure = np.isfinite(confidence)
+        known = np.where(sure, classes.indices(best), UNLABELLED)
+        if settings.reject is not None:
+            discovered = known >= len(self.classifier.label_set)
+            known[sure & ~discovered & (p_value <= settings.reject)] = len(classes.label_set)
+        indices[valid] = known
+        free = int(sure.sum() - (indices >= 0).sum())
+        planes = {layer: _plane(values, valid, shape) for layer, values in found.items()}
+        return Classified(rows, cols, indices.reshape(shape), planes, free)
+
+
+def _only(area: Area, look: Look, rows: slice, cols: slice) -> Seen:
+    """What is seen of the pixels of an area."""
+    seen, mask = look(rows, cols), area.mask(rows, cols)
+    kept = mask[seen.valid]
+    novelty = seen.novelty[kept] if seen.novelty.size else seen.novelty
+    return Seen(seen.valid & mask, seen.p[kept], novelty)
+
+
+def in_threads(
+    task: Callable[[slice, slice], T],
+    places: Iterable[tuple[slice, slice]],
+    device: torch.device,
+) -> Generator[T]:
+    """Do the task at each place, a few at once; results come in the order of the places.
+
+    On a CPU each thread computes on one core: a matrix product shared by all cores makes each
+    wait for the slowest, and reading would take cores away from it. Beside a GPU, one thread
+    reads while the other feeds it.
+    """
+    cores = torch.get_num_threads()
+    on_cpu = device.type == "cpu"
+    threads = min(cores, MOST_THREADS) if on_cpu else 2
+    alone = partial(torch.set_num_threads, 1) if on_cpu else None
+    try:
+        with ThreadPoolExecutor(threads, initializer=alone) as pool:
+            pending: deque[Future[T]] = deque()
+            try:
+                for place in places:
+                    pending.append(pool.submit(task, *place))
+                    if len(pending) > threads:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()
+    finally:
+        torch.set_num_threads(cores)
+
+
+def by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device) -> Floats:
+    """`apply` to spectra; on a CPU to so few at a time that what it computes stays in the cache."""
+    if device.type != "cpu" or len(spectra) <= CPU_BLOCK:
+        return apply(spectra)
+    starts = range(0, len(spectra), CPU_BLOCK)
+    return np.concatenate([apply(spectra[first : first + CPU_BLOCK]) for first in starts])
+
+
+def _plane(values: Floats, valid: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Floats:
+    """Values `(n,)` or `(n, K)` of the valid pixels on their window `(r, c[, K])`, else NaN."""
+    plane = np.full((len(valid), *values.shape[1:]), np.nan, np.float32)
+    plane[valid] = values
+    return plane.reshape(*shape, *values.shape[1:])
