@@ -35,7 +35,8 @@ def command(
     Scene, labels, map and confidence lie over each other, to fade between; the legend switches
     classes on and off. A click on a pixel shows its spectrum over its class's range, its
     probabilities and its nearest training pixels. The page is for this machine alone, at an
-    address that nobody can guess.
+    address that nobody can guess. Very large scenes are quicker, and sharper from afar, once
+    `gdaladdo -ro SCENE 4 16 64` has given them overviews.
 
     \b
     hsi-ssl view scene_classes.tif

@@ -20,7 +20,9 @@ import rasterio
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.errors import DatasetError, HsiSslError, ModelError, SceneError, SceneNotFoundError
 from hsi_ssl.files import fingerprint
-from hsi_ssl.maps.class_map import Layer, outputs
+from hsi_ssl.maps.class_map import Layer, named_as_map
+from hsi_ssl.maps.legend import CLASSES_TAG, tagged_names
+from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.scenes.catalog import entries
 from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass
@@ -155,6 +157,7 @@ def _of_maps(
     label_set: str | None,
     watcher: Watcher,
 ) -> Shown:
+    maps = [one for path in maps for one in _parts(path)]
     tags = [_tags(path) for path in maps]
     if len({one.get("MODEL_SHA256") for one in tags}) > 1:
         raise SceneError("the maps are of several models: view those of one model at a time")
@@ -164,13 +167,14 @@ def _of_maps(
     scenes, spatial = [], False
     with ExitStack() as on_error:
         for path, about in zip(maps, tags, strict=True):
-            settings = json.loads(about.get("SETTINGS", "{}"))
+            settings = json.loads(about.get("SETTINGS") or "{}")
             spatial = spatial or bool(settings.get("spatial"))
             raster = on_error.enter_context(_opened_map(path))
+            beside = [(m, path.with_name(f"{path.stem}_{m}{path.suffix}")) for m in MEASURES]
             measures = [
-                (layer, on_error.enter_context(open_scene(there)))
-                for layer, there in outputs(path, MEASURES).items()
-                if layer in MEASURES and there.exists()
+                (name, on_error.enter_context(open_scene(there)))
+                for name, there in beside
+                if there.exists()
             ]
             name = about.get("SCENE")
             places = [scene] if scene else _places(name, settings, dataset, _bases(path))
@@ -196,6 +200,15 @@ def _of_maps(
     )
 
 
+def _parts(path: Path) -> list[Path]:
+    """The maps that a mosaic shows together, or the map itself."""
+    if not is_mosaic(path) or not path.is_file():
+        return [path]
+    with unlocated(), rasterio.open(path) as raster:
+        found = [Path(name) for name in raster.files if named_as_map(Path(name))]
+    return found or [path]
+
+
 def _bases(target: Path) -> list[Path]:
     """Folders from which relative paths may have been meant."""
     return [Path(), *target.resolve().parents[:FOLDERS_ABOVE]]
@@ -215,7 +228,7 @@ def _model_of(
 ) -> tuple[Classifier | None, Dataset | None]:
     """The classifier that made a map, and what it learnt from, as far as they can be found."""
     named = tags.get("MODEL")
-    run = model or (None if named is None else _first(Path(named) / CARD, bases))
+    run = model or (_first(Path(named) / CARD, bases) if named else None)
     if run is None:
         watcher.warn(
             f"the model {named or 'of this map'} is not there, so no probabilities and no training "
@@ -283,21 +296,26 @@ def _places(
     name: str | None, settings: dict[str, Any], dataset: Dataset | None, bases: list[Path]
 ) -> list[Path]:
     """Files that may be the scene `name` of a map: as classified, beside the map, as learnt."""
-    if name is None:
+    if not name:
         return []
     given = [Path(s) for s in settings.get("scenes", ())]
-    wanted = [path for path in given if path.name == name] + [path / name for path in given]
-    wanted.append(Path(name))
+    wanted = [path for path in given if _is_called(path, name)]
+    wanted += [*(path / name for path in given), Path(name)]
     if dataset is not None:
         sources = (Path(source["path"]) for source in dataset.meta["sources"])
-        wanted += [path for path in sources if path.name == name]
+        wanted += [path for path in sources if _is_called(path, name)]
     found = (_first(path, bases) for path in wanted)
     places = [path for path in found if path is not None and path.is_file()]
     if not places:
         for source in set(settings.get("scenes", ())) & entries().keys():
             with resolve([source], labelled=False) as known:
-                places += [s.scene.path for s in known.scenes if s.scene.path.name == name]
+                places += [s.scene.path for s in known.scenes if _is_called(s.scene.path, name)]
     return places
+
+
+def _is_called(path: Path, name: str) -> bool:
+    """Whether a file has that name, with or without what follows the first dot."""
+    return name in (path.name, path.name.split(".")[0])
 
 
 def _opened_map(path: Path) -> Scene:
@@ -366,12 +384,15 @@ def _legend(path: Path) -> tuple[list[LabelClass], dict[int, int] | None]:
     except (OSError, KeyError, ValueError):
         pass
     with unlocated(), rasterio.open(path) as raster:
+        names = tagged_names(raster.tags().get(CLASSES_TAG, "{}"))
         try:
             palette = raster.colormap(1)
         except ValueError:
             return [], None
     return [
-        LabelClass(code, f"class {code}", "#{:02x}{:02x}{:02x}".format(*colour[:3]))
+        LabelClass(
+            code, names.get(code, f"class {code}"), "#{:02x}{:02x}{:02x}".format(*colour[:3])
+        )
         for code, colour in palette.items()
-        if code != UNLABELLED_CODE and any(colour[:3])
+        if code != UNLABELLED_CODE and (code in names or any(colour[:3]))
     ], None

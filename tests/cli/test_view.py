@@ -48,7 +48,7 @@ def test_it_serves_until_it_is_interrupted(folder: Path, end: signal.Signals) ->
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(other)
         process.send_signal(end)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == (0 if end == signal.SIGINT else -signal.SIGTERM)
     assert out == ""
     assert "Traceback" not in err

@@ -10,7 +10,9 @@ import h5py
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 
+from hsi_ssl.datasets.store import open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SceneError, SceneNotFoundError
 from hsi_ssl.view.answers import Answers
 from hsi_ssl.view.shown import shown
@@ -61,8 +63,9 @@ def test_a_run_shows_what_it_learnt_from(project: Any) -> None:
         assert sum(answers.scene(0)["labels"].values()) > 0
 
 
+@pytest.mark.parametrize("name", ["m.tif", "m.img"])
 def test_relative_names_are_found_from_any_folder(
-    moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Classified by relative names in its folder, and viewed from another."""
     from hsi_ssl.maps.classify import classify
@@ -72,11 +75,16 @@ def test_relative_names_are_found_from_any_folder(
     (moved / "maps").mkdir()
     classify(
         ClassifySettings(
-            scenes=("flight.tif",), model=Path("runs/m2"), output=Path("maps/m.tif"), device="cpu"
+            scenes=("flight.tif",),
+            model=Path("runs/m2"),
+            output=Path("maps") / name,
+            confidence=True,
+            device="cpu",
         )
     )
     monkeypatch.chdir(tmp_path)
-    with shown([Path("elsewhere/maps/m.tif")]) as found:
+    with shown([Path("elsewhere/maps") / name]) as found:
+        assert [measure for measure, _ in found.scenes[0].measures] == ["confidence"]
         assert found.classifier is not None
         assert found.scenes[0].scene.path.resolve() == moved / "flight.tif"
         assert found.scenes[0].number == 0
@@ -156,6 +164,30 @@ def test_several_maps_are_scenes_to_choose_from(project: Any, moved: Path) -> No
         shown([project.map, project.run])
     with pytest.raises(SceneError, match="2 things"):
         shown(both, scene=project.scene)
+
+
+def test_a_mosaic_is_its_maps(project: Any, tmp_path: Path) -> None:
+    rasterio.shutil.copy(project.map, tmp_path / "all.vrt", driver="VRT")
+    with shown([tmp_path / "all.vrt"]) as found:
+        (one,) = found.scenes
+        assert one.map is not None
+        assert one.map.path.resolve() == project.map.resolve()
+        assert len(one.measures) == 2
+
+
+def test_a_map_that_has_lost_its_legend_keeps_its_names(project: Any, tmp_path: Path) -> None:
+    shutil.copy(project.map, tmp_path / "m.tif")
+    with rasterio.open(tmp_path / "m.tif", "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
+        raster.update_tags(CLASSES='{"2": "lime", "7": "clay", "300": "mud"}', MODEL="")
+    with shown([tmp_path / "m.tif"], scene=project.scene) as found:
+        assert [c.name for c in found.classes] == ["lime", "clay", "mud"]
+        assert found.classes[0].colour == palette(project)[2]
+        assert found.scenes[0].counts is None
+
+
+def palette(project: Any) -> dict[int, str]:
+    data = open_dataset(project.folder / "runs" / "dataset.h5")
+    return {c.code: c.colour for c in data.label_set.classes}
 
 
 def test_what_is_no_map_or_not_of_the_scene(project: Any, tmp_path: Path) -> None:

@@ -263,7 +263,8 @@ function marker(row, col) {
 
 // The map makes room for what is told of a pixel, and keeps the pixel in sight.
 function fitStage() {
-  state.map.invalidateSize({ pan: false });
+  if (!state.map) return;
+  state.map.invalidateSize({ animate: false });
   if (state.picked && !$("pixel").hidden) state.map.panInside([state.picked.row, state.picked.col], { padding: [40, 40] });
 }
 
@@ -272,7 +273,6 @@ function unpick() {
   state.picked = null;
   state.marks.clearLayers();
   $("pixel").hidden = true;
-  fitStage();
 }
 
 function fact(name, ...value) { return make("li", {}, make("span", { textContent: name }), make("span", {}, ...value)); }
@@ -280,7 +280,6 @@ function fact(name, ...value) { return make("li", {}, make("span", { textContent
 async function describe() {
   const p = state.picked;
   $("pixel").hidden = false;
-  fitStage();
   $("place").textContent = `Row ${p.row}, column ${p.col}`;
   const facts = [];
   const ground = groundOf(p.row + 0.5, p.col + 0.5);
@@ -442,6 +441,7 @@ async function begin() {
   $("none").addEventListener("click", () => { state.hidden = new Set(state.view.classes.map((c) => c.code)); recolour(); });
   $("close").addEventListener("click", unpick);
   addEventListener("keydown", ({ key }) => { if (key === "Escape" && state.picked) unpick(); });
+  new ResizeObserver(fitStage).observe($("map"));
   addEventListener("resize", () => { if (state.picked?.valid) chart(); });
   await show(0);
 }
