@@ -162,6 +162,22 @@ def test_the_raster_of_polygons_of_potsdam(
             assert (sources.scenes[0].labels == plane).all()
 
 
+def test_points_that_qgis_saved(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    cube = str(real_data("enmap-potsdam/scene.tif"))
+    points = real_data("enmap-potsdam/points.gpkg")  # with a table of styles beside the layer
+    hears = Hears()
+    rules = VectorRules("level_2", classes=tmp_path / "classes.csv")
+    with resolve([cube], labels=[points], rules=rules, watcher=hears) as sources:
+        names = sources.label_set.names
+        assert sources.scenes[0].labels is not None
+        labels = sources.scenes[0].labels
+    assert names == ("impervious", "low vegetation", "soil", "tree", "water")
+    assert np.bincount(labels.ravel())[1:].tolist() == [20, 15, 21, 14, 5]
+    assert "45 of 120 features lie outside the scenes: 1, 3, 10" in hears.warned[0]
+    with pytest.raises(LabelError, match=r"it has level_1 \(text\), level_2 \(text\)"):
+        resolve([cube], labels=[points])
+
+
 # ---------------------------------------------------------------------------- what is said
 
 
