@@ -44,7 +44,7 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 @click.option(
     "--spatial",
     metavar="BETA",
-    help="Let neighbours agree: strength of a Potts prior, or learnt [default: 0].",
+    help="Let neighbours agree: strength of a Potts prior, learnt or tuned [default: 0].",
 )
 @click.option("--resample", **FLAG, help="Interpolate a scene's other bands to the model's.")
 @click.option("--variable", help="Name of the cube in a file that holds several arrays.")
@@ -66,7 +66,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
 
     \b
     hsi-ssl classify
-    hsi-ssl classify flight.tif -o map.tif --confidence --spatial learnt
+    hsi-ssl classify flight.tif -o map.tif --confidence --spatial tuned
     hsi-ssl classify cores/ --model runs/m2 -o maps/
     hsi-ssl classify flight1.tif flight2.tif -o flights.vrt
     hsi-ssl classify core.h5 --reject 0.01

@@ -40,6 +40,16 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also: name each free slot after the true class most common in it, and score that.",
 )
+@click.option(
+    "--spatial",
+    metavar="BETA",
+    help="Score under a Potts prior: its strength, learnt or tuned [default: 0].",
+)
+@click.option(
+    "--tune-spatial",
+    is_flag=True,
+    help="First choose its strength on DATASET's validation pixels, for `--spatial tuned`.",
+)
 @options.device
 @options.overwrite
 @options.common
@@ -50,6 +60,8 @@ def command(
     report: Path | None,
     maps: tuple[Path, ...],
     cluster_and_label: bool,
+    spatial: str | None,
+    tune_spatial: bool,
     device: str | None,
     overwrite: bool,
     project: Path | None,
@@ -66,14 +78,21 @@ def command(
     \b
     hsi-ssl evaluate
     hsi-ssl evaluate runs/m2 --split validation --json
+    hsi-ssl evaluate --spatial tuned
     """
     from hsi_ssl.datasets.store import open_dataset
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.reports.evaluation import RULES, evaluate_each, with_maps
+    from hsi_ssl.reports.evaluation import evaluate_each, with_maps
     from hsi_ssl.reports.evaluation_page import write_evaluation_reports
+    from hsi_ssl.settings import prior_strength
+    from hsi_ssl.training.tuned_prior import tune_run
 
     settings = options.read_project(project).m2
+    try:
+        strength = prior_strength(spatial or 0.0)
+    except ValueError as error:
+        raise SettingsError(f"--spatial: {error} (found {spatial!r})") from None
     run = run or settings.output
     own = run / ("report" if part == "test" else f"report-{part}")
     folder = report or own
@@ -85,10 +104,14 @@ def command(
             raise SettingsError(f"no map {path}; make one with `hsi-ssl classify`")
     pictures = [path for path in maps if path.suffix.lower() == ".png"]
     rasters = [path for path in maps if path not in pictures]
+    opened = open_dataset(dataset or settings.dataset)
+    if tune_spatial:
+        tune_run(run, opened, device or settings.device, terminal)
     found = evaluate_each(
         run,
-        open_dataset(dataset or settings.dataset),
+        opened,
         part=part,
+        spatial=strength,
         name_slots=cluster_and_label,
         device=device or settings.device,
         watcher=terminal,
@@ -104,7 +127,7 @@ def command(
         each.append({**one.to_json(), "report": str(page)})
         lines += [
             f"{label_set}{one.model_name} on {one.card['dataset']['title']}: {scores.n:,} {part} "
-            f"pixels, by {RULES[one.rule]}",
+            f"pixels, by {one.predicted_by}",
             f"  overall accuracy   {100 * scores.oa:5.1f} %{between['oa']}  "
             f"(guessing: {100 * guesser.oa:.1f})",
             f"  average accuracy   {100 * scores.aa:5.1f} %{between['aa']}  "

@@ -42,6 +42,25 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def prior_strength(value: Any) -> float | str:
+    """A strength of the spatial prior, as a number or in words.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    if value in ("learnt", "tuned"):
+        return str(value)
+    try:
+        strength = float(value)
+    except (TypeError, ValueError):
+        strength = -1.0
+    if not 0 <= strength <= LARGEST_STRENGTH:
+        raise ValueError(f"a strength from 0 to {LARGEST_STRENGTH:g}, learnt or tuned")
+    return strength
+
+
 class PrepareSettings(Settings):
     """`[prepare]`: from labelled cubes to a dataset."""
 
@@ -280,8 +299,9 @@ class ClassifySettings(Settings):
     of all."""
     samples: int | None = Field(None, ge=1)
     """Of z, for the likelihood; None: as many as training took for the validation pixels."""
-    spatial: float | Literal["learnt"] = 0.0
-    """Strength of the Potts prior on the map: 0 for none, or the one that training has learnt."""
+    spatial: float | Literal["learnt", "tuned"] = 0.0
+    """Strength of the Potts prior on the map: 0 for none, up to 10; learnt: how much neighbours
+    agree by q(y|x); tuned: the best on validation pixels."""
     resample: bool = False
     """Interpolate a scene with other bands to those of the model."""
     window: int = Field(65_536, ge=256)
@@ -293,15 +313,7 @@ class ClassifySettings(Settings):
     @field_validator("spatial", mode="before")
     @classmethod
     def _strength(cls, value: Any) -> Any:
-        if value == "learnt":
-            return value
-        try:
-            strength = float(value)
-        except (TypeError, ValueError):
-            strength = -1.0
-        if not 0 <= strength <= LARGEST_STRENGTH:
-            raise ValueError(f"a strength from 0 to {LARGEST_STRENGTH:g}, or learnt")
-        return strength
+        return prior_strength(value)
 
 
 class DiscoverSettings(Settings):

@@ -94,12 +94,14 @@ def test_contradictions_are_refused(stage: Any, values: dict[str, Any]) -> None:
         checked(stage, values, where="options")
 
 
-@pytest.mark.parametrize(("given", "kept"), [("learnt", "learnt"), ("0.5", 0.5), (2, 2.0)])
+@pytest.mark.parametrize(
+    ("given", "kept"), [("learnt", "learnt"), ("tuned", "tuned"), ("0.5", 0.5), (2, 2.0)]
+)
 def test_strength_of_the_prior_on_maps(given: object, kept: object) -> None:
     assert checked(ClassifySettings, {"spatial": given}, where="here").spatial == kept
 
 
 @pytest.mark.parametrize("given", ["lots", -1, 11, "inf", "nan", None])
 def test_a_strength_that_is_none_is_refused_in_one_sentence(given: object) -> None:
-    with pytest.raises(SettingsError, match="a strength from 0 to 10, or learnt"):
+    with pytest.raises(SettingsError, match="a strength from 0 to 10, learnt or tuned"):
         checked(ClassifySettings, {"spatial": given}, where="here")

@@ -26,6 +26,7 @@ from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.training.classifier import Classifier, load_classifiers
 from hsi_ssl.training.discovered import load_discovered, map_classes
 from hsi_ssl.training.precision import quick_products
+from hsi_ssl.training.tuned_prior import strength_of
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -206,10 +207,9 @@ def classify_scene(
         watcher.say(match.note)
     classes = map_classes(classifier.label_set, load_discovered(settings.model, classifier.card))
     label_set, layers = classes.label_set, asked_layers(settings)
-    strength = settings.spatial
-    if strength == "learnt":
-        strength = float(classifier.card["spatial_strength"])
-        watcher.say(f"neighbours agree with strength {strength:.2f}")
+    strength = strength_of(classifier.card, settings.spatial)
+    if isinstance(settings.spatial, str):
+        watcher.say(f"spatial prior of strength {strength:.2f}, {settings.spatial}")
     pixels, done, free = scene.rows * scene.cols, 0, 0
     work = Windows(scene, match, classifier, classes, settings, strength, area)
     watcher.detail(f"{scene.name}: {len(work.places)} windows to read")
@@ -226,6 +226,7 @@ def classify_scene(
             "MODEL": str(settings.model),
             "MODEL_SHA256": classifier.card["weights_sha256"],
             "LABEL_SET": label_set.name,
+            "SPATIAL_PRIOR": f"{strength:g}",
             "SETTINGS": json.dumps(settings.model_dump(mode="json")),
         },
         overwrite=overwrite,

@@ -32,6 +32,7 @@ from hsi_ssl.training.checkpoint import model_name
 from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
 from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.training.stage import seen_elsewhere
+from hsi_ssl.training.tuned_prior import among_neighbours, strength_of
 from hsi_ssl.watcher import SILENT, Watcher
 
 BLOCK = 65_536
@@ -55,7 +56,8 @@ class Evaluation:
     calibration would be without the run's temperature, None where that is 1. `classifier` is what
     was scored, and `maps` what `with_maps` adds.
     `rejected`: share of the pixels of labelled classes whose p-value of novelty is at most
-    `REJECT`, None where the run's validation pixels are too few to tell.
+    `REJECT`, None where the run's validation pixels are too few to tell. `spatial`: strength of the
+    Potts prior that the pixels were scored with, which leaves no calibrated probabilities.
     """
 
     run: Path
@@ -72,6 +74,7 @@ class Evaluation:
     rejected: float | None = None
     classifier: Classifier | None = None
     maps: tuple[MapAreas, ...] = ()
+    spatial: float = 0.0
 
     @property
     def scores(self) -> Scores:
@@ -96,7 +99,13 @@ class Evaluation:
     @property
     def temperature(self) -> float:
         """At which probabilities are calibrated, 1 where they are as the network gives them."""
-        return float(self.card.get("temperature", {}).get(self.rule, 1.0))
+        return 1.0 if self.spatial else float(self.card.get("temperature", {}).get(self.rule, 1.0))
+
+    @property
+    def predicted_by(self) -> str:
+        """How classes were found, in words."""
+        prior = f", with a Potts prior of strength {self.spatial:g} on neighbouring pixels"
+        return RULES[self.rule] + (prior if self.spatial else "")
 
     def to_json(self) -> dict[str, Any]:
         """Give what `hsi-ssl evaluate --json` prints and metrics.json holds."""
@@ -115,6 +124,7 @@ class Evaluation:
             },
             "intervals": None if self.intervals is None else self.intervals.to_json(),
             "rule": self.rule,
+            "spatial": self.spatial,
             "by_rule": {rule: found.headline() for rule, found in self.by_rule.items()},
             "majority": {
                 "code": self.guesser.label.code,
@@ -154,6 +164,7 @@ def evaluate(
     dataset: Dataset,
     *,
     part: str = "test",
+    spatial: float | str = 0.0,
     name_slots: bool = False,
     device: str = "auto",
     watcher: Watcher = SILENT,
@@ -162,20 +173,27 @@ def evaluate(
 
     Of one label set: the model's, or the dataset's where the model knows several. Where it has free
     slots the dataset may have further classes; their pixels are scored with `name_slots` only, when
-    each free slot is named after the class most common in it.
+    each free slot is named after the class most common in it. With `spatial`, a strength, learnt or
+    tuned, under a Potts prior over the dataset's pixels.
 
     Raises
     ------
     ModelError
         There is no classifier in `run`, or its bands or classes are not the dataset's, or
-        `name_slots` is asked of one without free slots.
+        `name_slots` is asked of one without free slots; no strength was tuned.
     DatasetError
         The part has no pixels; the dataset lacks the model's label set; both have several.
     DeviceError
         The device is not there.
     """
     found = evaluate_each(
-        run, dataset, part=part, name_slots=name_slots, device=device, watcher=watcher
+        run,
+        dataset,
+        part=part,
+        spatial=spatial,
+        name_slots=name_slots,
+        device=device,
+        watcher=watcher,
     )
     if len(found) > 1:
         raise DatasetError(
@@ -190,6 +208,7 @@ def evaluate_each(
     dataset: Dataset,
     *,
     part: str = "test",
+    spatial: float | str = 0.0,
     name_slots: bool = False,
     device: str = "auto",
     watcher: Watcher = SILENT,
@@ -205,7 +224,12 @@ def evaluate_each(
         one = dataset
         if joint or len(known) > 1:
             one = dataset.one(classifier.label_set.name)
-        found.append(_evaluation(run, classifier, rules, one, part, watcher, name_slots=name_slots))
+        strength = strength_of(classifier.card, spatial)
+        found.append(
+            _evaluation(
+                run, classifier, rules, one, part, watcher, strength=strength, name_slots=name_slots
+            )
+        )
     return found
 
 
@@ -237,6 +261,7 @@ def _evaluation(
     part: str,
     watcher: Watcher,
     *,
+    strength: float,
     name_slots: bool,
 ) -> Evaluation:
     check_bands(chosen.card, dataset, run)
@@ -261,17 +286,20 @@ def _evaluation(
     clusters = limits = uncalibrated = None
     for i, rule in enumerate(rules):
         classifier = replace(chosen, rule=rule)
-        blocks = []
-        for first in range(0, len(rows), BLOCK):
-            watcher.progress("evaluating", i * len(rows) + first, len(rules) * len(rows))
-            blocks.append(classifier.posterior(dataset.spectra(rows[first : first + BLOCK])))
-        posterior = np.concatenate(blocks)
+        if strength:
+            (posterior,) = among_neighbours(classifier, dataset, rows, (strength,))
+        else:
+            blocks = []
+            for first in range(0, len(rows), BLOCK):
+                watcher.progress("evaluating", i * len(rows) + first, len(rules) * len(rows))
+                blocks.append(classifier.posterior(dataset.spectra(rows[first : first + BLOCK])))
+            posterior = np.concatenate(blocks)
         by_rule[rule] = score_posterior(truth[known], posterior[known], classifier.free_slots)
         if rule == chosen.rule and known.any():
             found = posterior[known].argmax(1)
             tallies = tallied(truth[known], found, dataset.unit[rows[known]], len(own))
             limits = intervals(tallies, dataset.unit_kind)
-            if classifier.temperature != 1:
+            if classifier.temperature != 1 and not strength:
                 raw = sharpened(posterior[known], classifier.temperature)
                 uncalibrated = calibrate(truth[known], raw)
         if name_slots and rule == chosen.rule:
@@ -300,6 +328,7 @@ def _evaluation(
         clusters,
         _rejected(chosen, dataset, rows[known]),
         chosen,
+        spatial=strength,
     )
 
 

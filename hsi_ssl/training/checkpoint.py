@@ -94,12 +94,17 @@ def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dic
     if (run / LAST_METRICS).exists():
         with written_beside(run / METRICS, overwrite=True) as beside:
             shutil.copyfile(run / LAST_METRICS, beside)
-    with written_beside(run / CARD, overwrite=True) as beside:
-        beside.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    save_card(run, whole)
     (run / DISCOVERED).unlink(missing_ok=True)
     for report in REPORTS:
         shutil.rmtree(run / report, ignore_errors=True)
     return whole
+
+
+def save_card(run: Path, card: dict[str, Any]) -> None:
+    """Write the card of a run folder, in the place of an older one."""
+    with written_beside(run / CARD, overwrite=True) as beside:
+        beside.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def forget_state(run: Path) -> None:

@@ -29,6 +29,7 @@ from hsi_ssl.training.m2_shared import (
 )
 from hsi_ssl.training.novelty import measure_novelty
 from hsi_ssl.training.stage import Draw, dataset_card, draw_spectra, identity
+from hsi_ssl.training.tuned_prior import tuned_in_words, tuned_prior
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -157,12 +158,16 @@ def train_joint(
         "metrics": {**metrics, "predicted_classes": int(sum(one.sum() for one in predicted))},
     }
     tensors = run_tensors(model, m1)
-    for label_set in label_sets:
+    for label_set, own in zip(label_sets, card["label_sets"], strict=True):
         classifier = Classifier(
-            card, OneLabelSet(model, label_set.name).eval(), m1, device, "classifier"
+            {**card, **own}, OneLabelSet(model, label_set.name).eval(), m1, device, "classifier"
         )
-        kept = measure_novelty(classifier, dataset.one(label_set.name), settings.novelty_samples)
+        of_set = dataset.one(label_set.name)
+        kept = measure_novelty(classifier, of_set, settings.novelty_samples)
         tensors |= kept.to_tensors(label_set.name)
+        own["spatial_tuned"] = tuned = tuned_prior(classifier, of_set)
+        if tuned is not None:
+            watcher.say(f"{label_set.name}: {tuned_in_words(tuned)}")
     return save_run(run, tensors, card)
 
 

@@ -48,6 +48,7 @@ from hsi_ssl.training.stage import (
 )
 from hsi_ssl.training.supervised_task import SupervisedTask
 from hsi_ssl.training.temperature import fitted_temperature, tempered_in_words
+from hsi_ssl.training.tuned_prior import tuned_in_words, tuned_prior
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -180,7 +181,10 @@ def train_m2(
         "temperature": temperature,
         "metrics": {**metrics, **by_rule},
     }
-    classifier = Classifier(card, model, m1, device, rule)
+    classifier = Classifier(card, model.eval(), m1, device, rule)
+    card["spatial_tuned"] = tuned = tuned_prior(classifier, dataset)
+    if tuned is not None:
+        watcher.say(tuned_in_words(tuned))
     slots = _slots(classifier, data)
     card["metrics"]["predicted_classes"] = int(np.count_nonzero(slots.pixels[: len(label_set)]))
     card["metrics"]["slots"] = slots.to_card()

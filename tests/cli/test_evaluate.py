@@ -142,3 +142,15 @@ def test_without_free_slots_there_is_nothing_to_name(run: Path, tiny_dataset: Da
     asked = call("evaluate", run, tiny_dataset.path, "--cluster-and-label")
     assert isinstance(asked.exception, ModelError)
     assert "no free slots to name" in str(asked.exception)
+
+
+def test_the_prior_is_tuned_and_named(run: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    asked = ("--tune-spatial", "--spatial", "0.5", "--report", tmp_path / "report", "--json")
+    result = call("evaluate", run, tiny_dataset.path, *asked)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["spatial"] == 0.5
+    assert "Potts prior of strength 0.5" in (tmp_path / "report" / "index.html").read_text()
+    assert "strength 0" in call("evaluate", run, tiny_dataset.path, "--spatial", "0.5").output
+    result = call("evaluate", run, tiny_dataset.path, "--spatial", "much")
+    assert isinstance(result.exception, SettingsError)
+    assert "a strength from 0 to 10, learnt or tuned" in str(result.exception)
