@@ -31,7 +31,7 @@ class Areas:
     `mapped`: counted on the map; `estimated` with its standard `error`, NaN where a mapped class
     has a single test pixel; `users` and `producers`: accuracies on the map's area. `oa` and
     `oa_error`: overall accuracy on the map's area. `left_out`: which mapped classes no test pixel
-    was taken for; nothing is known of their area, and the estimates leave it out.
+    was taken for; nothing is known of their area: their own is NaN, and the others leave it out.
     """
 
     mapped: Ints
@@ -94,13 +94,14 @@ def estimated_areas(mapped: Ints, confusion: Ints) -> Areas:
         users = np.where(n > 0, np.diag(sample) / n, np.nan)  # equation 2
         producers = np.diag(p) / share  # equation 3
         of_row = np.where(used, weight**2 * users * (1 - users) / (n - 1), 0.0)  # equation 5
+    unknown = (mapped > 0) & ~used
     return Areas(
         mapped=mapped,
-        estimated=share * total,  # equation 11
-        error=error * total,
+        estimated=np.where(unknown, np.nan, share * total),  # equation 11
+        error=np.where(unknown, np.nan, error * total),
         users=users,
         producers=producers,
         oa=float(np.trace(p)),  # equation 1
         oa_error=float(np.sqrt(of_row.sum())),
-        left_out=(mapped > 0) & ~used,
+        left_out=unknown,
     )

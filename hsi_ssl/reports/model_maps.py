@@ -72,10 +72,13 @@ class MapAreas:
     def words(self, card: dict[str, Any]) -> Iterator[str]:
         """Say in sentences what the areas do not cover; `card` of the model that was scored."""
         name = self.read.path.name
-        yield from (f"{name}: {said}" for said in self.areas.words(self.label_set.names))
+        yield from (f"on {name} {said}" for said in self.areas.words(self.label_set.names))
         made_by = self.read.tags.get("MODEL_SHA256")
         if made_by is not None and made_by != card["weights_sha256"]:
-            yield f"{name} was made with another model: its areas rest on mistakes of this one"
+            yield (
+                f"the map {name} was made with another model: its areas rest on the mistakes of "
+                "this one"
+            )
         if json.loads(self.read.tags.get("SETTINGS", "{}")).get("spatial"):
             yield (
                 f"in {name} neighbours had a say, in the scores here they had none: it is likely "
