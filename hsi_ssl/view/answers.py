@@ -40,6 +40,10 @@ class Answers:
 
     shown: Shown
 
+    def __post_init__(self) -> None:
+        # Now, so that no two threads make them twice, each with a lock of its own.
+        _ = self._inspector, self._tiles, self._marks, self._cached_tile
+
     @cached_property
     def overview(self) -> dict[str, Any]:
         """What the page shows at first: names, classes, scenes to choose from."""
@@ -53,8 +57,8 @@ class Answers:
                 )
             ],
             "classes": [vars(c) for c in s.classes],
-            "model": None if s.classifier is None else self._columns,
-            "free_slots": 0 if s.classifier is None else s.classifier.free_slots,
+            "columns": s.columns,
+            "labelled": 0 if s.classifier is None else len(s.classifier.label_set),
             "spatial": s.spatial,
             "dataset": s.dataset is not None,
             "parts": {int(part): name for part, name in PARTS.items()},
@@ -150,12 +154,6 @@ class Answers:
         """Codes of the dataset's classes by index."""
         dataset = self.shown.dataset
         return [] if dataset is None else dataset.label_set.codes.tolist()
-
-    @cached_property
-    def _columns(self) -> list[int]:
-        """Codes of the posterior's first columns."""
-        assert self.shown.classifier is not None
-        return list(self.shown.classifier.label_set.codes.tolist())
 
     @cached_property
     def _source_names(self) -> list[str]:

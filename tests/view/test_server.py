@@ -107,7 +107,7 @@ def test_what_is_not_there_is_404(address: str) -> None:
 def test_the_scene_is_described(address: str, project: Project) -> None:
     view = values(address + "view.json")
     assert view["title"] == "flight_classes.tif"
-    assert [c["code"] for c in view["classes"]] == [2, 7, 300] == view["model"]
+    assert [c["code"] for c in view["classes"]] == [2, 7, 300] == view["columns"]
     scene = values(address + "scenes/0")
     assert (scene["rows"], scene["cols"], scene["depth"]) == (300, 340, 1)
     assert scene["crs"] == "EPSG:32633"

@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+import torch
 
 from hsi_ssl.datasets.store import open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.labels import LabelClass
+from hsi_ssl.settings import M2Settings
+from hsi_ssl.training.discovered import DiscoveredSlot, save_discovered
+from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.view.answers import Answers
 from hsi_ssl.view.shown import shown
 from hsi_ssl.watcher import Watcher
@@ -148,6 +153,30 @@ def test_a_dataset_that_is_gone(moved: Path, project: Any, monkeypatch: pytest.M
         told = Answers(found).pixel(0, 5, 5)
         assert sum(told["probabilities"]) == pytest.approx(1, abs=1e-5)
         assert told["neighbours"] == []
+
+
+def test_free_slots_and_what_was_discovered_in_them(project: Any, tmp_path: Path) -> None:
+    run, threads = tmp_path / "free", torch.get_num_threads()
+    torch.set_num_threads(1)
+    train_m2(
+        M2Settings(
+            dataset=project.folder / "runs/dataset.h5", output=run, m1=None, latent=2, hidden=(8,),
+            model="gm-dgm", free_slots=2, epochs=1, supervised_epochs=1, device="cpu",
+        )
+    )  # fmt: skip
+    torch.set_num_threads(threads)
+    with shown([run]) as found:
+        assert found.columns == (2, 7, 300, None, None)
+        assert found.classifier is not None
+        group = DiscoveredSlot(4, LabelClass(301, "unknown-1", "#123456"))
+        save_discovered(run, found.classifier.card, [group])
+    with shown([run]) as found:
+        assert found.columns == (2, 7, 300, None, 301)
+        assert found.classes[-1] == group.label
+        answers = Answers(found)
+        assert answers.overview["labelled"] == 3
+        assert len(answers.pixel(0, 5, 5)["probabilities"]) == 5
+        assert answers.class_range(301)["quantiles"] is None
 
 
 def test_several_maps_are_scenes_to_choose_from(project: Any, moved: Path) -> None:

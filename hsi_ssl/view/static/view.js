@@ -294,8 +294,10 @@ async function describe() {
   neighbours();
   marker(p.row, p.col);
   if (!p.valid) return;
-  const best = p.probabilities && state.view.model[p.probabilities.slice(0, state.view.model.length).reduce((b, v, i, all) => (v > all[b] ? i : b), 0)];
-  const known = state.view.dataset && (state.view.model || []).includes(p.map) ? p.map : best;
+  // The range of the map's class, else of the most probable one that somebody labelled.
+  const { columns, labelled } = state.view;
+  const best = (p.probabilities || []).slice(0, labelled).reduce((b, v, i, all) => (v > all[b] ? i : b), 0);
+  const known = classOf(p.map) ? p.map : columns[best] || state.view.classes[0]?.code;
   $("range-line").hidden = !state.view.dataset;
   if (state.view.dataset) $("range").value = known;
   await chart();
@@ -307,8 +309,8 @@ function probabilities() {
   if (!values) return;
   $("of-spectrum").hidden = !state.view.spatial;
   const slots = values.map((p, i) => {
-    const code = state.view.model[i];
-    return { p, code, name: code ? nameOf(code) : `free slot ${i - state.view.model.length + 1}` };
+    const code = state.view.columns[i];
+    return { p, code, name: code ? nameOf(code) : `free slot ${i - state.view.labelled + 1}` };
   }).filter((s) => s.p >= LEAST_SHOWN).sort((a, b) => b.p - a.p);
   $("probabilities").replaceChildren(...slots.map(({ p, code, name }) => {
     const bar = make("i", {});

@@ -1,0 +1,191 @@
+"""Where what a map or a dataset names lies, and what a map says of itself.
+
+Files are looked for as they are named there, from the current folder, and from the folder of the
+map or run and those above it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.errors import SceneError, SceneNotFoundError
+from hsi_ssl.files import fingerprint
+from hsi_ssl.maps.class_map import named_as_map
+from hsi_ssl.maps.legend import CLASSES_TAG, tagged_names
+from hsi_ssl.maps.mosaic import is_mosaic
+from hsi_ssl.maps.rasters import unlocated
+from hsi_ssl.scenes.catalog import entries
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass
+from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.sources import resolve
+from hsi_ssl.watcher import Watcher
+
+FOLDERS_ABOVE = 3
+"""Runs lie in `runs/` of a project, maps in it or in a folder of it."""
+
+
+def maps_in(path: Path) -> list[Path]:
+    """The maps that a mosaic shows together, or the map itself."""
+    if not is_mosaic(path) or not path.is_file():
+        return [path]
+    with unlocated(), rasterio.open(path) as raster:
+        found = [Path(name) for name in raster.files if named_as_map(Path(name))]
+    return found or [path]
+
+
+def bases_of(target: Path) -> list[Path]:
+    """Folders from which relative paths may have been meant."""
+    return [Path(), *target.resolve().parents[:FOLDERS_ABOVE]]
+
+
+def first_there(path: Path | str, bases: Iterable[Path]) -> Path | None:
+    """The first of the bases' files or folders of that name that is there."""
+    return next((base / path for base in bases if (base / path).exists()), None)
+
+
+def sources_of(dataset: Dataset, bases: list[Path], watcher: Watcher) -> list[Path]:
+    """The scenes that a dataset was made of, those that are there.
+
+    Raises
+    ------
+    SceneNotFoundError
+        None is.
+    """
+    found = []
+    for source in dataset.meta["sources"]:
+        path = first_there(source["path"], bases)
+        if path is None or not path.is_file():
+            watcher.warn(f"left out: the scene {source['path']} is not there")
+        else:
+            found.append(path)
+    if not found:
+        raise SceneNotFoundError(
+            f"none of the scenes of {dataset.path} is there; name one with --scene"
+        )
+    return found
+
+
+def places_of(
+    name: str | None, settings: dict[str, Any], dataset: Dataset | None, bases: list[Path]
+) -> list[Path]:
+    """Files that may be the scene `name` of a map: as classified, beside the map, as learnt."""
+    if not name:
+        return []
+    given = [Path(s) for s in settings.get("scenes", ())]
+    wanted = [path for path in given if _is_called(path, name)]
+    wanted += [*(path / name for path in given), Path(name)]
+    if dataset is not None:
+        sources = (Path(source["path"]) for source in dataset.meta["sources"])
+        wanted += [path for path in sources if _is_called(path, name)]
+    found = (first_there(path, bases) for path in wanted)
+    places = [path for path in found if path is not None and path.is_file()]
+    if not places:
+        for source in set(settings.get("scenes", ())) & entries().keys():
+            with resolve([source], labelled=False) as known:
+                places += [s.scene.path for s in known.scenes if _is_called(s.scene.path, name)]
+    return places
+
+
+def _is_called(path: Path, name: str) -> bool:
+    """Whether a file has that name, with or without what follows the first dot."""
+    return name in (path.name, path.name.split(".")[0])
+
+
+def opened_map(path: Path) -> Scene:
+    """A class map as a raster of one band.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError
+        It is not there, or no raster of one band of codes.
+    """
+    raster = open_scene(path)
+    if raster.bands == 1 and raster.dtype.kind in "iu":
+        return raster
+    raster.close()
+    raise SceneError(
+        f"{path} is no class map: expected one band of codes, found {raster.bands} of "
+        f"{raster.dtype}; `hsi-ssl classify` makes one"
+    )
+
+
+def opened_scene(
+    path: Path, settings: dict[str, Any], dataset: Dataset | None, watcher: Watcher
+) -> Scene:
+    """A scene, with the variable and wavelengths that it was opened with before.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError
+        It is not there or cannot be read.
+    """
+    meta = {} if dataset is None else dataset.meta["settings"]
+    wavelengths = settings.get("wavelengths")
+    return (
+        resolve(
+            [str(path)],
+            variable=settings.get("variable") or meta.get("variable"),
+            wavelengths=Path(wavelengths) if wavelengths and Path(wavelengths).exists() else None,
+            labelled=False,
+            watcher=watcher,
+        )
+        .scenes[0]
+        .scene
+    )
+
+
+def check_same_grid(path: Path, raster: Scene, scene: Scene) -> None:
+    """Raise `SceneError` if a map is not of that scene."""
+    if (raster.rows, raster.cols) != (scene.rows, scene.cols):
+        raise SceneError(
+            f"{path} has {raster.rows} x {raster.cols} pixels, {scene.path} has {scene.rows} x "
+            f"{scene.cols}: it was made of another scene; name that one with --scene"
+        )
+
+
+def number_in(scene: Scene, dataset: Dataset | None) -> int | None:
+    """A scene's number in the dataset, by its content."""
+    if dataset is None or not scene.path.is_file():
+        return None
+    prints = [source["fingerprint"] for source in dataset.meta["sources"]]
+    own = fingerprint(scene.path)
+    return prints.index(own) if own in prints else None
+
+
+def tags_of(path: Path) -> dict[str, str]:
+    """What `classify` wrote into a map: SCENE, MODEL, SETTINGS and so on; as `opened_map`."""
+    with opened_map(path), unlocated(), rasterio.open(path) as raster:
+        found: dict[str, str] = raster.tags()
+        return found
+
+
+def legend_of(path: Path) -> tuple[list[LabelClass], dict[int, int] | None]:
+    """A map's classes and pixels by code: of the CSV beside it, else of its palette."""
+    try:
+        with path.with_suffix(".csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        counts = {int(row["code"]): int(row["pixels"]) for row in rows}
+        named = [row for row in rows if int(row["code"]) != UNLABELLED_CODE]
+        return [LabelClass(int(r["code"]), r["name"], r["colour"]) for r in named], counts
+    except (OSError, KeyError, ValueError):
+        pass
+    with unlocated(), rasterio.open(path) as raster:
+        names = tagged_names(raster.tags().get(CLASSES_TAG, "{}"))
+        try:
+            palette = raster.colormap(1)
+        except ValueError:
+            return [], None
+    return [
+        LabelClass(
+            code, names.get(code, f"class {code}"), "#{:02x}{:02x}{:02x}".format(*colour[:3])
+        )
+        for code, colour in palette.items()
+        if code != UNLABELLED_CODE and (code in names or any(colour[:3]))
+    ], None
