@@ -21,10 +21,10 @@ from hsi_ssl.scenes.vector_grid import layer_extent, on_grid, scene_extent
 from hsi_ssl.scenes.vectors import (
     Layer,
     LayerFacts,
+    beside,
     layer_facts,
     listed,
     read_layer,
-    vector_file,
 )
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -103,8 +103,8 @@ def drawn_labels(
     facts = [layer_facts(path) for path in files]
     columns = [class_field(fact, rules.field, watcher) for fact in facts]
     layers = [read_layer(f, column, watcher) for f, column in zip(facts, columns, strict=True)]
-    beside = dict.fromkeys(vector_file(path).with_suffix(".classes.csv") for path in files)
-    class_file = remembered(list(beside) if rules.classes is None else [rules.classes])
+    places = dict.fromkeys(beside(path, ".classes.csv") for path in files)
+    class_file = remembered(list(places) if rules.classes is None else [rules.classes])
     codes, classes = coded(layers, class_file.classes or known, watcher)
     number = dict(zip(files, range(len(files)), strict=True))
     board = _Board(layers, codes, rules.min_coverage)

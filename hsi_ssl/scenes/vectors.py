@@ -16,6 +16,7 @@ import pyogrio
 import shapely
 
 from hsi_ssl.errors import SceneNotFoundError, VectorError
+from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
 from hsi_ssl.watcher import SILENT, Watcher
 
 SUFFIXES = {".gpkg", ".shp", ".geojson", ".json", ".fgb"}
@@ -73,6 +74,12 @@ def vector_file(path: Path) -> Path:
     return _parted(path)[0]
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """A file of the same name beside a vector file; in this folder for one on a server."""
+    file = vector_file(path)
+    return (Path(file.name) if is_virtual(file) else file).with_suffix(suffix)
+
+
 def layers_at(path: Path) -> list[LayerFacts]:
     """The layers with geometries of a file, or the one that the path names in it.
 
@@ -86,10 +93,10 @@ def layers_at(path: Path) -> list[LayerFacts]:
         It is broken, or has no such layer, or none with geometries.
     """
     file, name = _parted(path)
-    if not file.exists():
+    if not file.exists() and not is_virtual(file):
         raise SceneNotFoundError(f"no file {file}")
-    with _gdal(file):
-        layers = {n: kind for n, kind in pyogrio.list_layers(file).tolist() if kind is not None}
+    with _gdal(file) as opened:
+        layers = {n: kind for n, kind in pyogrio.list_layers(opened).tolist() if kind is not None}
     if not layers:
         raise VectorError(
             f"{file} has no layer with geometries; expected polygons, lines or points"
@@ -97,9 +104,9 @@ def layers_at(path: Path) -> list[LayerFacts]:
     if name is not None and name not in layers:
         known = ", ".join(f"{n} ({kind})" for n, kind in layers.items())
         raise VectorError(f"{file} has no layer {name} with geometries; it has {known}")
-    with _gdal(file):
+    with _gdal(file) as opened:
         each = [
-            pyogrio.read_info(file, layer=one, force_feature_count=True)
+            pyogrio.read_info(opened, layer=one, force_feature_count=True)
             for one in ([name] if name is not None else layers)
         ]
     return [_facts(path, info) for info in each]
@@ -152,9 +159,9 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
         The layer is broken, or has no feature with a geometry.
     """
     file = vector_file(facts.path)
-    with _gdal(file):
+    with _gdal(file) as opened:
         _, ids, wkb, values = pyogrio.raw.read(
-            file,
+            opened,
             layer=facts.name,
             columns=[] if column is None else [column],
             force_2d=True,
@@ -225,15 +232,15 @@ def _parted(path: Path) -> tuple[Path, str | None]:
 
 
 @contextmanager
-def _gdal(file: Path) -> Iterator[None]:
-    """GDAL's refusals as one sentence about the file; its remarks are not for users."""
+def _gdal(file: Path) -> Iterator[str]:
+    """What GDAL calls a file, and its refusals as one sentence; its remarks are not for users."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
+            yield gdal_name(file)
     except RuntimeError as error:  # the root of pyogrio's
         reason = str(error).split(";", maxsplit=1)[0].strip().rstrip(".")
         raise VectorError(
-            f"{file} is broken or of no vector format that hsi-ssl knows ({reason}); save the "
-            "layer again, as GeoPackage say"
+            f"{shown(file)} is broken or of no vector format that hsi-ssl knows ({reason}); save "
+            "the layer again, as GeoPackage say"
         ) from error

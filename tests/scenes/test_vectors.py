@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import shapely
 
 from hsi_ssl.errors import SceneNotFoundError, VectorError
-from hsi_ssl.scenes.vectors import is_vector, layer_facts, read_layer
+from hsi_ssl.scenes.vectors import beside, is_vector, layer_facts, read_layer
 from hsi_ssl.watcher import Watcher
 
 Write = Callable[..., Path]
@@ -139,6 +140,22 @@ def test_bad_files_are_told(tmp_path: Path, write_layer: Write) -> None:
     )
     with pytest.raises(VectorError, match="no layer with geometries"):
         layer_facts(tmp_path / "table.gpkg")
+
+
+def test_layers_in_archives_are_read(tmp_path: Path, write_layer: Write) -> None:
+    shape = write_layer(tmp_path / "trees.shp", [SQUARE, BOWTIE], kind="Polygon")
+    archive = tmp_path / "trees.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for part in tmp_path.glob("trees.*"):
+            if part != archive:
+                file.write(part, part.name)
+    shape.unlink()
+    inside = Path(f"/vsizip/{archive}/trees.shp")
+    assert is_vector(inside)
+    assert len(read_layer(layer_facts(inside))) == 2
+    assert beside(inside, ".classes.csv") == Path("trees.classes.csv")
+    with pytest.raises(VectorError, match=r"roofs\.shp is broken"):
+        layer_facts(inside.with_name("roofs.shp"))
 
 
 def test_many_features_are_read_at_once(tmp_path: Path, write_layer: Write) -> None:
