@@ -20,6 +20,8 @@ LABELS = re.compile(r"(.*?)[-_ .]*(labels?|gt|ground[-_ ]?truth|annotations?|mas
 """What labels are called: `scene_labels`, `Salinas_gt`, `labels`."""
 OUR_MAP = "_classes"
 """In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
+OUR_MOSAIC = b"hsi-ssl"
+"""Near the beginning of a mosaic of such maps, whose name is the user's."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,17 @@ def _labels_of(path: Path) -> str | None:
 def _may_be_cube(path: Path) -> bool:
     if path.name.startswith(".") or OUR_MAP in path.name or path.suffix == ".hdr":
         return False
+    if path.suffix.lower() == ".vrt" and _is_our_mosaic(path):
+        return False
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     if plain.suffix.lower() in CUBES or plain.name.endswith("-ubyte"):
         return True
     return any(map(is_envi_header, _headers(plain)))
+
+
+def _is_our_mosaic(path: Path) -> bool:
+    with path.open("rb") as file:
+        return OUR_MOSAIC in file.read(4096)
 
 
 def _headers(path: Path) -> Iterable[Path]:

@@ -15,7 +15,9 @@ from rasterio.transform import Affine
 from hsi_ssl.errors import OutputError, SceneError
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.maps.legend import CLASSES_TAG, tagged_names
+from hsi_ssl.scenes.finding import find
 from hsi_ssl.settings import ClassifySettings
+from hsi_ssl.watcher import SILENT
 
 WriteScene = Callable[..., Path]
 NORTH_UP = Affine(20.0, 0.0, 300_000.0, 0.0, -20.0, 7_400_000.0)
@@ -82,6 +84,9 @@ def test_a_mosaic_shows_all_maps_in_place(
         assert np.isfinite(values[:, :10, :30]).all()
     with rasterio.open(vrt.with_name("all_confidence.vrt")) as raster:
         assert raster.units == ("1",)
+    # Its folder may be searched for cubes: it is none.
+    (vrt.parent / "scene.tif").touch()
+    assert [f.cube.name for f in find(str(vrt.parent), None, SILENT)[1]] == ["scene.tif"]
     # It may be moved together with its maps.
     shutil.move(vrt.parent, tmp_path / "elsewhere")
     with rasterio.open(tmp_path / "elsewhere" / "all.vrt") as raster:
