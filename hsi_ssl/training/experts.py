@@ -132,6 +132,7 @@ def folds(y: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def in_words(powers: tuple[float, ...], weight: Tensor) -> str:
-    """The weights of experts, for people."""
-    shares = ", ".join(f"{p:g}: {w:.0%}" for p, w in zip(powers, weight.tolist(), strict=True))
+    """The weights of experts, of which one more than powers sees M1's features, for people."""
+    names = [*(f"{p:g}" for p in powers), "M1's features"]
+    shares = ", ".join(f"{n}: {w:.0%}" for n, w in zip(names, weight.tolist(), strict=False))
     return f"experts by power of whitening, as pixels weigh them: {shares}"

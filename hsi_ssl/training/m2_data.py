@@ -114,8 +114,8 @@ class M2Data:
     def gains(self) -> Tensor:
         """What q(y|x)'s experts multiply the columns of inputs by, `(E, D)`.
 
-        One expert only, seeing them as they are, where the noise of spectra is not known or M1's
-        features are all there is to see.
+        With M1, each sees the spectra and a last one M1's features. One expert only, seeing them as
+        they are, where the noise of spectra is not known or the features are all there is to see.
         """
         inputs, noise = self.labelled.inputs.mean, self.scaler.noise_sd
         if noise is None or (self.m1 is not None and not self.beside):
@@ -123,7 +123,11 @@ class M2Data:
         spread = torch.cat([inputs, self.unlabelled.mean]).std(0).cpu()
         of_columns = torch.zeros(len(spread))
         of_columns[-self.scaler.width :] = torch.from_numpy(noise)
-        return gains(self.settings.experts, spread, of_columns)
+        found = gains(self.settings.experts, spread, of_columns)
+        if self.m1 is None:
+            return found
+        is_feature = torch.arange(len(spread)) < len(spread) - self.scaler.width
+        return torch.cat([found * ~is_feature, is_feature[None].to(found)])
 
     @cached_property
     def neighbours(self) -> Tensor:

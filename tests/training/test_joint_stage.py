@@ -139,7 +139,7 @@ def test_experts_and_m1(two_label_sets: Dataset, tmp_path: Path) -> None:
     train_m1(M1Settings(dataset=two_label_sets.path, output=tmp_path / "m1", **m1))
     asked = {"m1": tmp_path / "m1", "experts": (0.0, 1.0), "epochs": 2}
     card = train_m2(settings(two_label_sets, tmp_path / "m2", **asked))
-    assert card["architecture"]["experts"] == 2
+    assert card["architecture"]["experts"] == 3
     assert card["architecture"]["beside"] == 6
     assert min(accuracies(two_label_sets, tmp_path / "m2").values()) > 0.85
 

@@ -104,17 +104,23 @@ def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
     )
 
 
-def test_one_expert_reads_features_that_have_no_noise_of_their_own(
+def test_features_are_an_expert_of_their_own_or_all_that_there_is_to_see(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     dataset = rescaled(tiny_dataset, "noise", tmp_path / "d.h5")
     small = {"latent": 4, "hidden": (32,), "batch": 64, "epochs": 10}
     train_m1(M1Settings(dataset=dataset.path, output=tmp_path / "m1", **small))
     m1 = load_m1(tmp_path / "m1", "cpu")
-    for beside, experts in ((True, 5), (False, 1)):
+    for beside, experts in ((True, 6), (False, 1)):
         asked = settings(dataset, tmp_path / "m2", m1=tmp_path / "m1", spectra_beside=beside)
         data = M2Data(dataset, asked, m1, torch.device("cpu"))
         assert data.gains.shape == (experts, data.labelled.inputs.mean.shape[1])
+        features = int(data.kept.sum())
+        assert (data.gains[-1, :features] == 1).all()
+        if beside:
+            assert not data.gains[-1, features:].any()
+            assert not data.gains[:-1, :features].any()
+            assert data.gains[:-1, features:].all()
 
 
 def rescaled(dataset: Dataset, kind: str, path: Path) -> Dataset:
