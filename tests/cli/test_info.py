@@ -132,18 +132,19 @@ def test_one_band_that_is_no_label_raster(tmp_path: Path) -> None:
     assert values(path)["labels"] is None
 
 
-def test_class_map(tmp_path: Path) -> None:
-    path = tmp_path / "map.tif"
+@pytest.mark.parametrize(("name", "format"), [("map.tif", "GeoTIFF"), ("map.img", "ENVI")])
+def test_class_map(tmp_path: Path, name: str, format: str) -> None:
+    path = tmp_path / name
     with class_map(path, rows=2, cols=3, grid=Grid(), label_set=LABELS) as writer:
         writer.write(slice(0, 2), slice(0, 3), np.array([[0, 1, 1], [-1, 1, 1]]))
     found = values(path)
     assert found["kind"] == "class map"
     assert found["labels"] == {"3": 1, "32": 4}
     text = info(path).stdout
-    assert "map.tif: class map, GeoTIFF" in text
+    assert f"{name}: class map, {format}" in text
     assert "4  epidote" in text
     (tmp_path / "map.csv").unlink()
-    assert values(path)["labels"] == {"3": 1, "32": 4}
+    assert "4  epidote" in info(path).stdout
 
 
 def test_one_of_several_arrays(tmp_path: Path) -> None:
