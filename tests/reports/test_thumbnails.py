@@ -27,6 +27,9 @@ class Memory:
     def pixels(self, rows: Any, cols: Any) -> npt.NDArray[Any]:
         raise NotImplementedError
 
+    def thinned(self, rows: Any, cols: Any, bands: Any) -> npt.NDArray[Any]:
+        raise NotImplementedError
+
     def close(self) -> None:
         pass
 
