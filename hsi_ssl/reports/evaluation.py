@@ -249,7 +249,7 @@ def with_maps(evaluation: Evaluation, paths: Sequence[Path]) -> Evaluation:
             read = read_map(path, own)
             areas = estimated_areas(read.counts, evaluation.scores.confusion)
             found.append(MapAreas(read, own, areas))
-    more = tuple(said for one in found for said in one.words(evaluation.card))
+    more = tuple(said for one in found for said in one.words(evaluation.card, evaluation.spatial))
     return replace(evaluation, maps=tuple(found), warnings=evaluation.warnings + more)
 
 

@@ -69,8 +69,11 @@ class MapAreas:
         codes = self.label_set.codes.tolist()
         return {"map": str(self.read.path), **self.areas.to_json(codes, self.read.hectares)}
 
-    def words(self, card: dict[str, Any]) -> Iterator[str]:
-        """Say in sentences what the areas do not cover; `card` of the model that was scored."""
+    def words(self, card: dict[str, Any], spatial: float) -> Iterator[str]:
+        """Say in sentences what the areas do not cover.
+
+        `card`: of the model that was scored; `spatial`: strength of the prior in its scores.
+        """
         name = self.read.path.name
         yield from (f"on {name} {said}" for said in self.areas.words(self.label_set.names))
         made_by = self.read.tags.get("MODEL_SHA256")
@@ -79,10 +82,10 @@ class MapAreas:
                 f"the map {name} was made with another model: its areas rest on the mistakes of "
                 "this one"
             )
-        if json.loads(self.read.tags.get("SETTINGS", "{}")).get("spatial"):
+        if json.loads(self.read.tags.get("SETTINGS", "{}")).get("spatial") and not spatial:
             yield (
-                f"in {name} neighbours had a say, in the scores here they had none: it is likely "
-                "better than its estimated areas allow for"
+                f"in {name} neighbours had a say, in the scores here they had none: it has other "
+                "mistakes than its estimated areas allow for; score with --spatial too"
             )
 
 
