@@ -21,6 +21,7 @@ from hsi_ssl.reports.thumbnails import composite, see_through, shrink_codes, shr
 from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.scenes.opening import open_scene, read_label_plane
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def dataset_pictures(
             if sources is not None:
                 scene, codes = sources.scenes[i].scene, codes_of(sources.scenes[i])
             else:
-                scene = _reopened(card)
+                scene = _reopened(card, dataset)
                 if scene is not None:
                     stack.enter_context(scene)
                     codes = _labels_again(scene, card, dataset)
@@ -165,15 +166,24 @@ def dataset_pictures(
     return pictures
 
 
-def _reopened(card: dict[str, Any]) -> Scene | None:
-    """The scene of a dataset's record, if its file is still there and still the same."""
+def _reopened(card: dict[str, Any], dataset: Dataset) -> Scene | None:
+    """The scene of a dataset's record, if its file is still there and still the same.
+
+    At the wavelengths that were known of its bands then, from the catalog say.
+    """
     path = Path(card["path"])
     if not path.is_file() or fingerprint(path) != card["fingerprint"]:
         return None
     try:
-        return open_scene(path)
+        scene = open_scene(path, variable=dataset.meta["settings"].get("variable"))
     except HsiSslError:  # several arrays in the file, say: the report can do without
         return None
+    if dataset.wavelengths_nm is None or scene.bands != dataset.meta["bands"]:
+        return scene
+    used = dataset.meta["used_bands"]
+    wavelengths, good = np.full(scene.bands, np.nan), np.zeros(scene.bands, bool)
+    wavelengths[used], good[used] = dataset.wavelengths_nm, True
+    return with_facts(scene, BandFacts(wavelengths, None, good))
 
 
 def _labels_again(
