@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from hsi_ssl import __version__
 from hsi_ssl.datasets.balance import codes_of
+from hsi_ssl.datasets.bands import same_bands, used_bands
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.sampling import Draw, TilePool, joined, labelled_draws
 from hsi_ssl.datasets.scaling import fit_scaler
@@ -31,11 +32,10 @@ from hsi_ssl.datasets.splits import (
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, writing_dataset
 from hsi_ssl.datasets.taking import Rows, Taker
 from hsi_ssl.datasets.units import Found, cut, row_units, units_of
-from hsi_ssl.errors import BandsError, LabelError, OutputError, SceneError
+from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing
 from hsi_ssl.scenes.label_codes import LARGEST_CODE
 from hsi_ssl.scenes.labels import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
-from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.sources import LabelledScene, Sources, resolve
 from hsi_ssl.scenes.vector_labels import VectorRules
 from hsi_ssl.scenes.vectors import vector_file
@@ -48,11 +48,8 @@ Bools = npt.NDArray[np.bool_]
 SCENES_ENOUGH = 5
 """From so many labelled scenes on, whole scenes go to training, validation and test."""
 CLASSES_LEAST = 2
-PROBES, PROBE_ROUNDS, PROBES_LEAST = 256, 8, 32
-"""Pixels a scene that tell which bands hold nothing but nodata."""
 FIT_PIXELS = 32_768
 """Pixels that the scaling is fitted on, at most: more would hardly change its numbers."""
-SAME_WAVELENGTH_NM = 0.5
 PATHS = {"sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths"}
 """Settings that depend on where files lie; the dataset lists its sources anyway."""
 
@@ -113,7 +110,7 @@ def prepare_sources(
     seeds = np.random.SeedSequence(settings.seed).spawn(4)
     split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
 
-    wavelengths, fwhm = _same_bands(scenes)
+    wavelengths, fwhm = same_bands(scenes)
     label_sets, each = zip(*(_indices(one) for one in sources.by_label_set), strict=True)
     labels = _running_on(label_sets, each)
     classes = sum(map(len, label_sets))
@@ -123,7 +120,7 @@ def prepare_sources(
     _tell(split, names, labels, sources, units, watcher)
     limits = _limits(settings, split)
     draws = labelled_draws(labels, split.planes, classes, limits, draw_rng)
-    used = _used_bands(scenes, labels, draw_rng, watcher)
+    used = used_bands(scenes, labels, draw_rng, watcher)
 
     with writing_dataset(
         settings.output,
@@ -212,30 +209,6 @@ def prepare_sources(
         if sources.class_file is not None:
             sources.class_file.save()
     return open_dataset(settings.output)
-
-
-def _same_bands(
-    scenes: Sequence[Scene],
-) -> tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]:
-    """Wavelengths and widths of the bands in nm, None if no scene knows them."""
-    first = scenes[0]
-    known = next((s for s in scenes if s.wavelengths_nm is not None), first)
-    for scene in scenes:
-        if scene.bands != first.bands:
-            raise BandsError(
-                f"{first.path} has {first.bands} bands and {scene.path} has {scene.bands}; "
-                "a dataset needs the same bands in all scenes: prepare them apart"
-            )
-        if known.wavelengths_nm is not None and scene.wavelengths_nm is not None:
-            away = np.abs(scene.wavelengths_nm - known.wavelengths_nm)
-            if not (away <= SAME_WAVELENGTH_NM).all():
-                band = int(np.argmax(away))
-                raise BandsError(
-                    f"band {band + 1} lies at {known.wavelengths_nm[band]:.1f} nm in {known.path} "
-                    f"and at {scene.wavelengths_nm[band]:.1f} nm in {scene.path}; "
-                    "a dataset needs the same bands in all scenes: prepare them apart"
-                )
-    return known.wavelengths_nm, known.fwhm_nm
 
 
 def _indices(sources: Sources) -> tuple[LabelSet, list[Labels]]:
@@ -410,50 +383,6 @@ def _refuse_own_sources(sources: Sources, settings: PrepareSettings) -> None:
         raise OutputError(
             f"{settings.output} is a source of this dataset and would be lost; name another output"
         )
-
-
-def _used_bands(
-    scenes: Sequence[Scene], labels: Sequence[Labels], rng: np.random.Generator, watcher: Watcher
-) -> Bools:
-    """Bands that no scene flags as bad, and that are not nodata in all of a scene's pixels.
-
-    The latter are told by some pixels; too few that hold a measurement tell nothing.
-    """
-    used = np.ones(scenes[0].bands, bool)
-    for scene, plane in zip(scenes, labels, strict=True):
-        used &= scene.good
-        if scene.nodata is None and not np.issubdtype(scene.dtype, np.inexact):
-            continue  # every number is a measurement
-        labelled = np.flatnonzero((plane >= 0).reshape(-1, scene.rows, scene.cols).any(axis=0))
-        held = np.zeros(scene.bands, bool)
-        seen = 0
-        for _ in range(PROBE_ROUNDS):
-            flat = rng.integers(scene.rows * scene.cols, size=PROBES)
-            if len(labelled):
-                flat = np.concatenate([flat, rng.choice(labelled, PROBES)])
-            spectra = scene.pixels(*np.divmod(np.unique(flat), scene.cols))
-            measured = np.isfinite(spectra)
-            if scene.nodata is not None:
-                measured &= spectra != scene.nodata
-            held |= measured.any(axis=0)
-            seen += int(measured.any(axis=1).sum())
-            if seen >= PROBES or held[scene.good].all():
-                break
-        if seen >= PROBES_LEAST:
-            used &= held
-    flagged = np.logical_and.reduce([scene.good for scene in scenes])
-    empty = np.flatnonzero(flagged & ~used)
-    if len(empty) and used.any():
-        watcher.say(
-            f"left out {len(empty)} band(s) that hold no measurement: "
-            f"{', '.join(map(str, empty + 1))} (counted from 1)"
-        )
-    if not used.any():
-        raise SceneError(
-            f"no band is good in all of {len(scenes)} scene(s): expected one or more that is not "
-            "flagged bad and not nodata everywhere; leave out the scene that lacks them"
-        )
-    return used
 
 
 def _eligible(split: Split, draws: Sequence[Draw], *, anywhere: bool) -> list[Bools]:

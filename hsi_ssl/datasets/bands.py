@@ -1,0 +1,98 @@
+"""The bands of a dataset: the same ones in all scenes, and those of them that hold measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.datasets.splits import Labels
+from hsi_ssl.errors import BandsError, SceneError
+from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.watcher import Watcher
+
+Bools = npt.NDArray[np.bool_]
+
+PROBES, PROBE_ROUNDS, PROBES_LEAST = 256, 8, 32
+"""Pixels a scene that tell which bands hold nothing but nodata."""
+SAME_WAVELENGTH_NM = 0.5
+
+
+def same_bands(
+    scenes: Sequence[Scene],
+) -> tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]:
+    """Wavelengths and widths `(bands,)` of the scenes' bands in nm, None if no scene knows them.
+
+    Raises
+    ------
+    BandsError
+        The scenes differ in number or wavelengths of their bands.
+    """
+    first = scenes[0]
+    known = next((s for s in scenes if s.wavelengths_nm is not None), first)
+    for scene in scenes:
+        if scene.bands != first.bands:
+            raise BandsError(
+                f"{first.path} has {first.bands} bands and {scene.path} has {scene.bands}; "
+                "a dataset needs the same bands in all scenes: prepare them apart"
+            )
+        if known.wavelengths_nm is not None and scene.wavelengths_nm is not None:
+            away = np.abs(scene.wavelengths_nm - known.wavelengths_nm)
+            if not (away <= SAME_WAVELENGTH_NM).all():
+                band = int(np.argmax(away))
+                raise BandsError(
+                    f"band {band + 1} lies at {known.wavelengths_nm[band]:.1f} nm in {known.path} "
+                    f"and at {scene.wavelengths_nm[band]:.1f} nm in {scene.path}; "
+                    "a dataset needs the same bands in all scenes: prepare them apart"
+                )
+    return known.wavelengths_nm, known.fwhm_nm
+
+
+def used_bands(
+    scenes: Sequence[Scene], labels: Sequence[Labels], rng: np.random.Generator, watcher: Watcher
+) -> Bools:
+    """Bands `(bands,)` that no scene flags as bad, and that are not nodata in all of its pixels.
+
+    The latter are told by some pixels; too few that hold a measurement tell nothing.
+
+    Raises
+    ------
+    SceneError
+        No band is left.
+    """
+    used = np.ones(scenes[0].bands, bool)
+    for scene, plane in zip(scenes, labels, strict=True):
+        used &= scene.good
+        if scene.nodata is None and not np.issubdtype(scene.dtype, np.inexact):
+            continue  # every number is a measurement
+        labelled = np.flatnonzero((plane >= 0).reshape(-1, scene.rows, scene.cols).any(axis=0))
+        held = np.zeros(scene.bands, bool)
+        seen = 0
+        for _ in range(PROBE_ROUNDS):
+            flat = rng.integers(scene.rows * scene.cols, size=PROBES)
+            if len(labelled):
+                flat = np.concatenate([flat, rng.choice(labelled, PROBES)])
+            spectra = scene.pixels(*np.divmod(np.unique(flat), scene.cols))
+            measured = np.isfinite(spectra)
+            if scene.nodata is not None:
+                measured &= spectra != scene.nodata
+            held |= measured.any(axis=0)
+            seen += int(measured.any(axis=1).sum())
+            if seen >= PROBES or held[scene.good].all():
+                break
+        if seen >= PROBES_LEAST:
+            used &= held
+    flagged = np.logical_and.reduce([scene.good for scene in scenes])
+    empty = np.flatnonzero(flagged & ~used)
+    if len(empty) and used.any():
+        watcher.say(
+            f"left out {len(empty)} band(s) that hold no measurement: "
+            f"{', '.join(map(str, empty + 1))} (counted from 1)"
+        )
+    if not used.any():
+        raise SceneError(
+            f"no band is good in all of {len(scenes)} scene(s): expected one or more that is not "
+            "flagged bad and not nodata everywhere; leave out the scene that lacks them"
+        )
+    return used
