@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hsi_ssl.errors import OutputError
@@ -21,6 +21,14 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raise `OutputError` if `path` exists and may not be replaced."""
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; pass --overwrite to replace it, or name another")
+
+
+def refuse_taken(files: Iterable[Path], overwrite: bool) -> None:
+    """Raise `OutputError` if one of the files exists and may not be replaced, or is a folder."""
+    for path in files:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder where a file is to be written; name another")
+        refuse_existing(path, overwrite)
 
 
 @contextlib.contextmanager

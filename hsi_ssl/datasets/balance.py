@@ -297,6 +297,6 @@ def _warnings(balance: Balance) -> Iterable[str]:
     if balance.guard > MUCH_LOST * total:
         yield (
             f"the guard border between parts costs {balance.guard} labelled pixels "
-            f"({100 * balance.guard / total:.0f} %); blocks, larger ones or a narrower guard cost "
-            "fewer"
+            f"({100 * balance.guard / total:.0f} %); a smaller --guard, or larger blocks "
+            "(--split blocks, --block), cost fewer"
         )

@@ -38,7 +38,7 @@ from hsi_ssl.scenes.label_codes import LARGEST_CODE
 from hsi_ssl.scenes.labels import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
 from hsi_ssl.scenes.sources import LabelledScene, Sources, resolve
 from hsi_ssl.scenes.vector_labels import VectorRules
-from hsi_ssl.scenes.vectors import vector_file
+from hsi_ssl.scenes.vectors import listed, vector_file
 from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
@@ -140,8 +140,11 @@ def prepare_sources(
             own = replace(rows, label=rows.label[:, i])
             there = _with_pixels(label_set, own)
             if not there.all():
-                lost = ", ".join(label_set.names[k] for k in np.flatnonzero(~there))
-                watcher.warn(f"left out, because none of their labelled pixels is valid: {lost}")
+                lost = [label_set.names[k] for k in np.flatnonzero(~there)]
+                watcher.warn(
+                    "left out, because none of their labelled pixels is valid: "
+                    f"{listed(lost, len(lost))}"
+                )
             columns.append(np.append(np.cumsum(there) - 1, UNLABELLED).astype(np.int16)[own.label])
             before = sum(map(len, label_sets[:i]))
             rare = [k - before for k in split.rare if 0 <= k - before < len(label_set)]
@@ -207,7 +210,7 @@ def prepare_sources(
             },
         )
         if sources.class_file is not None:
-            sources.class_file.save()
+            sources.class_file.save(watcher)
     return open_dataset(settings.output)
 
 

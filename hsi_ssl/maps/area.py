@@ -11,7 +11,7 @@ import numpy.typing as npt
 import shapely
 
 from hsi_ssl.errors import VectorError
-from hsi_ssl.scenes.coverage import pixels_of
+from hsi_ssl.scenes.coverage import AREA, parts_of, pixels_of
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.vector_grid import layer_extent, on_grid, scene_extent
 from hsi_ssl.scenes.vectors import Layer, layer_facts, read_layer
@@ -19,9 +19,6 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 Bools = npt.NDArray[np.bool_]
 Places = Iterable[tuple[slice, slice]]
-
-POLYGON = 3
-"""What shapely calls a polygon that is no collection."""
 
 
 class Area:
@@ -87,10 +84,8 @@ def areas(path: Path, scenes: Iterable[Scene], watcher: Watcher = SILENT) -> lis
 
 def _on(layer: Layer, scene: Scene, watcher: Watcher) -> Area | None:
     geometries = on_grid(layer, scene, watcher)
-    parts = geometries[~shapely.is_missing(geometries)]
-    while (shapely.get_type_id(parts) > POLYGON).any():  # collections may hold collections
-        parts = shapely.get_parts(parts)
-    polygons = parts[shapely.get_type_id(parts) == POLYGON]
+    parts, _ = parts_of(geometries)
+    polygons = parts[shapely.get_dimensions(parts) == AREA]
     if len(parts) and not len(polygons):
         raise VectorError(f"{layer.path} has no polygon; expected polygons around the area")
     frame = shapely.box(0, 0, scene.cols, scene.rows)

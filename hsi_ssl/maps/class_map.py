@@ -10,7 +10,7 @@ A map may tell rejected pixels, by a code of their own above the user's.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,11 +21,12 @@ from rasterio.windows import Window
 
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
-from hsi_ssl.files import refuse_existing, replace, written_beside
+from hsi_ssl.files import refuse_taken, replace, written_beside
 from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
 from hsi_ssl.maps.legend import CLASSES_TAG, aux_xml, legend_csv, names_tag, qml
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
+from hsi_ssl.scenes.label_codes import LARGEST_CODE
 from hsi_ssl.scenes.labels import (
     UNLABELLED_CODE,
     LabelClass,
@@ -56,7 +57,6 @@ MAP_ENDING = "_classes.tif"
 """What is put to a scene's name to name its map."""
 QUICKLOOK_SIDE = 1500
 """Longest side of the quick-look in map pixels; larger maps are thinned out."""
-LARGEST_CODE = 65_535
 REJECT, REJECT_COLOUR = "reject", "#000000"
 """Name and colour of the pixels that no class explains."""
 
@@ -162,12 +162,12 @@ def _aux(raster: Path) -> Path:
     return raster.with_name(raster.name + ".aux.xml")
 
 
-def refuse_existing_map(path: Path, layers: Sequence[Layer], overwrite: bool) -> None:
-    """Raise `OutputError` if a file of the map is there and may not be replaced, or is a folder."""
-    for output in outputs(path, layers).values():
-        if output.is_dir():
-            raise OutputError(f"{output} is a folder where a file is to be written; name another")
-        refuse_existing(output, overwrite)
+def refuse_inputs(files: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise `OutputError` if one of the files to be written is what the map is made of."""
+    taken = {path.resolve() for path in inputs}
+    for path in files:
+        if path.resolve() in taken:
+            raise OutputError(f"the map would replace {path}, which it is made of")
 
 
 @contextlib.contextmanager
@@ -200,7 +200,7 @@ def class_map(
     """
     predicted, label_set = label_set, with_reject(label_set) if reject else label_set
     dtype = _code_type(label_set)
-    refuse_existing_map(path, layers, overwrite)
+    refuse_taken(outputs(path, layers).values(), overwrite)
     if is_envi(path):
         refuse_sheared(grid, path)
     with written_beside(path, overwrite=overwrite) as beside, gdal_settings():

@@ -122,7 +122,7 @@ def classify(
         if settings.output is not None and is_mosaic(settings.output):
             for label_set in (classifier.label_set for classifier in classifiers):
                 path = of_label_set(settings.output, label_set, len(classifiers))
-                check_mosaic(path, scenes, asked_layers(settings), overwrite=overwrite)
+                check_mosaic(path, scenes, asked_layers(settings), inputs, overwrite=overwrite)
                 mosaics[label_set.name] = path
         results = [
             classify_scene(

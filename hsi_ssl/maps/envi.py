@@ -36,12 +36,13 @@ def as_envi(drafted: Path, path: Path, label_set: LabelSet | None = None) -> Non
     """
     with unlocated():
         with rasterio.open(drafted) as raster:
-            units = raster.units
+            bands, units = raster.descriptions, raster.units
         rasterio.shutil.copy(drafted, path, driver="ENVI")
     drafted.unlink()
     header = path.with_suffix(".hdr")
     text = header.read_text(encoding="utf-8")
     text = _with_list(text, "description", path.name)
+    text = _with_list(text, "band names", ",\n ".join(map(_plain, bands)))
     if label_set is not None:
         names = {c.code: c.name for c in label_set.classes} | {UNLABELLED_CODE: UNCLASSIFIED}
         listed = (_plain(names.get(code, NO_CLASS)) for code in range(max(names) + 1))

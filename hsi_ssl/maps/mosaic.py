@@ -7,6 +7,7 @@ each layer, `m_confidence.vrt` and so on. Where scenes overlap, the last with a 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,9 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 import hsi_ssl
-from hsi_ssl.errors import OutputError, SceneError
-from hsi_ssl.files import refuse_existing, replace, written_beside
-from hsi_ssl.maps.class_map import Layer, quicklook
+from hsi_ssl.errors import SceneError
+from hsi_ssl.files import refuse_taken, replace, written_beside
+from hsi_ssl.maps.class_map import Layer, quicklook, refuse_inputs
 from hsi_ssl.maps.legend import (
     CLASSES_TAG,
     attribute_table,
@@ -31,6 +32,7 @@ from hsi_ssl.maps.legend import (
 from hsi_ssl.maps.rasters import raster_errors
 from hsi_ssl.scenes.labels import LabelSet, red_green_blue
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.vector_grid import crs_name
 
 MOSAIC_SUFFIX = ".vrt"
 TYPES = {"uint8": "Byte", "uint16": "UInt16", "float32": "Float32"}
@@ -39,9 +41,9 @@ _Classes = tuple[LabelSet, Mapping[int, int]]
 """All classes of the maps, and their pixels by code."""
 
 
-def is_mosaic(output: Path | None) -> bool:
+def is_mosaic(output: Path) -> bool:
     """Whether an output of that name is a mosaic."""
-    return output is not None and output.suffix.lower() == MOSAIC_SUFFIX
+    return output.suffix.lower() == MOSAIC_SUFFIX
 
 
 def mosaic_outputs(path: Path, layers: Sequence[Layer]) -> dict[str, Path]:
@@ -56,7 +58,12 @@ def mosaic_outputs(path: Path, layers: Sequence[Layer]) -> dict[str, Path]:
 
 
 def check_mosaic(
-    path: Path, scenes: Sequence[Scene], layers: Sequence[Layer], *, overwrite: bool
+    path: Path,
+    scenes: Sequence[Scene],
+    layers: Sequence[Layer],
+    inputs: Sequence[Path],
+    *,
+    overwrite: bool,
 ) -> None:
     """Refuse a mosaic that could not be made, before any work is done.
 
@@ -65,7 +72,7 @@ def check_mosaic(
     SceneError
         A scene has no coordinates, lies at an angle, or is in another CRS than the first.
     OutputError
-        A file of the mosaic exists and may not be replaced, or is a folder.
+        A file of the mosaic exists and may not be replaced, or is a folder, or is one of `inputs`.
     """
     first = scenes[0]
     for scene in scenes:
@@ -75,13 +82,13 @@ def check_mosaic(
             raise SceneError(f"{scene.path} {what}: no mosaic can hold it; give -o a folder")
         if _crs(scene) != _crs(first):
             raise SceneError(
-                f"{first.path} is in {_named(first)} and {scene.path} in {_named(scene)}: a mosaic "
-                "has one CRS; give -o a folder, or classify those of one CRS together"
+                f"{first.path} is in {crs_name(_crs(first))} and {scene.path} in "
+                f"{crs_name(_crs(scene))}: a mosaic has one CRS; "
+                "give -o a folder, or classify those of one CRS together"
             )
-    for output in mosaic_outputs(path, layers).values():
-        if output.is_dir():
-            raise OutputError(f"{output} is a folder where a file is to be written; name another")
-        refuse_existing(output, overwrite)
+    files = mosaic_outputs(path, layers).values()
+    refuse_inputs(files, inputs)
+    refuse_taken(files, overwrite)
 
 
 def write_mosaic(
@@ -199,7 +206,8 @@ def _band(
         found.append(attribute_table(*classes))
     for part, path in zip(parts, paths, strict=True):
         source = ET.SubElement(found, "ComplexSource", resampling="near")
-        name = path.resolve() if folder is None else path.resolve().relative_to(folder.resolve())
+        place = path.absolute()
+        name = place if folder is None else Path(os.path.relpath(place, folder.absolute()))
         where = ET.SubElement(source, "SourceFilename", relativeToVRT=str(int(folder is not None)))
         where.text = name.as_posix()
         ET.SubElement(source, "SourceBand").text = str(band)
@@ -237,11 +245,3 @@ def _north_up(transform: tuple[float, ...]) -> bool:
 
 def _crs(scene: Scene) -> CRS | None:
     return None if scene.grid.crs is None else CRS.from_wkt(scene.grid.crs)
-
-
-def _named(scene: Scene) -> str:
-    crs = _crs(scene)
-    if crs is None:
-        return "no CRS"
-    authority = crs.to_authority()
-    return ":".join(authority) if authority else crs.to_wkt().split('"')[1]

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from hsi_ssl.errors import OutputError, SettingsError
-from hsi_ssl.files import refuse_existing
+from hsi_ssl.errors import SettingsError
+from hsi_ssl.files import refuse_taken
 from hsi_ssl.maps.class_map import (
     MAP_ENDING,
     Layer,
     is_envi,
     named_as_map,
     outputs,
-    refuse_existing_map,
+    refuse_inputs,
 )
 from hsi_ssl.maps.envi import ENVI_SUFFIX, refuse_sheared
 from hsi_ssl.maps.mosaic import is_mosaic
@@ -90,13 +90,8 @@ def check_place(
         A file of the map exists and may not be replaced, or is one of `inputs`; the format cannot
         tell the grid.
     """
-    taken = {one.resolve() for one in inputs}
-    items = [item_path(path)] if stac else []
-    for written in (*outputs(path, layers).values(), *items):
-        if written.resolve() in taken:
-            raise OutputError(f"the map would replace {written}, which it is made of")
-    refuse_existing_map(path, layers, overwrite)
-    for item in items:
-        refuse_existing(item, overwrite)
+    files = [*outputs(path, layers).values(), *([item_path(path)] if stac else [])]
+    refuse_inputs(files, inputs)
+    refuse_taken(files, overwrite)
     if is_envi(path):
         refuse_sheared(grid, path)

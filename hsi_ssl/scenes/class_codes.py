@@ -49,8 +49,8 @@ class ClassFile:
         """With these classes, which hold those that it has."""
         return replace(self, classes=classes, saved=self.saved and classes == self.classes)
 
-    def save(self) -> None:
-        """Write the file, unless it holds these classes.
+    def save(self, watcher: Watcher = SILENT) -> None:
+        """Write the file, and say so, unless it holds these classes.
 
         Raises
         ------
@@ -66,6 +66,7 @@ class ClassFile:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
             writer.writerows([c.code, c.name, c.colour] for c in self.classes)
+        watcher.say(f"{self.path} remembers codes and colours of the classes")
 
 
 def read_classes(path: Path) -> ClassFile:

@@ -68,14 +68,14 @@ def pixels_of(geometries: Geometries, shape: tuple[int, int], least: float) -> I
     geometries
         Valid, of two dimensions; None and empty ones have no pixels.
     """
-    parts, owner = _parts(geometries)
+    parts, owner = parts_of(geometries)
     kind = shapely.get_dimensions(parts)
     bounds = shapely.bounds(parts)
     out = (bounds[:, :2] < 0).any(axis=1) | (bounds[:, 2:] > [shape[1], shape[0]]).any(axis=1)
     out &= kind > 0
     parts[out] = shapely.intersection(parts[out], shapely.box(0, 0, shape[1], shape[0]))
     for dimension, pixels in ((LINE, _touched), (AREA, _filled)):
-        some, which = _parts(parts[kind == dimension])
+        some, which = parts_of(parts[kind == dimension])
         which = owner[kind == dimension][which]
         proper = shapely.get_dimensions(some) == dimension  # not where it only touches the frame
         if proper.any():
@@ -84,7 +84,7 @@ def pixels_of(geometries: Geometries, shape: tuple[int, int], least: float) -> I
     yield _within(xy[:, 1], xy[:, 0], owner[kind == 0][which], shape)
 
 
-def _parts(geometries: Geometries) -> tuple[Geometries, Ints]:
+def parts_of(geometries: Geometries) -> tuple[Geometries, Ints]:
     """Points, lines and polygons of all geometries, and the number of the geometry of each."""
     parts, owner = shapely.get_parts(geometries, return_index=True)
     while (shapely.get_type_id(parts) > shapely.GeometryType.POLYGON).any():

@@ -20,7 +20,7 @@ LABELS = re.compile(r"(.*?)[-_ .]*(labels?|gt|ground[-_ ]?truth|annotations?|mas
 """What labels are called: `scene_labels`, `Salinas_gt`, `labels`."""
 OUR_MAP = "_classes"
 """In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
-OUR_MOSAIC = b"hsi-ssl"
+OUR_MOSAIC = b'"TIFFTAG_SOFTWARE">hsi-ssl '
 """Near the beginning of a mosaic of such maps, whose name is the user's."""
 
 

@@ -464,8 +464,8 @@ def _refuse_unlabelled(scenes: Sequence[LabelledScene], opened: Sequence[_Opened
     if not planes:
         cube = opened[0].found.cube
         raise LabelError(
-            f"no labels in or beside {cube}: expected a raster such as {cube.stem}_labels.tif; "
-            "give one with --labels"
+            f"no labels in or beside {cube}: expected {cube.stem}_labels.tif or .gpkg; "
+            "give labels with --labels"
         )
     raise LabelError(
         f"not one pixel of {len(scenes)} scene(s) is labelled ({opened[0].label_set.name}): "

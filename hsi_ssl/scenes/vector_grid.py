@@ -62,7 +62,7 @@ def on_grid(layer: Layer, scene: Scene, watcher: Watcher = SILENT) -> Geometries
 
 def layer_extent(layer: Layer) -> str:
     """From where to where a layer reaches in its own coordinates, for people."""
-    crs = "no CRS" if layer.crs is None else _name(_crs(layer))
+    crs = None if layer.crs is None else _crs(layer)
     return _spoken(shapely.total_bounds(layer.geometries), crs)
 
 
@@ -71,13 +71,22 @@ def scene_extent(scene: Scene) -> str:
     if not scene.grid.placed:
         return f"{scene.cols} columns and {scene.rows} rows"
     edges = _frame(scene).to_map(_corners(scene))
-    crs = "no CRS" if scene.grid.crs is None else _name(CRS.from_wkt(scene.grid.crs))
+    crs = None if scene.grid.crs is None else CRS.from_wkt(scene.grid.crs)
     return _spoken([*edges.min(axis=0), *edges.max(axis=0)], crs)
 
 
-def _spoken(bounds: Iterable[float], crs: str) -> str:
+def crs_name(crs: CRS | None) -> str:
+    """A CRS in a few words."""
+    if crs is None:
+        return "no CRS"
+    if authority := crs.to_authority():
+        return ":".join(authority)
+    return str(crs.to_wkt().split('"')[1])
+
+
+def _spoken(bounds: Iterable[float], crs: CRS | None) -> str:
     left, bottom, right, top = (f"{value:.10g}" for value in bounds)
-    return f"x {left} to {right}, y {bottom} to {top} ({crs})"
+    return f"x {left} to {right}, y {bottom} to {top} ({crs_name(crs)})"
 
 
 def _corners(scene: Scene) -> Floats:
@@ -90,14 +99,14 @@ def _refuse_other_crs(layer: Layer, scene: Scene) -> None:
     if layer.crs is None and scene.grid.crs is not None:
         raise VectorError(
             f"{layer.path} has no CRS, so nobody knows where on {scene.path} "
-            f"({_name(CRS.from_wkt(scene.grid.crs))}) it lies; give it one (in QGIS: Export, Save "
-            "Features As)"
+            f"({crs_name(CRS.from_wkt(scene.grid.crs))}) it lies; give it one (in QGIS: "
+            "Export, Save Features As)"
         )
     if layer.crs is not None and scene.grid.crs is None:
         raise VectorError(
             f"{scene.path} has no CRS, so nobody knows where on it {layer.path} "
-            f"({_name(_crs(layer))}) lies; give the scene its CRS, or save the layer without one, "
-            "in the scene's coordinates"
+            f"({crs_name(_crs(layer))}) lies; give the scene its CRS, or save the layer without "
+            "one, in the scene's coordinates"
         )
 
 
@@ -115,7 +124,7 @@ def _on_pixels(layer: Layer, scene: Scene, watcher: Watcher) -> Geometries:
     # A layer that is drawn over such a scene often gets a CRS, since QGIS proposes one.
     if layer.crs is not None and not (inside and (upwards or layer.assumed)):
         raise VectorError(
-            f"{scene.path} has no georeference and {layer.path} has one ({_name(_crs(layer))}); "
+            f"{scene.path} has no georeference and {layer.path} has one ({crs_name(_crs(layer))}); "
             "draw its labels over the scene itself, in a layer without CRS"
         )
     y = "-row" if upwards else "row"
@@ -165,8 +174,8 @@ def _reprojected(layer: Layer, scene: Scene, frame: _Frame) -> Geometries:
     for crs in (theirs, ours):
         if not (crs.is_geographic or crs.is_projected):
             raise VectorError(
-                f"{layer.path} ({_name(theirs)}) cannot be reprojected to {scene.path} "
-                f"({_name(ours)}); save it in that CRS"
+                f"{layer.path} ({crs_name(theirs)}) cannot be reprojected to {scene.path} "
+                f"({crs_name(ours)}); save it in that CRS"
             )
 
     def reproject(xy: Floats) -> Floats:
@@ -203,7 +212,8 @@ def _near(
         bounds = (*edges.min(axis=0), *edges.max(axis=0))
         left, bottom, right, top = transform_bounds(ours, theirs, *bounds)
         steps = np.stack(transform(ours, theirs, *frame.to_map(middle).T), axis=1)
-    sizes = np.linalg.norm(steps[1:] - steps[0], axis=1)
+    with np.errstate(invalid="ignore"):  # infinite where the layer's CRS cannot hold the scene
+        sizes = np.linalg.norm(steps[1:] - steps[0], axis=1)
     pixel = float(sizes.min()) if np.isfinite(sizes).all() else np.inf
     if not np.isfinite([left, bottom, right, top]).all():
         return np.ones(len(layer), bool), None, pixel
@@ -230,10 +240,3 @@ def _crs(layer: Layer) -> CRS:
         raise VectorError(
             f"{layer.path} has a CRS that PROJ does not know; save the layer in a common one"
         ) from error
-
-
-def _name(crs: CRS) -> str:
-    """A CRS in a few words."""
-    if authority := crs.to_authority():
-        return ":".join(authority)
-    return str(crs.to_wkt().split('"')[1])

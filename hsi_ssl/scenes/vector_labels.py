@@ -271,15 +271,15 @@ class _Board:
             outside = classed[mine] & ~self._on_scene[mine]
             if outside.any():
                 watcher.warn(
-                    f"{layer.path}: {np.count_nonzero(outside)} of {len(layer)} features lie "
-                    f"outside the scenes: {layer.listed(outside)}"
+                    f"{layer.path}: {np.count_nonzero(outside)} of {len(layer)} feature(s) "
+                    f"outside the scenes, which label nothing: {layer.listed(outside)}"
                 )
             small = classed[mine] & self._on_scene[mine] & ~self._labels[mine]
             if small.any():
                 what = f"cover {100 * self._least:g} %" if self._least else "hold the centre"
                 watcher.warn(
-                    f"{layer.path}: {np.count_nonzero(small)} of {len(layer)} features are too "
-                    f"small to {what} of a pixel, and label none: {layer.listed(small)}"
+                    f"{layer.path}: {np.count_nonzero(small)} of {len(layer)} feature(s) too "
+                    f"small to {what} of a pixel, which label nothing: {layer.listed(small)}"
                 )
         if disputed := self._disputed():
             watcher.warn(f"pixels that two classes claim are left unlabelled: features {disputed}")

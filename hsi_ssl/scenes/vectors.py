@@ -94,7 +94,7 @@ def layers_at(path: Path) -> list[LayerFacts]:
     """
     file, name = _parted(path)
     if not file.exists() and not is_virtual(file):
-        raise SceneNotFoundError(f"no file {file}")
+        raise SceneNotFoundError(f"no file {file}; expected polygons, lines or points")
     with _gdal(file) as opened:
         layers = {n: kind for n, kind in pyogrio.list_layers(opened).tolist() if kind is not None}
     if not layers:
@@ -193,13 +193,13 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
             f"that was not valid: {_listed_ids(ids[broken & kept])}"
         )
     if not kept.all():
-        lost = f"{np.count_nonzero(~kept)} feature(s)"
+        lacking = "without a geometry that has any extent and is of a known kind"
         if not kept.any():
-            lost = "every feature"
-        sentence = f"{facts.path}: {lost} without a geometry of any extent or kind that is known"
-        if not kept.any():
-            raise VectorError(f"{sentence}; draw them again")
-        watcher.warn(f"{sentence}, left out: {_listed_ids(ids[~kept])}")
+            raise VectorError(f"{facts.path}: every feature is {lacking}; draw them again")
+        watcher.warn(
+            f"{facts.path}: {np.count_nonzero(~kept)} feature(s) {lacking}, left out: "
+            f"{_listed_ids(ids[~kept])}"
+        )
     return found
 
 

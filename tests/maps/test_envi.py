@@ -94,6 +94,8 @@ def test_spectral_reads_the_same(tmp_path: Path) -> None:
     assert about["description"].strip() == "m.img"
     layer = spectral.envi.open(tmp_path / "m_entropy.hdr", tmp_path / "m_entropy.img")
     np.testing.assert_array_equal(layer.read_band(0), values[..., 0])
+    layer = spectral.envi.open(tmp_path / "m_probabilities.hdr", tmp_path / "m_probabilities.img")
+    assert layer.metadata["band names"] == ["quartz", "mica; white (2 M1)", "kaolinite"]
 
 
 def test_a_rotated_grid_is_told_by_its_angle(tmp_path: Path) -> None:

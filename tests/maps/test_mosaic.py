@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import OutputError, SceneError
@@ -138,3 +139,35 @@ def test_what_exists_is_not_replaced_unasked(
     assert not (tmp_path / "all").exists()
     classify(asked(tiny_run, scenes, tmp_path / "all.vrt"), overwrite=True)
     assert (tmp_path / "all.csv").read_text().startswith("code,name")
+
+
+def test_a_mosaic_does_not_replace_what_it_is_made_of(
+    tiny_run: Path, scenes: tuple[str, str], tmp_path: Path
+) -> None:
+    view = tmp_path / "view.vrt"
+    rasterio.shutil.copy(scenes[0], view, driver="VRT")
+    before = view.read_bytes()
+    with pytest.raises(OutputError, match=r"would replace .*view\.vrt, which it is made of"):
+        classify(asked(tiny_run, (str(view), scenes[1]), view), overwrite=True)
+    assert view.read_bytes() == before
+
+
+def test_maps_may_lie_on_another_disk(
+    tiny_run: Path, scenes: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "all").symlink_to(tmp_path / "disk")
+    classify(asked(tiny_run, scenes, tmp_path / "out" / "all.vrt"))
+    assert (tmp_path / "disk" / "one_classes.tif").exists()
+    with rasterio.open(tmp_path / "out" / "all.vrt") as raster:
+        assert raster.read(1).any()
+
+
+def test_only_our_mosaics_are_no_scenes(scenes: tuple[str, str], tmp_path: Path) -> None:
+    view, part = tmp_path / "mine" / "view.vrt", tmp_path / "mine" / "hsi-ssl" / "one.tif"
+    part.parent.mkdir(parents=True)
+    shutil.copy(scenes[0], part)
+    rasterio.shutil.copy(part, view, driver="VRT")
+    assert "hsi-ssl/one.tif" in view.read_text()
+    assert [one.cube for one in find(str(view.parent), None, SILENT)[1]] == [view]

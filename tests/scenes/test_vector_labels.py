@@ -173,7 +173,9 @@ def test_points_that_qgis_saved(real_data: Callable[[str], Path], tmp_path: Path
         labels = sources.scenes[0].labels
     assert names == ("impervious", "low vegetation", "soil", "tree", "water")
     assert np.bincount(labels.ravel())[1:].tolist() == [20, 15, 21, 14, 5]
-    assert "45 of 120 features lie outside the scenes: 1, 3, 10" in hears.warned[0]
+    assert (
+        "45 of 120 feature(s) outside the scenes, which label nothing: 1, 3, 10" in hears.warned[0]
+    )
     with pytest.raises(LabelError, match=r"it has level_1 \(text\), level_2 \(text\)"):
         resolve([cube], labels=[points])
 
@@ -193,9 +195,9 @@ def test_features_outside_too_small_and_without_class_are_told(draw: Draw) -> No
     geometry, without, outside, small = hears.warned
     assert geometry.endswith("left out: 5")
     assert without.endswith("(NULL), taken as unlabelled: 4")
-    assert outside.endswith("1 of 4 features lie outside the scenes: 2")
+    assert outside.endswith("1 of 4 feature(s) outside the scenes, which label nothing: 2")
     assert "too small to cover 50 % of a pixel" in small
-    assert small.endswith("label none: 3")
+    assert small.endswith("label nothing: 3")
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,7 @@ def test_one_layer_serves_many_scenes_and_old_and_new_go_together(
         assert (b.labels[3:6, 16:18] == 1).all()
         assert len({a.polygons[2, 2], b.polygons[3, 16], b.polygons[3, 0]}) == 3
     assert [told for told in hears.warned if "outside" in told] == [
-        f"{new}: 1 of 2 features lie outside the scenes: 2"
+        f"{new}: 1 of 2 feature(s) outside the scenes, which label nothing: 2"
     ]
 
 

@@ -118,7 +118,7 @@ def test_no_crs_is_none_also_as_geopackages_spell_it(
 def test_bad_files_are_told(tmp_path: Path, write_layer: Write) -> None:
     with pytest.raises(SceneNotFoundError, match=r"no file .*nowhere\.gpkg"):
         layer_facts(tmp_path / "nowhere.gpkg")
-    with pytest.raises(SceneNotFoundError, match=r"no file .*nowhere\.gpkg$"):
+    with pytest.raises(SceneNotFoundError, match=r"no file .*nowhere\.gpkg;"):
         layer_facts(Path(f"{tmp_path}/nowhere.gpkg:trees"))
     text = tmp_path / "text.geojson"
     text.write_text("hello")
