@@ -39,7 +39,7 @@ def map_paths(
     Raises
     ------
     SettingsError
-        Two maps would be one file; the file is named as of the other format.
+        Two maps would be one file; the file is named as of the other format, or of none.
     """
     if output is not None and named_as_map(output) and not output.is_dir():
         if len(scenes) > 1:
@@ -53,6 +53,11 @@ def map_paths(
         return [output]
     if output is not None and is_mosaic(output):
         output = output.with_suffix("")
+    elif output is not None and output.suffix[1:].isalpha() and not output.is_dir():
+        raise SettingsError(
+            f"expected a map (.tif, .img), a mosaic (.vrt) or a folder as output, found {output}: "
+            f"name it {output.stem}.tif, or make the folder first"
+        )
     names = [scene.name for scene in scenes]
     if len(set(names)) < len(names):
         names = [scene.path.stem for scene in scenes]

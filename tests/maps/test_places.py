@@ -31,5 +31,10 @@ def test_where_maps_go(
         map_paths([one, two, again], None)
     assert map_paths([one], Path("there.img")) == [Path("there.img")]
     assert map_paths([one, two], None, "envi") == [Path("one_classes.img"), Path("two_classes.img")]
+    assert map_paths([one], Path("maps.v2")) == [Path("maps.v2/one_classes.tif")]
+    (tmp_path / "maps.jpg").mkdir()
+    assert map_paths([one], tmp_path / "maps.jpg") == [tmp_path / "maps.jpg" / "one_classes.tif"]
+    with pytest.raises(SettingsError, match=r"found map\.jpg: name it map\.tif"):
+        map_paths([one], Path("map.jpg"))
     for scene in scenes:
         scene.close()
