@@ -242,9 +242,7 @@ def class_map(
             else:
                 _as_geotiffs(drafts, finished, layers)
                 finished["names"].write_text(names, encoding="utf-8")
-            _read_back(finished["map"], writer.counts)
-            for layer in layers:
-                _read_back(finished[layer])
+            _read_back(finished, layers, writer.counts)
             quicklook(finished["quicklook"], finished["map"], label_set, path.stem)
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         finished["legend"].write_text(legend_csv(label_set, writer.counts), encoding="utf-8")
@@ -305,16 +303,33 @@ def _layer_draft(
     return raster
 
 
-def _read_back(path: Path, counts: Mapping[int, int] | None = None) -> None:
-    """Read a finished raster whole: GDAL does not say when the disk fills up while it closes."""
+def pixels_by_code(path: Path) -> npt.NDArray[np.int64]:
+    """How many pixels of a map have each code, `(65536,)`."""
     found = np.zeros(LARGEST_CODE + 1, np.int64)
+    for block in _blocks(path):
+        found += np.bincount(block.ravel(), minlength=len(found))
+    return found
+
+
+def _blocks(path: Path) -> Iterator[npt.NDArray[Any]]:
+    """All values of a raster, `(bands, r, c)` at a time."""
     with unlocated(), rasterio.open(path) as raster:
         for _, window in raster.block_windows(1):
-            block = raster.read(window=window)
-            if counts is not None:
-                found += np.bincount(block.ravel(), minlength=len(found))
-    if counts is not None and any(found[code] != n for code, n in counts.items()):
-        raise OutputError(f"cannot write {path.name}: it does not read back as it was written")
+            yield raster.read(window=window)
+
+
+def _read_back(
+    paths: Mapping[str, Path], layers: Sequence[Layer], counts: Mapping[int, int]
+) -> None:
+    """Read finished rasters whole: GDAL does not say when the disk fills up while it closes."""
+    found = pixels_by_code(paths["map"])
+    if any(found[code] != n for code, n in counts.items()):
+        raise OutputError(
+            f"cannot write {paths['map'].name}: it does not read back as it was written"
+        )
+    for layer in layers:
+        for _ in _blocks(paths[layer]):
+            pass
 
 
 def quicklook(picture: Path, path: Path, label_set: LabelSet, title: str) -> None:

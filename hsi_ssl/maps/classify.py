@@ -151,7 +151,6 @@ def _write_mosaic(
         path,
         [result.map for result in own],
         _shown(classifier, settings),
-        {code: sum(result.counts[code] for result in own) for code in own[0].counts},
         layers={layer: [outputs(r.map, layers)[layer] for r in own] for layer in layers},
         overwrite=overwrite,
     )

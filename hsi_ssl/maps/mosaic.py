@@ -20,7 +20,7 @@ from rasterio.io import DatasetReader
 import hsi_ssl
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import refuse_taken, replace, written_beside
-from hsi_ssl.maps.class_map import Layer, quicklook, refuse_inputs
+from hsi_ssl.maps.class_map import Layer, pixels_by_code, quicklook, refuse_inputs
 from hsi_ssl.maps.legend import (
     CLASSES_TAG,
     attribute_table,
@@ -30,7 +30,7 @@ from hsi_ssl.maps.legend import (
     qml,
 )
 from hsi_ssl.maps.rasters import raster_errors
-from hsi_ssl.scenes.labels import LabelSet, red_green_blue
+from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, red_green_blue
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.vector_grid import crs_name
 
@@ -38,7 +38,7 @@ MOSAIC_SUFFIX = ".vrt"
 TYPES = {"uint8": "Byte", "uint16": "UInt16", "float32": "Float32"}
 """What GDAL calls the number types of maps and layers."""
 _Classes = tuple[LabelSet, Mapping[int, int]]
-"""All classes of the maps, and their pixels by code."""
+"""All classes of the maps, and the mosaic's pixels by code."""
 
 
 def is_mosaic(output: Path) -> bool:
@@ -95,14 +95,14 @@ def write_mosaic(
     path: Path,
     maps: Sequence[Path],
     label_set: LabelSet,
-    counts: Mapping[int, int],
     *,
     layers: Mapping[Layer, Sequence[Path]],
     overwrite: bool = False,
 ) -> None:
     """Write the mosaic of finished maps and of their layers.
 
-    `label_set` are all classes of the maps, `counts` their pixels by code.
+    `label_set` are all classes of the maps. Pixels are counted in the mosaic, where scenes overlap
+    once.
 
     Raises
     ------
@@ -113,7 +113,9 @@ def write_mosaic(
         finished = mosaic_outputs(beside, tuple(layers))
         with raster_errors(path):
             # Parts are named from where the mosaic will lie; to be drawn now, by whole paths.
-            _write_vrt(beside, maps, None, (label_set, counts))
+            _write_vrt(beside, maps, None, None)
+            found = pixels_by_code(beside)
+            counts = {code: int(found[code]) for code in (UNLABELLED_CODE, *label_set.codes)}
             quicklook(finished["quicklook"], beside, label_set, path.stem)
             _write_vrt(beside, maps, path.parent, (label_set, counts))
             for layer, parts in layers.items():

@@ -77,7 +77,10 @@ def test_a_mosaic_shows_all_maps_in_place(
     names = [c.text or "" for c in band.iter("Category")]
     assert (names[0], names[32]) == ("not classified", "white mica")
     counted = {int(r[0].text or ""): int(r[5].text or "") for r in band.iter("Row")}
-    assert counted == {c: sum(r.counts[c] for r in results) for c in (2, 7, 32)}
+    assert counted == {c: np.count_nonzero(expected == c) for c in (2, 7, 32)}
+    assert sum(counted.values()) < sum(r.classified for r in results)  # they overlap
+    legend = vrt.with_suffix(".csv").read_text().splitlines()
+    assert legend[1] == f"0,not classified,,{np.count_nonzero(expected == 0)}"
     with rasterio.open(vrt.with_name("all_probabilities.vrt")) as raster:
         assert raster.descriptions == ("quartz", "kaolinite", "white mica")
         values = raster.read()
