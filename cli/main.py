@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "classify": "classify",
     "view": "view",
+    "suggest": "suggest",
     "features": "features",
     "discover": "discover",
     "generate": "generate",

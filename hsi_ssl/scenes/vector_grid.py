@@ -60,6 +60,28 @@ def on_grid(layer: Layer, scene: Scene, watcher: Watcher = SILENT) -> Geometries
     return _reprojected(layer, scene, frame)
 
 
+def on_ground(scene: Scene, xy: Floats) -> Floats:
+    """Where pixel coordinates `(n, 2)`, column and row, of a scene lie: the inverse of `on_grid`.
+
+    Map coordinates, or x = column and y = -row where the scene lies nowhere.
+
+    Raises
+    ------
+    VectorError
+        The scene is placed by RPCs alone.
+    """
+    grid = scene.grid
+    if grid.placed:
+        return _frame(scene).to_map(xy)
+    if grid.crs is not None or grid.rpcs is not None:
+        raise VectorError(
+            f"{scene.path} has no transform and no control points that tell where its pixels lie; "
+            "orthorectify it first"
+        )
+    found: Floats = xy * np.array([1.0, -1.0])
+    return found
+
+
 def layer_extent(layer: Layer) -> str:
     """From where to where a layer reaches in its own coordinates, for people."""
     crs = None if layer.crs is None else _crs(layer)
