@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -57,8 +58,9 @@ def write_suggestions(
         np.array([s.row for s in suggestions]),
         np.array([s.col for s in suggestions]),
     ]
-    with written_beside(path, overwrite=overwrite) as beside:
+    with written_beside(path, overwrite=overwrite) as beside, warnings.catch_warnings():
         try:
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # nor has the scene one
             pyogrio.raw.write(
                 beside,
                 shapely.to_wkb(shapely.points(on_ground(scene, centres))),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
@@ -136,12 +137,16 @@ class _Near:
 
     def mask(self, rows: slice, cols: slice) -> npt.NDArray[np.bool_]:
         """`(r, c)` of a window."""
-        found = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
-        reach = self._radius
-        for row, col in self._labelled - np.array([rows.start, cols.start]):
-            found[max(0, row - reach) : max(0, row + reach + 1),
-                  max(0, col - reach) : max(0, col + reach + 1)] = True  # fmt: skip
-        return found
+        reach, shape = self._radius, (rows.stop - rows.start, cols.stop - cols.start)
+        wide = np.zeros([side + 2 * reach for side in shape], np.uint8)
+        place = self._labelled - np.array([rows.start - reach, cols.start - reach])
+        place = place[((place >= 0) & (place < wide.shape)).all(axis=1)]
+        wide[tuple(place.T)] = 1
+        found = ndimage.maximum_filter(wide, 2 * reach + 1)
+        inside: npt.NDArray[np.bool_] = (
+            found[reach : reach + shape[0], reach : reach + shape[1]] > 0
+        )
+        return inside
 
 
 def _look(
