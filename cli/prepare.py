@@ -67,7 +67,8 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl prepare scene.tif --labels polygons.gpkg --label-field class --split polygons
     """
     given = options.vectors_are_labels(given)
-    settings = options.override(options.read_project(project).prepare, **given)
+    stages = options.read_project(project)
+    settings = options.override(stages.prepare, **given)
 
     from hsi_ssl.datasets.prepare import prepare_sources, sources_of
     from hsi_ssl.files import refuse_existing
@@ -97,6 +98,8 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
             f"{balance.pool} unlabelled pixels to learn from"
             + (", those with other labels only among them" if len(reports) > 1 else ""),
         ]
+    # What the next command takes by itself need not be named.
+    named = "" if settings.output == stages.m1.dataset else f" {settings.output}"
     each = [{**balance.to_json(), "report": str(page)} for balance, page in reports]
     pages = " and ".join(str(page) for _, page in reports)
     terminal.result(
@@ -107,5 +110,5 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
             **(each[0] if len(each) == 1 else {"label_sets": each}),
         },
         *lines,
-        f"wrote {settings.output} and {pages}; now: hsi-ssl train-m1",
+        f"wrote {settings.output} and {pages}; now: hsi-ssl train-m1{named}",
     )

@@ -52,7 +52,7 @@ def test_speaks_to_people(cores: Path, tmp_path: Path) -> None:
     result = run(cores, *FEW, "-o", tmp_path / "d.h5")
     assert result.exit_code == 0, result.output
     assert "300 unlabelled pixels to learn from" in result.stdout
-    assert "hsi-ssl train-m1" in result.stdout
+    assert f"now: hsi-ssl train-m1 {tmp_path / 'd.h5'}" in result.stdout
     assert "Warning" in result.stderr
 
 
