@@ -230,7 +230,8 @@ def test_a_band_by_itself(page: Page) -> None:
         "b.value = 9; b.dispatchEvent(new Event('input')) })()"
     )
     band = page.js("state.scene.bands[9].band")
-    page.browser.wait_for(
+    page.browser.wait_for(  # the slider waits a moment before it asks
+        f"performance.getEntriesByType('resource').some(e => e.name.endsWith('n={band}')) &&"
         "state.layers.scene.tiles().every(t => { const v = new Uint8Array(t.numbers);"
         "return v.every((x, i) => i % 4 === 3 || x === v[i - i % 4]) })"
     )
