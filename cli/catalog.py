@@ -10,7 +10,7 @@ from . import options
 from .output import Terminal
 
 if TYPE_CHECKING:
-    from hsi_ssl.scenes.catalog import Entry, Located
+    from hsi_ssl.catalog.entries import Entry, Located
 
 
 @click.group("catalog", short_help="Known data sets: list, show, fetch.")
@@ -22,7 +22,7 @@ def command() -> None:
 @options.common
 def list_entries(project: object, terminal: Terminal) -> None:
     """List the data sets and say which are here."""
-    from hsi_ssl.scenes.catalog import entries
+    from hsi_ssl.catalog.entries import entries
 
     cards = [_card(entry) for entry in entries().values()]
     rows = [(c["name"], c["title"], str(c["classes"] or "?"), c["size"], _where(c)) for c in cards]
@@ -40,7 +40,7 @@ def list_entries(project: object, terminal: Terminal) -> None:
 @options.common
 def show(name: str, project: object, terminal: Terminal) -> None:
     """Tell all about the data set NAME: files, classes, licence, citation."""
-    from hsi_ssl.scenes.catalog import entry, locate
+    from hsi_ssl.catalog.entries import entry, locate
 
     known = entry(name)
     located = locate(known)
@@ -67,8 +67,8 @@ def show(name: str, project: object, terminal: Terminal) -> None:
 @options.common
 def fetch(name: str, project: object, terminal: Terminal) -> None:
     """Get the data set NAME, unless it is here already."""
-    from hsi_ssl.scenes.catalog import entry, locate
-    from hsi_ssl.scenes.catalog import fetch as fetch_entry
+    from hsi_ssl.catalog.entries import entry, locate
+    from hsi_ssl.catalog.entries import fetch as fetch_entry
 
     known = entry(name)
     was_here = locate(known).complete
@@ -83,7 +83,7 @@ def fetch(name: str, project: object, terminal: Terminal) -> None:
 
 def _card(known: Entry) -> dict[str, Any]:
     """What the list says of an entry."""
-    from hsi_ssl.scenes.catalog import locate
+    from hsi_ssl.catalog.entries import locate
 
     located = locate(known)
     return {

@@ -84,7 +84,7 @@ def vectors_are_labels(given: dict[str, Any]) -> dict[str, Any]:
 
     So `--labels old.gpkg new.gpkg` is understood.
     """
-    from hsi_ssl.scenes.vectors import is_vector
+    from hsi_ssl.labels.vectors import is_vector
 
     drawn = [source for source in given["sources"] if is_vector(Path(source))]
     return {

@@ -67,7 +67,7 @@ def command(
     hsi-ssl suggest runs/m2 runs/dataset.h5 -n 30 -o next.gpkg
     """
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.scenes.sources import resolve
+    from hsi_ssl.labels.sources import resolve
     from hsi_ssl.suggesting.labelled import scene_and_labelled
     from hsi_ssl.suggesting.layer import write_suggestions
     from hsi_ssl.suggesting.suggest import suggest

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import LabelError, ModelError, SceneError
-from hsi_ssl.scenes.label_codes import checked_codes
-from hsi_ssl.scenes.labels import UNLABELLED_CODE
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.labels.codes import checked_codes
+from hsi_ssl.labels.label_set import UNLABELLED_CODE
+from hsi_ssl.labels.rasters import own_labels, read_label_plane
+from hsi_ssl.labels.vector_labels import TYPES
+from hsi_ssl.labels.vectors import is_vector, layers_at
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.vector_labels import TYPES
-from hsi_ssl.scenes.vectors import is_vector, layers_at
 
 WINDOW = 2**20
 """Pixels of a label raster counted at a time."""
@@ -72,7 +73,7 @@ def _scene(scene: Scene) -> Description:
             kind, names = "class map", of_map
     else:
         try:
-            plane = scene.labels()
+            plane = own_labels(scene)
             counts = None if plane is None else _counts(plane)
         except LabelError as error:
             notes.append(str(error))

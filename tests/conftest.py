@@ -23,7 +23,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 
 
 class Browser:

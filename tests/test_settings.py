@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from hsi_ssl.catalog.entries import entries
 from hsi_ssl.errors import OutputError, SettingsError
 from hsi_ssl.recipes import copy_recipe, recipe_text, recipes
-from hsi_ssl.scenes.catalog import entries
 from hsi_ssl.settings import (
     ClassifySettings,
     M2Settings,

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import LabelError
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass, LabelSet
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, LabelSet
 
 if TYPE_CHECKING:
-    from hsi_ssl.scenes.sources import LabelledScene, Sources
+    from hsi_ssl.labels.sources import LabelledScene, Sources
 
 FEW = 50
 """Below so many labelled pixels a class's scores say little."""

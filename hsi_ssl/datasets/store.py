@@ -18,7 +18,7 @@ import numpy.typing as npt
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.errors import DatasetError
 from hsi_ssl.files import written_beside
-from hsi_ssl.scenes.labels import LabelSet
+from hsi_ssl.labels.label_set import LabelSet
 
 SCHEMA = 1
 CHUNK_ROWS = 1024

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hsi_ssl.datasets.sampling import Draw, Places, TilePool, joined
 from hsi_ssl.datasets.store import DatasetWriter, Part
 from hsi_ssl.errors import SceneError
-from hsi_ssl.scenes.labels import UNLABELLED
+from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.watcher import Watcher
 

@@ -20,7 +20,7 @@ from hsi_ssl.errors import LabelError
 if TYPE_CHECKING:
     from hsi_ssl.datasets.splits import Split
     from hsi_ssl.datasets.taking import Rows
-    from hsi_ssl.scenes.sources import Sources
+    from hsi_ssl.labels.sources import Sources
 
 Ints = npt.NDArray[np.signedinteger[Any]]
 

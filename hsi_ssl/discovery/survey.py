@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.discovery.tally import Tally, empty_tally, tally
+from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
 from hsi_ssl.maps.windows import by_blocks, in_threads
-from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Grid, Scene, valid_spectra
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.precision import quick_products

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.libraries.matching import shapes
-from hsi_ssl.scenes.labels import UNLABELLED
 
 SHAPE_PIXELS = 4096
 """Of a window, about so many give their shapes: enough, and quick."""

@@ -22,18 +22,18 @@ from rasterio.windows import Window
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_taken, replace, written_beside
-from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
-from hsi_ssl.maps.legend import CLASSES_TAG, aux_xml, legend_csv, names_tag, qml
-from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
-from hsi_ssl.reports.figures import map_quicklook
-from hsi_ssl.scenes.label_codes import LARGEST_CODE
-from hsi_ssl.scenes.labels import (
+from hsi_ssl.labels.codes import LARGEST_CODE
+from hsi_ssl.labels.label_set import (
     UNLABELLED_CODE,
     LabelClass,
     LabelSet,
     indices_to_codes,
     red_green_blue,
 )
+from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
+from hsi_ssl.maps.legend import CLASSES_TAG, aux_xml, legend_csv, names_tag, qml
+from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
+from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Grid
 

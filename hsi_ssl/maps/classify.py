@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsi_ssl.errors import SceneError, SettingsError
+from hsi_ssl.labels.label_set import LabelSet
+from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.area import Area, areas
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
 from hsi_ssl.maps.class_map import class_map, outputs, with_reject
@@ -20,9 +22,7 @@ from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
 from hsi_ssl.maps.stac import forget_item, write_item
 from hsi_ssl.maps.windows import Windows, asked_layers, novelty_asked
-from hsi_ssl.scenes.labels import LabelSet
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.training.classifier import Classifier, load_classifiers
 from hsi_ssl.training.discovered import load_discovered, map_classes
 from hsi_ssl.training.precision import quick_products

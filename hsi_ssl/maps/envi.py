@@ -17,9 +17,9 @@ import rasterio
 import rasterio.shutil
 
 from hsi_ssl.errors import OutputError
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.maps.legend import UNCLASSIFIED
 from hsi_ssl.maps.rasters import unlocated
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet
 from hsi_ssl.scenes.scene import Grid
 
 ENVI_SUFFIX = ".img"

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, red_green_blue
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
 
 UNCLASSIFIED = "not classified"
 """Name of code 0 in a map."""

@@ -20,6 +20,8 @@ from rasterio.io import DatasetReader
 import hsi_ssl
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import refuse_taken, replace, written_beside
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
+from hsi_ssl.labels.vector_grid import crs_name
 from hsi_ssl.maps.class_map import Layer, pixels_by_code, quicklook, refuse_inputs
 from hsi_ssl.maps.legend import (
     CLASSES_TAG,
@@ -30,9 +32,7 @@ from hsi_ssl.maps.legend import (
     qml,
 )
 from hsi_ssl.maps.rasters import raster_errors
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, red_green_blue
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.vector_grid import crs_name
 
 MOSAIC_SUFFIX = ".vrt"
 TYPES = {"uint8": "Byte", "uint16": "UInt16", "float32": "Float32"}

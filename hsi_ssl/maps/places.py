@@ -8,6 +8,7 @@ from typing import Literal
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.files import refuse_taken
+from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.maps.class_map import (
     MAP_ENDING,
     Layer,
@@ -19,7 +20,6 @@ from hsi_ssl.maps.class_map import (
 from hsi_ssl.maps.envi import ENVI_SUFFIX, refuse_sheared
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.stac import item_path
-from hsi_ssl.scenes.labels import LabelSet
 from hsi_ssl.scenes.scene import Grid, Scene
 
 Format = Literal["geotiff", "envi"]

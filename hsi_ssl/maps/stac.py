@@ -25,10 +25,10 @@ from rasterio.transform import AffineTransformer, GCPTransformer, RPCTransformer
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import written_beside
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.maps.class_map import DESCRIPTIONS, Layer, is_envi, outputs
 from hsi_ssl.maps.legend import UNCLASSIFIED
 from hsi_ssl.maps.rasters import unlocated
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet
 from hsi_ssl.scenes.readers.geotiff import opened
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.virtual import is_virtual, shown

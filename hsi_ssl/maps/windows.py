@@ -21,12 +21,12 @@ import torch
 from scipy.special import xlogy
 
 from hsi_ssl.errors import VectorError
+from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.area import Area
 from hsi_ssl.maps.bands import BandMatch
 from hsi_ssl.maps.class_map import LAYERS, Layer
 from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen
 from hsi_ssl.models.spatial import SWEEPS
-from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.discovered import MapClasses

@@ -31,7 +31,7 @@ from hsi_ssl.reports.scene_pictures import (
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
-    from hsi_ssl.scenes.sources import Sources
+    from hsi_ssl.labels.sources import Sources
 
 
 def report_dataset(

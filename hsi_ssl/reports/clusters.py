@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import adjusted_rand_score
 
+from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.reports.metrics import number
-from hsi_ssl.scenes.labels import UNLABELLED_CODE
 
 Ints = npt.NDArray[np.int64]
 

@@ -17,12 +17,12 @@ from hsi_ssl.datasets.scaling import continuum_removed
 from hsi_ssl.discovery.discover import Discovery, Group
 from hsi_ssl.discovery.survey import Surveyed
 from hsi_ssl.files import written_beside
+from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet, indices_to_codes
 from hsi_ssl.libraries.matching import in_words, verdict
 from hsi_ssl.maps.class_map import MAP_ENDING, class_map
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, paint, style
 from hsi_ssl.reports.html import inline_svg, page, picture_uri
 from hsi_ssl.reports.thumbnails import see_through, shrink_codes, shrinking
-from hsi_ssl.scenes.labels import UNLABELLED, LabelClass, LabelSet, indices_to_codes
 
 SIDE = 260
 """Longest side of a thumbnail in cells."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.reports.areas import estimated_areas
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.reports.intervals import Intervals, intervals, tallied
@@ -27,7 +28,6 @@ from hsi_ssl.reports.metrics import (
     words,
 )
 from hsi_ssl.reports.model_maps import MapAreas, read_map, tags_of
-from hsi_ssl.scenes.labels import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.training.checkpoint import model_name
 from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
 from hsi_ssl.training.extractor import check_bands

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from hsi_ssl.files import written_beside
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, red_green_blue
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
 
 Array = npt.NDArray[Any]
 

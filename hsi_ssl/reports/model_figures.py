@@ -12,10 +12,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.manifold import TSNE
 
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style, with_gaps
 from hsi_ssl.reports.html import inline_svg
-from hsi_ssl.scenes.labels import LabelSet
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.generation import Generator
 

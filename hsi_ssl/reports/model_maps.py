@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import SceneError
+from hsi_ssl.labels.label_set import LabelSet, indices_to_codes
 from hsi_ssl.maps.bands import ModelBands, match_bands
 from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.reports.areas import Areas
@@ -23,7 +24,6 @@ from hsi_ssl.reports.figures import paint
 from hsi_ssl.reports.html import picture_uri
 from hsi_ssl.reports.metrics import Ints
 from hsi_ssl.reports.thumbnails import affordable, read_rows, see_through, shrinking, shrunk
-from hsi_ssl.scenes.labels import LabelSet, indices_to_codes
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Grid, Scene, valid_spectra
 from hsi_ssl.training.classifier import Classifier

@@ -15,17 +15,18 @@ from hsi_ssl.datasets.balance import codes_of, unique_names
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import HsiSslError
 from hsi_ssl.files import fingerprint
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, codes_to_indices, indices_to_codes
+from hsi_ssl.labels.rasters import own_labels, read_label_plane
 from hsi_ssl.reports.figures import PART_COLOURS, paint, percent
 from hsi_ssl.reports.html import picture_uri
 from hsi_ssl.reports.thumbnails import composite, see_through, shrink_codes, shrinking, shrunk
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelSet, codes_to_indices, indices_to_codes
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
-    from hsi_ssl.scenes.sources import Sources
+    from hsi_ssl.labels.sources import Sources
 
 SIDE = 480
 """Longest side of a thumbnail in cells."""
@@ -194,7 +195,7 @@ def _labels_again(
         return None  # the published maps are not on record
     try:
         if card["labels_path"] in {None, card["path"]}:
-            plane = scene.labels()
+            plane = own_labels(scene)
         else:
             plane = read_label_plane(Path(card["labels_path"]), shape=(scene.rows, scene.cols))
     except HsiSslError:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.scenes.labels import UNLABELLED_CODE
+from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.scenes.scene import Scene
 
 Picture = npt.NDArray[np.uint8]

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import h5py
-import numpy as np
-import numpy.typing as npt
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
-from hsi_ssl.scenes.label_codes import checked_codes
 from hsi_ssl.scenes.readers import envi, geotiff, hdf5, idx, matlab, numpy_file, unpacking
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.scenes.virtual import is_virtual
@@ -76,36 +73,23 @@ def open_scene(
         raise
 
 
-def read_label_plane(
-    path: Path,
-    *,
-    variable: str | None = None,
-    shape: tuple[int, int] | None = None,
-    ignore: tuple[int, ...] = (),
-) -> npt.NDArray[np.int64]:
-    """Codes `(rows, cols)` of a label raster of any format, as they are in the file.
+def read_plane(
+    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
+) -> tuple[Array, float | None]:
+    """Raw values `(rows, cols)` of a raster of any format, and its nodata value.
 
-    NaN, the raster's nodata value and the codes in `ignore` become 0; in IDX files the digit 0
-    becomes 10 (see `readers.idx`).
-
-    Parameters
-    ----------
-    variable
-        Name of the array inside an HDF5 or MATLAB file; by default `/hsimage/labels`, or the only
-        plane (of `shape`).
-    shape
-        Rows and columns of the scene that the labels belong to.
+    `variable` names the array inside an HDF5 or MATLAB file; by default `/hsimage/labels`, or the
+    only plane (of `shape`).
 
     Raises
     ------
     LabelError
-        Another shape than the scene's, several bands, or values that are no codes.
+        It has several bands.
     SceneNotFoundError, SceneError
         As in `open_scene`.
     """
     path = Path(path)
-    values, nodata = _format(path).read_plane(path, variable, shape)
-    return checked_codes(values, path=path, nodata=nodata, ignore=ignore, shape=shape)
+    return _format(path).read_plane(path, variable, shape)
 
 
 def _format(path: Path) -> Format:

@@ -162,8 +162,8 @@ class Scene:
                         slice(c, min(c + part_wide, right)),
                     )
 
-    def labels(self) -> npt.NDArray[np.int64] | None:
-        """The label plane `(rows, cols)` inside the cube's own file, codes untouched, or None."""
+    def label_plane(self) -> tuple[Array, float | None] | None:
+        """Raw values `(rows, cols)` of the label plane in the cube's own file, and their nodata."""
         return None if self.label_reader is None else self.label_reader()
 
     def close(self) -> None:
@@ -185,8 +185,8 @@ class Scene:
 class LabelReader(Protocol):
     """Reads the label plane that a cube's own file holds."""
 
-    def __call__(self) -> npt.NDArray[np.int64]:
-        """Codes `(rows, cols)`."""
+    def __call__(self) -> tuple[Array, float | None]:
+        """Raw values `(rows, cols)`, and the one that stands for nothing."""
 
 
 def valid_spectra(spectra: Array, nodata: float | None) -> Bools:

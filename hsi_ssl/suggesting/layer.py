@@ -13,8 +13,8 @@ import shapely
 
 from hsi_ssl.errors import OutputError
 from hsi_ssl.files import refuse_existing, replace, written_beside
+from hsi_ssl.labels.vector_grid import on_ground
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.vector_grid import on_ground
 from hsi_ssl.suggesting.suggest import Suggestion
 
 LAYER = "suggestions"

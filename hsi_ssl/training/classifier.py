@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.errors import ModelError
+from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.models.density import log_density, stacked_log_density
 from hsi_ssl.models.gm_dgm import MODELS
 from hsi_ssl.models.joint import JointArchitecture, JointM2, OneLabelSet
 from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.models.spatial import mean_field
-from hsi_ssl.scenes.labels import LabelSet
 from hsi_ssl.training.checkpoint import load_run
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1

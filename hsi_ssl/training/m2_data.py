@@ -15,9 +15,9 @@ from hsi_ssl.datasets.neighbours import neighbours_among
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
+from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.models.m2 import M2
 from hsi_ssl.models.spatial import information, learnt_strength
-from hsi_ssl.scenes.labels import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.training.experts import gains
 from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.inputs import (

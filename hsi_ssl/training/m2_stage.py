@@ -14,9 +14,9 @@ from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.models.gm_dgm import MODELS
 from hsi_ssl.models.m2 import M2, M2Architecture
-from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.training.checkpoint import STATE, check_run_folder, model_name, save_run
 from hsi_ssl.training.classifier import Classifier, Rule, fixed_noise
 from hsi_ssl.training.collapse import Slots, slots_of

@@ -17,8 +17,8 @@ import torch
 from hsi_ssl.datasets.neighbours import neighbours_among
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.labels.label_set import codes_to_indices, indices_to_codes
 from hsi_ssl.models.spatial import SWEEPS
-from hsi_ssl.scenes.labels import codes_to_indices, indices_to_codes
 from hsi_ssl.training.checkpoint import load_run, save_card
 from hsi_ssl.training.classifier import Classifier, load_classifiers
 from hsi_ssl.training.extractor import check_bands

@@ -13,8 +13,8 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsi_ssl.datasets.store import Part
+from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.reports.thumbnails import composite_bands
-from hsi_ssl.scenes.labels import UNLABELLED
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.view.pixel import Inspector
 from hsi_ssl.view.shown import Shown, ShownScene

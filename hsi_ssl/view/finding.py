@@ -13,18 +13,18 @@ from typing import Any
 
 import rasterio
 
+from hsi_ssl.catalog.entries import entries
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.files import fingerprint
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
+from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.class_map import named_as_map
 from hsi_ssl.maps.legend import CLASSES_TAG, tagged_names
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.rasters import unlocated
-from hsi_ssl.scenes.catalog import entries
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.sources import resolve
 from hsi_ssl.watcher import Watcher
 
 FOLDERS_ABOVE = 3

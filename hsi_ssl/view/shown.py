@@ -17,8 +17,8 @@ import numpy as np
 
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.errors import DatasetError, HsiSslError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.labels.label_set import LabelClass, indices_to_codes
 from hsi_ssl.maps.class_map import Layer
-from hsi_ssl.scenes.labels import LabelClass, indices_to_codes
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.training.checkpoint import CARD

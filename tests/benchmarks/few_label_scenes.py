@@ -22,9 +22,9 @@ import rasterio
 from scipy import ndimage
 from spectral.io import envi
 
+from hsi_ssl.catalog.entries import data_folder
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
-from hsi_ssl.scenes.catalog import data_folder
 from hsi_ssl.settings import PrepareSettings
 
 LABELS = (5, 10, 20, 50)

@@ -26,7 +26,7 @@ from sklearn.metrics import roc_auc_score
 from hsi_ssl.datasets.neighbours import neighbours_among
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
-from hsi_ssl.scenes.labels import LabelSet
+from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.scenes.simulate import simulate
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
 from hsi_ssl.training.classifier import Classifier, load_classifier

@@ -29,9 +29,9 @@ import torch
 from machine import machine_in_words, today
 
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.labels.label_set import LabelSet, indices_to_codes
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
-from hsi_ssl.scenes.labels import LabelSet, indices_to_codes
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training import m2_stage
 from hsi_ssl.training.classifier import load_classifier

@@ -60,8 +60,8 @@ def make(folder: Path) -> None:
 
 def labels(folder: Path, least: float) -> None:
     """Take labels as `prepare` does."""
-    from hsi_ssl.scenes.sources import resolve
-    from hsi_ssl.scenes.vector_labels import VectorRules
+    from hsi_ssl.labels.sources import resolve
+    from hsi_ssl.labels.vector_labels import VectorRules
 
     rules = VectorRules(min_coverage=least)
     with resolve([str(folder / "scene.tif")], labels=[folder / "polygons.gpkg"], rules=rules):
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.task:
-        importlib.import_module("hsi_ssl.scenes.sources")
+        importlib.import_module("hsi_ssl.labels.sources")
         before = resource.getrusage(resource.RUSAGE_SELF)
         TASKS[options.task](options.folder)
         used = resource.getrusage(resource.RUSAGE_SELF)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.cli.main import cli
 from hsi_ssl.errors import CatalogError
-from hsi_ssl.scenes import catalog
 
 
 @pytest.fixture(autouse=True)

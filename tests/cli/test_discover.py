@@ -15,7 +15,7 @@ import torch
 
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
-from hsi_ssl.scenes.labels import LabelSet
+from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.scenes.minerals import MINERALS
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.m2_stage import train_m2

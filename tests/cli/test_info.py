@@ -17,8 +17,8 @@ from hsi_ssl.cli.main import cli
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import open_dataset, writing_dataset
 from hsi_ssl.errors import HsiSslError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.class_map import class_map
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
 from hsi_ssl.scenes.scene import Grid
 
 LABELS = LabelSet(

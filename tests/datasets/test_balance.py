@@ -16,7 +16,7 @@ from hsi_ssl.datasets.balance import (
 )
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 
 MINERALS = LabelSet(
     "mineralogy",

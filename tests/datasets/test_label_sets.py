@@ -16,7 +16,7 @@ from hsi_ssl.datasets.balance import balance_of_dataset
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, SettingsError
-from hsi_ssl.scenes.labels import codes_to_indices
+from hsi_ssl.labels.label_set import codes_to_indices
 from hsi_ssl.settings import PrepareSettings, checked
 
 ROWS, COLS, BANDS = 60, 48, 8

@@ -18,7 +18,7 @@ from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import BandsError, LabelError, OutputError, SceneError
-from hsi_ssl.scenes.labels import codes_to_indices
+from hsi_ssl.labels.label_set import codes_to_indices
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
 

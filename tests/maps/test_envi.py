@@ -10,8 +10,8 @@ import rasterio
 import spectral
 
 from hsi_ssl.errors import OutputError
+from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour, red_green_blue
 from hsi_ssl.maps.class_map import class_map, outputs
-from hsi_ssl.scenes.labels import LabelClass, LabelSet, distinct_colour, red_green_blue
 from hsi_ssl.scenes.scene import Grid, GroundPoint
 
 SET = LabelSet(

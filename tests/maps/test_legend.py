@@ -4,8 +4,8 @@ import csv
 import io
 from xml.etree import ElementTree as ET
 
+from hsi_ssl.labels.label_set import LabelClass, LabelSet, red_green_blue
 from hsi_ssl.maps.legend import aux_xml, legend_csv, names_tag, qml, tagged_names
-from hsi_ssl.scenes.labels import LabelClass, LabelSet, red_green_blue
 
 # Out of order, with a gap and characters that XML and CSV must escape.
 SET = LabelSet(

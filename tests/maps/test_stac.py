@@ -27,9 +27,9 @@ from rasterio.transform import Affine
 from rasterio.warp import transform
 
 from hsi_ssl.errors import OutputError
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.maps.stac import _classes, acquired
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings
 from hsi_ssl.watcher import Watcher

@@ -13,10 +13,11 @@ import pytest
 from hsi_ssl.datasets.prepare import prepare_sources
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import LabelError, OutputError
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
+from hsi_ssl.labels.rasters import own_labels
+from hsi_ssl.labels.sources import LabelledScene, Sources
 from hsi_ssl.reports.balance_page import report_dataset, report_sources
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.sources import LabelledScene, Sources
 from hsi_ssl.settings import PrepareSettings
 
 MINERALS = LabelSet(
@@ -44,7 +45,7 @@ def sources(tmp_path: Path) -> Iterator[Sources]:
         path = tmp_path / f"core_{i}.h5"
         write_core(path, i)
         scene = open_scene(path)
-        labels = scene.labels()
+        labels = own_labels(scene)
         assert labels is not None
         found.append(LabelledScene(scene, labels=labels.astype(np.uint16), labels_path=path))
     with Sources(tuple(found), MINERALS, "two cores") as opened:

@@ -15,12 +15,12 @@ from rasterio.transform import Affine
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError, OutputError, SceneError
 from hsi_ssl.files import fingerprint
+from hsi_ssl.labels.label_set import red_green_blue
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.reports.areas import estimated_areas
 from hsi_ssl.reports.evaluation import Evaluation, evaluate, with_maps
 from hsi_ssl.reports.evaluation_page import largest_confusions, write_evaluation_report
 from hsi_ssl.reports.model_maps import glance
-from hsi_ssl.scenes.labels import red_green_blue
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings
 from hsi_ssl.training.classifier import load_classifier

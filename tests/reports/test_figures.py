@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.reports.figures import (
     NOT_CLASSIFIED,
     SENTINEL,
@@ -19,7 +20,6 @@ from hsi_ssl.reports.figures import (
     style,
     svg_text,
 )
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
 
 ROCKS = LabelSet(
     "rocks", (LabelClass(32, "quartz", "#ff0000"), LabelClass(7, "mica & clay", "#00ff00"))

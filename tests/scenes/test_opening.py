@@ -10,8 +10,9 @@ import pytest
 import scipy.io
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.label_codes import checked_codes
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.labels.codes import checked_codes
+from hsi_ssl.labels.rasters import read_label_plane
+from hsi_ssl.scenes.opening import open_scene
 
 Cube = npt.NDArray[Any]
 READS = [open_scene, read_label_plane]

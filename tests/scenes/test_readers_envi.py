@@ -15,7 +15,8 @@ import spectral.io.envi
 from rasterio.crs import CRS
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.labels.rasters import read_label_plane
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
 
 Cube = npt.NDArray[Any]

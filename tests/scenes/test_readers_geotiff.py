@@ -16,7 +16,8 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.labels.rasters import read_label_plane
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
 
 Cube = npt.NDArray[Any]

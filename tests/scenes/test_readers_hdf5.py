@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.labels.rasters import own_labels, read_label_plane
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5 import ChunkReader
 from hsi_ssl.scenes.scene import Scene
@@ -124,7 +125,7 @@ def test_labels_beside_the_cube(tmp_path: Path, cube: Cube) -> None:
     with h5py.File(path, "a") as file:
         file["hsimage/lithology"] = lithology
     with open_scene(path) as scene:
-        labels = scene.labels()
+        labels = own_labels(scene)
     assert labels is not None
     assert labels.dtype == np.int64
     assert (labels == 32).all()
@@ -138,7 +139,7 @@ def test_no_labels_of_another_shape(tmp_path: Path, cube: Cube) -> None:
         file["hsimage/data"] = cube
         file["hsimage/labels"] = np.zeros((5, 5), np.uint8)
     with open_scene(tmp_path / "core.h5") as scene:
-        assert scene.labels() is None
+        assert scene.label_plane() is None
     with pytest.raises(LabelError, match="5 x 5 pixels, the scene is 13 x 11"):
         read_label_plane(tmp_path / "core.h5", shape=(13, 11))
 
@@ -251,7 +252,7 @@ def test_neon(tmp_path: Path) -> None:
         assert scene.grid.transform == (1, 0, 257000, 0, -2, 4112000)
         assert scene.grid.crs is not None
         assert "UTM zone 11N" in scene.grid.crs
-        assert scene.labels() is None
+        assert scene.label_plane() is None
         assert not scene.valid(scene.read())[0, 0]
         assert scene.valid(scene.read()).sum() == 29
         assert scene.notes == ()

@@ -12,7 +12,8 @@ import pytest
 import scipy.io
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.labels.rasters import own_labels, read_label_plane
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
 
 Cube = npt.NDArray[Any]
@@ -75,7 +76,7 @@ def test_everything_in_one_file(tmp_path: Path, cube: Cube, write: Write) -> Non
     with open_scene(path) as scene:
         assert scene.wavelengths_nm is not None
         assert scene.wavelengths_nm.tolist() == [400, 500, 600, 700, 800, 900, 1000]
-        labels = scene.labels()
+        labels = own_labels(scene)
         assert labels is not None
         np.testing.assert_array_equal(labels, codes)
     np.testing.assert_array_equal(read_label_plane(path, shape=(13, 11)), codes)

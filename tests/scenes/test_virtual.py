@@ -8,7 +8,8 @@ import pytest
 import rasterio
 
 from hsi_ssl.errors import SceneNotFoundError
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
+from hsi_ssl.labels.rasters import read_label_plane
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
 
 

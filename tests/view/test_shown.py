@@ -15,7 +15,7 @@ import torch
 
 from hsi_ssl.datasets.store import open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.labels import LabelClass
+from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.discovered import DiscoveredSlot, save_discovered
 from hsi_ssl.training.m2_stage import train_m2

@@ -16,10 +16,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from hsi_ssl.errors import HsiSslError, SceneError
-from hsi_ssl.scenes.label_codes import checked_codes
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, FlatReader
@@ -65,7 +63,7 @@ def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False)
             dtype=stored.newbyteorder("="),
             nodata=nodata_of(cube),
             grid=grid_of(cube),
-            label_reader=partial(_labels, path, labels, reverse)
+            label_reader=partial(read_plane, path, labels, reverse=reverse)
             if arrays.get(labels) == (rows, cols)
             else None,
         )
@@ -168,11 +166,6 @@ def _layout(name: str) -> str:
     if name == DRILL_CORE_CUBE:
         return "drill-core HDF5"
     return "NEON HDF5" if name.endswith("/Reflectance/Reflectance_Data") else "HDF5"
-
-
-def _labels(path: Path, name: str, reverse: bool) -> npt.NDArray[np.int64]:
-    values, nodata = read_plane(path, name, reverse=reverse)
-    return checked_codes(values, path=path, nodata=nodata)
 
 
 def _plain_offset(cube: h5py.Dataset) -> int | None:

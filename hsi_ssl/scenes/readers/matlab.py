@@ -11,10 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from hsi_ssl.errors import HsiSslError, SceneError
-from hsi_ssl.scenes.label_codes import checked_codes
 from hsi_ssl.scenes.readers import hdf5
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import ArrayReader
@@ -62,7 +60,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
         bands=bands,
         dtype=cube.dtype,
         reader=ArrayReader(cube),
-        label_reader=partial(_labels, path, planes[0]) if len(planes) == 1 else None,
+        label_reader=partial(read_plane, path, planes[0]) if len(planes) == 1 else None,
     )
     return with_facts(scene, facts)
 
@@ -85,10 +83,6 @@ def is_hdf5(path: Path) -> bool:
     import h5py
 
     return bool(h5py.is_hdf5(path))
-
-
-def _labels(path: Path, name: str) -> npt.NDArray[np.int64]:
-    return checked_codes(_load(path, name), path=path)
 
 
 def _arrays(path: Path) -> dict[str, tuple[int, ...]]:

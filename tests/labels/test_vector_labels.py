@@ -15,9 +15,9 @@ import shapely
 from rasterio.warp import transform
 
 from hsi_ssl.errors import LabelError, VectorError
-from hsi_ssl.scenes.sources import Sources, resolve
-from hsi_ssl.scenes.vector_labels import VectorRules, class_field
-from hsi_ssl.scenes.vectors import layer_facts
+from hsi_ssl.labels.sources import Sources, resolve
+from hsi_ssl.labels.vector_labels import VectorRules, class_field
+from hsi_ssl.labels.vectors import layer_facts
 from hsi_ssl.watcher import Watcher
 
 Write = Callable[..., Any]

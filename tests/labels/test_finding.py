@@ -9,7 +9,7 @@ import pytest
 import scipy.io
 
 from hsi_ssl.errors import SceneNotFoundError
-from hsi_ssl.scenes.finding import find
+from hsi_ssl.labels.finding import find
 from hsi_ssl.watcher import SILENT, Watcher
 
 

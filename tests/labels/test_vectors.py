@@ -15,7 +15,7 @@ import pytest
 import shapely
 
 from hsi_ssl.errors import SceneNotFoundError, VectorError
-from hsi_ssl.scenes.vectors import beside, is_vector, layer_facts, read_layer
+from hsi_ssl.labels.vectors import beside, is_vector, layer_facts, read_layer
 from hsi_ssl.watcher import Watcher
 
 Write = Callable[..., Path]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.watcher import SILENT, Watcher
 
 Codes = npt.NDArray[Any]

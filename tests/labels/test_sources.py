@@ -16,11 +16,11 @@ import rasterio
 import scipy.io
 from rasterio.errors import NotGeoreferencedWarning
 
+from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.errors import CatalogError, LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes import catalog
+from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.scenes.drillcore import LABELLED, LITHOLOGY
 from hsi_ssl.scenes.simulate import simulate
-from hsi_ssl.scenes.sources import Sources, resolve
 from hsi_ssl.watcher import Watcher
 
 Array = npt.NDArray[Any]

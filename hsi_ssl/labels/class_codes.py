@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import LabelError
 from hsi_ssl.files import written_beside
-from hsi_ssl.scenes.label_codes import LARGEST_CODE
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass, distinct_colour
-from hsi_ssl.scenes.vectors import Layer, listed
+from hsi_ssl.labels.codes import LARGEST_CODE
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
+from hsi_ssl.labels.vectors import Layer, listed
 from hsi_ssl.watcher import SILENT, Watcher
 
 NO_CLASS = {

@@ -10,9 +10,9 @@ import pytest
 import shapely
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.scenes.class_codes import ClassFile, coded, read_classes, remembered
-from hsi_ssl.scenes.labels import LabelClass
-from hsi_ssl.scenes.vectors import Layer
+from hsi_ssl.labels.class_codes import ClassFile, coded, read_classes, remembered
+from hsi_ssl.labels.label_set import LabelClass
+from hsi_ssl.labels.vectors import Layer
 from hsi_ssl.watcher import Watcher
 
 

@@ -13,12 +13,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.scenes.class_codes import ClassFile, coded, remembered
-from hsi_ssl.scenes.coverage import pixels_of
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass
-from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.vector_grid import layer_extent, on_grid, scene_extent
-from hsi_ssl.scenes.vectors import (
+from hsi_ssl.labels.class_codes import ClassFile, coded, remembered
+from hsi_ssl.labels.coverage import pixels_of
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
+from hsi_ssl.labels.vector_grid import layer_extent, on_grid, scene_extent
+from hsi_ssl.labels.vectors import (
     Layer,
     LayerFacts,
     beside,
@@ -26,6 +25,7 @@ from hsi_ssl.scenes.vectors import (
     listed,
     read_layer,
 )
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
 Ints = npt.NDArray[np.int64]

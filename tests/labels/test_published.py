@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
-from hsi_ssl.scenes.published import named_by_overlap
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
+from hsi_ssl.labels.published import named_by_overlap
 from hsi_ssl.watcher import Watcher
 
 KNOWN = LabelSet(

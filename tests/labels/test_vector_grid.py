@@ -15,9 +15,9 @@ from rasterio.control import GroundControlPoint
 from rasterio.warp import transform
 
 from hsi_ssl.errors import VectorError
+from hsi_ssl.labels.vector_grid import on_grid
+from hsi_ssl.labels.vectors import layer_facts, read_layer
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.vector_grid import on_grid
-from hsi_ssl.scenes.vectors import layer_facts, read_layer
 from hsi_ssl.watcher import Watcher
 
 Write = Callable[..., Any]

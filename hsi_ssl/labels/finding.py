@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, recognise
 from hsi_ssl.errors import CatalogError, SceneNotFoundError
-from hsi_ssl.scenes.catalog import Entry, entries, entry, fetch, recognise
-from hsi_ssl.scenes.vectors import is_vector
+from hsi_ssl.labels.vectors import is_vector
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import is_envi_header
 from hsi_ssl.watcher import Watcher

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.scenes.labels import UNLABELLED_CODE
+from hsi_ssl.labels.label_set import UNLABELLED_CODE
 
 LARGEST_CODE = 65535
 """Class maps are written as uint16 at most."""

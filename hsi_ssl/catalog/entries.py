@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from hsi_ssl.catalog.download import download
 from hsi_ssl.errors import CatalogError
-from hsi_ssl.scenes.download import download
-from hsi_ssl.scenes.label_codes import LARGEST_CODE
-from hsi_ssl.scenes.labels import UNLABELLED_CODE, LabelClass, LabelSet
+from hsi_ssl.labels.codes import LARGEST_CODE
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, LabelSet
 from hsi_ssl.settings import Settings, checked
 from hsi_ssl.watcher import SILENT, Watcher
 

@@ -13,16 +13,17 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.catalog.entries import LabelSetEntry, entry
 from hsi_ssl.errors import CatalogError, LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.catalog import LabelSetEntry, entry
-from hsi_ssl.scenes.class_codes import ClassFile
-from hsi_ssl.scenes.finding import LABELS, Found, find
-from hsi_ssl.scenes.labels import LabelClass, LabelSet
-from hsi_ssl.scenes.opening import open_scene, read_label_plane
-from hsi_ssl.scenes.published import named_by_overlap
+from hsi_ssl.labels.class_codes import ClassFile
+from hsi_ssl.labels.finding import LABELS, Found, find
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
+from hsi_ssl.labels.published import named_by_overlap
+from hsi_ssl.labels.rasters import own_labels, read_label_plane
+from hsi_ssl.labels.vector_labels import USUAL_RULES, VectorRules, drawn_labels
+from hsi_ssl.labels.vectors import is_vector, vector_file
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.vector_labels import USUAL_RULES, VectorRules, drawn_labels
-from hsi_ssl.scenes.vectors import is_vector, vector_file
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -433,7 +434,7 @@ def _known_labels(opened: _Opened) -> Codes | None:
             ignore=chosen.ignore,
         )
     else:
-        codes = opened.scene.labels()
+        codes = own_labels(opened.scene)
     return None if codes is None else chosen.within(codes).astype(np.uint16)
 
 

@@ -10,8 +10,8 @@ import pytest
 import rasterio.features
 import shapely
 
-from hsi_ssl.scenes import coverage
-from hsi_ssl.scenes.coverage import pixels_of
+from hsi_ssl.labels import coverage
+from hsi_ssl.labels.coverage import pixels_of
 
 ROWS, COLS = 23, 31
 SHAPE = ROWS, COLS

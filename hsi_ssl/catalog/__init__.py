@@ -1,0 +1,1 @@
+"""Known data sets: what they hold, where they are found and fetched."""

@@ -1,0 +1,1 @@
+"""Labels: codes, names, colours; rasters and vector layers brought onto scenes."""
