@@ -36,9 +36,10 @@ from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
+from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.sources import LabelledScene, Sources, resolve
 from hsi_ssl.labels.vector_labels import VectorRules
-from hsi_ssl.labels.vectors import listed, vector_file
+from hsi_ssl.labels.vectors import vector_file
 from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher

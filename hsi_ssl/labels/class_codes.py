@@ -22,7 +22,7 @@ from hsi_ssl.errors import LabelError
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
-from hsi_ssl.labels.vectors import Layer, listed
+from hsi_ssl.labels.layers import Layer, listed
 from hsi_ssl.watcher import SILENT, Watcher
 
 NO_CLASS = {

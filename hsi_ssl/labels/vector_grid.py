@@ -17,7 +17,7 @@ from rasterio.transform import GCPTransformer
 from rasterio.warp import transform, transform_bounds
 
 from hsi_ssl.errors import VectorError
-from hsi_ssl.labels.vectors import Layer, repaired
+from hsi_ssl.labels.layers import Layer, repaired
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 

@@ -16,15 +16,9 @@ from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.class_codes import ClassFile, coded, remembered
 from hsi_ssl.labels.coverage import pixels_of
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
+from hsi_ssl.labels.layers import Layer, LayerFacts, listed
 from hsi_ssl.labels.vector_grid import layer_extent, on_grid, scene_extent
-from hsi_ssl.labels.vectors import (
-    Layer,
-    LayerFacts,
-    beside,
-    layer_facts,
-    listed,
-    read_layer,
-)
+from hsi_ssl.labels.vectors import beside, layer_facts, read_layer
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 

@@ -1,72 +1,26 @@
-"""Vector layers (GeoPackage, Shapefile, GeoJSON, FlatGeobuf): features, valid and flat."""
+"""Drawn labels (polygons, lines, points) of any form: features, valid and flat."""
 
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyogrio
 import shapely
 
 from hsi_ssl.errors import SceneNotFoundError, VectorError
-from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
+from hsi_ssl.labels.forms import Form, form_of, ogr
+from hsi_ssl.labels.layers import Layer, LayerFacts, listed_ids, repaired
+from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.watcher import SILENT, Watcher
 
-SUFFIXES = {".gpkg", ".shp", ".geojson", ".json", ".fgb"}
 QGIS_LAYER = re.compile(r"(?P<file>[^|]+)\|layername=(?P<layer>[^|]+).*")
 """How QGIS names a layer of a file that holds several."""
-MOST_LISTED = 5
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The features of a layer that have a geometry, all arrays `(n,)`.
-
-    `ids` are the numbers by which QGIS shows features; `geometries` are valid and of two
-    dimensions; `values` are those of the field asked for (None where a feature has none). `crs` is
-    WKT or a name such as EPSG:4326, None where the file has none; `assumed` where the format, not
-    the file, tells it.
-    """
-
-    path: Path
-    name: str
-    crs: str | None
-    assumed: bool
-    ids: npt.NDArray[np.int64] = field(repr=False)
-    geometries: npt.NDArray[Any] = field(repr=False)
-    values: npt.NDArray[Any] | None = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def listed(self, which: npt.NDArray[Any]) -> str:
-        """Ids of some features, for people: the first few of many."""
-        return _listed_ids(self.ids[which])
-
-
-@dataclass(frozen=True)
-class LayerFacts:
-    """What a layer says of itself; `kind` of geometry and types of `fields` in GDAL's words."""
-
-    path: Path
-    name: str
-    kind: str
-    crs: str | None
-    assumed: bool
-    features: int
-    fields: dict[str, str]
 
 
 def is_vector(path: Path) -> bool:
-    """Whether a path (`file.gpkg`, `file.gpkg:layer`) names a vector file, by its suffix."""
-    return _parted(path)[0].suffix.lower() in SUFFIXES
+    """Whether a path (`file.gpkg`, `file.gpkg:layer`) names a file of drawn labels."""
+    return form_of(_parted(path)[0]) is not None
 
 
 def vector_file(path: Path) -> Path:
@@ -95,21 +49,18 @@ def layers_at(path: Path) -> list[LayerFacts]:
     file, name = _parted(path)
     if not file.exists() and not is_virtual(file):
         raise SceneNotFoundError(f"no file {file}; expected polygons, lines or points")
-    with _gdal(file) as opened:
-        layers = {n: kind for n, kind in pyogrio.list_layers(opened).tolist() if kind is not None}
-    if not layers:
+    found = _form(file).layers(file, path)
+    if not found:
         raise VectorError(
             f"{file} has no layer with geometries; expected polygons, lines or points"
         )
-    if name is not None and name not in layers:
-        known = ", ".join(f"{n} ({kind})" for n, kind in layers.items())
+    if name is None:
+        return found
+    chosen = [facts for facts in found if facts.name == name]
+    if not chosen:
+        known = ", ".join(f"{facts.name} ({facts.kind})" for facts in found)
         raise VectorError(f"{file} has no layer {name} with geometries; it has {known}")
-    with _gdal(file) as opened:
-        each = [
-            pyogrio.read_info(opened, layer=one, force_feature_count=True)
-            for one in ([name] if name is not None else layers)
-        ]
-    return [_facts(path, info) for info in each]
+    return chosen
 
 
 def layer_facts(path: Path) -> LayerFacts:
@@ -131,27 +82,11 @@ def layer_facts(path: Path) -> LayerFacts:
     return found[0]
 
 
-def _facts(path: Path, info: dict[str, Any]) -> LayerFacts:
-    crs = info["crs"]
-    # What GeoPackages hold where QGIS says "no CRS".
-    if crs is not None and re.match(r'\w+\["Undefined ', crs):
-        crs = None
-    return LayerFacts(
-        path=path,
-        name=info["layer_name"],
-        kind=info["geometry_type"],
-        crs=crs,
-        assumed=info["driver"].startswith("GeoJSON"),
-        features=int(info["features"]),
-        fields=dict(zip(info["fields"].tolist(), info["ogr_types"], strict=True)),
-    )
-
-
 def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = SILENT) -> Layer:
     """Features of a layer, with the values of one field.
 
     Geometries that are not valid are repaired, features without a geometry left out; both is said
-    with their ids. Heights are dropped, arcs become straight pieces.
+    with their ids.
 
     Raises
     ------
@@ -159,25 +94,16 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
         The layer is broken, or has no feature with a geometry.
     """
     file = vector_file(facts.path)
-    with _gdal(file) as opened:
-        _, ids, wkb, values = pyogrio.raw.read(
-            opened,
-            layer=facts.name,
-            columns=[] if column is None else [column],
-            force_2d=True,
-            return_fids=True,
-        )
+    ids, geometries, values = _form(file).features(file, facts, column)
     if not len(ids):
         raise VectorError(f"{facts.path} is empty: expected one feature or more, found none")
     with np.errstate(invalid="ignore"):
-        geometries = shapely.from_wkb(wkb, on_invalid="ignore")
         xy, owner = shapely.get_coordinates(geometries, return_index=True)
         finite = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
         finite[owner[~np.isfinite(xy).all(axis=1)]] = False
         broken = finite & ~shapely.is_valid(geometries)
     geometries[broken] = repaired(geometries[broken])
     kept = finite & ~shapely.is_empty(geometries)
-    ids = np.asarray(ids, np.int64)
     found = Layer(
         path=facts.path,
         name=facts.name,
@@ -185,12 +111,16 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
         assumed=facts.assumed,
         ids=ids[kept],
         geometries=geometries[kept],
-        values=None if column is None else values[0][kept],
+        values=None if values is None else values[kept],
+        place=facts.place,
+        colours=facts.colours,
     )
+    for note in facts.notes:
+        watcher.say(note)
     if (broken & kept).any():
         watcher.warn(
             f"{facts.path}: repaired the geometry of {np.count_nonzero(broken & kept)} feature(s) "
-            f"that was not valid: {_listed_ids(ids[broken & kept])}"
+            f"that was not valid: {listed_ids(ids[broken & kept])}"
         )
     if not kept.all():
         lacking = "without a geometry that has any extent and is of a known kind"
@@ -198,27 +128,14 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
             raise VectorError(f"{facts.path}: every feature is {lacking}; draw them again")
         watcher.warn(
             f"{facts.path}: {np.count_nonzero(~kept)} feature(s) {lacking}, left out: "
-            f"{_listed_ids(ids[~kept])}"
+            f"{listed_ids(ids[~kept])}"
         )
     return found
 
 
-def repaired(geometries: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Valid geometries of what is left of these, empty where nothing is."""
-    found: npt.NDArray[Any] = shapely.make_valid(
-        geometries, method="structure", keep_collapsed=False
-    )
-    return found
-
-
-def listed(names: Iterable[object], n: int, between: str = ", ") -> str:
-    """The first few of `n`, for people."""
-    few = between.join(str(name) for name, _ in zip(names, range(MOST_LISTED), strict=False))
-    return f"{few} and {n - MOST_LISTED} more" if n > MOST_LISTED else few
-
-
-def _listed_ids(ids: npt.NDArray[np.int64]) -> str:
-    return listed(ids, len(ids))
+def _form(file: Path) -> Form:
+    """The form that reads a file; where none takes it, GDAL says what is wrong with it."""
+    return form_of(file) or ogr
 
 
 def _parted(path: Path) -> tuple[Path, str | None]:
@@ -226,21 +143,6 @@ def _parted(path: Path) -> tuple[Path, str | None]:
     if match := QGIS_LAYER.fullmatch(str(path)):
         return Path(match["file"]), match["layer"]
     file, colon, layer = str(path).rpartition(":")
-    if colon and layer and not path.exists() and Path(file).suffix.lower() in SUFFIXES:
+    if colon and layer and not path.exists() and form_of(Path(file)) is not None:
         return Path(file), layer
     return path, None
-
-
-@contextmanager
-def _gdal(file: Path) -> Iterator[str]:
-    """What GDAL calls a file, and its refusals as one sentence; its remarks are not for users."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield gdal_name(file)
-    except RuntimeError as error:  # the root of pyogrio's
-        reason = str(error).split(";", maxsplit=1)[0].strip().rstrip(".")
-        raise VectorError(
-            f"{shown(file)} is broken or of no vector format that hsi-ssl knows ({reason}); save "
-            "the layer again, as GeoPackage say"
-        ) from error

@@ -12,8 +12,9 @@ import shapely
 
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.coverage import AREA, parts_of, pixels_of
+from hsi_ssl.labels.layers import Layer
 from hsi_ssl.labels.vector_grid import layer_extent, on_grid, scene_extent
-from hsi_ssl.labels.vectors import Layer, layer_facts, read_layer
+from hsi_ssl.labels.vectors import layer_facts, read_layer
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 

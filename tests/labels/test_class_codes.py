@@ -12,7 +12,7 @@ import shapely
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.class_codes import ClassFile, coded, read_classes, remembered
 from hsi_ssl.labels.label_set import LabelClass
-from hsi_ssl.labels.vectors import Layer
+from hsi_ssl.labels.layers import Layer
 from hsi_ssl.watcher import Watcher
 
 

@@ -1,0 +1,46 @@
+"""Forms of files in which people keep drawn labels: one module each, with three functions.
+
+To add one: a module here, and its name in `FORMS`; the first that takes a file reads it, and GDAL
+has what no other takes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from hsi_ssl.labels.forms import ogr
+from hsi_ssl.labels.layers import Features, LayerFacts
+
+
+class Form(Protocol):
+    """What a module here offers. `file` is a path without the name of a layer."""
+
+    def takes(self, file: Path) -> bool:
+        """Whether the file is of this form, by its suffix and, if it is there, its first bytes."""
+
+    def layers(self, file: Path, path: Path) -> list[LayerFacts]:
+        """The layers in the file, with `path` as theirs.
+
+        Raises
+        ------
+        VectorError
+            The file is broken, or holds nothing of use.
+        """
+
+    def features(self, file: Path, facts: LayerFacts, column: str | None) -> Features:
+        """All features of a layer, with the values of one field.
+
+        Raises
+        ------
+        VectorError
+            The file is broken.
+        """
+
+
+FORMS: tuple[Form, ...] = (ogr,)
+
+
+def form_of(file: Path) -> Form | None:
+    """The form of a file of drawn labels; None for other files."""
+    return next((form for form in FORMS if form.takes(file)), None)
