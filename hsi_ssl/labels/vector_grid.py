@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import shapely
-from rasterio import Affine, Env
-from rasterio.control import GroundControlPoint
+from rasterio import Env
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
-from rasterio.transform import GCPTransformer
 from rasterio.warp import transform, transform_bounds
 
 from hsi_ssl.errors import VectorError
+from hsi_ssl.labels.frames import (
+    Frame,
+    Gridded,
+    corners,
+    crs_name,
+    extent,
+    frame_of,
+    ground_crs,
+    spoken,
+)
 from hsi_ssl.labels.layers import Layer, repaired
-from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
 Floats = npt.NDArray[np.float64]
@@ -28,24 +33,28 @@ LONGEST_EDGE = 64
 """Pixels: longer edges get vertices in between before they are reprojected, as straight lines of
 one projection are arcs in another; so long ones are straight to a hundredth of a pixel."""
 ASIDE = 0.1
-"""How far beyond a scene without georeference its labels may reach, as a share of its sides."""
+"""How far beyond a scene labels in its pixels' coordinates may reach, as a share of its sides."""
 
 
-def on_grid(layer: Layer, scene: Scene, watcher: Watcher = SILENT) -> Geometries:
+def on_grid(layer: Layer, scene: Gridded, watcher: Watcher = SILENT) -> Geometries:
     """Geometries `(n,)` of a layer in a scene's pixel coordinates, None where they are far off.
 
     They are reprojected to the scene's CRS and brought to its grid by its transform, rotated or
-    not, else by its control points (the polynomial that GDAL and QGIS take). A scene without any
-    has the coordinates that QGIS draws it in: x = column, y = -row; where no y is negative, y is
-    taken as the row.
+    not, else by its control points (the polynomial that GDAL and QGIS take). A layer without CRS
+    lies in the own coordinates of a scene without one, ENVI's `Arbitrary` included. A scene without
+    any has the coordinates that QGIS draws it in: x = column, y = -row; without a negative y, y is
+    the row. What is drawn on a picture is in its pixels' coordinates whatever the grid.
 
     Raises
     ------
     VectorError
         The layer or the scene has no CRS and the other has; the scene is placed by RPCs alone; one
-        CRS cannot be reprojected to the other.
+        CRS cannot be reprojected to the other; the layer was drawn on a picture of another size.
     """
     grid = scene.grid
+    if layer.place == "pixel" or (layer.place == "either" and not _on_map(layer, scene, watcher)):
+        _refuse_aside(layer, scene)
+        return layer.geometries.copy()
     if not grid.placed:
         if grid.crs is not None or grid.rpcs is not None:
             raise VectorError(
@@ -53,14 +62,21 @@ def on_grid(layer: Layer, scene: Scene, watcher: Watcher = SILENT) -> Geometries
                 "lie; orthorectify it before labels are drawn on it"
             )
         return _on_pixels(layer, scene, watcher)
-    _refuse_other_crs(layer, scene)
-    frame = _frame(scene)
-    if layer.crs is None or grid.crs is None or _crs(layer) == CRS.from_wkt(grid.crs):
+    ours = ground_crs(grid)
+    frame = frame_of(grid)
+    if layer.crs is None and (layer.assumed or layer.place == "either") and ours is not None:
+        watcher.say(
+            f"{layer.path.name} has no CRS: its coordinates are taken for those of "
+            f"{scene.path.name} ({crs_name(ours)})"
+        )
+    else:
+        _refuse_other_crs(layer, scene, ours)
+    if layer.crs is None or ours is None or _crs(layer) == ours:
         return _valid(shapely.transform(layer.geometries, frame.to_pixels))
-    return _reprojected(layer, scene, frame)
+    return _reprojected(layer, scene, frame, ours)
 
 
-def on_ground(scene: Scene, xy: Floats) -> Floats:
+def on_ground(scene: Gridded, xy: Floats) -> Floats:
     """Where pixel coordinates `(n, 2)`, column and row, of a scene lie: the inverse of `on_grid`.
 
     Map coordinates, or x = column and y = -row where the scene lies nowhere.
@@ -72,7 +88,7 @@ def on_ground(scene: Scene, xy: Floats) -> Floats:
     """
     grid = scene.grid
     if grid.placed:
-        return _frame(scene).to_map(xy)
+        return frame_of(grid).to_map(xy)
     if grid.crs is not None or grid.rpcs is not None:
         raise VectorError(
             f"{scene.path} has no transform and no control points that tell where its pixels lie; "
@@ -84,47 +100,60 @@ def on_ground(scene: Scene, xy: Floats) -> Floats:
 
 def layer_extent(layer: Layer) -> str:
     """From where to where a layer reaches in its own coordinates, for people."""
-    crs = None if layer.crs is None else _crs(layer)
-    return _spoken(shapely.total_bounds(layer.geometries), crs)
+    bounds = shapely.total_bounds(layer.geometries)
+    if layer.place == "pixel":
+        left, top, right, bottom = (f"{value:.10g}" for value in bounds)
+        return f"columns {left} to {right}, rows {top} to {bottom}"
+    return spoken(bounds, None if layer.crs is None else _crs(layer))
 
 
-def scene_extent(scene: Scene) -> str:
-    """The same of a scene."""
+def _on_map(layer: Layer, scene: Gridded, watcher: Watcher) -> bool:
+    """Whether plain numbers are map coordinates of a scene, not columns and rows of its pixels."""
     if not scene.grid.placed:
-        return f"{scene.cols} columns and {scene.rows} rows"
-    edges = _frame(scene).to_map(_corners(scene))
-    crs = None if scene.grid.crs is None else CRS.from_wkt(scene.grid.crs)
-    return _spoken([*edges.min(axis=0), *edges.max(axis=0)], crs)
-
-
-def crs_name(crs: CRS | None) -> str:
-    """A CRS in a few words."""
-    if crs is None:
-        return "no CRS"
-    if authority := crs.to_authority():
-        return ":".join(authority)
-    return str(crs.to_wkt().split('"')[1])
-
-
-def _spoken(bounds: Iterable[float], crs: CRS | None) -> str:
-    left, bottom, right, top = (f"{value:.10g}" for value in bounds)
-    return f"x {left} to {right}, y {bottom} to {top} ({crs_name(crs)})"
-
-
-def _corners(scene: Scene) -> Floats:
-    """In pixel coordinates, `(4, 2)`."""
-    return np.array([[0.0, 0], [0, scene.rows], [scene.cols, 0], [scene.cols, scene.rows]])
-
-
-def _refuse_other_crs(layer: Layer, scene: Scene) -> None:
-    """Raise `VectorError` unless layer and scene both have a CRS, or neither has."""
-    if layer.crs is None and scene.grid.crs is not None:
+        return False
+    edges = frame_of(scene.grid).to_map(corners(scene))
+    on_map = _overlap(layer, (*edges.min(axis=0), *edges.max(axis=0)))
+    on_pixels = _overlap(layer, (0, 0, scene.cols, scene.rows))
+    if on_map == on_pixels:
+        which = "both, coordinates of the map and columns and rows" if on_map else "neither"
         raise VectorError(
-            f"{layer.path} has no CRS, so nobody knows where on {scene.path} "
-            f"({crs_name(CRS.from_wkt(scene.grid.crs))}) it lies; give it one (in QGIS: "
-            "Export, Save Features As)"
+            f"{layer.path} has x and y that spread over {layer_extent(layer)}; {scene.path} has "
+            f"{extent(scene)} and {scene.cols} columns and {scene.rows} rows: they could be "
+            f"{which}; call the columns easting and northing, longitude and latitude, or column "
+            "and row"
         )
-    if layer.crs is not None and scene.grid.crs is None:
+    what = "map coordinates" if on_map else "columns and rows"
+    watcher.say(f"{layer.path.name}: x and y are taken as {what} of {scene.path.name}")
+    return on_map
+
+
+def _overlap(layer: Layer, bounds: tuple[float, float, float, float]) -> bool:
+    left, bottom, right, top = shapely.total_bounds(layer.geometries)
+    low_x, low_y, high_x, high_y = bounds
+    return bool(left <= high_x and right >= low_x and bottom <= high_y and top >= low_y)
+
+
+def _refuse_aside(layer: Layer, scene: Gridded) -> None:
+    """Raise `VectorError` where coordinates of pixels cannot be those of this scene's."""
+    left, top, right, bottom = shapely.total_bounds(layer.geometries)
+    size = np.array([scene.cols, scene.rows])
+    low, high = -ASIDE * size, (1 + ASIDE) * size
+    if (np.array([left, top]) < low).any() or (np.array([right, bottom]) > high).any():
+        raise VectorError(
+            f"{layer.path} spreads over {layer_extent(layer)} of a picture, {scene.path} has "
+            f"{scene.cols} columns and {scene.rows} rows: it was drawn on another picture; give "
+            "the labels of this scene"
+        )
+
+
+def _refuse_other_crs(layer: Layer, scene: Gridded, ours: CRS | None) -> None:
+    """Raise `VectorError` unless layer and scene both have a CRS, or neither has."""
+    if layer.crs is None and ours is not None:
+        raise VectorError(
+            f"{layer.path} has no CRS, so nobody knows where on {scene.path} ({crs_name(ours)}) it "
+            "lies; give it one (in QGIS: Export, Save Features As)"
+        )
+    if layer.crs is not None and ours is None:
         raise VectorError(
             f"{scene.path} has no CRS, so nobody knows where on it {layer.path} "
             f"({crs_name(_crs(layer))}) lies; give the scene its CRS, or save the layer without "
@@ -132,7 +161,7 @@ def _refuse_other_crs(layer: Layer, scene: Scene) -> None:
         )
 
 
-def _on_pixels(layer: Layer, scene: Scene, watcher: Watcher) -> Geometries:
+def _on_pixels(layer: Layer, scene: Gridded, watcher: Watcher) -> Geometries:
     """On a scene that lies nowhere."""
     left, bottom, right, top = shapely.total_bounds(layer.geometries)
     upwards = bottom < 0  # as QGIS draws it
@@ -159,40 +188,9 @@ def _on_pixels(layer: Layer, scene: Scene, watcher: Watcher) -> Geometries:
     return found
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """A scene's grid as two functions of `(n, 2)` points: map to pixel coordinates, and back."""
-
-    to_pixels: Callable[[Floats], Floats]
-    to_map: Callable[[Floats], Floats]
-
-
-def _frame(scene: Scene) -> _Frame:
-    if scene.grid.transform is not None:
-        forward = Affine(*scene.grid.transform)
-        return _Frame(_affine(~forward), _affine(forward))
-    points = [GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in scene.grid.control_points]
-
-    def to_pixels(xy: Floats) -> Floats:
-        with GCPTransformer(points) as transformer:
-            rows, cols = transformer.rowcol(xy[:, 0], xy[:, 1], op=np.asarray)
-        return np.stack([cols, rows], axis=1)
-
-    def to_map(xy: Floats) -> Floats:
-        with GCPTransformer(points) as transformer:
-            return np.stack(transformer.xy(xy[:, 1], xy[:, 0], offset="ul"), axis=1)
-
-    return _Frame(to_pixels, to_map)
-
-
-def _affine(transform: Affine) -> Callable[[Floats], Floats]:
-    a, b, c, d, e, f = tuple(transform)[:6]
-    return lambda xy: xy @ np.array([[a, d], [b, e]]) + np.array([c, f])
-
-
-def _reprojected(layer: Layer, scene: Scene, frame: _Frame) -> Geometries:
+def _reprojected(layer: Layer, scene: Gridded, frame: Frame, ours: CRS) -> Geometries:
     """The features near the scene, in its pixel coordinates."""
-    theirs, ours = _crs(layer), CRS.from_wkt(scene.grid.crs)
+    theirs = _crs(layer)
     for crs in (theirs, ours):
         if not (crs.is_geographic or crs.is_projected):
             raise VectorError(
@@ -222,7 +220,7 @@ def _reprojected(layer: Layer, scene: Scene, frame: _Frame) -> Geometries:
 
 
 def _near(
-    layer: Layer, scene: Scene, frame: _Frame, ours: CRS, theirs: CRS
+    layer: Layer, scene: Gridded, frame: Frame, ours: CRS, theirs: CRS
 ) -> tuple[npt.NDArray[np.bool_], Any, float]:
     """Which features lie near a scene, a box about it and the size of a pixel, in the layer's CRS.
 
@@ -230,7 +228,7 @@ def _near(
     """
     middle = np.array([scene.cols, scene.rows]) / 2 + [[0, 0], [1, 0], [0, 1]]
     with Env():
-        edges = frame.to_map(_corners(scene))
+        edges = frame.to_map(corners(scene))
         bounds = (*edges.min(axis=0), *edges.max(axis=0))
         left, bottom, right, top = transform_bounds(ours, theirs, *bounds)
         steps = np.stack(transform(ours, theirs, *frame.to_map(middle).T), axis=1)

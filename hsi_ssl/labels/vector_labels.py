@@ -15,9 +15,10 @@ from scipy.sparse.csgraph import connected_components
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.class_codes import ClassFile, coded, remembered
 from hsi_ssl.labels.coverage import pixels_of
+from hsi_ssl.labels.frames import extent
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
 from hsi_ssl.labels.layers import Layer, LayerFacts, listed
-from hsi_ssl.labels.vector_grid import layer_extent, on_grid, scene_extent
+from hsi_ssl.labels.vector_grid import layer_extent, on_grid
 from hsi_ssl.labels.vectors import beside, layer_facts, read_layer
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -245,7 +246,7 @@ class _Board:
         if not self._on_scene.any():
             raise LabelError(
                 f"not one feature of {layer.path} lies on {scene.path}: the layer spans "
-                f"{layer_extent(layer)}, the scene {scene_extent(scene)}; check the CRS of both"
+                f"{layer_extent(layer)}, the scene {extent(scene)}; check the CRS of both"
             )
         if not self._labels.any():
             raise LabelError(

@@ -12,8 +12,9 @@ import shapely
 
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.coverage import AREA, parts_of, pixels_of
+from hsi_ssl.labels.frames import extent
 from hsi_ssl.labels.layers import Layer
-from hsi_ssl.labels.vector_grid import layer_extent, on_grid, scene_extent
+from hsi_ssl.labels.vector_grid import layer_extent, on_grid
 from hsi_ssl.labels.vectors import layer_facts, read_layer
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -75,7 +76,7 @@ def areas(path: Path, scenes: Iterable[Scene], watcher: Watcher = SILENT) -> lis
     if all(area is None for area in found):
         raise VectorError(
             f"{path} marks no part of {scenes[0].path}: the layer spans {layer_extent(layer)}, the "
-            f"scene {scene_extent(scenes[0])}; draw the polygons over the scene"
+            f"scene {extent(scenes[0])}; draw the polygons over the scene"
         )
     for scene, area in zip(scenes, found, strict=True):
         if area is None:

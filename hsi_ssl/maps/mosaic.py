@@ -20,8 +20,8 @@ from rasterio.io import DatasetReader
 import hsi_ssl
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import refuse_taken, replace, written_beside
+from hsi_ssl.labels.frames import crs_name
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
-from hsi_ssl.labels.vector_grid import crs_name
 from hsi_ssl.maps.class_map import Layer, pixels_by_code, quicklook, refuse_inputs
 from hsi_ssl.maps.legend import (
     CLASSES_TAG,
