@@ -58,13 +58,12 @@ def overlay(
         [corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1]], axis=2
     )
     pixels = shapely.polygons(rings.reshape(-1, 4, 2))
-    boxes = shapely.box(
-        *np.mgrid[: shape[1], : shape[0]], *(np.mgrid[: shape[1], : shape[0]] + 1)
-    ).T
+    first = np.mgrid[: shape[1], : shape[0]]
+    boxes = shapely.box(*first, *(first + 1)).T
     tree = shapely.STRtree(boxes.ravel())
     of, box = tree.query(pixels, predicate="intersects")
     area = shapely.area(shapely.intersection(pixels[of], boxes.ravel()[box]))
-    votes = np.zeros((boxes.size, int(codes.max()) + 1))
+    votes = np.zeros((boxes.size, 4))
     np.add.at(votes, (box, codes.ravel()[of]), area)
     votes[:, 0] = 0
     ordered = np.sort(votes, axis=1)
