@@ -58,21 +58,57 @@ class Widths(click.ParamType[list[int]]):
 WIDTHS = Widths()
 
 
+class Codes(click.ParamType[list[int]]):
+    """Whole numbers with commas between them, `255,-1`."""
+
+    name = "CODES"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        """Parse one value."""
+        try:
+            return [int(code) for code in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is no list of codes such as 255,-1", param, ctx)
+
+
+CODES = Codes()
+
+
 def labels(command: F) -> F:
     """Add what says where labels are and how they are taken from polygons, lines and points."""
     for add in (
-        click.option("--classes", type=FILE, help="CSV that remembers the codes of class names."),
+        click.option(
+            "--classes",
+            type=FILE,
+            help="CSV that remembers the codes of class names; of rasters, their legend.",
+        ),
+        click.option(
+            "--ignore-codes",
+            type=CODES,
+            metavar="CODES",
+            help="Codes that stand for no label, with commas between them: 255,-1.",
+        ),
+        click.option(
+            "--zero-is-a-class",
+            is_flag=True,
+            default=None,
+            help="0 is a class in label rasters.",
+        ),
         click.option(
             "--min-coverage",
             type=click.FloatRange(0, 1),
-            help="Share of a pixel that a polygon must cover [default: 0.5]; 0: its centre.",
+            help="Share of a pixel that a polygon or a raster's class must cover [default: 0.5]; "
+            "0: its centre.",
         ),
         click.option("--label-field", help="Field of the vector layer that holds the class."),
         click.option(
             "--labels",
             type=FILE,
             multiple=True,
-            help="Label map, one a scene; or polygons, lines, points: file.gpkg, file.gpkg:layer.",
+            help="Label rasters, laid on scenes by their place; or polygons, lines, points: "
+            "file.gpkg, file.gpkg:layer; also a folder of either.",
         ),
     ):
         command = add(command)

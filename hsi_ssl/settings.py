@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from hsi_ssl.errors import SettingsError
+from hsi_ssl.labels.rules import LabelRules
 
 SplitKind = Literal["pixels", "blocks", "polygons", "scenes"]
 ScalingKind = Literal[
@@ -68,13 +69,18 @@ class PrepareSettings(Settings):
     """Catalog names, folders or files."""
     output: Path = Path("runs/dataset.h5")
     labels: tuple[Path, ...] = ()
-    """Label rasters, one a scene, when they are not inside the cubes; or vector layers."""
+    """Label rasters or vector layers, or folders of them, when labels are not inside the cubes."""
     label_field: str | None = None
     """Of vector layers: the field that holds the class; None: the only one that may."""
     min_coverage: float = Field(0.5, ge=0, le=1)
-    """Share of a pixel that a polygon must cover to label it; 0: it must hold the centre."""
+    """Share of a pixel that a polygon or a raster's class must cover to label it; 0: its centre."""
     classes: Path | None = None
-    """CSV that remembers the codes of class names; None: one beside the vector files."""
+    """CSV that remembers the codes of class names; None: one beside the vector files. Of rasters:
+    names and colours of their codes."""
+    ignore_codes: tuple[int, ...] = ()
+    """Codes of rasters, or class numbers of layers, that stand for no label: 255 or -1, say."""
+    zero_is_a_class: bool = False
+    """0 is a class in rasters; it is anyway where they declare another nodata value."""
     label_set: str | None = None
     """Of those that the sources have, by default the first; several with commas between them."""
     variable: str | None = None
@@ -125,6 +131,17 @@ class PrepareSettings(Settings):
         if len(set(self.label_sets)) < len(self.label_sets) or "" in self.label_sets:
             raise ValueError("label_set names each label set once, with commas between them")
         return self
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """How labels are taken from rasters and from what is drawn."""
+        return LabelRules(
+            self.label_field,
+            self.min_coverage,
+            self.classes,
+            self.ignore_codes,
+            self.zero_is_a_class,
+        )
 
     @property
     def label_sets(self) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, LabelSet
 
 if TYPE_CHECKING:
-    from hsi_ssl.labels.sources import LabelledScene, Sources
+    from hsi_ssl.labels.labelling import LabelledScene
+from hsi_ssl.labels.sources import Sources
 
 FEW = 50
 """Below so many labelled pixels a class's scores say little."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache, partial
 from typing import Any
 
@@ -36,9 +36,9 @@ from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
+from hsi_ssl.labels.labelling import LabelledScene
 from hsi_ssl.labels.layers import listed
-from hsi_ssl.labels.sources import LabelledScene, Sources, resolve
-from hsi_ssl.labels.vector_labels import VectorRules
+from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.labels.vectors import vector_file
 from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
@@ -89,7 +89,7 @@ def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sourc
                 wavelengths=settings.wavelengths,
                 train_labels=settings.train_labels,
                 test_labels=settings.test_labels,
-                rules=VectorRules(settings.label_field, settings.min_coverage, settings.classes),
+                rules=settings.label_rules,
                 watcher=SILENT if each else watcher,
             )
             on_error.callback(one.close)
@@ -199,6 +199,7 @@ def prepare_sources(
                 "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
                 "settings": settings.model_dump(mode="json", exclude=PATHS),
                 "scaling": scaler.to_card(),
+                "recoded": {str(value): code for value, code in sources.recoded.items()},
                 "seed": settings.seed,
                 "transductive": settings.transductive,
                 "image_like": sources.image_like,
@@ -382,7 +383,7 @@ def _refuse_own_sources(sources: Sources, settings: PrepareSettings) -> None:
     if sources.class_file is not None:
         taken.append(sources.class_file.path)
     for source in sources.scenes:
-        taken += [source.scene.path, source.labels_path]
+        taken += [source.scene.path, *source.labels_paths]
     if settings.output.resolve() in {path.resolve() for path in taken if path is not None}:
         raise OutputError(
             f"{settings.output} is a source of this dataset and would be lost; name another output"
@@ -453,7 +454,7 @@ def _source_card(source: LabelledScene) -> dict[str, Any]:
     return {
         "name": scene.name,
         "path": str(scene.path),
-        "labels_path": None if source.labels_path is None else str(source.labels_path),
+        "labels_paths": [str(path) for path in source.labels_paths],
         **identity(scene),
         "rows": scene.rows,
         "cols": scene.cols,
@@ -461,5 +462,6 @@ def _source_card(source: LabelledScene) -> dict[str, Any]:
         "dtype": str(scene.dtype),
         "crs": scene.grid.crs,
         "transform": scene.grid.transform,
+        "control_points": [astuple(point) for point in scene.grid.control_points],
         "format": scene.format,
     }

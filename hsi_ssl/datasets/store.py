@@ -20,7 +20,7 @@ from hsi_ssl.errors import DatasetError
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.label_set import LabelSet
 
-SCHEMA = 1
+SCHEMA = 2
 CHUNK_ROWS = 1024
 COLUMNS = {n: n for n in ("label", "scene", "pixel", "neighbours")} | {"part": "split"}
 """Columns in memory, and their names in the file."""
@@ -183,7 +183,7 @@ def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
     """
     with _opened(path) as file:
         try:
-            meta = json.loads(file.attrs["meta"])
+            meta = _converted(json.loads(file.attrs["meta"]))
             columns = {field: file[name][:] for field, name in COLUMNS.items()}
             unit = file["unit"][:] if "unit" in file else _lone_pixels(columns["label"])
             dataset = Dataset(path, meta, **columns, unit=unit)
@@ -197,6 +197,21 @@ def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
             "run `hsi-ssl prepare` again"
         )
     return dataset if label_set is None else dataset.one(label_set)
+
+
+def _converted(meta: dict[str, Any]) -> dict[str, Any]:
+    """What a dataset of schema 1 says, as one of schema 2 says it."""
+    if meta.get("schema") != 1:
+        return meta
+    sources = [
+        {
+            **{key: value for key, value in source.items() if key != "labels_path"},
+            "labels_paths": [] if source["labels_path"] is None else [source["labels_path"]],
+            "control_points": [],
+        }
+        for source in meta["sources"]
+    ]
+    return {**meta, "schema": SCHEMA, "sources": sources, "recoded": {}}
 
 
 def _lone_pixels(label: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:

@@ -1,15 +1,167 @@
-"""Label rasters of any format."""
+"""Label rasters of any format: read by windows where GDAL reads them, with place and names."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+import rasterio
+from rasterio.errors import RasterioError
 
+from hsi_ssl.labels.arrays import plane_of
 from hsi_ssl.labels.codes import checked_codes
-from hsi_ssl.scenes.opening import read_plane
-from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.labels.legends import Legend, legend_of
+from hsi_ssl.scenes.opening import is_raster, open_scene, read_plane
+from hsi_ssl.scenes.readers.envi import pair
+from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.scene import Array, Grid, Scene
+from hsi_ssl.scenes.virtual import gdal_name
+
+NO_LEGEND = Legend({}, {}, None)
+
+
+@dataclass(frozen=True)
+class LabelRaster:
+    """A plane of raw values `(rows, cols)`, read by windows. Close it, or use it in a `with`.
+
+    `nodata` is the value that the file declares to stand for nothing; `legend` has names and
+    colours by raw value; `notes` is what was guessed.
+    """
+
+    path: Path
+    rows: int
+    cols: int
+    grid: Grid
+    window: Callable[[slice, slice], Array] = field(repr=False)
+    nodata: float | None = None
+    legend: Legend = NO_LEGEND
+    notes: tuple[str, ...] = ()
+    close: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_label_raster(
+    path: Path,
+    *,
+    variable: str | None = None,
+    shape: tuple[int, int] | None = None,
+    legend: Legend | None = None,
+) -> LabelRaster:
+    """Open a label raster; several bands are taken as one-hot planes or as a picture's colours.
+
+    Parameters
+    ----------
+    variable
+        As in `read_plane`.
+    shape
+        Rows and columns of the scene, which tell what an array without a place may be.
+    legend
+        Names and colours that the user gives, instead of those that lie in or beside the file.
+
+    Raises
+    ------
+    LabelError
+        It is no plane of labels; the legend is broken.
+    SceneNotFoundError, SceneError
+        As in `open_scene`.
+    """
+    path = Path(path)
+    if not is_raster(path):
+        values, nodata = read_plane(path, variable, shape)
+        names = legend or legend_of(path, variable=variable)
+        return _of_array(path, values, shape, names, nodata=nodata, order=_order(path))
+    scene = open_scene(path, variable=variable)
+    try:
+        names = legend or legend_of(path, variable=variable)
+        if scene.bands == 1:
+            return LabelRaster(
+                path,
+                scene.rows,
+                scene.cols,
+                scene.grid,
+                lambda rows, cols: scene.read(rows, cols)[..., 0],
+                scene.nodata,
+                names,
+                close=scene.close,
+            )
+        with scene:
+            return _of_array(
+                path,
+                scene.read(),
+                (scene.rows, scene.cols),
+                names,
+                nodata=scene.nodata,
+                grid=scene.grid,
+                bands=_band_names(path),
+            )
+    except BaseException:
+        scene.close()
+        raise
+
+
+def own_raster(scene: Scene) -> LabelRaster | None:
+    """The label plane in a scene's own file, at the scene's place; None where there is none."""
+    plane = scene.label_plane()
+    if plane is None:
+        return None
+    values, nodata = plane
+    shape = scene.rows, scene.cols
+    legend = legend_of(scene.path)
+    return _of_array(scene.path, values, shape, legend, nodata=nodata, grid=scene.grid)
+
+
+def _of_array(
+    path: Path,
+    values: Array,
+    shape: tuple[int, int] | None,
+    legend: Legend,
+    *,
+    nodata: float | None,
+    grid: Grid | None = None,
+    order: Literal["C", "F"] = "C",
+    bands: tuple[str, ...] = (),
+) -> LabelRaster:
+    plane = plane_of(values, shape, path=path, order=order, legend=legend, band_names=bands)
+    rows, cols = plane.values.shape
+    return LabelRaster(
+        path,
+        rows,
+        cols,
+        grid or Grid(),
+        lambda r, c: plane.values[r, c],
+        nodata,
+        plane.legend,
+        plane.notes,
+    )
+
+
+def _order(path: Path) -> Literal["C", "F"]:
+    """MATLAB runs down columns."""
+    return "F" if path.suffix.lower() == ".mat" else "C"
+
+
+def _band_names(path: Path) -> tuple[str, ...]:
+    data = pair(path)[1] if path.suffix.lower() == ".hdr" else path
+    try:
+        with gdal_settings(), rasterio.open(gdal_name(data)) as raster:
+            return tuple(name or "" for name in raster.descriptions)
+    except RasterioError:  # compressed, say
+        return ()
 
 
 def read_label_plane(
@@ -38,7 +190,9 @@ def read_label_plane(
     SceneNotFoundError, SceneError
         As in `open_scene`.
     """
-    values, nodata = read_plane(Path(path), variable, shape)
+    with open_label_raster(path, variable=variable, shape=shape) as raster:
+        values = raster.window(slice(0, raster.rows), slice(0, raster.cols))
+        nodata = raster.nodata
     return checked_codes(values, path=Path(path), nodata=nodata, ignore=ignore, shape=shape)
 
 

@@ -2,56 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from hsi_ssl.catalog.entries import LabelSetEntry, entry
 from hsi_ssl.errors import CatalogError, LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.class_codes import ClassFile
-from hsi_ssl.labels.finding import LABELS, Found, find
+from hsi_ssl.labels.finding import Found, find
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
-from hsi_ssl.labels.published import named_by_overlap
-from hsi_ssl.labels.rasters import own_labels, read_label_plane
-from hsi_ssl.labels.vector_labels import USUAL_RULES, VectorRules, drawn_labels
-from hsi_ssl.labels.vectors import is_vector, vector_file
+from hsi_ssl.labels.labelling import (
+    Labelled,
+    LabelledScene,
+    Opened,
+    drawn,
+    own,
+    published,
+    with_files,
+)
+from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
-Codes = npt.NDArray[np.uint16]
-
 DRILL_CORE = "drill-core HDF5"
 DRILL_CORE_ENTRY = "alhue-drillcore"
-ANY_LABELS = LabelSetEntry(name="labels")
-"""For scenes that the catalog does not know: every code counts, none has a name."""
-
-
-@dataclass(frozen=True)
-class LabelledScene:
-    """An open scene and what is known of its pixels: planes `(rows, cols)` of codes, 0 unlabelled.
-
-    `labels` is None where there are none or where published maps take their place; `labels_path`
-    names the file that they are in; `role` is what the publishers use the scene for. `polygons`
-    holds the number of the drawn polygon that each labelled pixel lies in, -1 elsewhere; one that
-    several scenes show has one number. None where labels are rasters.
-    """
-
-    scene: Scene
-    labels: Codes | None = field(default=None, repr=False)
-    labels_path: Path | None = None
-    role: str | None = None
-    train_labels: Codes | None = field(default=None, repr=False)
-    test_labels: Codes | None = field(default=None, repr=False)
-    polygons: npt.NDArray[np.int32] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -60,7 +42,8 @@ class Sources:
 
     `label_set` holds all names that are known, also of codes that do not occur. `others` are the
     same scenes with the labels of further label sets. `class_file`, where labels are drawn with
-    names, remembers the codes of these: save it with whatever is made of them.
+    names, remembers the codes of these: save it with whatever is made of them. `recoded` are the
+    codes of values of label rasters that could not be codes: 0 where it is a class, say.
     """
 
     scenes: tuple[LabelledScene, ...]
@@ -68,6 +51,7 @@ class Sources:
     title: str
     others: tuple[Sources, ...] = ()
     class_file: ClassFile | None = None
+    recoded: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def by_label_set(self) -> tuple[Sources, ...]:
@@ -97,26 +81,6 @@ class Sources:
         self.close()
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A scene while its labels are sought.
-
-    `given`, `train` and `test` are the user's rasters, `layers` the vector layers for this scene.
-    """
-
-    found: Found
-    scene: Scene
-    label_set: LabelSetEntry = ANY_LABELS
-    given: Path | None = None
-    train: Path | None = None
-    test: Path | None = None
-    layers: tuple[Path, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.scene.rows, self.scene.cols
-
-
 def resolve(
     sources: Sequence[str],
     *,
@@ -126,7 +90,7 @@ def resolve(
     wavelengths: Path | None = None,
     train_labels: Sequence[Path] = (),
     test_labels: Sequence[Path] = (),
-    rules: VectorRules = USUAL_RULES,
+    rules: LabelRules = USUAL_RULES,
     labelled: bool = True,
     data_folder: Path | None = None,
     watcher: Watcher = SILENT,
@@ -138,17 +102,17 @@ def resolve(
     sources
         See `finding.find`.
     labels
-        In the place of those that are found by themselves: label rasters, one a scene in the order
-        of `sources`; or vector layers (`file.gpkg`, `file.gpkg:layer`), each for the scene whose
-        name it bears (`scene.gpkg`, `scene_labels.gpkg`), else for all scenes that it lies on.
+        In the place of those that are found by themselves: label rasters or vector layers
+        (`file.gpkg`, `file.gpkg:layer`), also a folder or a pattern of them; each for the scene
+        whose name it bears (`scene.gpkg`, `scene_labels.tif`), else for all that it lies on.
     label_set
         Of those that the data have, by default the first. Other codes count as unlabelled.
     variable, wavelengths
         As in `open_scene`.
     train_labels, test_labels
-        Published maps, one a scene each, in the place of all other labels.
+        Published maps, in the place of all other labels; for scenes as `labels`.
     rules
-        How labels are taken from vector layers.
+        How labels are taken from what is drawn and from rasters.
     labelled
         False: only open the scenes; no labels are read, none are needed.
     data_folder
@@ -170,38 +134,44 @@ def resolve(
         raise SceneNotFoundError("no source is given; name a data set, a folder or files")
     titles, found = _found(sources, data_folder, watcher)
     with ExitStack() as on_error:
-        opened: list[_Opened] = []
+        opened: list[Opened] = []
         for one in found:
             scene = _open(one, variable, wavelengths, watcher)
             if scene is not None:
                 on_error.callback(scene.close)
-                opened.append(_with_label_set(_Opened(one, scene), label_set))
+                opened.append(_with_label_set(Opened(one, scene), label_set))
         if not opened:
             raise SceneNotFoundError(f"no cube can be read in {', '.join(sources)}")
-        beside = labelled and not labels and not train_labels and _layers_beside(opened)
-        drawn = beside or _vectors(labels, rules)
-        opened = _with_rasters(opened, () if drawn else labels, train_labels, test_labels)
-        if beside:
-            opened = [replace(one, layers=_own_layers(one)) for one in opened]
-        elif drawn:
-            opened = _with_layers(opened, labels)
+        drawn_by_hand = False
+        if labelled:
+            opened, drawn_by_hand = with_files(
+                opened, labels, train_labels, test_labels, rules, watcher
+            )
         # From here on the order in which the user named them is forgotten.
         opened.sort(key=lambda one: (one.scene.path.name, str(one.scene.path)))
         _tell_notes(opened, watcher)
-        names, class_file = _merged(opened), None
-        result = [LabelledScene(one.scene, role=one.found.role) for one in opened]
+        names = _merged(opened)
+        if not labelled:
+            found_labels = Labelled(
+                tuple(LabelledScene(one.scene, role=one.found.role) for one in opened), names
+            )
+        elif train_labels:
+            found_labels = published(opened, names, rules, watcher)
+        elif drawn_by_hand:
+            found_labels = drawn(opened, names, rules, watcher)
+        else:
+            _tell_label_set(opened, label_set, watcher)
+            found_labels = own(opened, names, rules, watcher)
         if labelled:
-            if train_labels:
-                result, names = _published(opened, names, watcher)
-            elif drawn:
-                result, names, class_file = _drawn(opened, names, rules, watcher)
-            else:
-                _tell_label_set(opened, label_set, watcher)
-                result, names = _own(opened, names, watcher)
-            _refuse_unlabelled(result, opened)
+            _refuse_unlabelled(found_labels.scenes, opened)
         on_error.pop_all()
-    title = " + ".join(sorted(set(titles)))
-    return Sources(tuple(result), names, title, class_file=class_file)
+    return Sources(
+        found_labels.scenes,
+        found_labels.names,
+        " + ".join(sorted(set(titles))),
+        class_file=found_labels.class_file,
+        recoded=found_labels.recoded,
+    )
 
 
 def _found(
@@ -235,7 +205,7 @@ def _open(
     return scene
 
 
-def _with_label_set(opened: _Opened, name: str | None) -> _Opened:
+def _with_label_set(opened: Opened, name: str | None) -> Opened:
     """With the label set of that name, or the first, of the data set that the scene is of."""
     known = opened.found.known
     if known is None and opened.scene.format == DRILL_CORE:
@@ -261,7 +231,7 @@ def _plane_of_its_own(label_set: LabelSetEntry, cube: Path) -> LabelSetEntry:
         return label_set.model_copy(update={"variable": name}) if name in file else label_set
 
 
-def _merged(opened: Sequence[_Opened]) -> LabelSet:
+def _merged(opened: Sequence[Opened]) -> LabelSet:
     """All names of the scenes' label sets."""
     classes: dict[int, LabelClass] = {}
     for one in opened:
@@ -275,189 +245,7 @@ def _merged(opened: Sequence[_Opened]) -> LabelSet:
     return LabelSet(opened[0].label_set.name, tuple(classes[code] for code in sorted(classes)))
 
 
-def _with_rasters(
-    opened: Sequence[_Opened],
-    labels: Sequence[Path],
-    train: Sequence[Path],
-    test: Sequence[Path],
-) -> list[_Opened]:
-    """Each scene with its own of the rasters that the user gives, in the user's order."""
-    if bool(train) != bool(test):
-        raise LabelError("expected --train-labels and --test-labels together, found one of them")
-    given = {"--labels": labels, "--train-labels": train, "--test-labels": test}
-    for option, paths in given.items():
-        if paths and len(paths) != len(opened):
-            raise LabelError(
-                f"{option}: expected one label raster a scene, found {len(paths)} for "
-                f"{len(opened)} scene(s)"
-            )
-    columns: list[Sequence[Path | None]] = [
-        paths or [None] * len(opened) for paths in given.values()
-    ]
-    return [
-        replace(one, given=a, train=b, test=c)
-        for one, a, b, c in zip(opened, *columns, strict=True)
-    ]
-
-
-def _vectors(labels: Sequence[Path], rules: VectorRules) -> bool:
-    """Whether the user's labels are vector layers."""
-    drawn = [path for path in labels if is_vector(path)]
-    if drawn and len(drawn) < len(labels):
-        raster = next(path for path in labels if path not in drawn)
-        raise LabelError(
-            f"--labels: expected rasters or vector layers, found both: {raster} and {drawn[0]}; "
-            "prepare them apart"
-        )
-    if not drawn and rules != USUAL_RULES:
-        raise LabelError(
-            "--label-field, --min-coverage and --classes are for labels drawn as polygons, lines "
-            "or points; leave them out, or give --labels such as polygons.gpkg"
-        )
-    return bool(drawn)
-
-
-def _own_layers(opened: _Opened) -> tuple[Path, ...]:
-    """The vector file that lies beside a scene under its name."""
-    labels = opened.found.labels
-    return () if labels is None or not is_vector(labels) else (labels,)
-
-
-def _layers_beside(opened: Sequence[_Opened]) -> bool:
-    """Whether the labels that lie beside the scenes are vector layers."""
-    drawn = [one for one in opened if _own_layers(one)]
-    for one in opened if drawn else ():
-        if not _own_layers(one) and _names_only(one) is not None:
-            raise LabelError(
-                f"expected rasters or vector layers as labels, found both: {drawn[0].found.labels} "
-                f"and the labels of {one.scene.path}; prepare them apart"
-            )
-    return bool(drawn)
-
-
-def _with_layers(opened: Sequence[_Opened], labels: Sequence[Path]) -> list[_Opened]:
-    """Each scene with its vector layers: of its name; those of no scene's name go to all."""
-    everywhere = [p for p in labels if not any(_is_named(p, one.scene) for one in opened)]
-    in_order = everywhere == list(labels) and len(labels) == len(opened)
-    found = []
-    for i, one in enumerate(opened):
-        mine = [path for path in labels if _is_named(path, one.scene)]
-        if not everywhere or len(opened) == 1 or one.scene.grid.placed:
-            mine += everywhere
-        elif in_order:  # nothing on the ground tells whose pixels they are
-            mine.append(labels[i])
-        else:
-            raise LabelError(
-                f"{one.scene.path} has no georeference, so nobody knows whether {everywhere[0]} is "
-                f"for it; call its labels {one.scene.name}_labels.gpkg"
-            )
-        found.append(replace(one, layers=tuple(mine)))
-    return found
-
-
-def _is_named(path: Path, scene: Scene) -> bool:
-    """Whether a vector file bears a scene's name, with or without a word for labels."""
-    stem = vector_file(path).stem.lower()
-    match = LABELS.fullmatch(stem)
-    return scene.name.lower() in {stem, match[1] if match else stem}
-
-
-def _drawn(
-    opened: Sequence[_Opened], names: LabelSet, rules: VectorRules, watcher: Watcher
-) -> tuple[list[LabelledScene], LabelSet, ClassFile | None]:
-    """Scenes with the labels that the user has drawn."""
-    scenes = [one.scene for one in opened]
-    drawn = drawn_labels(scenes, [one.layers for one in opened], rules, names.classes, watcher)
-    if drawn.classes:
-        names = LabelSet(names.name, drawn.classes)
-    else:
-        names = named_by_overlap(
-            drawn.codes, list(map(_names_only, opened)), names, watcher=watcher
-        )
-    return (
-        [
-            LabelledScene(
-                one.scene,
-                codes,
-                vector_file(one.layers[0]) if one.layers else None,
-                one.found.role,
-                polygons=polygons,
-            )
-            for one, codes, polygons in zip(opened, drawn.codes, drawn.polygons, strict=True)
-        ],
-        names,
-        drawn.class_file,
-    )
-
-
-def _own(
-    opened: Sequence[_Opened], names: LabelSet, watcher: Watcher
-) -> tuple[list[LabelledScene], LabelSet]:
-    """Scenes with the labels that lie in or beside them, or those that the user gives."""
-    replaced = any(one.given is not None for one in opened)
-    planes = [_names_only(one) if replaced else _known_labels(one) for one in opened]
-    if replaced:
-        given = [_read(one.given, one) for one in opened if one.given is not None]
-        if any(one.given != one.found.labels for one in opened):
-            names = named_by_overlap(given, planes, names, watcher=watcher)
-        planes = list(given)
-    paths = [one.given or one.found.labels or one.found.cube for one in opened]
-    return [
-        LabelledScene(one.scene, plane, None if plane is None else path, one.found.role)
-        for one, plane, path in zip(opened, planes, paths, strict=True)
-    ], names
-
-
-def _published(
-    opened: Sequence[_Opened], names: LabelSet, watcher: Watcher
-) -> tuple[list[LabelledScene], LabelSet]:
-    """Scenes with published training and test maps."""
-    train = [_read_whole(one.train, one) for one in opened if one.train is not None]
-    test = [_read_whole(one.test, one) for one in opened if one.test is not None]
-    both = [np.where(a != 0, a, b) for a, b in zip(train, test, strict=True)]
-    names = named_by_overlap(both, [_names_only(one) for one in opened], names, watcher=watcher)
-    return [
-        LabelledScene(one.scene, None, one.train, one.found.role, a, b)
-        for one, a, b in zip(opened, train, test, strict=True)
-    ], names
-
-
-def _known_labels(opened: _Opened) -> Codes | None:
-    """The labels in or beside a scene, codes of other label sets made 0; None without any."""
-    found, chosen = opened.found, opened.label_set
-    codes: npt.NDArray[Any] | None
-    if chosen.variable is not None or found.labels is not None:
-        codes = read_label_plane(
-            found.cube if chosen.variable is not None else found.labels or found.cube,
-            variable=chosen.variable or found.labels_variable,
-            shape=opened.shape,
-            ignore=chosen.ignore,
-        )
-    else:
-        codes = own_labels(opened.scene)
-    return None if codes is None else chosen.within(codes).astype(np.uint16)
-
-
-def _names_only(opened: _Opened) -> Codes | None:
-    """The known labels where other rasters take their place: if they are bad, names are unknown."""
-    try:
-        return _known_labels(opened)
-    except (LabelError, SceneError):
-        return None
-
-
-def _read_whole(path: Path, opened: _Opened) -> Codes:
-    """A published map: its codes are its own, and no pixel of it is dropped."""
-    return read_label_plane(path, shape=opened.shape).astype(np.uint16)
-
-
-def _read(path: Path, opened: _Opened) -> Codes:
-    """A raster that the user names."""
-    codes = read_label_plane(path, shape=opened.shape, ignore=opened.label_set.ignore)
-    return opened.label_set.within(codes).astype(np.uint16)
-
-
-def _refuse_unlabelled(scenes: Sequence[LabelledScene], opened: Sequence[_Opened]) -> None:
+def _refuse_unlabelled(scenes: Sequence[LabelledScene], opened: Sequence[Opened]) -> None:
     """Raise `LabelError` if not one pixel is labelled."""
     planes = [p for s in scenes for p in (s.labels, s.train_labels) if p is not None]
     if any(plane.any() for plane in planes):
@@ -474,7 +262,7 @@ def _refuse_unlabelled(scenes: Sequence[LabelledScene], opened: Sequence[_Opened
     )
 
 
-def _tell_notes(opened: Sequence[_Opened], watcher: Watcher) -> None:
+def _tell_notes(opened: Sequence[Opened], watcher: Watcher) -> None:
     """Say what readers guessed and what is nominal; of many files that are alike, of the first."""
     notes: dict[str, str] = {}
     for one in opened:
@@ -489,7 +277,7 @@ def _tell_notes(opened: Sequence[_Opened], watcher: Watcher) -> None:
         watcher.say(note)
 
 
-def _tell_label_set(opened: Sequence[_Opened], asked: str | None, watcher: Watcher) -> None:
+def _tell_label_set(opened: Sequence[Opened], asked: str | None, watcher: Watcher) -> None:
     known = opened[0].found.known
     if asked is None and known is not None and len(known.label_sets) > 1:
         others = ", ".join(s.name for s in known.label_sets[1:])

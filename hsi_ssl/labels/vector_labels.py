@@ -18,6 +18,7 @@ from hsi_ssl.labels.coverage import pixels_of
 from hsi_ssl.labels.frames import extent
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
 from hsi_ssl.labels.layers import Layer, LayerFacts, listed
+from hsi_ssl.labels.rules import LabelRules
 from hsi_ssl.labels.vector_grid import layer_extent, on_grid
 from hsi_ssl.labels.vectors import beside, layer_facts, read_layer
 from hsi_ssl.scenes.scene import Scene
@@ -39,23 +40,6 @@ CLASS_FIELDS = {"class", "label", "code"}
 
 
 @dataclass(frozen=True)
-class VectorRules:
-    """How labels are taken from vector layers.
-
-    `field` names the class (None: the only one that may); a polygon labels the pixels of which it
-    covers a share of `min_coverage` or more, with 0 those whose centre it holds; `classes` is the
-    CSV that remembers the codes of names (None: one beside the files, by default the first).
-    """
-
-    field: str | None = None
-    min_coverage: float = 0.5
-    classes: Path | None = None
-
-
-USUAL_RULES = VectorRules()
-
-
-@dataclass(frozen=True)
 class DrawnLabels:
     """Planes `(rows, cols)` of each scene: codes, 0 unlabelled, and numbers of polygons, or -1.
 
@@ -72,7 +56,7 @@ class DrawnLabels:
 def drawn_labels(
     scenes: Sequence[Scene],
     paths: Sequence[Sequence[Path]],
-    rules: VectorRules,
+    rules: LabelRules,
     known: Sequence[LabelClass] = (),
     watcher: Watcher = SILENT,
 ) -> DrawnLabels:

@@ -16,7 +16,8 @@ from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import HsiSslError
 from hsi_ssl.files import fingerprint
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, codes_to_indices, indices_to_codes
-from hsi_ssl.labels.rasters import own_labels, read_label_plane
+from hsi_ssl.labels.raster_labels import RasterSource, raster_labels
+from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.reports.figures import PART_COLOURS, paint, percent
 from hsi_ssl.reports.html import picture_uri
 from hsi_ssl.reports.thumbnails import composite, see_through, shrink_codes, shrinking, shrunk
@@ -193,13 +194,23 @@ def _labels_again(
     """The label plane of a dataset's record, its classes only; None where it is gone."""
     if dataset.meta["split"]["kind"] == "maps":
         return None  # the published maps are not on record
+    settings = dataset.meta["settings"]
+    rules = LabelRules(
+        min_coverage=settings.get("min_coverage", USUAL_RULES.min_coverage),
+        ignore=tuple(settings.get("ignore_codes", ())),
+        zero_is_a_class=settings.get("zero_is_a_class", False),
+    )
+    recoded = {int(value): code for value, code in dataset.meta.get("recoded", {}).items()}
+    sources = [
+        RasterSource(None if path == card["path"] else Path(path), by_place=True)
+        for path in card["labels_paths"]
+        if path != card["path"] or scene.label_reader is not None
+    ]
     try:
-        if card["labels_path"] in {None, card["path"]}:
-            plane = own_labels(scene)
-        else:
-            plane = read_label_plane(Path(card["labels_path"]), shape=(scene.rows, scene.cols))
+        found = raster_labels([scene], [sources], rules, fixed=recoded)
     except HsiSslError:
         return None
+    plane = found.codes[0]
     if plane is None:
         return None
     return indices_to_codes(codes_to_indices(plane, dataset.label_set), dataset.label_set)

@@ -121,3 +121,14 @@ def _format(path: Path) -> Format:
     if start.startswith(unpacking.MAGIC):
         start = unpacking.first_bytes(path, len(start))
     return IDX if idx.is_idx(start) else GDAL
+
+
+def is_raster(path: Path) -> bool:
+    """Whether GDAL reads a file, by windows and with the place that it may have.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError
+        As in `open_scene`.
+    """
+    return _format(Path(path)) in (GDAL, ENVI)

@@ -61,9 +61,9 @@ def make(folder: Path) -> None:
 def labels(folder: Path, least: float) -> None:
     """Take labels as `prepare` does."""
     from hsi_ssl.labels.sources import resolve
-    from hsi_ssl.labels.vector_labels import VectorRules
+    from hsi_ssl.labels.rules import LabelRules
 
-    rules = VectorRules(min_coverage=least)
+    rules = LabelRules(min_coverage=least)
     with resolve([str(folder / "scene.tif")], labels=[folder / "polygons.gpkg"], rules=rules):
         pass
 

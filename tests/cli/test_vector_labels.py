@@ -124,7 +124,7 @@ def test_bad_labels_are_one_sentence_and_leave_nothing(
         "--labels", "drawn.gpkg", "--classes", "bad.csv"
     )
     assert "would be lost" in refused("--labels", "drawn.gpkg", "-o", "drawn.gpkg", "--overwrite")
-    assert "--min-coverage" in refused("--min-coverage", 0.2)
+    assert "--label-field" in refused("--label-field", "class")
 
 
 def test_a_label_folder_that_may_not_be_written_to_leaves_no_dataset(

@@ -91,8 +91,8 @@ def test_indian_pines_by_name() -> None:
         assert one.labels is not None
         assert one.labels.dtype == np.uint16
         assert np.bincount(one.labels.ravel()).tolist()[1:4] == [46, 1428, 830]
-        assert one.labels_path is not None
-        assert one.labels_path.name == "Indian_pines_gt.npy"
+        assert one.labels_paths
+        assert one.labels_paths[0].name == "Indian_pines_gt.npy"
         assert sources.label_set.names[1] == "Corn-notill"
         assert sources.title == "Indian Pines"
         assert not sources.image_like
@@ -149,7 +149,7 @@ def test_a_folder_of_simulated_core_knows_its_minerals(core: Path) -> None:
                 inside = file["hsimage/labels"][:]
             assert source.labels is not None
             assert (source.labels == inside).all()
-            assert source.labels_path == source.scene.path
+            assert source.labels_paths == (source.scene.path,)
     assert hears.said == ["label set mineralogy; --label-set chooses another: lithology"]
 
 
@@ -183,7 +183,7 @@ def test_rasters_beside_are_found_and_codes_stay(tmp_path: Path) -> None:
     with resolve([str(tmp_path)]) as sources:
         assert names_of(sources) == ["a", "b"]
         assert [set(np.unique(s.labels)) for s in sources.scenes] == [{0, 7}, {0, 32, 500}]  # type: ignore[arg-type]
-        assert sources.scenes[1].labels_path == tmp_path / "b_labels.tif"
+        assert sources.scenes[1].labels_paths == (tmp_path / "b_labels.tif",)
         assert len(sources.label_set) == 0
         assert sources.title == tmp_path.name
 
@@ -263,8 +263,8 @@ def test_labels_go_to_scenes_in_the_users_order(tmp_path: Path) -> None:
     with resolve([str(b), str(a)], labels=mine) as sources:
         assert names_of(sources) == ["a", "b"]
         assert [int(s.labels.max()) for s in sources.scenes if s.labels is not None] == [5, 4]
-        assert sources.scenes[0].labels_path == mine[1]
-    with pytest.raises(LabelError, match="--labels: expected one"):
+        assert sources.scenes[0].labels_paths == (mine[1],)
+    with pytest.raises(LabelError, match="nothing tells which of 2 scenes .*map4"):
         resolve([str(b), str(a)], labels=mine[:1])
 
 
@@ -307,8 +307,9 @@ def test_published_maps_come_in_pairs_and_fit(tmp_path: Path) -> None:
     maps = [tif(tmp_path / f"{n}.tif", np.ones((6, 5), np.uint8)) for n in ("train", "test")]
     with pytest.raises(LabelError, match="together"):
         resolve([cube], train_labels=maps[:1])
-    with pytest.raises(LabelError, match="--train-labels: expected one"):
-        resolve([cube], train_labels=maps, test_labels=maps[1:])
+    cubes = [cube, str(cube_and_labels(tmp_path, "b", [1, 2]))]
+    with pytest.raises(LabelError, match="--train-labels: nothing tells which of 2 scenes"):
+        resolve(cubes, train_labels=maps[:1], test_labels=maps)
     other = tif(tmp_path / "other.tif", np.ones((6, 4), np.uint8))
     with pytest.raises(LabelError, match="6 x 4"):
         resolve([cube], train_labels=[other], test_labels=maps[1:])

@@ -16,7 +16,8 @@ from rasterio.warp import transform
 
 from hsi_ssl.errors import LabelError, VectorError
 from hsi_ssl.labels.sources import Sources, resolve
-from hsi_ssl.labels.vector_labels import VectorRules, class_field
+from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.labels.vector_labels import class_field
 from hsi_ssl.labels.vectors import layer_facts
 from hsi_ssl.watcher import Watcher
 
@@ -56,7 +57,7 @@ class Draw:
         return resolve(
             [str(self.cube)],
             labels=layers,
-            rules=VectorRules(**rules),
+            rules=LabelRules(**rules),
             watcher=watcher or Watcher(),
         )
 
@@ -156,7 +157,7 @@ def test_the_raster_of_polygons_of_potsdam(
     layer = write_layer(tmp_path / "x.gpkg", shapes, {"class": [c for _, c in made]}, crs=crs)
     cube = real_data("enmap-potsdam/scene.tif")
     for least in (0.0, 0.5, 1.0):
-        with resolve([str(cube)], labels=[layer], rules=VectorRules(None, least)) as sources:
+        with resolve([str(cube)], labels=[layer], rules=LabelRules(None, least)) as sources:
             assert sources.scenes[0].labels is not None
             # All polygons keep to the pixels' edges, and come back to a millionth of one.
             assert (sources.scenes[0].labels == plane).all()
@@ -166,7 +167,7 @@ def test_points_that_qgis_saved(real_data: Callable[[str], Path], tmp_path: Path
     cube = str(real_data("enmap-potsdam/scene.tif"))
     points = real_data("enmap-potsdam/points.gpkg")  # with a table of styles beside the layer
     hears = Hears()
-    rules = VectorRules("level_2", classes=tmp_path / "classes.csv")
+    rules = LabelRules("level_2", classes=tmp_path / "classes.csv")
     with resolve([cube], labels=[points], rules=rules, watcher=hears) as sources:
         names = sources.label_set.names
         assert sources.scenes[0].labels is not None
@@ -325,10 +326,11 @@ def test_layers_go_to_the_scene_whose_name_they_bear(
     ]
     with resolve([*map(str, cubes)], labels=layers) as sources:
         assert [int(s.labels.max()) for s in sources.scenes if s.labels is not None] == [1, 2, 0]
-        assert [s.labels_path for s in sources.scenes] == [layers[1], layers[0], None]
+        found = [s.labels_paths for s in sources.scenes]
+        assert found == [(layers[1],), (layers[0],), ()]
     other = write_layer(tmp_path / "other.gpkg", box, {"class": [5]}, crs=None)
     with pytest.raises(
-        LabelError, match=r"a\.tif has no georeference, .* call its labels a_labels"
+        LabelError, match=r"nothing tells which of 3 scenes .*other\.gpkg is for: .*\(a_labels"
     ):
         resolve([*map(str, cubes)], labels=[other])
     third = [write_layer(tmp_path / f"{i}.gpkg", box, {"class": [i]}, crs=None) for i in (7, 8, 9)]
@@ -340,7 +342,7 @@ def test_rasters_and_layers_do_not_mix(draw: Draw) -> None:
     layer = draw.layer([shapely.box(2, 2, 5, 5)])
     with pytest.raises(LabelError, match="found both"):
         draw.open(layer, draw.cube)
-    with pytest.raises(LabelError, match="--label-field, --min-coverage and --classes are for"):
+    with pytest.raises(LabelError, match="--label-field is for labels drawn"):
         draw.open(field="class")
     with pytest.raises(VectorError, match="no layer roofs"):
         draw.open(Path(f"{layer}:roofs"))
@@ -359,11 +361,11 @@ def test_layers_beside_scenes_are_found_by_name(
         one, ten = sources.scenes
         assert one.labels is not None
         assert np.count_nonzero(one.labels) == 9
-        assert one.labels_path == layer
+        assert one.labels_paths == (layer,)
         assert ten.labels is not None
         assert not ten.labels.any()
         assert sources.label_set.names == ("tree",)
-    with resolve([str(tmp_path / "s1.tif")], rules=VectorRules("kind", 1)) as sources:
+    with resolve([str(tmp_path / "s1.tif")], rules=LabelRules("kind", 1)) as sources:
         assert sources.class_file is not None
     write_cube(tmp_path / "s10_labels.tif", bands=1)
     with pytest.raises(LabelError, match=r"found both: .*s1_labels\.gpkg .*s10\.tif"):

@@ -15,7 +15,8 @@ from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.labels.rasters import own_labels
-from hsi_ssl.labels.sources import LabelledScene, Sources
+from hsi_ssl.labels.labelling import LabelledScene
+from hsi_ssl.labels.sources import Sources
 from hsi_ssl.reports.balance_page import report_dataset, report_sources
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import PrepareSettings
@@ -47,7 +48,7 @@ def sources(tmp_path: Path) -> Iterator[Sources]:
         scene = open_scene(path)
         labels = own_labels(scene)
         assert labels is not None
-        found.append(LabelledScene(scene, labels=labels.astype(np.uint16), labels_path=path))
+        found.append(LabelledScene(scene, labels=labels.astype(np.uint16), labels_paths=(path,)))
     with Sources(tuple(found), MINERALS, "two cores") as opened:
         yield opened
 

@@ -157,7 +157,7 @@ def scene(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_the_scene_is_shown_with_the_models_map(
     run: Path, tiny_dataset: Dataset, scene: Path, tmp_path: Path
 ) -> None:
-    card = {**tiny_dataset.meta["sources"][0], "path": str(scene), "labels_path": None}
+    card = {**tiny_dataset.meta["sources"][0], "path": str(scene), "labels_paths": []}
     there = {**card, "fingerprint": fingerprint(scene)}
     dataset = changed(tiny_dataset, tmp_path / "a.h5", sources=[there])
     found = evaluate(run, dataset, device="cpu")

@@ -1,0 +1,160 @@
+"""Which of the user's label files are for which scene: by their names, else by their place."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from hsi_ssl.errors import LabelError
+from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP
+from hsi_ssl.labels.layers import listed
+from hsi_ssl.labels.vectors import is_vector, vector_file
+from hsi_ssl.scenes.readers.envi import find_header
+from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.virtual import is_virtual
+from hsi_ssl.watcher import SILENT, Watcher
+
+PICTURES = {".png", ".bmp", ".gif", ".asc", ".img", ".npz", ".txt", ".rst"}
+"""Suffixes of rasters that are labels where they lie in a folder of labels, beside `CUBES`."""
+FIRST = re.compile(r"(labels?|gt|ground[-_ ]?truth|annotations?|masks?)[-_ .]+(.*)", re.IGNORECASE)
+"""Words for labels at the beginning of a name: `label_001`."""
+OF_SCENES = re.compile(
+    r"(?:(?:images?|img|scenes?|cubes?|hsi|data)[-_ .]+)?(.*?)"
+    r"(?:[-_ .]+(?:images?|img|scenes?|cubes?|hsi|data))?",
+    re.IGNORECASE,
+)
+"""Words for scenes about a name: `image_001`, `tile_3_cube`."""
+
+
+def label_files(given: Sequence[Path], option: str) -> dict[Path, bool]:
+    """The label files of what the user names: files, folders, patterns such as `labels/*.tif`.
+
+    True for those that were met in a folder or by a pattern, which need not be for any scene.
+
+    Raises
+    ------
+    LabelError
+        A folder holds none, a pattern fits none.
+    """
+    found: dict[Path, bool] = {}
+    for path in given:
+        if path.is_dir() and not is_vector(path):
+            inside = sorted(p for p in path.iterdir() if p.is_file() and _may_be_labels(p))
+            if not inside:
+                raise LabelError(
+                    f"{option}: no label raster and no vector layer in the folder {path}; name a "
+                    "folder with labels"
+                )
+            found |= dict.fromkeys(inside, True)
+        elif glob.has_magic(str(path)) and not path.exists() and not is_virtual(path):
+            fit = sorted(map(Path, glob.glob(str(path))))
+            if not fit:
+                raise LabelError(f"{option}: no file fits {path}; expected label files")
+            found |= dict.fromkeys(fit, True)
+        else:
+            found[path] = False
+    return found
+
+
+def _may_be_labels(path: Path) -> bool:
+    if path.name.startswith(".") or path.suffix.lower() in {".hdr", ".qml", ".clr"}:
+        return False
+    if is_vector(path):
+        return path.suffix.lower() not in {".dbf", ".shx", ".prj", ".cpg"}
+    return path.suffix.lower() in CUBES | PICTURES or find_header(path) is not None
+
+
+def paired(
+    scenes: Sequence[Scene],
+    files: Mapping[Path, bool],
+    is_placed: Callable[[Path], bool],
+    option: str,
+    watcher: Watcher = SILENT,
+) -> list[list[tuple[Path, bool]]]:
+    """The files of each scene, and whether each was chosen by place alone.
+
+    A file that bears a scene's name is for that scene. Others are for all scenes that they lie on,
+    where both have a place; for the only scene; or, where no name tells and there are as many as
+    scenes, for one scene each in the order given, which is said.
+
+    Raises
+    ------
+    LabelError
+        Nothing tells which scene a file is for; a name fits several.
+    """
+    mine: list[list[tuple[Path, bool]]] = [[] for _ in scenes]
+    rest = []
+    for path in files:
+        fit = named(path, scenes)
+        if len(fit) > 1:
+            names = (str(scenes[i].path) for i in fit)
+            raise LabelError(
+                f"{option}: {path} bears the name of several scenes ({listed(names, len(fit))}); "
+                "call it after one of them"
+            )
+        if fit:
+            mine[fit[0]].append((path, False))
+        else:
+            rest.append(path)
+    lost = []
+    for path in rest:
+        if len(files) == 1 and len(scenes) == 1:
+            mine[0].append((path, False))
+        elif any(scene.grid.placed for scene in scenes) and is_placed(path):
+            for scene, some in zip(scenes, mine, strict=True):
+                if scene.grid.placed:
+                    some.append((path, True))
+        else:
+            lost.append(path)
+    if not lost:
+        return mine
+    if any(mine) and all(files[path] for path in lost):
+        watcher.say(
+            f"{option}: left out {listed(lost, len(lost))}: no scene is called so, and nothing "
+            "tells where they lie"
+        )
+        return mine
+    if len(scenes) == 1 and not any(mine):
+        return [[(path, False) for path in lost]]
+    if len(lost) == len(scenes) and not any(mine):
+        pairs = (f"{p.name} for {s.path.name}" for p, s in zip(lost, scenes, strict=True))
+        watcher.warn(
+            f"{option}: no name and no place tells which labels are for which scene; taken in the "
+            f"order given: {listed(pairs, len(lost))}"
+        )
+        return [[(path, False)] for path in lost]
+    scene = scenes[0]
+    raise LabelError(
+        f"{option}: nothing tells which of {len(scenes)} scenes {listed(lost, len(lost))} is for: "
+        f"expected files with the scenes' names ({scene.name}_labels{lost[0].suffix}), with a "
+        "place, or one a scene"
+    )
+
+
+def named(path: Path, scenes: Sequence[Scene]) -> list[int]:
+    """Numbers of the scenes whose name a label file bears, exactly or but for such words."""
+    stem = vector_file(path).name.split(".")[0].lower()
+    exact = [i for i, scene in enumerate(scenes) if scene.name.lower() == stem]
+    if exact:
+        return exact
+    key = _plain(stem)
+    fit = [i for i, scene in enumerate(scenes) if scene.name.lower() == key]
+    if fit or not key:
+        return fit
+    return [i for i, scene in enumerate(scenes) if _scene_key(scene) == key]
+
+
+def _plain(stem: str) -> str:
+    """The name of a label file without words for labels."""
+    if match := LABELS.fullmatch(stem):
+        stem = match[1]
+    elif match := FIRST.fullmatch(stem):
+        stem = match[2]
+    return stem.removesuffix(OUR_MAP).strip("-_ .")
+
+
+def _scene_key(scene: Scene) -> str:
+    match = OF_SCENES.fullmatch(scene.name.lower())
+    return (match[1] if match else scene.name.lower()).strip("-_ .")
