@@ -27,14 +27,15 @@ PAIRS = 2**18
 """The same of pairs of a pixel and a raster pixel."""
 FEW = 9
 """Raster pixels about a pixel up to which each is compared with each."""
-STEEP = 1e-7
-"""Of a pixel: edges that are nearer to a right angle are taken as so much off it."""
+TINY = 1e-300
 
 
 @dataclass
 class Tally:
-    """Pixels that labels touch and that have none: of `short` no class covers enough, of `tied` two
-    cover the same."""  # noqa: D205, D209
+    """Pixels that labels touch and that have none.
+
+    Of `short` no class covers enough, of `tied` two cover the same.
+    """
 
     short: int = 0
     tied: int = 0
@@ -42,11 +43,19 @@ class Tally:
 
 @dataclass(frozen=True)
 class Corners:
-    """Coordinates of the corners `(rows + 1, cols + 1)` of pixels in a raster; NaN or infinite
-    where a corner lies nowhere in it."""  # noqa: D205, D209
+    """Coordinates of the corners `(rows + 1, cols + 1)` of pixels in a raster.
+
+    NaN or infinite where a corner lies nowhere in it. `reach`: how much of x and of y a pixel spans
+    at most.
+    """
 
     x: Floats
     y: Floats
+    reach: tuple[float, float]
+
+    def counted_from(self, row: int, col: int) -> Corners:
+        """The same in a part of the raster that begins there."""
+        return Corners(self.x - col, self.y - row, self.reach)
 
     def at_centres(self, values: Numbers) -> Numbers:
         """Values `(rows, cols)` at the middles of the pixels, 0 outside."""
@@ -75,8 +84,9 @@ class _Lot(NamedTuple):
 
 
 class Shared:
-    """Gives the pixels of a plane their class; those that several may share are kept for a while,
-    so that many of one kind are measured together.
+    """Gives the pixels of a plane their class.
+
+    Those that several may share are kept for a while: many of one kind are measured together.
 
     Parameters
     ----------
@@ -86,7 +96,7 @@ class Shared:
         Share of a pixel that a class must cover.
     tally
         Counts the pixels that get none.
-    """  # noqa: D205
+    """
 
     def __init__(self, found: Numbers, least: float, tally: Tally) -> None:
         self.found = found
@@ -103,15 +113,15 @@ class Shared:
         unknown = ~(np.isfinite(x) & np.isfinite(y))
         if unknown.any():
             x, y = np.where(unknown, 0, x), np.where(unknown, 0, y)
-        high, wide = _reach(y), _reach(x)
+        wide, high = (max(2, int(np.floor(r + 1 - ROUNDING)) + 1) for r in corners.reach)
         values = np.pad(values, ((high, high), (wide, wide)))
         x, y = x + wide, y + high
         top = _first(y, values.shape[0] - high)
         left = _first(x, values.shape[1] - wide)
-        several = _several(values, high, wide)
-        mixed = several.ravel()[top * several.shape[1] + left]
+        first = top * values.shape[1] + left
+        mixed = _several(values, high, wide).ravel().take(first)
         mine = self.found[place[0] : place[0] + len(top), place[1] : place[1] + top.shape[1]]
-        mine[:] = values.ravel()[top * values.shape[1] + left]
+        mine[:] = values.ravel().take(first)
         if unknown.any():
             lost = _four(unknown).any(axis=0)
             mixed &= ~lost
@@ -183,31 +193,35 @@ def _lengths(corners: Floats, size: int) -> list[Floats]:
 def shares_of(x: Floats, y: Floats, shape: tuple[int, int]) -> Floats:
     """Shares `(rows * cols, n)` of quadrangles that lie in each square of a box of `shape`.
 
-    Corners are `(4, n)`, in squares from the box's first, in order about the quadrangle.
+    Corners are `(4, n)`, in squares from the box's first and within it, in order about the
+    quadrangle.
     """
     high, wide = shape
     n = x.shape[1]
     found = np.zeros((high, wide, n))
-    whole = np.zeros(n)
-    for x0, y0, x1, y1 in zip(x, y, np.roll(x, -1, axis=0), np.roll(y, -1, axis=0), strict=True):
-        whole += x0 * y1 - x1 * y0
+    for i in range(len(x)):
+        x0, y0, x1, y1 = x[i - 1], y[i - 1], x[i], y[i]
         rise = y1 - y0
         slope = (x1 - x0) / np.where(rise == 0, 1, rise)
         for row in range(high):
-            begin = np.minimum(np.maximum(y0, row), row + 1)
-            end = np.minimum(np.maximum(y1, row), row + 1)
-            enters, leaves = x0 + (begin - y0) * slope, x0 + (end - y0) * slope
-            run = enters - leaves
-            upright = np.abs(run) < STEEP
-            run[upright] = STEEP
-            leaves[upright] = enters[upright] - STEEP
-            # What is right of the edge and left of a line: half the squares of the distances.
-            weight = (end - begin) / run / 2
-            for col in range(wide):
-                u, v = np.maximum(col + 1 - enters, 0), np.maximum(col + 1 - leaves, 0)
-                found[row, col] += (v * v - u * u) * weight
+            begin = y0 if row == 0 else np.maximum(y0, row)
+            end = y1 if row == 0 else np.maximum(y1, row)
+            if row < high - 1:
+                begin, end = np.minimum(begin, row + 1), np.minimum(end, row + 1)
+            enters, leaves = (begin - y0) * slope + x0, (end - y0) * slope + x0
+            half = (end - begin) / 2
+            found[row, wide - 1] += (2 * wide - enters - leaves) * half
+            if wide > 1:
+                half_run = half / (np.abs(leaves - enters) + TINY)
+            for col in range(wide - 1):
+                # How far left of a line the edge runs, on average: where it crosses the line,
+                # less what is right of it.
+                u, v = col + 1 - enters, col + 1 - leaves
+                crossing = np.minimum(u * v, 0) * half_run
+                found[row, col] += (np.maximum(u, 0) + np.maximum(v, 0)) * half + crossing
+    whole = found[:, wide - 1].sum(axis=0)
     found[:, 1:] -= found[:, :-1].copy()
-    return np.abs(found / (whole / 2)).reshape(-1, n)
+    return np.asarray(np.abs(found / whole).reshape(-1, n))
 
 
 def _votes(there: Numbers, shares: Floats) -> tuple[Numbers, Floats, Floats]:
@@ -221,11 +235,10 @@ def _votes(there: Numbers, shares: Floats) -> tuple[Numbers, Floats, Floats]:
         same = each[i] == each[j]
         votes[i] += same * shares[j]
         votes[j] += same * shares[i]
-    votes[each == 0] = 0
-    winner, most = each[0].copy(), votes[0].copy()
+    votes *= each != 0
+    winner, most = each[0], votes[0]
     for i in range(1, k):
-        better = votes[i] > most
-        winner[better] = each[i][better]
+        winner = np.where(votes[i] > most, each[i], winner)
         most = np.maximum(most, votes[i])
     second = np.zeros(n)
     for i in range(k):
@@ -264,13 +277,6 @@ def _four_at(corners: Floats, rows: Ints, cols: Ints) -> Floats:
     return np.stack([flat[first + step] for step in (0, 1, width + 1, width)])
 
 
-def _reach(corners: Floats) -> int:
-    """Raster pixels side by side that a pixel of a part may touch, at most, and at least 2."""
-    across, down = np.abs(np.diff(corners, axis=1)), np.abs(np.diff(corners, axis=0))
-    span = float(across.max() + down.max())
-    return max(2, int(np.floor(span + 1 - ROUNDING)) + 1)
-
-
 def _first(corners: Floats, end: int) -> Ints:
     """The first raster pixel that each pixel may touch, from 0 to `end`; beyond, there is none."""
     low = np.minimum(corners[:, :-1], corners[:, 1:])
@@ -281,14 +287,16 @@ def _first(corners: Floats, end: int) -> Ints:
 
 
 def _several(values: Numbers, high: int, wide: int) -> Bools:
-    """Whether `high` x `wide` values, of which a place is the first, differ."""
+    """Where `high` x `wide` values, of which a place is the first, differ: `values`' shape."""
     down, across = values[1:] != values[:-1], values[:, 1:] != values[:, :-1]
     found: Bools = down[:, 1:] | down[:, :-1] | across[1:] | across[:-1]
     for axis, size in ((0, high), (1, wide)):
         n = found.shape[axis] - size + 2
         parts = [found[i : i + n] if axis == 0 else found[:, i : i + n] for i in range(size - 1)]
         found = np.asarray(np.logical_or.reduce(parts))
-    return found
+    whole = np.zeros(values.shape, bool)
+    whole[: found.shape[0], : found.shape[1]] = found
+    return whole
 
 
 def _box(corners: Floats, size: int) -> tuple[Ints, Ints]:

@@ -32,8 +32,10 @@ Numbers = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Nothing:
-    """Which values of a raster stand for no label: `nodata`, NaN, those of `ignore`, and, unless
-    `zero` is a class there, 0."""  # noqa: D205, D209
+    """Which values of a raster stand for no label.
+
+    `nodata`, NaN, those of `ignore`, and, unless `zero` is a class there, 0.
+    """
 
     nodata: float | None = None
     ignore: tuple[int, ...] = ()

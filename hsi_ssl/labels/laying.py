@@ -10,6 +10,7 @@ class is measured (`areas.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ Window = Callable[[slice, slice], Numbers]
 
 TILE = 256
 """Side in pixels of the squares of a scene that are looked at together."""
-NET = 32
+NET = 64
 """Pixels between nodes of the net, at most."""
 EXACT = 1e-4
 """Raster pixels by which the net may be wrong."""
@@ -115,7 +116,8 @@ class Laying:
 
         `place` is where it begins in what is being read.
         """
-        x, y = _net(self._map, row, col, *shape)
+        corners = _net(self._map, row, col, *shape)
+        x, y = corners.x, corners.y
         seen = np.isfinite(x) & np.isfinite(y)
         if not seen.any():
             return
@@ -131,7 +133,7 @@ class Laying:
         if (whole or values[0, 0] == 0) and (values == values[0, 0]).all():
             found[:] = values[0, 0]
             return
-        corners = Corners(x - across.start, y - down.start)
+        corners = corners.counted_from(down.start, across.start)
         if self._least == 0:
             found[:] = corners.at_centres(values)
         else:
@@ -162,8 +164,8 @@ def _whole_steps(
     return (int(first[1]), int(sign[1])), (int(first[0]), int(sign[0]))
 
 
-def _net(mapping: Mapping, row: int, col: int, high: int, wide: int) -> tuple[Floats, Floats]:
-    """Raster coordinates x and y of the corners `(high + 1, wide + 1)` of a tile's pixels."""
+def _net(mapping: Mapping, row: int, col: int, high: int, wide: int) -> Corners:
+    """Corners of a tile's pixels in the raster."""
     step = NET
     while step > 1:
         ys, xs = _nodes(high, step), _nodes(wide, step)
@@ -179,20 +181,33 @@ def _net(mapping: Mapping, row: int, col: int, high: int, wide: int) -> tuple[Fl
             wrong = np.abs(below - (nodes[1:] + nodes[:-1]) / 2).max()
             wrong = max(wrong, np.abs(beside - (nodes[:, 1:] + nodes[:, :-1]) / 2).max())
             if wrong <= EXACT:
-                by_row, by_col = _weights(ys), _weights(xs).T
-                return by_row @ nodes[..., 0] @ by_col, by_row @ nodes[..., 1] @ by_col
+                by_row, by_col = _weights(high, step), _weights(wide, step).T
+                x, y = (by_row @ nodes[..., axis] @ by_col for axis in (0, 1))
+                return Corners(x, y, _longest(nodes, ys, xs))
         step //= 2
     ys, xs = row + np.arange(high + 1.0), col + np.arange(wide + 1.0)
     found = mapping(_points(ys, xs)).reshape(high + 1, wide + 1, 2)
-    return found[..., 0], found[..., 1]
+    return Corners(found[..., 0], found[..., 1], _longest(found, ys, xs))
+
+
+def _longest(nodes: Floats, ys: Floats, xs: Floats) -> tuple[float, float]:
+    """Raster pixels that a scene pixel reaches over in x and in y, at most, by nodes of a net."""
+    with np.errstate(invalid="ignore"):
+        down = np.abs(np.diff(nodes, axis=0) / np.diff(ys)[:, None, None])
+        across = np.abs(np.diff(nodes, axis=1) / np.diff(xs)[:, None])
+    down, across = (np.where(np.isfinite(a), a, 0).reshape(-1, 2) for a in (down, across))
+    x, y = down.max(axis=0) + across.max(axis=0)
+    return float(x), float(y)
 
 
 def _nodes(size: int, step: int) -> Floats:
     return np.unique(np.append(np.arange(0, size, step), size)).astype(np.float64)
 
 
-def _weights(nodes: Floats) -> Floats:
-    """What each node weighs in linear interpolation at 0, 1, ..., last node: `(last + 1, n)`."""
+@lru_cache(maxsize=16)
+def _weights(size: int, step: int) -> Floats:
+    """What each node weighs in linear interpolation at 0, 1, ..., size: `(size + 1, n)`."""
+    nodes = _nodes(size, step)
     places = np.arange(nodes[-1] + 1)
     return np.stack([np.interp(places, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
 
