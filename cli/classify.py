@@ -25,7 +25,9 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
     type=click.Choice(["geotiff", "envi"]),
     help="Of the maps [default: as the output is named, else geotiff].",
 )
-@click.option("--area", type=options.FILE, help="Layer of polygons: classify only what they hold.")
+@click.option(
+    "--area", type=options.FILE, help="Polygons, or a raster: classify only what they mark."
+)
 @click.option("--stac", **FLAG, help="Also: a STAC Item, <map>.json.")
 @click.option("--confidence", **FLAG, help="Also: probability of the most probable class.")
 @click.option("--probabilities", **FLAG, help="Also: probability of each class, a band each.")

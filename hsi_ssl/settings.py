@@ -301,7 +301,7 @@ class ClassifySettings(Settings):
     format: Literal["geotiff", "envi"] | None = None
     """None: as the output is named, else geotiff."""
     area: Path | None = None
-    """Layer of polygons; the map is 0 outside."""
+    """Polygons, or a raster that is not 0 there; the map is 0 outside."""
     stac: bool = False
     """Write a STAC Item beside each map."""
     confidence: bool = False

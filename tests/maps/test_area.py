@@ -13,8 +13,8 @@ import rasterio.warp
 import shapely
 from rasterio.transform import Affine
 
-from hsi_ssl.errors import SceneError, SceneNotFoundError, VectorError
-from hsi_ssl.maps.area import Area, areas
+from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError, VectorError
+from hsi_ssl.maps.area import PolygonArea, areas
 from hsi_ssl.maps.classify import classify, classify_scene
 from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.scenes.opening import open_scene
@@ -70,7 +70,7 @@ def read(path: Path) -> Any:
 
 
 def test_pixels_whose_centre_a_polygon_holds_window_by_window() -> None:
-    area = Area(np.array(SHAPES))
+    area = PolygonArea(np.array(SHAPES))
     np.testing.assert_array_equal(area.mask(slice(0, ROWS), slice(0, COLS)), expected())
     seen = np.zeros((ROWS, COLS), int)
     places = [
@@ -93,10 +93,63 @@ def test_pixels_whose_centre_a_polygon_holds_window_by_window() -> None:
         assert near[tuple(there.T)].all()
 
 
+def raster(path: Path, inside: npt.NDArray[np.bool_], place: Affine | None) -> Path:
+    """An area as a raster: 7 inside, 0 and its nodata value 9 outside."""
+    values = np.where(inside, 7, 0).astype(np.uint8)
+    values[0] = 9
+    with rasterio.open(
+        path, "w", driver="GTiff", height=values.shape[0], width=values.shape[1], count=1,
+        dtype="uint8", nodata=9, transform=place, crs=None if place is None else UTM,
+    ) as file:  # fmt: skip
+        file.write(values, 1)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_raster_marks_an_area_by_its_place_else_pixel_by_pixel(
+    scene: Path, tmp_path: Path
+) -> None:
+    inside = expected()
+    turned = ROTATED @ Affine.translation(COLS - 2, ROWS + 3) @ Affine.scale(-1)
+    moved = np.pad(inside, ((3, 0), (0, 2)))[:ROWS, 2:][::-1, ::-1]  # shifted, then turned
+    seen = [
+        raster(tmp_path / "same.tif", inside, ROTATED),
+        raster(tmp_path / "plain.tif", inside, None),
+    ]
+    with open_scene(scene) as opened:
+        for path in seen:
+            (area,) = areas(path, [opened])
+            assert area is not None
+            mask = area.mask(slice(0, ROWS), slice(0, COLS))
+            np.testing.assert_array_equal(mask, inside)
+            np.testing.assert_array_equal(area.mask(slice(9, 70), slice(5, 9)), inside[9:70, 5:9])
+        near = area.grown(2).mask(slice(10, 70), slice(12, 80))
+        place = np.argwhere(inside[12:68, 14:78])
+        for row, col in ((r, c) for r in (0, 2, 4) for c in (0, 2, 4)):
+            assert near[tuple((place + np.array([row, col])).T)].all()
+        assert near.sum() < inside[10:70, 12:80].sum() + 6 * 60 * 2
+        (area,) = areas(raster(tmp_path / "turned.tif", moved, turned), [opened])
+        assert area is not None
+        half = area.mask(slice(10, 60), slice(3, 80))
+        rows, cols = (
+            np.arange(ROWS + 2 - 10, ROWS + 2 - 60, -1),
+            np.arange(COLS - 3 - 3, COLS - 3 - 80, -1),
+        )
+        wanted = np.pad(moved, 4)[np.ix_(rows + 4, cols + 4)]
+        np.testing.assert_array_equal(half, wanted)
+        with pytest.raises(VectorError, match=r"far\.tif marks no part"):
+            areas(raster(tmp_path / "far.tif", inside, Affine(20, 0, 0, 0, -20, 0)), [opened])
+        with pytest.raises(LabelError, match="80 x 89 pixels"):
+            areas(raster(tmp_path / "small.tif", inside[:, 1:], None), [opened])
+
+
+@pytest.mark.parametrize("kind", ["layer", "raster"])
 @pytest.mark.parametrize("spatial", [0.0, 0.9])
 def test_a_map_of_an_area_is_the_map_there_and_nothing_elsewhere(
-    tiny_run: Path, scene: Path, layer: Path, tmp_path: Path, spatial: float
+    tiny_run: Path, scene: Path, layer: Path, tmp_path: Path, spatial: float, kind: str
 ) -> None:
+    if kind == "raster":
+        layer = raster(tmp_path / "area.tif", expected(), ROTATED)
     common = {
         "scenes": (str(scene),), "model": tiny_run, "device": "cpu", "spatial": spatial,
         "window": 256, "probabilities": True, "novelty": True,
