@@ -16,6 +16,8 @@ from hsi_ssl.watcher import Watcher
 
 CUBES = {".h5", ".hdf5", ".he5", ".nc", ".mat", ".npy", ".tif", ".tiff", ".vrt", ".jp2"}
 """Suffixes that a folder is searched for; other files count where an ENVI header is beside."""
+PICTURES = {".png", ".bmp", ".gif", ".asc", ".npz"}
+"""Suffixes of rasters that may be labels but are no cubes."""
 LABELS = re.compile(r"(.*?)[-_ .]*(labels?|gt|ground[-_ ]?truth|annotations?|mask)", re.IGNORECASE)
 """What labels are called: `scene_labels`, `Salinas_gt`, `labels`."""
 OUR_MAP = "_classes"
@@ -101,7 +103,9 @@ def _in_folder(folder: Path) -> list[Found]:
     files = sorted(path for path in folder.iterdir() if path.is_file())
     cubes = [path for path in files if _may_be_cube(path)]
     layers = [path for path in files if is_vector(path) and path.suffix.lower() != ".json"]
-    labels = {path: stem for path in cubes + layers if (stem := _labels_of(path)) is not None}
+    pictures = [path for path in files if path.suffix.lower() in PICTURES]
+    may_be = dict.fromkeys(cubes + layers + pictures)
+    labels = {path: stem for path in may_be if (stem := _labels_of(path)) is not None}
     cubes = [path for path in cubes if path not in labels]
     return [
         _paired(_recognised(path, searched=True), labels, alone=len(cubes) == 1) for path in cubes

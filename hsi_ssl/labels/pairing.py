@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP
+from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.vectors import is_vector, vector_file
 from hsi_ssl.scenes.readers.envi import find_header
@@ -16,8 +16,8 @@ from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.watcher import SILENT, Watcher
 
-PICTURES = {".png", ".bmp", ".gif", ".asc", ".img", ".npz", ".txt", ".rst"}
-"""Suffixes of rasters that are labels where they lie in a folder of labels, beside `CUBES`."""
+OTHERS = {".img", ".txt", ".rst"}
+"""Suffixes of rasters that are labels where they lie in a folder of labels, with those known."""
 FIRST = re.compile(r"(labels?|gt|ground[-_ ]?truth|annotations?|masks?)[-_ .]+(.*)", re.IGNORECASE)
 """Words for labels at the beginning of a name: `label_001`."""
 OF_SCENES = re.compile(
@@ -63,7 +63,7 @@ def _may_be_labels(path: Path) -> bool:
         return False
     if is_vector(path):
         return path.suffix.lower() not in {".dbf", ".shx", ".prj", ".cpg"}
-    return path.suffix.lower() in CUBES | PICTURES or find_header(path) is not None
+    return path.suffix.lower() in CUBES | PICTURES | OTHERS or find_header(path) is not None
 
 
 def paired(

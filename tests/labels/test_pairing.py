@@ -29,9 +29,7 @@ def codes(i: int) -> Any:
 
 def largest(cubes: list[Path], labels: list[Path], watcher: Watcher = SILENT) -> list[int]:
     """The largest code of each scene, in the order of their names."""
-    with resolve(
-        [*map(str, cubes)], labels=labels, **({"watcher": watcher} if watcher else {})
-    ) as s:
+    with resolve([*map(str, cubes)], labels=labels, watcher=watcher) as s:
         return [0 if one.labels is None else int(one.labels.max()) for one in s.scenes]
 
 

@@ -63,7 +63,7 @@ def json_of(file: Path) -> Any:
         It is no JSON, or was cut short.
     """
     try:
-        return json.loads(contents(file).removeprefix(b"\xef\xbb\xbf"))
+        return json.loads(contents(file))
     except RecursionError:
         reason = "its lists are nested too deep"
     except ValueError as error:  # the root of what is wrong with JSON, text and numbers

@@ -37,7 +37,7 @@ def vertices(values: Any) -> Floats:
         raise ValueError(str(error)) from error
     if found.ndim == 1 and len(found) % 2 == 0:
         found = found.reshape(-1, 2)
-    if found.ndim != 2 or found.shape[1] != 2:  # noqa: PLR2004
+    if found.shape[1:] != (2,):
         raise ValueError("expected pairs of numbers, x and y")
     return found
 
