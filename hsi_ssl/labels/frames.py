@@ -19,6 +19,7 @@ from rasterio.crs import CRS
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
+from hsi_ssl.errors import LabelError
 from hsi_ssl.scenes.scene import Grid
 
 Floats = npt.NDArray[np.float64]
@@ -90,6 +91,11 @@ def between(ours: Gridded, theirs: Gridded) -> Mapping:
     """From pixel coordinates of one placed grid to those of another; not finite where none are.
 
     Where only one of them has a CRS, its coordinates are taken for those of the other.
+
+    Raises
+    ------
+    LabelError
+        One CRS cannot be reprojected to the other.
     """
     if ours.grid == theirs.grid:
         return lambda xy: xy
@@ -97,6 +103,12 @@ def between(ours: Gridded, theirs: Gridded) -> Mapping:
     here, there = ground_crs(ours.grid), ground_crs(theirs.grid)
     if here is None or there is None or here == there:
         return lambda xy: pixels(ground(xy))
+    for one, crs in ((ours, here), (theirs, there)):
+        if not (crs.is_geographic or crs.is_projected):
+            raise LabelError(
+                f"{one.path} is in a CRS that is neither geographic nor projected "
+                f"({crs_name(crs)}); save it in another"
+            )
 
     def reprojected(xy: Floats) -> Floats:
         x, y = ground(xy).T
