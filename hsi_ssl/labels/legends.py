@@ -1,21 +1,297 @@
-"""STAND-IN of the founder, to be overwritten."""
+"""Names and colours of the codes of label rasters: what lies in the file and beside it.
 
-from collections.abc import Mapping
+Asked in this order, the first that names a code counts: the tag CLASSES of our own maps, a CSV
+beside (`NAME.classes.csv`, `NAME.csv`), a QGIS style (`NAME.qml`, paletted renderer), a colour map
+(`NAME.clr`: value, red, green, blue, name), and what GDAL knows: attribute table, category names
+(of ENVI the header's `class names`), colour table. rasterio has no functions for attribute tables
+and names; a VRT that GDAL makes of the raster in memory has them as XML.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import rasterio
+import rasterio.shutil
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
+
+from hsi_ssl.errors import LabelError
+from hsi_ssl.scenes.opening import is_raster
+from hsi_ssl.scenes.readers.envi import pair
+from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.virtual import gdal_name, is_virtual
+
+CLASSES_TAG = "CLASSES"
+"""Tag of our maps with the names by code, for a map that has lost what lay beside it."""
+CODE = {"code", "value", "id", "val", "pixel"}
+NAME = {"name", "class", "label", "class_name", "classname", "category", "description"}
+COLOUR = {"colour", "color", "hex", "rgb"}
+VALUE_USAGES, NAME_USAGE = {"5", "0"}, "2"
+"""GDAL's GFU_MinMax (value), GFU_Generic and GFU_Name."""
 
 
 @dataclass(frozen=True)
 class Legend:
+    """Names and colours `#rrggbb` by a raster's own codes, and in words where they are from."""
+
     names: Mapping[int, str]
     colours: Mapping[int, str]
     source: str | None
 
 
 def legend_of(path: Path, *, variable: str | None = None) -> Legend:
-    return Legend({}, {}, None)
+    """All that lies in or beside a raster; empty where nothing does.
+
+    Raises
+    ------
+    LabelError
+        A style or a table beside it is broken.
+    """
+    names: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    sources: list[str] = []
+    for source, (more_names, more_colours) in _sources(Path(path)):
+        if more_names and not names:
+            names.update(more_names)
+            sources.append(source)
+        for code, colour in more_colours.items():
+            colours.setdefault(code, colour)
+    return Legend(names, colours, sources[0] if sources else None)
 
 
 def legend_file(path: Path) -> Legend:
-    """A legend that the user gives (--classes)."""
-    return Legend({}, {}, None)
+    """The legend that a user gives: a CSV, a `.qml` or a `.clr`.
+
+    Raises
+    ------
+    LabelError
+        There is no such file, or it is broken or names no class.
+    """
+    if not path.is_file():
+        raise LabelError(f"no file {path}; expected a CSV with columns code, name and colour")
+    names, colours = _read(path)
+    if not names and not colours:
+        raise LabelError(f"{path}: expected columns code, name and colour, found no class")
+    return Legend(names, colours, str(path))
+
+
+Found = tuple[dict[int, str], dict[int, str]]
+
+
+def _sources(path: Path) -> Iterable[tuple[str, Found]]:
+    raster = is_raster(path)
+    if raster:
+        yield "tag", _tagged(path)
+    if not is_virtual(path):
+        for suffix in (".classes.csv", ".csv", ".qml", ".clr"):
+            for beside in {path.with_suffix(suffix): 0, Path(f"{path}{suffix}"): 0}:
+                if beside.is_file() and beside != path and _is_legend(beside):
+                    yield beside.name, _read(beside)
+    if raster:
+        yield path.name, _of_gdal(path)
+
+
+def _is_legend(path: Path) -> bool:
+    """Whether a file beside a raster tells of codes; other tables may lie there too."""
+    if path.suffix != ".csv":
+        return True
+    head = _text(path).split("\n", 1)[0].lower()
+    columns = {c.strip().strip('"') for c in re.split("[,;\t]", head)}
+    return bool(columns & CODE) and bool(columns & (NAME | COLOUR | {"red", "r"}))
+
+
+def _read(path: Path) -> Found:
+    suffix = path.suffix.lower()
+    if suffix == ".qml":
+        return _qml(path)
+    return _clr(path) if suffix == ".clr" else _csv(path)
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise LabelError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("windows-1252", errors="replace")
+
+
+def _csv(path: Path) -> Found:
+    lines = _text(path).splitlines() or [""]
+    delimiter = next((d for d in (";", "\t") if d in lines[0]), ",")
+    table = csv.DictReader(lines, delimiter=delimiter)
+    keys = {(key or "").strip().lower(): key for key in table.fieldnames or ()}
+    code_key = next((keys[k] for k in keys if k in CODE), None)
+    name_key = next((keys[k] for k in keys if k in NAME), None)
+    colour_key = next((keys[k] for k in keys if k in COLOUR), None)
+    parts = [keys.get(k) or keys.get(k[0]) for k in ("red", "green", "blue")]
+    if code_key is None or (name_key is None and colour_key is None and None in parts):
+        raise LabelError(
+            f"{path}: expected columns code, name and colour, found "
+            f"{', '.join(table.fieldnames or ()) or 'nothing'}"
+        )
+    names: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    for line, row in enumerate(table, start=2):
+        text = (row.get(code_key) or "").strip()
+        if not text:
+            continue
+        if not re.fullmatch(r"-?\d+(\.0*)?", text):
+            raise LabelError(f"{path}, line {line}: code {text!r}; expected a whole number")
+        code = int(float(text))
+        if name_key is not None and (row.get(name_key) or "").strip():
+            names[code] = " ".join((row[name_key] or "").split())
+        colour = None if colour_key is None else _colour(row.get(colour_key) or "")
+        if colour is None and None not in parts:
+            colour = _colour(",".join(row.get(str(p)) or "" for p in parts))
+        if colour is not None:
+            colours[code] = colour
+    return names, colours
+
+
+def _clr(path: Path) -> Found:
+    names: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    for line, text in enumerate(_text(path).splitlines(), start=1):
+        match = re.fullmatch(r"\s*(-?\d+)\s+(\d+)\s+(\d+)\s+(\d+)(?:\s+(\d+))?(?:\s+(.*))?", text)
+        if match is None:
+            if text.strip() and not text.lstrip().startswith("#"):
+                raise LabelError(
+                    f"{path}, line {line}: {text.strip()!r}; expected value, red, green, blue, name"
+                )
+            continue
+        code = int(match[1])
+        colour = _colour(",".join(match.group(2, 3, 4)))
+        if colour is not None:
+            colours[code] = colour
+        if match[6] and match[6].strip():
+            names[code] = match[6].strip()
+    return names, colours
+
+
+def _qml(path: Path) -> Found:
+    """A paletted renderer's entries, or the items of exact colour ramps."""
+    root = _xml(_text(path), path)
+    names: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    ramps = (r for r in root.iter("colorrampshader") if r.get("colorRampType") == "EXACT")
+    for entry in [*root.iter("paletteEntry"), *(i for ramp in ramps for i in ramp.iter("item"))]:
+        code, label = _whole(entry.get("value")), (entry.get("label") or "").strip()
+        if code is None:
+            continue
+        if label and label != str(code):
+            names[code] = label
+        colour = _colour(entry.get("color") or "")
+        if colour is not None:
+            colours[code] = colour
+    return names, colours
+
+
+def _tagged(path: Path) -> Found:
+    try:
+        with gdal_settings(), rasterio.open(gdal_name(_data(path))) as raster:
+            tag = raster.tags().get(CLASSES_TAG)
+    except RasterioError:  # what is wrong is told where the raster is opened
+        return {}, {}
+    try:
+        return {int(code): str(name) for code, name in json.loads(tag or "{}").items()}, {}
+    except (ValueError, AttributeError):
+        return {}, {}
+
+
+def _of_gdal(path: Path) -> Found:
+    """Attribute table, names and colours of the first band, as a VRT of it has them."""
+    try:
+        with (
+            gdal_settings(),
+            rasterio.open(gdal_name(_data(path))) as raster,
+            MemoryFile(ext=".vrt") as memory,
+        ):
+            if raster.count != 1:
+                return {}, {}
+            rasterio.shutil.copy(raster, memory.name, driver="VRT")
+            root = ET.fromstring(memory.read())
+    except (RasterioError, ET.ParseError):
+        return {}, {}
+    band = root.find("VRTRasterBand")
+    if band is None:
+        return {}, {}
+    names = _table(band)
+    if not names:
+        texts = [(c.text or "").strip() for c in band.iterfind("CategoryNames/Category")]
+        names = {code: text for code, text in enumerate(texts) if text}
+    colours = {
+        code: "#" + "".join(f"{min(255, int(entry.get(f'c{i}', '0'))):02x}" for i in (1, 2, 3))
+        for code, entry in enumerate(band.iterfind("ColorTable/Entry"))
+        if entry.get("c4", "255") != "0"
+    }
+    known = {code: c for code, c in colours.items() if not names or code in names}
+    return names, known
+
+
+def _table(band: ET.Element) -> dict[int, str]:
+    """Names by value of an attribute table."""
+    table = band.find("GDALRasterAttributeTable")
+    if table is None:
+        return {}
+    usages = [
+        (f.findtext("Usage") or "", f.findtext("Name") or "") for f in table.iter("FieldDefn")
+    ]
+    value = next((i for i, (usage, _) in enumerate(usages) if usage == "5"), None)
+    if value is None:
+        value = next((i for i, (_, name) in enumerate(usages) if name.lower() in CODE), None)
+    named = next((i for i, (usage, _) in enumerate(usages) if usage == NAME_USAGE), None)
+    if named is None:
+        named = next((i for i, (_, name) in enumerate(usages) if name.lower() in NAME), None)
+    if named is None:
+        return {}
+    found: dict[int, str] = {}
+    for i, row in enumerate(table.iter("Row")):
+        cells = [(cell.text or "").strip() for cell in row.iter("F")]
+        code = i if value is None else _whole(cells[value])
+        if code is not None and cells[named]:
+            found[code] = cells[named]
+    return found
+
+
+def _data(path: Path) -> Path:
+    return pair(path)[1] if path.suffix.lower() == ".hdr" else path
+
+
+def _xml(text: str, path: Path) -> ET.Element:
+    if "<!ENTITY" in text:
+        raise LabelError(f"{path} declares entities, which a style has none of; save it again")
+    try:
+        return ET.fromstring(text)
+    except ET.ParseError as error:
+        raise LabelError(f"{path} is no XML ({error}); save the style again") from error
+
+
+def _whole(text: str | None) -> int | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return int(number) if number == int(number) else None
+
+
+def _colour(text: str) -> str | None:
+    """`#rrggbb` of `#rgb`, `#rrggbb`, `#rrggbbaa` or three numbers up to 255."""
+    text = text.strip().lower()
+    if match := re.fullmatch("#?([0-9a-f]{6})([0-9a-f]{2})?", text):
+        return f"#{match[1]}"
+    if match := re.fullmatch("#([0-9a-f])([0-9a-f])([0-9a-f])", text):
+        return "#" + "".join(2 * part for part in match.groups())
+    numbers = re.findall(r"\d+", text)
+    if len(numbers) >= 3 and all(int(n) <= 255 for n in numbers[:3]):  # noqa: PLR2004
+        return "#" + "".join(f"{int(n):02x}" for n in numbers[:3])
+    return None
