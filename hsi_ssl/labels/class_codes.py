@@ -7,10 +7,11 @@ colour) remembers it: a class that is added later changes no other class's code.
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ NO_CLASS = {
     "none", "null", "<null>", "nan", "n/a",
 }  # fmt: skip
 """What people write where a feature has no class, whatever the case."""
+NAME_KEYS = ("name", "label", "class", "title", "value")
+"""Where an object that stands for a class has its name."""
 COLUMNS = ["code", "name", "colour"]
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
@@ -140,13 +143,17 @@ def remembered(places: Sequence[Path]) -> ClassFile:
 
 
 def coded(
-    layers: Sequence[Layer], known: Sequence[LabelClass], watcher: Watcher = SILENT
+    layers: Sequence[Layer],
+    known: Sequence[LabelClass],
+    watcher: Watcher = SILENT,
+    ignore: Sequence[int] = (),
 ) -> tuple[list[Codes], tuple[LabelClass, ...]]:
     """Codes `(n,)` of the features of each layer, 0 without class, and the classes named.
 
     Numbers, also as text where all texts are numbers, are codes; names have the code that they
     have in `known`, new ones the next above all. The classes are `known` and the new ones; none
-    where there are only numbers. Features without a class are said.
+    where there are only numbers. Of an object in JSON (QuPath's classification) its name counts.
+    Numbers of `ignore` are no class. Features without a class are said.
 
     Raises
     ------
@@ -154,7 +161,10 @@ def coded(
         A number is no code: fractional, negative or above 65535.
     """
     values = [np.asarray(layer.values) for layer in layers]
-    texts = [_texts(column) if column.dtype.kind in "Ob" else None for column in values]
+    texts = [
+        _texts(column, layer) if column.dtype.kind in "Ob" else None
+        for column, layer in zip(values, layers, strict=True)
+    ]
     names = sorted({name for column in texts if column is not None for name in column} - {""})
     if all(name.isdecimal() for name in names):
         for i, column in enumerate(texts):
@@ -164,9 +174,10 @@ def coded(
     codes: list[Codes] = [np.zeros(len(layer), np.int64) for layer in layers]
     for i, (layer, text) in enumerate(zip(layers, texts, strict=True)):
         if text is None:
-            codes[i] = _numbers(values[i], layer)
+            codes[i] = _numbers(values[i], layer, ignore)
     taken = {c.code for c in known}.union(*(np.unique(column).tolist() for column in codes))
-    classes = _named(names, known, taken) if names else ()
+    colours = {name: c for layer in layers for name, c in layer.colours.items()}
+    classes = _named(names, known, taken, colours) if names else ()
     code_of = {c.name: c.code for c in classes} | {"": UNLABELLED_CODE}
     for i, text in enumerate(texts):
         if text is not None:
@@ -175,29 +186,54 @@ def coded(
     return codes, classes
 
 
-def _texts(values: npt.NDArray[Any]) -> Texts:
+def _texts(values: npt.NDArray[Any], layer: Layer) -> Texts:
     """Names without what nobody sees; empty where they stand for no class."""
-    texts = ("" if value is None else unicodedata.normalize("NFC", str(value)) for value in values)
+    named = (_name_in(value, layer) for value in values)
+    texts = ("" if value is None else unicodedata.normalize("NFC", str(value)) for value in named)
     plain = (" ".join(text.split()) for text in texts)
     return np.array(["" if name.lower() in NO_CLASS else name for name in plain], object)
 
 
-def _numbers(values: npt.NDArray[Any], layer: Layer) -> Codes:
+def _name_in(value: Any, layer: Layer) -> Any:
+    """The name that an object in JSON holds; other values as they are."""
+    if not isinstance(value, str) or not value.lstrip().startswith("{"):
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return value
+    if not isinstance(found, dict):
+        return value
+    key = next((k for k in NAME_KEYS if isinstance(found.get(k), str)), None)
+    if key is None:
+        raise LabelError(
+            f"{layer.path} keeps the class in an object with {', '.join(found) or 'nothing'}; "
+            f"expected {', '.join(NAME_KEYS)}: name another field with --label-field"
+        )
+    return found[key]
+
+
+def _numbers(values: npt.NDArray[Any], layer: Layer, ignore: Sequence[int]) -> Codes:
     """Codes of a field of numbers."""
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+    missing |= np.isin(values, list(ignore))
     values = np.where(missing, UNLABELLED_CODE, values)
     bad = (values < 0) | (values > LARGEST_CODE) | (values != np.floor(values))
     if bad.any():
         first = np.flatnonzero(bad)[0]
         raise LabelError(
             f"{layer.path}: feature {layer.ids[first]} has class {values[first]:g}; expected whole "
-            f"numbers from {UNLABELLED_CODE} (no class) to {LARGEST_CODE}, or names"
+            f"numbers from {UNLABELLED_CODE} (no class) to {LARGEST_CODE}, or names; "
+            f"--ignore-codes {values[first]:g} leaves it out"
         )
     return values.astype(np.int64)
 
 
 def _named(
-    names: Iterable[str], known: Sequence[LabelClass], taken: set[int]
+    names: Iterable[str],
+    known: Sequence[LabelClass],
+    taken: set[int],
+    colours: Mapping[str, str],
 ) -> tuple[LabelClass, ...]:
     """`known` and the new ones of `names`; one that is a number has that code while it is free."""
     classes = list(known)
@@ -211,7 +247,7 @@ def _named(
                 f"no code is left for the class {name}: expected codes up to {LARGEST_CODE}"
             )
         taken.add(code)
-        classes.append(LabelClass(code, name, distinct_colour(len(classes))))
+        classes.append(LabelClass(code, name, colours.get(name, distinct_colour(len(classes)))))
     return tuple(classes)
 
 

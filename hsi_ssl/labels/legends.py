@@ -33,8 +33,8 @@ CLASSES_TAG = "CLASSES"
 CODE = {"code", "value", "id", "val", "pixel"}
 NAME = {"name", "class", "label", "class_name", "classname", "category", "description"}
 COLOUR = {"colour", "color", "hex", "rgb"}
-VALUE_USAGES, NAME_USAGE = {"5", "0"}, "2"
-"""GDAL's GFU_MinMax (value), GFU_Generic and GFU_Name."""
+VALUE_USAGE, NAME_USAGE = "5", "2"
+"""GDAL's GFU_MinMax (value) and GFU_Name."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def _table(band: ET.Element) -> dict[int, str]:
     usages = [
         (f.findtext("Usage") or "", f.findtext("Name") or "") for f in table.iter("FieldDefn")
     ]
-    value = next((i for i, (usage, _) in enumerate(usages) if usage == "5"), None)
+    value = next((i for i, (usage, _) in enumerate(usages) if usage == VALUE_USAGE), None)
     if value is None:
         value = next((i for i, (_, name) in enumerate(usages) if name.lower() in CODE), None)
     named = next((i for i, (usage, _) in enumerate(usages) if usage == NAME_USAGE), None)

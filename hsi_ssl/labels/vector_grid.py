@@ -135,6 +135,12 @@ def _overlap(layer: Layer, bounds: tuple[float, float, float, float]) -> bool:
 
 def _refuse_aside(layer: Layer, scene: Gridded) -> None:
     """Raise `VectorError` where coordinates of pixels cannot be those of this scene's."""
+    if layer.image_shape not in (None, (scene.rows, scene.cols)):
+        rows, cols = layer.image_shape or (0, 0)
+        raise VectorError(
+            f"{layer.path} was drawn on a picture of {rows} x {cols} pixels, {scene.path} has "
+            f"{scene.rows} x {scene.cols}: give the labels of this scene"
+        )
     left, top, right, bottom = shapely.total_bounds(layer.geometries)
     size = np.array([scene.cols, scene.rows])
     low, high = -ASIDE * size, (1 + ASIDE) * size

@@ -84,7 +84,7 @@ def drawn_labels(
     layers = [read_layer(f, column, watcher) for f, column in zip(facts, columns, strict=True)]
     places = dict.fromkeys(beside(path, ".classes.csv") for path in files)
     class_file = remembered(list(places) if rules.classes is None else [rules.classes])
-    codes, classes = coded(layers, class_file.classes or known, watcher)
+    codes, classes = coded(layers, class_file.classes or known, watcher, rules.ignore)
     number = dict(zip(files, range(len(files)), strict=True))
     board = _Board(layers, codes, rules.min_coverage)
     planes = [

@@ -114,6 +114,7 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
         values=None if values is None else values[kept],
         place=facts.place,
         colours=facts.colours,
+        image_shape=facts.image_shape,
     )
     for note in facts.notes:
         watcher.say(note)

@@ -17,7 +17,7 @@ from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.layers import Features, LayerFacts
 from hsi_ssl.scenes.virtual import gdal_name, shown
 
-SUFFIXES = {".gpkg", ".shp", ".geojson", ".json", ".fgb"}
+SUFFIXES = {".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".kmz", ".gpx"}
 
 
 def takes(file: Path) -> bool:
@@ -31,7 +31,9 @@ def layers(file: Path, path: Path) -> list[LayerFacts]:
         named = [n for n, kind in pyogrio.list_layers(opened).tolist() if kind is not None]
     with _gdal(file) as opened:
         each = [pyogrio.read_info(opened, layer=n, force_feature_count=True) for n in named]
-    return [_facts(path, info) for info in each]
+    found = [_facts(path, info) for info in each]
+    # A GPX file has a layer of each kind, most of them empty.
+    return [facts for facts in found if facts.features] or found
 
 
 def features(file: Path, facts: LayerFacts, column: str | None) -> Features:
