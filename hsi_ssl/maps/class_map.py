@@ -30,8 +30,9 @@ from hsi_ssl.labels.label_set import (
     indices_to_codes,
     red_green_blue,
 )
+from hsi_ssl.labels.legends import CLASSES_TAG
 from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
-from hsi_ssl.maps.legend import CLASSES_TAG, aux_xml, legend_csv, names_tag, qml
+from hsi_ssl.maps.legend import aux_xml, legend_csv, names_tag, qml
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.readers.geotiff import gdal_settings

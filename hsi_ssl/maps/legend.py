@@ -12,8 +12,6 @@ from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
 
 UNCLASSIFIED = "not classified"
 """Name of code 0 in a map."""
-CLASSES_TAG = "CLASSES"
-"""Tag with the names by code, for a map that has lost what lay beside it."""
 
 # Field type and usage numbers of GDAL's raster attribute tables (GDALRATFieldType, -FieldUsage).
 INTEGER, STRING = "0", "2"

@@ -22,9 +22,9 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.files import refuse_taken, replace, written_beside
 from hsi_ssl.labels.frames import crs_name
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
+from hsi_ssl.labels.legends import CLASSES_TAG
 from hsi_ssl.maps.class_map import Layer, pixels_by_code, quicklook, refuse_inputs
 from hsi_ssl.maps.legend import (
-    CLASSES_TAG,
     attribute_table,
     category_names,
     legend_csv,
