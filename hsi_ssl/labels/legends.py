@@ -3,8 +3,8 @@
 Asked in this order, the first that names a code counts: the tag CLASSES of our own maps, a CSV
 beside (`NAME.classes.csv`, `NAME.csv`), a QGIS style (`NAME.qml`, paletted renderer), a colour map
 (`NAME.clr`: value, red, green, blue, name), and what GDAL knows: attribute table, category names
-(of ENVI the header's `class names`), colour table. rasterio has no functions for attribute tables
-and names; a VRT that GDAL makes of the raster in memory has them as XML.
+(of ENVI the header's `class names`), colour table. rasterio has no functions for names: they stand in
+a VRT that GDAL makes of the raster in memory, attribute tables in `NAME.aux.xml` alone.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ def _sources(path: Path) -> Iterable[tuple[str, Found]]:
             for beside in {path.with_suffix(suffix): 0, Path(f"{path}{suffix}"): 0}:
                 if beside.is_file() and beside != path and _is_legend(beside):
                     yield beside.name, _read(beside)
+    if raster and not is_virtual(path):
+        yield f"{path.name}.aux.xml", _of_pam(Path(f"{_data(path)}.aux.xml"))
     if raster:
         yield path.name, _of_gdal(path)
 
@@ -222,7 +224,17 @@ def _of_gdal(path: Path) -> Found:
             root = ET.fromstring(memory.read())
     except (RasterioError, ET.ParseError):
         return {}, {}
-    band = root.find("VRTRasterBand")
+    return _of_band(root.find("VRTRasterBand"))
+
+
+def _of_pam(path: Path) -> Found:
+    """What GDAL keeps beside a raster: a VRT has no attribute table."""
+    if not path.is_file():
+        return {}, {}
+    return _of_band(_xml(_text(path), path).find("PAMRasterBand"))
+
+
+def _of_band(band: ET.Element | None) -> Found:
     if band is None:
         return {}, {}
     names = _table(band)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import h5py
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
-from hsi_ssl.scenes.readers import envi, geotiff, hdf5, idx, matlab, numpy_file, unpacking
+from hsi_ssl.scenes.readers import envi, geotiff, hdf5, idx, matlab, numpy_file, text, unpacking
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import companion_facts, csv_facts, with_facts
@@ -29,6 +29,8 @@ class Format(NamedTuple):
 HDF5 = Format(hdf5.open_cube, hdf5.read_plane)
 MATLAB = Format(matlab.open_cube, matlab.read_plane)
 NUMPY = Format(numpy_file.open_cube, numpy_file.read_plane)
+NUMPY_ARCHIVE = Format(numpy_file.open_archive, numpy_file.read_archive_plane)
+TEXT = Format(text.open_cube, text.read_plane)
 GDAL = Format(geotiff.open_cube, geotiff.read_plane)
 ENVI = Format(envi.open_cube, envi.read_plane)
 IDX = Format(idx.open_cube, idx.read_plane)
@@ -114,10 +116,14 @@ def _format(path: Path) -> Format:
         return MATLAB
     if start.startswith(numpy_file.MAGIC):
         return NUMPY
+    if path.suffix.lower() == ".npz":
+        return NUMPY_ARCHIVE
     if start.startswith(TIFF):
         return GDAL
     if path.suffix.lower() == ".hdr" or envi.find_header(path) is not None:
         return ENVI
+    if path.suffix.lower() in text.SUFFIXES:
+        return TEXT
     if start.startswith(unpacking.MAGIC):
         start = unpacking.first_bytes(path, len(start))
     return IDX if idx.is_idx(start) else GDAL

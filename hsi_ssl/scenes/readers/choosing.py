@@ -43,7 +43,7 @@ def choose(
         name = variable.strip("/")
         if name not in arrays:
             raise SceneNotFoundError(f"{path} holds no {variable}; it holds {_listed(arrays)}")
-        if len(arrays[name]) != dimensions:
+        if len(arrays[name]) != dimensions and not _may_be_plane(arrays[name], dimensions, shape):
             raise SceneError(
                 f"{variable} in {path} has shape {arrays[name]}; expected {KINDS[dimensions]}"
             )
@@ -56,6 +56,8 @@ def choose(
     if shape is not None and len(fit) > 1:
         fit = {name: found for name, found in fit.items() if found == shape} or fit
     if not fit:
+        fit = {n: found for n, found in arrays.items() if _may_be_plane(found, dimensions, shape)}
+    if not fit:
         raise SceneError(f"{path} does not hold {KINDS[dimensions]}; it holds {_listed(arrays)}")
     if len(fit) > 1:
         raise SceneError(
@@ -63,6 +65,15 @@ def choose(
             "choose one with --variable"
         )
     return next(iter(fit))
+
+
+def _may_be_plane(found: tuple[int, ...], dimensions: int, shape: tuple[int, int] | None) -> bool:
+    """Whether an array of another number of dimensions may be labels of a scene of `shape`."""
+    if dimensions != PLANE or shape is None:
+        return False
+    if sum(size > 1 for size in found) <= 1:
+        return max(found, default=0) == shape[0] * shape[1]
+    return len(found) == CUBE and shape in {found[:2], found[1:]}
 
 
 def _listed(arrays: Mapping[str, tuple[int, ...]]) -> str:

@@ -1,14 +1,17 @@
-"""NumPy's .npy: one array, read by pieces; nothing that would have to be unpickled."""
+"""NumPy's .npy: one array, read by pieces; .npz: several; nothing that would be unpickled."""
 
 from __future__ import annotations
 
+import contextlib
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
-from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, FlatReader
+from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, ArrayReader, FlatReader
 from hsi_ssl.scenes.scene import Array, Scene
 
 MAGIC = np.lib.format.MAGIC_PREFIX
@@ -44,12 +47,55 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
 def read_plane(
     path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
 ) -> tuple[Array, float | None]:
-    """Raw values `(rows, cols)` of a label plane; it has no nodata value. Errors as for cubes."""
-    found = _header(path, variable)[0]
-    choose({"array": found}, None, path=path, dimensions=PLANE, shape=found)  # type: ignore[arg-type]
+    """Raw values of a label array of any shape; it has no nodata value. Errors as for cubes."""
+    _header(path, variable)
     try:
         return np.load(path, allow_pickle=False), None
     except (ValueError, EOFError) as error:
+        raise _broken(path, error) from error
+
+
+def open_archive(path: Path, variable: str | None = None) -> Scene:
+    """Open a cube (rows, cols, bands) of an archive: `variable`, or the only array of three axes.
+
+    It is unpacked into memory. Errors as for `open_cube`.
+    """
+    arrays = _members(path)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    cube = arrays[choose(shapes, variable, path=path, dimensions=CUBE)]
+    rows, cols, bands = cube.shape
+    planes = [name for name, shape in shapes.items() if shape == (rows, cols)]
+    return Scene(
+        path=path,
+        format="NumPy",
+        rows=rows,
+        cols=cols,
+        bands=bands,
+        dtype=cube.dtype,
+        reader=ArrayReader(cube),
+        label_reader=(lambda: (arrays[planes[0]], None)) if len(planes) == 1 else None,
+    )
+
+
+def read_archive_plane(
+    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
+) -> tuple[Array, float | None]:
+    """Raw values of a label array of an archive: `variable`, or the only one that may be a plane."""
+    arrays = _members(path)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    return arrays[choose(shapes, variable, path=path, dimensions=PLANE, shape=shape)], None
+
+
+def _members(path: Path) -> dict[str, Array]:
+    """The arrays of numbers in an archive."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {}
+            for name in archive.files:
+                with contextlib.suppress(ValueError):  # objects, which would be unpickled
+                    found[name] = archive[name]
+            return {name: array for name, array in found.items() if array.dtype.kind in "iufb"}
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise _broken(path, error) from error
 
 
