@@ -3,8 +3,8 @@
 Asked in this order, the first that names a code counts: the tag CLASSES of our own maps, a CSV
 beside (`NAME.classes.csv`, `NAME.csv`), a QGIS style (`NAME.qml`, paletted renderer), a colour map
 (`NAME.clr`: value, red, green, blue, name), and what GDAL knows: attribute table, category names
-(of ENVI the header's `class names`), colour table. rasterio has no functions for names: they stand in
-a VRT that GDAL makes of the raster in memory, attribute tables in `NAME.aux.xml` alone.
+(of ENVI the header's `class names`), colour table. rasterio has no functions for names: they
+stand in a VRT that GDAL makes of the raster in memory, attribute tables in `NAME.aux.xml` alone.
 """
 
 from __future__ import annotations

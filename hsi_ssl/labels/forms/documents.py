@@ -69,7 +69,7 @@ def json_of(file: Path) -> Any:
     except ValueError as error:  # the root of what is wrong with JSON, text and numbers
         reason = str(error)
     raise VectorError(
-        f"{file} is no whole JSON file ({reason}); it was perhaps cut short: export the labels again"
+        f"{file} is no whole JSON file ({reason}); perhaps it was cut short: export it again"
     )
 
 
@@ -105,7 +105,7 @@ def xml_of(file: Path) -> ElementTree.Element:
         ) from None
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise VectorError(
-            f"{file} is no whole XML file ({error}); it was perhaps cut short: save the labels again"
+            f"{file} is no whole XML file ({error}); perhaps it was cut short: save it again"
         ) from error
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]

@@ -19,7 +19,7 @@ CLASS = "class"
 """What the field is called that holds the class, where the form has one of no name."""
 TEXT = "OFTString"
 REMEMBERED = 4
-"""Files whose layers are kept: a form is asked for a file's layers, then for each one's features."""
+"""Files whose layers are kept: a form is asked for layers, then for each one's features."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ columns x rows. X and Y count from 1: that file says so ("X=1, Y=1 -> Upper-Left
 ("ENVI roi coordinates start from 1, not zero"; peppy.hsi.envi.TextROI) and cgROI of the Coyote
 library agree.
 
-Which point of a pixel `Map X` and `Lat` name is nowhere said (in the contest's file it seems to be the
-upper left corner), so that they could name the pixel beside it: they are not used, and a table
+Which point of a pixel `Map X` and `Lat` name is nowhere said (in the contest's file it seems to be
+the upper left corner), so that they could name the pixel beside it: they are not used, and a table
 without X and Y is refused.
 
 Pixels of a region that touch, also at corners, are one feature (a point in the middle of each):
@@ -205,8 +205,8 @@ def _fill(file: Path, pending: list[_Region], table: str, columns: list[str] | N
     points = [region.points or 0 for region in pending]
     if sum(points) != len(xy):
         raise VectorError(
-            f"{file} announces {sum(points)} pixels of {listed([r.name for r in pending], len(pending))} "
-            f"and holds {len(xy)}; it was perhaps cut short: write it again"
+            f"{file} announces {sum(points)} pixels of "
+            f"{listed([r.name for r in pending], len(pending))} and holds {len(xy)}; it was perhaps cut short: write it again"
         )
     for region, some in zip(pending, np.split(xy, np.cumsum(points)[:-1]), strict=True):
         region.xy = some

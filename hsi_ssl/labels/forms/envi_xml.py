@@ -18,10 +18,10 @@ A region may have several `GeometryDef`, each of its own CRS, and `Point` severa
 swectral (`envi_roi_coords`). CRSs are ESRI's WKT.
 
 `none` stands for coordinates in pixels, those of a picture without a map. Where they begin is
-nowhere said of this file, but of ENVI's file coordinates, which they are: "the first file coordinate
-is 0", and file and map coordinates are equal where there is no projection (ENVI Help,
-ENVI_CONVERT_FILE_COORDINATES); ENVI Help tells corners, edges and centres of pixels apart ("ROI Pixel
-Inclusion Background"); and polygons about whole pixels in `.roi` files of ENVI Classic (of the
+nowhere said of this file, but of ENVI's file coordinates, which they are: "the first file
+coordinate is 0", and file and map coordinates are equal where there is no projection (ENVI Help,
+ENVI_CONVERT_FILE_COORDINATES); ENVI Help tells corners, edges and centres of pixels apart ("ROI
+Pixel Inclusion Background"); and polygons about whole pixels in `.roi` files of ENVI Classic (of the
 IEEE GRSS Data Fusion Contest 2013) lie on whole numbers from 0, where the table beside them counts
 pixels from 1. So (0, 0) is the outer corner of the first pixel and y goes down. Programs of others
 differ by half a pixel (some write whole numbers for centres): it is said.
@@ -202,8 +202,8 @@ def _crs(file: Path, wkt: str) -> str | None:
             text: str = crs.to_wkt()
         except CRSError as error:
             raise VectorError(
-                f"{file} has a CRS that PROJ does not know ({wkt[:SHOWN]}...); save the regions over "
-                "an image in a common one"
+                f"{file} has a CRS that PROJ does not know ({wkt[:SHOWN]}...); save the "
+                "regions over an image in a common one"
             ) from error
     if text.startswith(("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")):
         return None

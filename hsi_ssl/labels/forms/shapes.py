@@ -116,7 +116,7 @@ def pixels_as_area(mask: npt.NDArray[np.bool_], left: int = 0, top: int = 0) -> 
     down = np.concatenate([[False], mask.T.reshape(-1), [False]])
     edges = np.flatnonzero(down[1:] != down[:-1])
     found = runs_as_area(edges[0::2], edges[1::2], mask.shape[0])
-    return shapely.transform(found, lambda xy: xy + [left, top])
+    return shapely.transform(found, lambda xy: xy + np.array([left, top]))
 
 
 def counts_as_area(counts: Ints, rows: int, cols: int) -> Any:

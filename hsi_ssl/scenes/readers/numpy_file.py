@@ -80,7 +80,7 @@ def open_archive(path: Path, variable: str | None = None) -> Scene:
 def read_archive_plane(
     path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
 ) -> tuple[Array, float | None]:
-    """Raw values of a label array of an archive: `variable`, or the only one that may be a plane."""
+    """Raw values of a label array: `variable`, or the only one that may be a plane."""
     arrays = _members(path)
     shapes = {name: array.shape for name, array in arrays.items()}
     return arrays[choose(shapes, variable, path=path, dimensions=PLANE, shape=shape)], None
