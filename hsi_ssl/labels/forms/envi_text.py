@@ -206,7 +206,8 @@ def _fill(file: Path, pending: list[_Region], table: str, columns: list[str] | N
     if sum(points) != len(xy):
         raise VectorError(
             f"{file} announces {sum(points)} pixels of "
-            f"{listed([r.name for r in pending], len(pending))} and holds {len(xy)}; it was perhaps cut short: write it again"
+            f"{listed([r.name for r in pending], len(pending))} and holds {len(xy)}; "
+            "perhaps it was cut short: write it again"
         )
     for region, some in zip(pending, np.split(xy, np.cumsum(points)[:-1]), strict=True):
         region.xy = some
