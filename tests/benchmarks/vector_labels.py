@@ -60,8 +60,8 @@ def make(folder: Path) -> None:
 
 def labels(folder: Path, least: float) -> None:
     """Take labels as `prepare` does."""
-    from hsi_ssl.labels.sources import resolve
     from hsi_ssl.labels.rules import LabelRules
+    from hsi_ssl.labels.sources import resolve
 
     rules = LabelRules(min_coverage=least)
     with resolve([str(folder / "scene.tif")], labels=[folder / "polygons.gpkg"], rules=rules):

@@ -41,7 +41,9 @@ def test_shapes_that_hold_a_plane(values: np.ndarray, order: str) -> None:
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
 def test_one_hot_planes(first: bool, dtype: type) -> None:
-    hot = np.stack([CODES == k for k in (1, 2, 3)], axis=0 if first else -1).astype(dtype)
+    hot: np.ndarray = np.stack([CODES == k for k in (1, 2, 3)], axis=0 if first else -1).astype(
+        dtype
+    )
     found = plane_of(hot, CODES.shape, path=PATH, legend=NONE, band_names=("a", "b", "c"))
     assert (found.values == CODES).all()
     assert found.legend.names == {1: "a", 2: "b", 3: "c"}

@@ -264,7 +264,7 @@ def test_labels_go_to_scenes_in_the_users_order(tmp_path: Path) -> None:
         assert names_of(sources) == ["a", "b"]
         assert [int(s.labels.max()) for s in sources.scenes if s.labels is not None] == [5, 4]
         assert sources.scenes[0].labels_paths == (mine[1],)
-    with pytest.raises(LabelError, match="nothing tells which of 2 scenes .*map4"):
+    with pytest.raises(LabelError, match=r"nothing tells which of 2 scenes .*map4"):
         resolve([str(b), str(a)], labels=mine[:1])
 
 

@@ -15,8 +15,8 @@ import shapely
 from rasterio.warp import transform
 
 from hsi_ssl.errors import LabelError, VectorError
-from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.labels.vector_labels import class_field
 from hsi_ssl.labels.vectors import layer_facts
 from hsi_ssl.watcher import Watcher

@@ -14,8 +14,8 @@ from hsi_ssl.datasets.prepare import prepare_sources
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
-from hsi_ssl.labels.rasters import own_labels
 from hsi_ssl.labels.labelling import LabelledScene
+from hsi_ssl.labels.rasters import own_labels
 from hsi_ssl.labels.sources import Sources
 from hsi_ssl.reports.balance_page import report_dataset, report_sources
 from hsi_ssl.scenes.opening import open_scene

@@ -23,8 +23,8 @@ coordinate is 0", and file and map coordinates are equal where there is no proje
 ENVI_CONVERT_FILE_COORDINATES); ENVI Help tells corners, edges and centres of pixels apart ("ROI
 Pixel Inclusion Background"); and polygons about whole pixels in `.roi` files of ENVI Classic (of
 the IEEE GRSS Data Fusion Contest 2013) lie on whole numbers from 0, where the table beside them
-counts pixels from 1. So (0, 0) is the outer corner of the first pixel and y goes down. Programs of others
-differ by half a pixel (some write whole numbers for centres): it is said.
+counts pixels from 1. So (0, 0) is the outer corner of the first pixel and y goes down. Programs of
+others differ by half a pixel (some write whole numbers for centres): it is said.
 
 Regions may also be lists of pixels or thresholds. Their elements are not documented: they are
 refused by name.

@@ -30,7 +30,7 @@ def degrees(row: float, col: float) -> tuple[float, float]:
     return float(lon[0]), float(lat[0])
 
 
-LINES = {
+LINES: dict[str, tuple[str, Callable[[int, int], str]]] = {
     "lon,lat": (
         "id,Longitude (deg),Latitude,class",
         lambda r, c: "{:.8f},{:.8f}".format(*degrees(r, c)),
