@@ -123,6 +123,7 @@ def test_a_raster_marks_an_area_by_its_place_else_pixel_by_pixel(
             mask = area.mask(slice(0, ROWS), slice(0, COLS))
             np.testing.assert_array_equal(mask, inside)
             np.testing.assert_array_equal(area.mask(slice(9, 70), slice(5, 9)), inside[9:70, 5:9])
+        assert area is not None
         near = area.grown(2).mask(slice(10, 70), slice(12, 80))
         place = np.argwhere(inside[12:68, 14:78])
         for row, col in ((r, c) for r in (0, 2, 4) for c in (0, 2, 4)):

@@ -37,8 +37,8 @@ def test_npy_of_other_dimensions(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((4, 5)))
     with pytest.raises(SceneError, match=r"three dimensions .* it holds array \(4, 5\)"):
         open_scene(tmp_path / "a.npy")
-    np.save(tmp_path / "b.npy", np.ones((4, 5, 3)))
-    with pytest.raises(SceneError, match=r"label plane .* it holds array \(4, 5, 3\)"):
+    np.save(tmp_path / "b.npy", np.full((4, 5, 3), 2.5))
+    with pytest.raises(LabelError, match="has 3 bands; expected labels in one band"):
         read_label_plane(tmp_path / "b.npy")
     with pytest.raises(SceneNotFoundError, match="leave out --variable"):
         open_scene(tmp_path / "b.npy", variable="x")
