@@ -1,6 +1,7 @@
 """Names and colours of the codes of label rasters: what lies in the file and beside it.
 
-Asked in this order, the first that names a code counts: the tag CLASSES of our own maps, a CSV
+Asked in this order, the first that names anything counts: the tag CLASSES of our own maps, a cell
+array of names in a MATLAB file (from code 1, or 0 where the first stands for no class), a CSV
 beside (`NAME.classes.csv`, `NAME.csv`), a QGIS style (`NAME.qml`, paletted renderer), a colour map
 (`NAME.clr`: value, red, green, blue, name), and what GDAL knows: attribute table, category names
 (of ENVI the header's `class names`), colour table. rasterio has no functions for names: they
@@ -12,7 +13,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -26,12 +27,20 @@ from hsi_ssl.errors import LabelError
 from hsi_ssl.scenes.opening import is_raster
 from hsi_ssl.scenes.readers.envi import pair
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.readers.matlab import cell_texts
 from hsi_ssl.scenes.virtual import gdal_name, is_virtual
 
 CLASSES_TAG = "CLASSES"
 """Tag of our maps with the names by code, for a map that has lost what lay beside it."""
 CODE = {"code", "value", "id", "val", "pixel"}
 NAME = {"name", "class", "label", "class_name", "classname", "category", "description"}
+LISTS = {
+    "class_names", "classnames", "classes", "class_name", "labels", "label_names", "labelnames",
+    "names", "categories", "gt_names",
+}  # fmt: skip
+"""What lists of names are called in MATLAB files."""
+EMPTY = {"", "background", "unclassified", "unlabelled", "unlabeled", "none", "undefined"}
+"""What the first of them is where codes are counted from 0."""
 COLOUR = {"colour", "color", "hex", "rgb"}
 VALUE_USAGE, NAME_USAGE = "5", "2"
 """GDAL's GFU_MinMax (value) and GFU_Name."""
@@ -89,6 +98,8 @@ def _sources(path: Path) -> Iterable[tuple[str, Found]]:
     raster = is_raster(path)
     if raster:
         yield "tag", _tagged(path)
+    if path.suffix.lower() == ".mat":
+        yield path.name, (_counted(cell_texts(path, LISTS)), {})
     if not is_virtual(path):
         for suffix in (".classes.csv", ".csv", ".qml", ".clr"):
             for beside in {path.with_suffix(suffix): 0, Path(f"{path}{suffix}"): 0}:
@@ -98,6 +109,12 @@ def _sources(path: Path) -> Iterable[tuple[str, Found]]:
         yield f"{path.name}.aux.xml", _of_pam(Path(f"{_data(path)}.aux.xml"))
     if raster:
         yield path.name, _of_gdal(path)
+
+
+def _counted(names: Sequence[str]) -> dict[int, str]:
+    """Names by code: from 1, or from 0 where the first is that of no class."""
+    first = 0 if names and names[0].strip().lower() in EMPTY else 1
+    return {code: name for code, name in enumerate(names, start=first) if name.strip()}
 
 
 def _is_legend(path: Path) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
+import scipy.io
 
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.legends import legend_file, legend_of
@@ -96,3 +98,22 @@ def test_broken_legends_are_one_sentence(tmp_path: Path, write_tif: Write) -> No
         legend_file(tmp_path / "y.csv")
     with pytest.raises(LabelError, match="no file"):
         legend_file(tmp_path / "z.csv")
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+@pytest.mark.parametrize("background", [False, True])
+def test_cell_arrays_of_matlab_name_classes(version: str, background: bool, tmp_path: Path) -> None:
+    names = [*(["Background"] if background else []), *NAMES.values()]
+    path = tmp_path / "gt.mat"
+    if version == "5":
+        scipy.io.savemat(path, {"gt": CODES, "class_names": np.array(names, object)})
+    else:
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file["gt"] = CODES.T
+            refs = file.create_dataset("class_names", (1, len(names)), h5py.ref_dtype)
+            for i, name in enumerate(names):
+                chars = np.array([[ord(c)] for c in name], np.uint16)
+                refs[0, i] = file.create_dataset(f"#refs#/{i}", data=chars).ref
+    found = legend_of(path)
+    assert {code: found.names[code] for code in NAMES} == NAMES
+    assert (0 in found.names) == background

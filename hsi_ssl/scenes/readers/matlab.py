@@ -6,10 +6,11 @@ Versions up to 7 give a variable only whole, so the cube lies in memory. In vers
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneError
@@ -78,10 +79,34 @@ def read_plane(
     return _load(path, name), None
 
 
+def cell_texts(path: Path, names: Collection[str]) -> tuple[str, ...]:
+    """The texts of the first cell array of texts, or array of texts, of one of these names.
+
+    Nothing where there is none; errors as for cubes.
+    """
+    if is_hdf5(path):
+        with hdf5.opened(path) as file:
+            for name, item in file.items():
+                dtype = getattr(item, "dtype", None)
+                if name.lower() in names and dtype and h5py.check_ref_dtype(dtype) is not None:
+                    cells = [file[ref][()] for ref in np.asarray(item[()]).ravel(order="F")]
+                    if cells and all(cell.dtype == np.uint16 for cell in cells):
+                        return tuple("".join(map(chr, cell.ravel())) for cell in cells)
+        return ()
+    from scipy.io import loadmat, whosmat
+
+    with _one_sentence(path):
+        for name, _, kind in whosmat(path):
+            if name.lower() in names and kind in {"cell", "char"}:
+                array = loadmat(path, variable_names=[name], chars_as_strings=True)[name]
+                cells = [np.asarray(cell).ravel() for cell in np.asarray(array).ravel(order="F")]
+                if all(len(cell) == 1 and cell.dtype.kind == "U" for cell in cells):
+                    return tuple(str(cell[0]).strip() for cell in cells)
+    return ()
+
+
 def is_hdf5(path: Path) -> bool:
     """Whether the file is of version 7.3."""
-    import h5py
-
     return bool(h5py.is_hdf5(path))
 
 
