@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from . import options
 from .output import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hsi_ssl.labels.rules import LabelRules
     from hsi_ssl.reports.clusters import ClusterAndLabel
     from hsi_ssl.reports.evaluation import Evaluation
+    from hsi_ssl.reports.map_accuracy import MapAccuracy
+
+OF_MODELS = ("part", "cluster_and_label", "spatial", "tune_spatial", "device")
+"""Options that are for a run and its dataset."""
 
 
 @click.command("evaluate", short_help="Score a classifier and write a report.")
@@ -27,13 +35,23 @@ if TYPE_CHECKING:
     show_default=True,
     help="Pixels to score.",
 )
-@click.option("--report", type=options.FILE, help="Folder [default: RUN/report, replaced].")
+@click.option(
+    "--report",
+    type=options.FILE,
+    help="Folder [default: RUN/report, replaced; with --reference MAP_accuracy].",
+)
 @click.option(
     "--map",
     "maps",
     type=options.FILE,
     multiple=True,
-    help="Class map that `classify` wrote: shown, and areas estimated; or a PNG to show.",
+    help="Class map, of whatever model or product: judged by its own values, its areas estimated; "
+    "or a PNG to show.",
+)
+@click.option(
+    "--reference",
+    type=options.FILE,
+    help="Judge maps by these points, polygons or raster, without any RUN or DATASET.",
 )
 @click.option(
     "--cluster-and-label",
@@ -59,6 +77,7 @@ def command(
     part: str,
     report: Path | None,
     maps: tuple[Path, ...],
+    reference: Path | None,
     cluster_and_label: bool,
     spatial: str | None,
     tune_spatial: bool,
@@ -66,6 +85,8 @@ def command(
     overwrite: bool,
     project: Path | None,
     terminal: Terminal,
+    ignore_codes: list[int] | None,
+    **rules: Any,
 ) -> None:
     """Score the classifier RUN [runs/m2] on the test pixels of DATASET [runs/dataset.h5].
 
@@ -75,14 +96,37 @@ def command(
     A pixel in a free slot counts as wrong; classes without training label are left out, unless
     --cluster-and-label scores them.
 
+    With --reference, class maps of whatever origin are judged by labels that are given: accuracies
+    with their intervals, and areas with their errors.
+
     \b
     hsi-ssl evaluate
     hsi-ssl evaluate runs/m2 --split validation --json
     hsi-ssl evaluate --spatial tuned
+    hsi-ssl evaluate --map scene_classes.tif --map other_product.tif
+    hsi-ssl evaluate --map other_product.tif --reference points.gpkg --label-field class
     """
     from hsi_ssl.datasets.store import open_dataset
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
+    from hsi_ssl.scenes.virtual import is_virtual
+
+    for path in maps:
+        if not (path.is_file() or is_virtual(path)):
+            raise SettingsError(f"no map {path}; make one with `hsi-ssl classify`")
+    if reference is not None:
+        _refuse_run(run, dataset, maps)
+        from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
+
+        given = {name: value for name, value in rules.items() if value is not None}
+        given |= {"field": given.pop("label_field", None), "ignore": tuple(ignore_codes or ())}
+        by = LabelRules(**{**vars(USUAL_RULES), **given})
+        _by_reference(maps, reference, by, report, overwrite=overwrite, terminal=terminal)
+        return
+    for name, value in rules.items():
+        if value is not None:
+            raise SettingsError(f"{_option(name)} is for --reference; give one, or leave it out")
+
     from hsi_ssl.reports.evaluation import evaluate_each, with_maps
     from hsi_ssl.reports.evaluation_page import write_evaluation_reports
     from hsi_ssl.settings import prior_strength
@@ -99,9 +143,6 @@ def command(
     # The report inside the run follows from the run: it may always be made again.
     overwrite = overwrite or folder == own
     refuse_existing(folder, overwrite)
-    for path in maps:
-        if not path.is_file():
-            raise SettingsError(f"no map {path}; make one with `hsi-ssl classify`")
     pictures = [path for path in maps if path.suffix.lower() == ".png"]
     rasters = [path for path in maps if path not in pictures]
     opened = open_dataset(dataset or settings.dataset)
@@ -116,7 +157,8 @@ def command(
         device=device or settings.device,
         watcher=terminal,
     )
-    found = [with_maps(one, rasters) for one in found]
+    if rasters:
+        found = with_maps(found, rasters, ignore=tuple(ignore_codes or ()), watcher=terminal)
     pages = write_evaluation_reports(found, folder, maps=pictures, overwrite=overwrite)
     each, lines = [], []
     for one, page in zip(found, pages, strict=True):
@@ -138,10 +180,109 @@ def command(
             f"  calibration error  {100 * (scores.ece or 0):5.1f} %{_uncalibrated(one)}",
             *(() if one.rejected is None else (_novelty(one.rejected),)),
             *(_words(one.clusters) if one.clusters else ()),
+            *(_map_line(m) for m in one.maps),
             f"report: {page}",
         ]
     by_set = {one.label_set.name: answer for one, answer in zip(found, each, strict=True)}
     terminal.result(each[0] if len(each) == 1 else {"label_sets": by_set}, *lines)
+
+
+def _refuse_run(run: Path | None, dataset: Path | None, maps: Sequence[Path]) -> None:
+    """Raise `SettingsError` if something is given beside --reference that it has no use for."""
+    from hsi_ssl.errors import SettingsError
+
+    for what, path in (("RUN", run), ("DATASET", dataset)):
+        if path is not None:
+            raise SettingsError(
+                f"--reference judges maps without any RUN or DATASET, found {what} {path}: leave "
+                "it out, or leave out --reference to judge by the dataset's pixels"
+            )
+    context = click.get_current_context()
+    for name in OF_MODELS:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise SettingsError(
+                f"{_option(name)} is for a RUN and its DATASET, --reference has none: leave out "
+                "one of them"
+            )
+    if not maps:
+        raise SettingsError("--reference judges class maps: name one or several with --map")
+
+
+def _by_reference(
+    maps: Sequence[Path],
+    reference: Path,
+    rules: LabelRules,
+    report: Path | None,
+    *,
+    overwrite: bool,
+    terminal: Terminal,
+) -> None:
+    """Judge maps by a reference, write the report and say what was found."""
+    from hsi_ssl.files import refuse_existing
+    from hsi_ssl.reports.reference import judge_maps, reference_words
+    from hsi_ssl.reports.reference_page import (
+        reference_folder,
+        reference_json,
+        table_names,
+        write_reference_report,
+    )
+
+    folder = report or reference_folder(maps, reference)
+    refuse_existing(folder, overwrite)
+    table_names(maps)
+    found = judge_maps(maps, reference, rules, terminal)
+    page = write_reference_report(found, reference, folder, overwrite=overwrite)
+    for sentence in dict.fromkeys(said for one in found for said in reference_words(one)):
+        terminal.warn(sentence)
+    answers = [{**reference_json(one, reference), "report": str(page)} for one in found]
+    whole = {"maps": answers, "report": str(page)}
+    if len(found) > 1:
+        lines = [_map_line(one) for one in found]
+    else:
+        lines = _reference_lines(found[0], answers[0])
+    terminal.result(
+        answers[0] if len(answers) == 1 else whole,
+        *(line.strip() for line in lines[:1]),
+        *lines[1:],
+        f"report: {page}",
+    )
+
+
+def _option(name: str) -> str:
+    """What users call a parameter."""
+    return "--split" if name == "part" else f"--{name.replace('_', '-')}"
+
+
+def _map_line(one: MapAccuracy) -> str:
+    """A map's scores in one line."""
+    between = one.intervals.to_json()["oa"]
+    spread = "" if between is None else f" ({100 * between[0]:.1f} to {100 * between[1]:.1f})"
+    return (
+        f"  map {one.path.name}: overall accuracy {100 * one.scores.oa:.1f} %{spread} of "
+        f"{one.n:,} {one.what} pixels, {100 * one.areas.oa:.1f} % of its area"
+    )
+
+
+def _reference_lines(one: MapAccuracy, answer: dict[str, Any]) -> list[str]:
+    """The scores of one map against a reference."""
+    from hsi_ssl.reports.areas import Z
+
+    names = {
+        "oa": "overall accuracy",
+        "aa": "average accuracy",
+        "macro_f1": "macro-F1",
+        "kappa": "kappa",
+    }
+    lines = [f"{one.path.name} at {one.n:,} reference pixels, {len(one.label_set)} classes"]
+    for key, name in names.items():
+        between = answer["intervals"][key]
+        spread = "" if between is None else f", {100 * between[0]:5.1f} to {100 * between[1]:5.1f}"
+        value = "    -" if answer[key] is None else f"{100 * answer[key]:5.1f}"
+        lines.append(f"  {name:18} {value} %{spread}")
+    error = one.areas.oa_error
+    spread = "" if math.isnan(error) else f" ± {100 * Z * error:.1f}"
+    lines.append(f"  on the map's area  {100 * one.areas.oa:5.1f} %{spread}")
+    return lines
 
 
 def _between(one: Evaluation) -> dict[str, str]:
@@ -181,3 +322,11 @@ def _words(clusters: ClusterAndLabel) -> tuple[str, ...]:
 
 def _or_none(score: float, form: str) -> str:
     return "have no pixel" if math.isnan(score) else format(score, form)
+
+
+# How a reference is read is told as for `prepare`; --reference stands in the place of --labels.
+command.params += [
+    option
+    for option in click.command()(options.labels(lambda **_: None)).params
+    if option.name != "labels"
+]

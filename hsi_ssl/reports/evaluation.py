@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
-from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.errors import DatasetError, LabelError, ModelError
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
-from hsi_ssl.reports.areas import estimated_areas
+from hsi_ssl.reports.class_maps import ClassMap, open_class_map
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.reports.intervals import Intervals, intervals, tallied
+from hsi_ssl.reports.map_accuracy import MapAccuracy, accuracy_on_dataset
 from hsi_ssl.reports.metrics import (
     Calibration,
     Scores,
@@ -27,7 +28,6 @@ from hsi_ssl.reports.metrics import (
     sharpened,
     words,
 )
-from hsi_ssl.reports.model_maps import MapAreas, read_map, tags_of
 from hsi_ssl.training.checkpoint import model_name
 from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
 from hsi_ssl.training.extractor import check_bands
@@ -73,7 +73,7 @@ class Evaluation:
     clusters: ClusterAndLabel | None = None
     rejected: float | None = None
     classifier: Classifier | None = None
-    maps: tuple[MapAreas, ...] = ()
+    maps: tuple[MapAccuracy, ...] = ()
     spatial: float = 0.0
 
     @property
@@ -233,24 +233,74 @@ def evaluate_each(
     return found
 
 
-def with_maps(evaluation: Evaluation, paths: Sequence[Path]) -> Evaluation:
-    """Add class maps, with the areas in them as the confusion matrix corrects them.
+def with_maps(
+    evaluations: Sequence[Evaluation],
+    paths: Sequence[Path],
+    *,
+    ignore: tuple[int, ...] = (),
+    watcher: Watcher = SILENT,
+) -> list[Evaluation]:
+    """Add class maps, each judged by its own values at the pixels that were scored.
 
-    Maps that say that they are of another label set are left out.
+    `evaluations` are those of one run on one dataset, of a label set each. A map that says of which
+    label set it is is judged by that alone, and left out where no evaluation is of it; another by
+    each whose classes it has. Values of `ignore` stand for nothing in maps.
 
     Raises
     ------
-    SceneError
-        A file is no map of these classes.
+    SceneNotFoundError, SceneError
+        A file is missing, broken or no class map.
+    LabelError
+        A map holds other classes, or lies on none of the pixels.
     """
-    own, found = evaluation.label_set, []
+    dataset = open_dataset(evaluations[0].dataset)
+    maps: list[list[MapAccuracy]] = [[] for _ in evaluations]
+    left_out: list[str] = []
     for path in paths:
-        if tags_of(path).get("LABEL_SET", own.name) == own.name:
-            read = read_map(path, own)
-            areas = estimated_areas(read.counts, evaluation.scores.confusion)
-            found.append(MapAreas(read, own, areas))
-    more = tuple(said for one in found for said in one.words(evaluation.card, evaluation.spatial))
-    return replace(evaluation, maps=tuple(found), warnings=evaluation.warnings + more)
+        with open_class_map(path, ignore) as found:
+            own = found.tags.get("LABEL_SET")
+            refused: list[LabelError] = []
+            judged = False
+            for one, mine in zip(evaluations, maps, strict=True):
+                if own not in (None, one.label_set.name):
+                    continue
+                try:
+                    mine.append(_judged(found, one, dataset))
+                except LabelError as error:
+                    if own is not None or len(evaluations) == 1:
+                        raise
+                    refused.append(error)
+                    continue
+                judged = True
+                for note in mine[-1].notes:
+                    watcher.say(note)
+        if refused and not judged:
+            raise refused[0]
+        if not judged:
+            left_out.append(
+                f"{path.name} is left out: it is a map of the label set {own}, the scores are of "
+                f"{listed([one.label_set.name for one in evaluations])}"
+            )
+    return [
+        replace(
+            one,
+            maps=tuple(mine),
+            warnings=(
+                *one.warnings,
+                *(said for found in mine for said in found.words()),
+                *(left_out if one is evaluations[0] else ()),
+            ),
+        )
+        for one, mine in zip(evaluations, maps, strict=True)
+    ]
+
+
+def _judged(found: ClassMap, evaluation: Evaluation, dataset: Dataset) -> MapAccuracy:
+    """A map by the pixels of the part that was scored, of the dataset's classes."""
+    if len(dataset.label_sets) > 1:
+        dataset = dataset.one(evaluation.label_set.name)
+    rows = dataset.rows(PARTS[evaluation.part])
+    return accuracy_on_dataset(found, dataset.label_set, dataset, rows, evaluation.part)
 
 
 def _evaluation(

@@ -105,7 +105,8 @@ def write_evaluation_report(
         guesser=evaluation.guesser,
         rules=RULES,
         level=REJECT,
-        heat=_heat(evaluation.scores),
+        counts=_counts(evaluation.scores),
+        heat=_counts(evaluation.scores) / evaluation.scores.totals[:, None].clip(min=1),
         by_code={c.code: c for c in one.label_set.classes},
         confusions=largest_confusions(evaluation),
         calibration=None
@@ -153,10 +154,11 @@ def _scenes(
     return dataset_pictures(dataset, only=most.tolist(), mapped=mapped)
 
 
-def _heat(scores: Scores) -> npt.NDArray[np.float64]:
-    """Shares of each true class, `(K, K)`; zeros for an absent one."""
-    shares: npt.NDArray[np.float64] = scores.confusion / scores.totals[:, None].clip(min=1)
-    return shares
+def _counts(scores: Scores) -> npt.NDArray[np.int64]:
+    """The confusion matrix `(K, K)`, and last what lies in free slots, where there are any."""
+    if scores.in_none is None:
+        return scores.confusion
+    return np.concatenate([scores.confusion, scores.in_none[:, None]], axis=1)
 
 
 def _picture(path: Path) -> str | None:
@@ -193,6 +195,7 @@ def _per_class_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
 
 
 def _area_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
+    """Areas of the classes of each map; of further ones only what is mapped is known."""
     head = ["mapped", "estimated", "standard_error", "users_accuracy", "producers_accuracy"]
     yield ["map", "unit", "code", "name", *head]
     for one in evaluation.maps:
@@ -200,18 +203,16 @@ def _area_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
         for c, label in zip(answer["classes"], one.label_set.classes, strict=True):
             numbers = [c[name] for name in head]
             yield [answer["map"], answer["unit"], c["code"], label.name, *numbers]
+        for c in answer["further"]:
+            yield [answer["map"], answer["unit"], c["code"], c["name"], c["mapped"], *4 * [None]]
 
 
 def _confusion_rows(evaluation: Evaluation) -> Iterator[list[Any]]:
     """Rows are true, columns predicted classes, both by code; free slots last, where there are."""
     codes, scores = evaluation.label_set.codes.tolist(), evaluation.scores
     head = ["true code", "true name", *(f"predicted {code}" for code in codes)]
-    counts = scores.confusion
-    if scores.in_none is not None:
-        head.append("free slots")
-        counts = np.concatenate([counts, scores.in_none[:, None]], axis=1)
-    yield head
-    for label, line in zip(evaluation.label_set.classes, counts.tolist(), strict=True):
+    yield head + (["free slots"] if scores.in_none is not None else [])
+    for label, line in zip(evaluation.label_set.classes, _counts(scores).tolist(), strict=True):
         yield [label.code, label.name, *line]
 
 
