@@ -15,6 +15,7 @@ the difference to the number two before (rleFrString in common/maskApi.c of coco
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -165,8 +166,9 @@ def _layer_names(images: Mapping[Any, Mapping[str, Any]], of: Mapping[Any, Any])
         for key, image in images.items()
         if key in of
     }
-    stems = [Path(name).stem for name in whole.values()]
-    names = {key: Path(n).stem if stems.count(Path(n).stem) == 1 else n for key, n in whole.items()}
+    stems = {key: Path(name).stem for key, name in whole.items()}
+    often = Counter(stems.values())
+    names = {key: stem if often[stem] == 1 else whole[key] for key, stem in stems.items()}
     twice = len(set(names.values())) < len(names)
     return {key: f"{name} ({key})" if twice else name for key, name in names.items()}
 
@@ -219,7 +221,7 @@ def _decoded(encoding: Mapping[str, Any], picture: tuple[int, int] | None) -> An
     if not isinstance(counts, list):
         raise ValueError("its mask has no counts")
     numbers = np.array(counts, np.float64)
-    if numbers.ndim != 1 or (numbers != np.floor(numbers)).any():
+    if numbers.ndim != 1 or (~np.isfinite(numbers) | (numbers != np.floor(numbers))).any():
         raise ValueError("its counts are no whole numbers")
     return counts_as_area(numbers.astype(np.int64), rows, cols)
 

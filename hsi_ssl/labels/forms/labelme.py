@@ -146,7 +146,7 @@ def _picture(text: Any) -> npt.NDArray[np.bool_]:
     try:
         with (
             gdal_settings(),
-            MemoryFile(base64.b64decode(text, validate=True)) as memory,
+            MemoryFile(base64.b64decode("".join(text.split()), validate=True)) as memory,
             memory.open(driver="PNG") as opened,
         ):
             plane = opened.read(1)

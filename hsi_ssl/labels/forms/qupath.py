@@ -1,70 +1,214 @@
-"""Annotations as QuPath exports them: GeoJSON in the pixels of the picture.
+"""Objects as QuPath exports them: GeoJSON whose coordinates are pixels.
 
-The layout (qupath.readthedocs.io, "Exporting annotations", GeoJSON): a FeatureCollection, or in
-older versions a bare list, of Features whose `properties` hold `objectType` and `classification`
-{`name`, `color` [r, g, b] or `colorRGB`, one integer}. Coordinates count from the outer corner of
-the first pixel, x to the right and y downwards. A file with a `crs` member lies on the ground, and
-is left to GDAL.
+The layout (QuPathTypeAdapters and GsonTools of github.com/qupath/qupath): a FeatureCollection, or a
+bare list of features, or one; `properties.classification` is {"name": "Tumor", "color": [r, g, b]},
+{"names": ["Tumor", "Positive"], ...} for a class derived from others, {"name", "colorRGB"} with one
+number for the colour before 0.4, or plain text; `properties.objectType` tells annotations,
+detections, cells, tiles and cores apart, before 0.3 the feature's `id` did (PathAnnotationObject).
+Objects within others may be in `properties.childObjects`. Coordinates are "in pixel units, taking
+the origin (0, 0) as the top left corner of the full-resolution image", with two decimals (QuPath
+docs, "Exporting annotations"; ROITypeAdapters).
+
+GeoJSON itself is of longitudes and latitudes (RFC 7946), and nothing in a file says that it is not.
+So it is taken for pixels only where
+
+- it has no `crs`: programs of maps write one where coordinates are others than RFC 7946's;
+- QuPath's marks are there (`objectType`, a name such as PathAnnotationObject, `colorRGB`), or a
+  classification with a name, and then coordinates beyond any longitude and latitude, since the name
+  of a class alone marks little;
+- its coordinates may be those of a picture: few below 0, below a million (with a classification
+  alone below 100,000: UTM's are above), and not all within one pixel with many decimals.
+
+All else is left to GDAL.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import shapely
+from shapely.errors import GEOSException
 
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms.documents import hex_colour
 from hsi_ssl.labels.forms.drawn import CLASS, Drawn
 
-RGB = 0xFFFFFF
+TYPES = {"annotation", "detection", "cell", "tile", "tmaCore", "tma_core", "root"}
+OLD_TYPES = {
+    "PathTileObject", "PathCellObject", "TMACoreObject", "PathDetectionObject", "PathRootObject",
+    "PathAnnotationObject",
+}  # fmt: skip
+ROOTS = {"root", "PathRootObject"}
+BETWEEN = ": "
+"""Between the names of a derived class, as QuPath shows it."""
+DEPTH = 100
+"""Objects within objects."""
+FARTHEST, FARTHEST_MARKED = 1e5, 1e6
+"""Coordinates of pictures stay below, by a classification alone and by QuPath's own marks."""
+LONGITUDE, LATITUDE = 180, 90
+ASIDE = 0.1
+"""How far objects may reach beyond a picture's first row and column, as a share of all."""
+DECIMALS = 2
+"""Of coordinates that QuPath writes."""
+OPAQUE = 0xFFFFFF
+
+
+def is_pixels(document: Any, geometries: npt.NDArray[Any] | None = None) -> bool:
+    """Whether GeoJSON is QuPath's, so that its coordinates are pixels."""
+    features = list(_features(document))
+    if not features or (isinstance(document, dict) and document.get("crs")):
+        return False
+    marked = any(map(_marked, features))
+    if not marked and not any(_name(f) for f in features if isinstance(_raw_class(f), dict)):
+        return False
+    found = _geometries(features) if geometries is None else geometries
+    bounds = shapely.total_bounds(found)
+    if not np.isfinite(bounds).all():
+        return marked
+    low, high = min(bounds[:2]), max(bounds[2:])
+    if low < -ASIDE * max(high, 1) or high >= (FARTHEST_MARKED if marked else FARTHEST):
+        return False
+    if not marked:
+        return bool(bounds[2] > LONGITUDE or bounds[3] > LATITUDE)
+    xy = shapely.get_coordinates(found)
+    fine = bool((xy != np.round(xy, DECIMALS)).any())
+    return not (fine and (bounds[2:] - bounds[:2] < 1).all() and high <= LONGITUDE)
 
 
 def read(document: Any, file: Path) -> list[Drawn]:
-    """The annotations as one layer, the field `class` the name of their classification.
+    """The objects of a file as one layer, the field `class` their classifications' names.
 
     Raises
     ------
     VectorError
-        There is none, or one that cannot be read; its number is told.
+        There is no object.
     """
-    features = document if isinstance(document, list) else document.get("features")
-    if not isinstance(features, list) or not all(isinstance(f, dict) for f in features):
-        raise VectorError(f"{file} holds no list of annotations; export them again")
+    features = [f for f in _features(document) if _type(f) not in ROOTS]
     if not features:
-        raise VectorError(f"{file} has no annotation; annotate the picture, or leave the file out")
-    geometries = np.full(len(features), None, object)
-    names = np.full(len(features), None, object)
+        raise VectorError(f"{file} has no object; draw some in QuPath, or leave the file out")
     colours: dict[str, str] = {}
-    for i, feature in enumerate(features):
-        try:
-            if feature.get("geometry") is not None:
-                found = shapely.from_geojson(json.dumps(feature["geometry"]))
-                geometries[i] = shapely.force_2d(found)
-        except (shapely.GEOSException, TypeError, ValueError) as error:
-            raise VectorError(
-                f"{file}: annotation {i + 1} cannot be read ({error}); export the annotations again"
-            ) from error
-        classified = (feature.get("properties") or {}).get("classification")
-        if isinstance(classified, dict) and isinstance(classified.get("name"), str):
-            names[i] = classified["name"]
-            colour = _colour(classified)
-            if colour is not None:
-                colours.setdefault(names[i], colour)
+    names = np.array([_name(feature) for feature in features], object)
+    for name, feature in zip(names, features, strict=True):
+        if name is not None and name not in colours and (colour := _colour(feature)):
+            colours[name] = colour
     note = (
-        f"{file.name} has no crs: its coordinates are taken as columns and rows of the picture, as "
-        "QuPath exports them"
+        f"{file.name} is taken for QuPath's: its coordinates are columns and rows of a picture, "
+        "not longitudes and latitudes"
     )
-    fields = {CLASS: names}
-    return [Drawn(file.stem, geometries, fields, colours=colours, notes=(note,))]
+    return [
+        Drawn(
+            name=file.stem,
+            geometries=_geometries(features),
+            fields={CLASS: names},
+            colours=colours,
+            notes=(note,),
+        )
+    ]
 
 
-def _colour(classified: dict[str, Any]) -> str | None:
-    if isinstance(classified.get("color"), list):
-        return hex_colour(classified["color"])
-    if isinstance(classified.get("colorRGB"), int):
-        return f"#{classified['colorRGB'] & RGB:06x}"
+def _features(document: Any) -> Iterator[dict[str, Any]]:
+    """All features, those within others after them."""
+    if isinstance(document, dict):
+        some = document.get("features", [document])
+    else:
+        some = document
+    level = [f for f in some if _is_feature(f)] if isinstance(some, list) else []
+    for _ in range(DEPTH):
+        yield from level
+        level = [f for parent in level for f in _children(parent) if _is_feature(f)]
+        if not level:
+            return
+
+
+def _is_feature(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") == "Feature"
+
+
+def _children(feature: Mapping[str, Any]) -> Sequence[Any]:
+    properties = _properties(feature)
+    found = properties.get("childObjects", properties.get("children"))
+    return found if isinstance(found, list) else []
+
+
+def _properties(feature: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = feature.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _type(feature: Mapping[str, Any]) -> str | None:
+    """What kind of object it is, in whatever version."""
+    properties = _properties(feature)
+    kinds = (properties.get("objectType"), properties.get("object_type"), feature.get("id"))
+    known = (kind for kind in kinds if isinstance(kind, str) and kind in TYPES | OLD_TYPES)
+    return next(known, None)
+
+
+def _marked(feature: Mapping[str, Any]) -> bool:
+    raw = _raw_class(feature)
+    return _type(feature) is not None or (isinstance(raw, dict) and "colorRGB" in raw)
+
+
+def _raw_class(feature: Mapping[str, Any]) -> Any:
+    return _properties(feature).get("classification")
+
+
+def _name(feature: Mapping[str, Any]) -> str | None:
+    """The name of a classification; None of an object without."""
+    parts = list(_parts(_raw_class(feature), DEPTH))
+    return BETWEEN.join(parts) or None
+
+
+def _parts(raw: Any, depth: int) -> Iterable[str]:
+    """Names of a class, those that it is derived from first."""
+    if isinstance(raw, str):
+        yield raw
+    elif isinstance(raw, dict) and depth:
+        yield from _parts(raw.get("parentClass"), depth - 1)
+        names = raw.get("names")
+        if isinstance(names, list):
+            yield from map(str, names)
+        elif raw.get("name") is not None:
+            yield str(raw["name"])
+
+
+def _colour(feature: Mapping[str, Any]) -> str | None:
+    """The colour of a classification."""
+    raw = _raw_class(feature)
+    if not isinstance(raw, dict):
+        return None
+    colour = raw.get("color", raw.get("colorRGB"))
+    if isinstance(colour, list):
+        return hex_colour(colour)
+    if type(colour) is int:  # alpha, red, green and blue, as a signed number
+        return f"#{colour & OPAQUE:06x}"
     return None
+
+
+def _geometries(features: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
+    """Geometries `(n,)`, None where a feature has none that is GeoJSON."""
+    texts = [_text(feature.get("geometry")) for feature in features]
+    with np.errstate(invalid="ignore"):
+        try:
+            found = shapely.from_geojson(texts, on_invalid="ignore")
+        except GEOSException:
+            found = np.array([_single(text) for text in texts], object)
+        return np.asarray(shapely.force_2d(found), object)
+
+
+def _single(text: str | None) -> Any:
+    try:
+        return shapely.from_geojson(text, on_invalid="ignore")
+    except GEOSException:
+        return None
+
+
+def _text(geometry: Any) -> str | None:
+    if not isinstance(geometry, dict) or "type" not in geometry:
+        return None
+    plain = {key: geometry[key] for key in ("type", "coordinates", "geometries") if key in geometry}
+    return json.dumps(plain)
