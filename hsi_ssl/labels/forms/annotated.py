@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms import coco, labelme, qupath
 from hsi_ssl.labels.forms.documents import holds, json_of
-from hsi_ssl.labels.forms.drawn import Drawn, drawn, layer_named
+from hsi_ssl.labels.forms.drawn import REMEMBERED, Drawn, drawn, layer_named
 from hsi_ssl.labels.layers import Features, LayerFacts
 
 
@@ -16,8 +17,9 @@ def takes(file: Path) -> bool:
     """Whether it is JSON of one of these programs, told by the names of its parts."""
     if file.suffix.lower() not in {".json", ".geojson"} or not file.is_file():
         return False
-    shapes, annotations, categories, kind, classified, crs = holds(
+    feature, shapes, annotations, categories, kind, classified, crs = holds(
         file,
+        rb'"type"\s*:\s*"Feature(?:Collection)?"',
         rb'"shapes"\s*:',
         rb'"annotations"\s*:',
         rb'"categories"\s*:',
@@ -25,7 +27,19 @@ def takes(file: Path) -> bool:
         rb'"classification"\s*:',
         rb'"crs"\s*:',
     )
-    return shapes or (annotations and categories) or ((kind or classified) and not crs)
+    if feature:  # GeoJSON, which is GDAL's where it is not surely QuPath's
+        state = file.stat()
+        return (kind or classified) and not crs and _is_qupath(file, state.st_mtime_ns)
+    return shapes or (annotations and categories)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_qupath(file: Path, changed: int) -> bool:
+    """Whether its coordinates are pixels; true of a broken file, which reading then tells of."""
+    try:
+        return qupath.is_pixels(json_of(file))
+    except (VectorError, ValueError):
+        return True
 
 
 def layers(file: Path, path: Path) -> list[LayerFacts]:

@@ -28,6 +28,7 @@ from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms.documents import hex_colour
 from hsi_ssl.labels.forms.drawn import CLASS, Drawn
 from hsi_ssl.labels.forms.shapes import (
+    LARGEST_MASK,
     Floats,
     Ints,
     areas,
@@ -103,7 +104,7 @@ def read(document: Any, file: Path) -> list[Drawn]:
                 geometries=geometries[mine],
                 fields={CLASS: classes[mine]},
                 ids=ids[mine],
-                image=PureWindowsPath(file_name).as_posix() if file_name else None,
+                image=PureWindowsPath(str(file_name)).as_posix() if file_name else None,
                 image_shape=_size(images[key]),
                 colours={name: c for name, c in colours.items() if name},
                 notes=tuple(notes),
@@ -156,7 +157,7 @@ def _ids(annotations: Sequence[Mapping[str, Any]]) -> Ints:
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
     """Rows and columns of a picture."""
     rows, cols = image.get("height"), image.get("width")
-    return (rows, cols) if isinstance(rows, int) and isinstance(cols, int) else None
+    return (rows, cols) if type(rows) is int and type(cols) is int else None
 
 
 def _layer_names(images: Mapping[Any, Mapping[str, Any]], of: Mapping[Any, Any]) -> dict[Any, str]:
@@ -221,8 +222,9 @@ def _decoded(encoding: Mapping[str, Any], picture: tuple[int, int] | None) -> An
     if not isinstance(counts, list):
         raise ValueError("its mask has no counts")
     numbers = np.array(counts, np.float64)
-    if numbers.ndim != 1 or (~np.isfinite(numbers) | (numbers != np.floor(numbers))).any():
-        raise ValueError("its counts are no whole numbers")
+    whole = (np.abs(numbers) <= LARGEST_MASK) & (numbers == np.floor(numbers))
+    if numbers.ndim != 1 or not whole.all():
+        raise ValueError("its counts are no numbers of pixels")
     return counts_as_area(numbers.astype(np.int64), rows, cols)
 
 

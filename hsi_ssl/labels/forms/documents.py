@@ -103,7 +103,11 @@ def xml_of(file: Path) -> ElementTree.Element:
         raise VectorError(
             f"{file} has a document type (<!DOCTYPE>), which is not read; take it out"
         ) from None
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
+    except (ValueError, LookupError) as error:
+        raise VectorError(
+            f"{file} is in an encoding that is not read ({error}); save it in UTF-8"
+        ) from error
+    except ElementTree.ParseError as error:
         raise VectorError(
             f"{file} is no whole XML file ({error}); perhaps it was cut short: save it again"
         ) from error

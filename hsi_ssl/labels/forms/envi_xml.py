@@ -51,6 +51,8 @@ from hsi_ssl.labels.layers import listed
 
 ROOT = "RegionsOfInterest"
 NO_CRS = {"", "none"}
+FARTHEST = 1e12
+"""No coordinate of a map or of pixels is beyond."""
 SHOWN = 60
 """Letters of WKT that are shown."""
 
@@ -142,6 +144,8 @@ def _coordinates(file: Path, name: str | None, text: str) -> Floats:
         raise VectorError(
             f"{file}: region {name} has coordinates that are no numbers ({error}); save it again"
         ) from error
+    if not (np.abs(numbers) < FARTHEST).all():
+        raise VectorError(f"{file}: region {name} has coordinates that lie nowhere; save it again")
     if len(numbers) % 2:
         raise VectorError(
             f"{file}: region {name} has {len(numbers)} numbers for coordinates: expected pairs, x "

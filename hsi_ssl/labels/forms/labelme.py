@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapely
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 
 from hsi_ssl.errors import VectorError
@@ -65,7 +66,7 @@ def read(document: Mapping[str, Any], file: Path) -> list[Drawn]:
     polygons: list[Floats] = []
     owner: list[int] = []
     for i, shape in enumerate(shapes):
-        kind = shape.get("shape_type") or "polygon"
+        kind = str(shape.get("shape_type") or "polygon")
         try:
             xy = vertices(shape.get("points"))
             if kind in POLYGONS or (kind == "rectangle" and len(xy) > PAIR):
@@ -109,7 +110,7 @@ def _hashable(label: object) -> object:
 def _size(document: Mapping[str, Any]) -> tuple[int, int] | None:
     """Rows and columns of the picture."""
     rows, cols = document.get("imageHeight"), document.get("imageWidth")
-    return (rows, cols) if isinstance(rows, int) and isinstance(cols, int) else None
+    return (rows, cols) if type(rows) is int and type(cols) is int else None
 
 
 def _two(xy: Floats) -> Floats:
@@ -125,10 +126,8 @@ def _circle(xy: Floats, shape: Mapping[str, Any]) -> Any:
 
 def _mask(xy: Floats, shape: Mapping[str, Any]) -> Any:
     """The pixels of a mask."""
-    if not np.isfinite(_two(xy)).all() or (np.abs(xy) > 2**31).any():
-        raise ValueError("its box lies nowhere")
     mask = _picture(shape.get("mask"))
-    (left, top), (right, bottom) = np.rint(xy).astype(int).tolist()
+    (left, top), (right, bottom) = np.rint(_two(xy)).astype(int).tolist()
     if (xy == np.floor(xy)).all():
         high, wide = bottom - top + 1, right - left + 1
         if high < 1 or wide < 1 or mask.shape[0] < high or mask.shape[1] < wide:
@@ -145,6 +144,7 @@ def _picture(text: Any) -> npt.NDArray[np.bool_]:
         raise ValueError("it has no mask")
     try:
         with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
             gdal_settings(),
             MemoryFile(base64.b64decode("".join(text.split()), validate=True)) as memory,
             memory.open(driver="PNG") as opened,

@@ -13,26 +13,23 @@ GeoJSON itself is of longitudes and latitudes (RFC 7946), and nothing in a file 
 So it is taken for pixels only where
 
 - it has no `crs`: programs of maps write one where coordinates are others than RFC 7946's;
-- QuPath's marks are there (`objectType`, a name such as PathAnnotationObject, `colorRGB`), or a
-  classification with a name, and then coordinates beyond any longitude and latitude, since the name
-  of a class alone marks little;
-- its coordinates may be those of a picture: few below 0, below a million (with a classification
-  alone below 100,000: UTM's are above), and not all within one pixel with many decimals.
-
-All else is left to GDAL.
+- QuPath's marks are there (`objectType`, a name such as PathAnnotationObject, `isLocked`, a
+  classification with a colour); or a classification with nothing but a name, and then coordinates
+  beyond any longitude and latitude, since that alone marks little;
+- its coordinates may be those of a picture: none far below 0, all below a million (100,000 where
+  there is a name alone: UTM's are above), and not all within one pixel with many decimals.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import shapely
-from shapely.errors import GEOSException
 
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms.documents import hex_colour
@@ -58,26 +55,18 @@ DECIMALS = 2
 OPAQUE = 0xFFFFFF
 
 
-def is_pixels(document: Any, geometries: npt.NDArray[Any] | None = None) -> bool:
-    """Whether GeoJSON is QuPath's, so that its coordinates are pixels."""
-    features = list(_features(document))
+def is_pixels(document: Any) -> bool:
+    """Whether GeoJSON is QuPath's, so that its coordinates are pixels.
+
+    Raises
+    ------
+    ValueError
+        It is no GeoJSON; the number of the feature is told.
+    """
+    features = _features(document)
     if not features or (isinstance(document, dict) and document.get("crs")):
         return False
-    marked = any(map(_marked, features))
-    if not marked and not any(_name(f) for f in features if isinstance(_raw_class(f), dict)):
-        return False
-    found = _geometries(features) if geometries is None else geometries
-    bounds = shapely.total_bounds(found)
-    if not np.isfinite(bounds).all():
-        return marked
-    low, high = min(bounds[:2]), max(bounds[2:])
-    if low < -ASIDE * max(high, 1) or high >= (FARTHEST_MARKED if marked else FARTHEST):
-        return False
-    if not marked:
-        return bool(bounds[2] > LONGITUDE or bounds[3] > LATITUDE)
-    xy = shapely.get_coordinates(found)
-    fine = bool((xy != np.round(xy, DECIMALS)).any())
-    return not (fine and (bounds[2:] - bounds[:2] < 1).all() and high <= LONGITUDE)
+    return _in_picture(features, _geometries(features))
 
 
 def read(document: Any, file: Path) -> list[Drawn]:
@@ -86,47 +75,72 @@ def read(document: Any, file: Path) -> list[Drawn]:
     Raises
     ------
     VectorError
-        There is no object.
+        There is no object, or one that cannot be read, or its coordinates are those of a map.
     """
-    features = [f for f in _features(document) if _type(f) not in ROOTS]
+    try:
+        features = [f for f in _features(document) if _type(f) not in ROOTS]
+        geometries = _geometries(features)
+    except ValueError as error:
+        raise VectorError(f"{file}: {error}; export the annotations again") from error
     if not features:
-        raise VectorError(f"{file} has no object; draw some in QuPath, or leave the file out")
+        raise VectorError(f"{file} has no annotation; annotate the picture, or leave the file out")
+    if not _in_picture(features, geometries):
+        raise VectorError(
+            f"{file} has classified objects, as QuPath's, and coordinates that may be those of a "
+            "map; save it from QGIS, so that it says its CRS, or export it from QuPath"
+        )
     colours: dict[str, str] = {}
     names = np.array([_name(feature) for feature in features], object)
     for name, feature in zip(names, features, strict=True):
         if name is not None and name not in colours and (colour := _colour(feature)):
             colours[name] = colour
     note = (
-        f"{file.name} is taken for QuPath's: its coordinates are columns and rows of a picture, "
-        "not longitudes and latitudes"
+        f"{file.name} has no crs: its coordinates are taken as columns and rows of the picture, as "
+        "QuPath exports them"
     )
-    return [
-        Drawn(
-            name=file.stem,
-            geometries=_geometries(features),
-            fields={CLASS: names},
-            colours=colours,
-            notes=(note,),
-        )
-    ]
+    fields = {CLASS: names}
+    return [Drawn(file.stem, geometries, fields, colours=colours, notes=(note,))]
 
 
-def _features(document: Any) -> Iterator[dict[str, Any]]:
-    """All features, those within others after them."""
-    if isinstance(document, dict):
-        some = document.get("features", [document])
-    else:
-        some = document
-    level = [f for f in some if _is_feature(f)] if isinstance(some, list) else []
+def _in_picture(features: Sequence[Mapping[str, Any]], geometries: npt.NDArray[Any]) -> bool:
+    """Whether marks and coordinates are those of objects on a picture."""
+    marked = any(map(_marked, features))
+    if not marked and not any(isinstance(_raw_class(f), dict) and _name(f) for f in features):
+        return False
+    bounds = shapely.total_bounds(geometries)
+    if not np.isfinite(bounds).all():
+        return marked
+    low, high = min(bounds[:2]), max(bounds[2:])
+    if low < -ASIDE * max(high, 1) or high >= (FARTHEST_MARKED if marked else FARTHEST):
+        return False
+    if not marked:
+        return bool(bounds[2] > LONGITUDE or bounds[3] > LATITUDE)
+    xy = shapely.get_coordinates(geometries)
+    fine = bool((xy != np.round(xy, DECIMALS)).any())
+    return not (fine and (bounds[2:] - bounds[:2] < 1).all() and high <= LONGITUDE)
+
+
+def _features(document: Any) -> list[dict[str, Any]]:
+    """All features, those within others after them.
+
+    Raises
+    ------
+    ValueError
+        There is no list of features, or something else in it.
+    """
+    single = isinstance(document, dict) and document.get("type") == "Feature"
+    level = [document] if single else document
+    if isinstance(level, dict):
+        level = level.get("features")
+    found: list[dict[str, Any]] = []
     for _ in range(DEPTH):
-        yield from level
-        level = [f for parent in level for f in _children(parent) if _is_feature(f)]
+        if not isinstance(level, list) or not all(isinstance(feature, dict) for feature in level):
+            raise ValueError("expected a list of features, as QuPath exports them")
         if not level:
-            return
-
-
-def _is_feature(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") == "Feature"
+            break
+        found += level
+        level = [child for parent in level for child in _children(parent)]
+    return found
 
 
 def _children(feature: Mapping[str, Any]) -> Sequence[Any]:
@@ -149,8 +163,10 @@ def _type(feature: Mapping[str, Any]) -> str | None:
 
 
 def _marked(feature: Mapping[str, Any]) -> bool:
+    """Whether only QuPath writes features so."""
     raw = _raw_class(feature)
-    return _type(feature) is not None or (isinstance(raw, dict) and "colorRGB" in raw)
+    coloured = isinstance(raw, dict) and ("colorRGB" in raw or isinstance(raw.get("color"), list))
+    return _type(feature) is not None or coloured or "isLocked" in _properties(feature)
 
 
 def _raw_class(feature: Mapping[str, Any]) -> Any:
@@ -190,25 +206,36 @@ def _colour(feature: Mapping[str, Any]) -> str | None:
 
 
 def _geometries(features: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
-    """Geometries `(n,)`, None where a feature has none that is GeoJSON."""
+    """Geometries `(n,)`, None where a feature has none.
+
+    Raises
+    ------
+    ValueError
+        One is no GeoJSON; its number is told.
+    """
+    found = np.full(len(features), None, object)
+    if not len(features):
+        return found
     texts = [_text(feature.get("geometry")) for feature in features]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):  # numbers too large for a coordinate are refused afterwards
         try:
-            found = shapely.from_geojson(texts, on_invalid="ignore")
-        except GEOSException:
-            found = np.array([_single(text) for text in texts], object)
-        return np.asarray(shapely.force_2d(found), object)
-
-
-def _single(text: str | None) -> Any:
-    try:
-        return shapely.from_geojson(text, on_invalid="ignore")
-    except GEOSException:
-        return None
+            found[:] = shapely.from_geojson(texts)
+        except shapely.GEOSException:  # which does not say where
+            for i, text in enumerate(texts):
+                try:
+                    found[i] = shapely.from_geojson(text)
+                except shapely.GEOSException as error:
+                    reason = str(error).strip()
+                    raise ValueError(f"annotation {i + 1} cannot be read ({reason})") from error
+        flat: npt.NDArray[Any] = shapely.force_2d(found)
+    return flat
 
 
 def _text(geometry: Any) -> str | None:
-    if not isinstance(geometry, dict) or "type" not in geometry:
+    """GeoJSON of a geometry, without what QuPath adds."""
+    if not geometry:
         return None
-    plain = {key: geometry[key] for key in ("type", "coordinates", "geometries") if key in geometry}
-    return json.dumps(plain)
+    if isinstance(geometry, dict):
+        keys = ("type", "coordinates", "geometries")
+        geometry = {key: geometry[key] for key in keys if key in geometry}
+    return json.dumps(geometry)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapely
+from rasterio.features import shapes
 
 from hsi_ssl.labels.layers import repaired
 
@@ -19,6 +20,12 @@ RING = 4
 """Vertices of the smallest ring, the first one again at its end."""
 QUARTER = 64
 """Straight pieces of a quarter of a circle: its area is right to a ten-thousandth."""
+FARTHEST = 2**31
+"""Coordinates of pixels, and far beyond those of any picture."""
+FEW = 5000
+"""Runs of a mask that are put together as boxes; of more, a noisy one, that would take minutes."""
+LARGE = 2**28
+"""Pixels of a mask that are laid out in memory."""
 LARGEST_MASK = 2**53
 """Pixels: beyond, not even their number is exact."""
 
@@ -29,7 +36,7 @@ def vertices(values: Any) -> Floats:
     Raises
     ------
     ValueError
-        They are no such numbers.
+        They are no such numbers, or lie beyond any picture.
     """
     try:
         found = np.array(values, dtype=np.float64)
@@ -39,6 +46,8 @@ def vertices(values: Any) -> Floats:
         found = found.reshape(-1, 2)
     if found.shape[1:] != (2,):
         raise ValueError("expected pairs of numbers, x and y")
+    if not (np.abs(found) < FARTHEST).all():
+        raise ValueError("its coordinates lie beyond any picture")
     return found
 
 
@@ -151,6 +160,8 @@ def runs_as_area(begin: Ints, end: Ints, rows: int) -> Any:
     first, above = np.divmod(begin, rows)
     last, below = np.divmod(end - 1, rows)
     below += 1
+    if len(begin) > FEW and (last.max() + 1 - first.min()) * rows <= LARGE:
+        return _traced(begin - first.min() * rows, end - first.min() * rows, rows, first.min())
     one = first == last
     many = ~one
     # A run that goes on in other columns: the rest of its first, whole ones, the top of its last.
@@ -160,3 +171,15 @@ def runs_as_area(begin: Ints, end: Ints, rows: int) -> Any:
     bottom = np.concatenate([np.where(one, below, rows), np.full(many.sum(), rows), below[many]])
     wide = right > left
     return shapely.union_all(shapely.box(left[wide], top[wide], right[wide], bottom[wide]))
+
+
+def _traced(begin: Ints, end: Ints, rows: int, left: int) -> Any:
+    """The same, by the outlines of the pixels as GDAL traces them."""
+    change = np.zeros(-(-int(end.max()) // rows) * rows + 1, np.int8)
+    np.add.at(change, begin, 1)
+    np.add.at(change, end, -1)
+    mask = np.cumsum(change[:-1], dtype=np.int8).reshape(-1, rows).T
+    outlines = [shape["coordinates"] for shape, _ in shapes(mask.view(np.uint8), mask=mask == 1)]
+    rings = [np.array(ring) + np.array([left, 0]) for outline in outlines for ring in outline]
+    owner = np.repeat(np.arange(len(outlines)), [len(outline) for outline in outlines])
+    return shapely.multipolygons(areas(rings, owner.tolist(), len(outlines)))
