@@ -205,7 +205,8 @@ def open_class_map(path: Path, ignore: tuple[int, ...] = ()) -> ClassMap:
             )
         tags = _tags(path)
         declared = tagged_names(tags.get(CLASSES_TAG, "{}"))
-        legend = legend_of(path)
+        with unlocated():
+            legend = legend_of(path)
         names = {**legend.names, **declared}
         empty = sorted(v for v, name in names.items() if v and name.strip().lower() in NO_CLASS)
         zero = scene.nodata is not None and scene.nodata != UNLABELLED_CODE

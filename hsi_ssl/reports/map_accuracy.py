@@ -101,7 +101,7 @@ class MapAccuracy:
             "not_classified": self.not_classified,
             "outside": self.outside,
             "accuracy": {name: number(getattr(self.scores, name)) for name in SCORES},
-            "intervals": self.intervals.to_json(),
+            "intervals": self._intervals_json(),
             **self.areas_json,
             "confusion": self.scores.confusion.tolist(),
             "further": [
@@ -115,6 +115,11 @@ class MapAccuracy:
             ],
             "notes": list(self.notes),
         }
+
+    def _intervals_json(self) -> dict[str, Any]:
+        """Intervals as JSON; none of a kappa below 0, which limits of shares cannot hold."""
+        found = self.intervals.to_json()
+        return found if not self.scores.kappa < 0 else {**found, "kappa": None}
 
     def words(self) -> Iterator[str]:
         """Say in sentences what the scores and the areas do not cover."""

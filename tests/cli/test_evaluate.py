@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+import shapely
 import torch
 from click.testing import CliRunner, Result
+from rasterio.transform import Affine
 
 from hsi_ssl.cli.main import cli
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
@@ -154,3 +158,83 @@ def test_the_prior_is_tuned_and_named(run: Path, tiny_dataset: Dataset, tmp_path
     result = call("evaluate", run, tiny_dataset.path, "--spatial", "much")
     assert isinstance(result.exception, SettingsError)
     assert "a strength from 0 to 10, learnt or tuned" in str(result.exception)
+
+
+STRIPES = np.repeat(np.array([2, 7, 32], np.uint8), 10)[None].repeat(40, 0)
+GRID = Affine(10, 0, 300_000, 0, -10, 5_000_000)
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Path:
+    """A class map with names, in UTM."""
+    path = tmp_path / "product.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, height=40, width=30, dtype="uint8", nodata=0,
+        crs="EPSG:32632", transform=GRID,
+    ) as file:  # fmt: skip
+        file.write(STRIPES, 1)
+        file.update_tags(CLASSES=json.dumps({2: "quartz", 7: "kaolinite", 32: "white mica"}))
+    return path
+
+
+def test_a_map_is_told_in_a_line(
+    run: Path, tiny_dataset: Dataset, product: Path, tmp_path: Path
+) -> None:
+    asked = ("evaluate", run, tiny_dataset.path, "--map", product, "--report", tmp_path / "report")
+    result = call(*asked)
+    assert result.exit_code == 0, result.output
+    assert "map product.tif: overall accuracy 100.0 % " in result.output
+    assert "row by row, column by column, as the scene has no place" in result.output
+    found = json.loads(call(*asked, "--overwrite", "--json").stdout)
+    assert found["areas"][0]["accuracy"]["oa"] == 1
+
+
+def test_maps_against_a_reference_need_no_run(
+    product: Path, tmp_path: Path, write_layer: Callable[..., Path]
+) -> None:
+    places = [shapely.Point(*(GRID @ (c + 0.5, r + 0.5))) for r, c in ((0, 0), (1, 12), (2, 3))]
+    fields = {"kind": ["Quartz", "kaolinite", "white_mica"], "note": ["a", "b", "c"]}
+    layer = write_layer(tmp_path / "points.gpkg", places, fields, crs="EPSG:32632")
+    asked = ("evaluate", "--map", product, "--reference", layer, "--label-field", "kind")
+    result = call(*asked)
+    assert result.exit_code == 0, result.output
+    assert "product.tif at 3 reference pixels, 3 classes" in result.output
+    assert "overall accuracy    66.7 %" in result.output
+    assert (tmp_path / "product_accuracy" / "index.html").exists()
+    assert isinstance(call(*asked).exception, OutputError)
+    found = json.loads(call(*asked, "--overwrite", "--json").stdout)
+    assert found["oa"] == pytest.approx(2 / 3)
+    assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
+    several = call(*asked, "--map", product, "--report", tmp_path / "two")
+    assert isinstance(several.exception, SettingsError)
+    other = product.with_name("other.tif")
+    other.write_bytes(product.read_bytes())
+    several = call(*asked, "--map", other, "--report", tmp_path / "two")
+    assert several.exit_code == 0, several.output
+    assert several.output.count("of 3 reference pixels") == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("runs/m2", "--map", "{map}"), "without any RUN or DATASET, found RUN runs/m2"),
+        (("--map", "{map}", "--split", "test"), "--split is for a RUN and its DATASET"),
+        (("--map", "{map}", "--spatial", "1"), "--spatial is for a RUN and its DATASET"),
+        ((), "name one or several with --map"),
+        (("--map", "nowhere.tif"), "no map nowhere.tif"),
+        (("--map", "{map}", "--classes", "nowhere.csv"), "--classes: no file nowhere.csv"),
+    ],
+)
+def test_what_does_not_go_with_a_reference(
+    product: Path, tmp_path: Path, more: tuple[str, ...], said: str
+) -> None:
+    given = [one.format(map=product) for one in more]
+    result = call("evaluate", *given, "--reference", product)
+    assert isinstance(result.exception, SettingsError)
+    assert said in str(result.exception)
+    assert not list(tmp_path.glob("*_accuracy"))
+
+
+def test_rules_of_a_reference_need_one(run: Path, tiny_dataset: Dataset) -> None:
+    result = call("evaluate", run, tiny_dataset.path, "--label-field", "class")
+    assert "--label-field is for --reference" in str(result.exception)

@@ -31,6 +31,15 @@ def test_the_worked_example_of_the_paper() -> None:
     assert answer["classes"][0]["mapped"] == pytest.approx(18_000)
 
 
+def test_errors_of_producers_accuracies_are_those_of_samples_drawn_anew() -> None:
+    found = estimated_areas(MAPPED, SAMPLE.T)
+    weight, rng = MAPPED / MAPPED.sum(), np.random.default_rng(0)
+    drawn = np.stack([rng.multinomial(row.sum(), row / row.sum(), size=4000) for row in SAMPLE], 1)
+    p = weight[:, None] * drawn / drawn.sum(2, keepdims=True)
+    producers = np.diagonal(p, axis1=1, axis2=2) / p.sum(1)
+    np.testing.assert_allclose(found.producers_error, producers.std(0), rtol=0.1)
+
+
 def test_areas_are_near_the_truth_where_pixels_are_drawn_at_random() -> None:
     rng = np.random.default_rng(2)
     truth = rng.choice(3, 200_000, p=[0.1, 0.3, 0.6])
@@ -58,3 +67,20 @@ def test_mapped_classes_without_test_pixel_are_said() -> None:
     single = estimated_areas(np.array([5, 5]), np.array([[1, 0], [0, 3]]))
     assert np.isnan(single.error[0])
     assert single.to_json([1, 2], None)["classes"][0]["standard_error"] is None
+
+
+def test_strata_that_are_no_true_class_are_wrong_everywhere() -> None:
+    # 600 and 300 pixels mapped as a and b, 100 as rejected: half of these are truly a, half b.
+    confusion = np.array([[9, 2, 5], [1, 8, 5]])
+    found = estimated_areas(np.array([600, 300, 100]), confusion)
+    assert found.oa == pytest.approx(0.6 * 0.9 + 0.3 * 0.8)
+    assert found.estimated == pytest.approx([540 + 60 + 50, 60 + 240 + 50])
+    assert found.producers == pytest.approx([540 / 650, 240 / 350])
+    assert found.users == pytest.approx([0.9, 0.8])
+    by_hand = 0.6**2 * 0.9 * 0.1 / 9 + 0.3**2 * 0.8 * 0.2 / 9
+    assert found.oa_error == pytest.approx(by_hand**0.5)
+    assert found.error[0] == pytest.approx(1000 * (by_hand + 0.1**2 * 0.25 / 9) ** 0.5)
+    unknown = estimated_areas(np.array([600, 300, 100]), confusion * [[1, 1, 0]])
+    said = next(unknown.words(("a", "b", "rejected")))
+    assert "no test pixel was taken for rejected, 10.0 %" in said
+    assert unknown.oa == pytest.approx((0.6 * 0.9 + 0.3 * 0.8) / 0.9)

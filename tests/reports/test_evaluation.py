@@ -196,6 +196,51 @@ def test_areas_of_a_map(run: Path, tiny_dataset: Dataset, scene: Path, tmp_path:
         table = list(csv.DictReader(file))
     assert [float(row["estimated"]) for row in table] == pytest.approx(expected.estimated)
     assert found.warnings == evaluate(run, tiny_dataset, device="cpu").warnings
+    # The model's own map of the same scene has the model's own mistakes.
+    assert areas["confusion"] == found.to_json()["confusion"]
+    assert areas["accuracy"]["oa"] == found.scores.oa
+    assert areas["intervals"] == found.to_json()["intervals"]
+
+
+def test_another_product_has_its_own_accuracies(
+    evaluation: Evaluation, tiny_dataset: Dataset, write_map: Any, tmp_path: Path, hears: Any
+) -> None:
+    true = np.repeat(np.array([2, 7, 32], np.uint8), 10)[None].repeat(40, 0)
+    turned = np.roll(true, 10, axis=1)  # wrong in every pixel
+    bare = {"crs": None, "transform": None}
+    right, wrong = write_map("right.tif", true, **bare), write_map("wrong.tif", turned, **bare)
+    half = np.where(np.arange(40)[:, None] < 31, true, 0).astype(np.uint8)
+    (found,) = with_maps([evaluation], [right, wrong, write_map("half.tif", half, **bare)])
+    assert [m.scores.oa for m in found.maps] == [1, 0, 1]
+    assert [m.areas.oa for m in found.maps] == [1, 0, 1]
+    assert [m.areas.users.tolist() for m in found.maps] == [[1, 1, 1], [0, 0, 0], [1, 1, 1]]
+    assert found.maps[2].not_classified == 90
+    assert any("90 of 180 test pixels (50 %) are not classified on half.tif" in w
+               for w in found.warnings)  # fmt: skip
+    assert found.scores is evaluation.scores  # the model's own stay what they are
+    write_evaluation_report(found, tmp_path / "report")
+    with (tmp_path / "report/areas.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["users_accuracy"] for row in table] == 3 * ["1.0"] + 3 * ["0.0"] + 3 * ["1.0"]
+    names = {2: "quartz", 7: "calcite", 32: "white mica"}
+    with pytest.raises(LabelError, match=r"calls code 7 calcite, .* calls it kaolinite"):
+        with_maps([evaluation], [write_map("other.tif", true, names, **bare)])
+    moved = {2: "kaolinite", 7: "white mica", 32: "quartz"}
+    (found,) = with_maps([evaluation], [write_map("m.tif", turned, moved, **bare)], watcher=hears)
+    assert found.maps[0].scores.oa == 1
+    assert "matched by name" in hears.all
+
+
+def test_maps_of_other_label_sets_are_left_out_and_named(
+    evaluation: Evaluation, write_map: Any
+) -> None:
+    true = np.repeat(np.array([2, 7, 32], np.uint8), 10)[None].repeat(40, 0)
+    rocks = write_map("rocks.tif", true, None, {"LABEL_SET": "rocks"}, crs=None, transform=None)
+    (found,) = with_maps([evaluation], [rocks])
+    assert not found.maps
+    assert found.warnings[-1] == (
+        "rocks.tif is left out: it is a map of the label set rocks, the scores are of minerals"
+    )
 
 
 def test_hectares_and_foreign_maps(
@@ -273,9 +318,13 @@ def test_another_draw_from_the_same_scenes_is_said(
 @pytest.mark.parametrize("width", [1200, 400])
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_stands_alone_and_fits(
-    evaluation: Evaluation, browser: Any, tmp_path: Path, width: int, dark: bool
+    evaluation: Evaluation, browser: Any, tmp_path: Path, write_map: Any, width: int, dark: bool
 ) -> None:
-    page = write_evaluation_report(evaluation, tmp_path / "report")
+    codes = np.repeat(np.array([2, 7, 32, 33], np.uint8), [8, 8, 8, 6])[None].repeat(40, 0)
+    names = {2: "quartz", 7: "kaolinite", 32: "white mica", 33: "reject"}
+    product = write_map("product.tif", codes, names, crs=None, transform=None)
+    (found,) = with_maps([evaluation], [product])
+    page = write_evaluation_report(found, tmp_path / "report")
     browser.open(page, width=width, dark=dark)
     assert browser.errors() == []
     assert browser.requests() == []
