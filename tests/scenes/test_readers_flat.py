@@ -151,3 +151,17 @@ def test_real_mnist(real_data: Callable[[str], Path]) -> None:
     with open_scene(real_data("mnist/t10k-images-idx3-ubyte.gz")) as scene:
         assert (scene.rows, scene.cols, scene.bands) == (10000, 1, 784)
         assert scene.valid(scene.read()).all()
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", ">f4"])
+def test_a_cube_and_its_labels_in_an_archive(tmp_path: Path, cube: Cube, dtype: str) -> None:
+    codes = np.arange(13 * 11).reshape(13, 11) % 4
+    np.savez(tmp_path / "s.npz", data=cube.astype(dtype), gt=codes)
+    with open_scene(tmp_path / "s.npz") as scene:
+        assert scene.dtype.isnative
+        found = scene.read()
+        assert found.dtype.isnative
+        np.testing.assert_array_equal(found, cube.astype(dtype))
+        plane = scene.label_plane()
+        assert plane is not None
+        np.testing.assert_array_equal(plane[0], codes)

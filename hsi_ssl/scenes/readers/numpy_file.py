@@ -63,6 +63,7 @@ def open_archive(path: Path, variable: str | None = None) -> Scene:
     arrays = _members(path)
     shapes = {name: array.shape for name, array in arrays.items()}
     cube = arrays[choose(shapes, variable, path=path, dimensions=CUBE)]
+    cube = cube.astype(cube.dtype.newbyteorder("="), copy=False)
     rows, cols, bands = cube.shape
     planes = [name for name, shape in shapes.items() if shape == (rows, cols)]
     return Scene(
