@@ -291,8 +291,7 @@ def _map_names(scene: Scene) -> dict[int, str] | None:
     """Names by code if this is a class map of ours: the file itself carries them."""
     if scene.format not in {"GeoTIFF", "ENVI", "VRT"} or scene.path.suffix == ".hdr":
         return None
-    from hsi_ssl.labels.legends import CLASSES_TAG
-    from hsi_ssl.maps.legend import tagged_names
+    from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
     from hsi_ssl.scenes.readers.geotiff import opened
 
     with opened(scene.path) as dataset:

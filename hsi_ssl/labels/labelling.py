@@ -102,7 +102,7 @@ def with_files(
     if not labels and not train and _layers_beside(opened):
         return [replace(one, layers=_own_layers(one)) for one in opened], True
     files = label_files(labels, "--labels")
-    drawn = _vectors(list(files), rules, beside=not train)
+    drawn = _vectors(list(files), rules)
     if drawn:
         return _with_layers(opened, files, watcher), True
     given = _rasters(opened, files, "--labels", watcher)
@@ -248,7 +248,7 @@ def _tell_outside(
         )
 
 
-def _vectors(labels: Sequence[Path], rules: LabelRules, *, beside: bool) -> bool:
+def _vectors(labels: Sequence[Path], rules: LabelRules) -> bool:
     """Whether the user's labels are vector layers."""
     layers = [path for path in labels if is_vector(path)]
     if layers and len(layers) < len(labels):

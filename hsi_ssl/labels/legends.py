@@ -18,17 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import rasterio
 import rasterio.shutil
 from rasterio.errors import RasterioError
-from rasterio.io import MemoryFile
+from rasterio.io import DatasetReader, MemoryFile
 
-from hsi_ssl.errors import LabelError
+from hsi_ssl.errors import LabelError, SceneError
 from hsi_ssl.scenes.opening import is_raster
-from hsi_ssl.scenes.readers.envi import pair
-from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.readers import geotiff
+from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.readers.matlab import cell_texts
-from hsi_ssl.scenes.virtual import gdal_name, is_virtual
+from hsi_ssl.scenes.virtual import is_virtual
 
 CLASSES_TAG = "CLASSES"
 """Tag of our maps with the names by code, for a map that has lost what lay beside it."""
@@ -55,7 +54,7 @@ class Legend:
     source: str | None
 
 
-def legend_of(path: Path, *, variable: str | None = None) -> Legend:
+def legend_of(path: Path) -> Legend:
     """All that lies in or beside a raster; empty where nothing does.
 
     Raises
@@ -95,9 +94,10 @@ Found = tuple[dict[int, str], dict[int, str]]
 
 
 def _sources(path: Path) -> Iterable[tuple[str, Found]]:
-    raster = is_raster(path)
-    if raster:
-        yield "tag", _tagged(path)
+    inside: tuple[Found, Found] | None = None
+    if is_raster(path):
+        inside = _inside(path)
+        yield "tag", inside[0]
     if path.suffix.lower() == ".mat":
         yield path.name, (_counted(cell_texts(path, LISTS)), {})
     if not is_virtual(path):
@@ -105,10 +105,10 @@ def _sources(path: Path) -> Iterable[tuple[str, Found]]:
             for beside in {path.with_suffix(suffix): 0, Path(f"{path}{suffix}"): 0}:
                 if beside.is_file() and beside != path and _is_legend(beside):
                     yield beside.name, _read(beside)
-    if raster and not is_virtual(path):
-        yield f"{path.name}.aux.xml", _of_pam(Path(f"{_data(path)}.aux.xml"))
-    if raster:
-        yield path.name, _of_gdal(path)
+    if inside is not None:
+        if not is_virtual(path):
+            yield f"{path.name}.aux.xml", _of_pam(Path(f"{data_of(path)}.aux.xml"))
+        yield path.name, inside[1]
 
 
 def _counted(names: Sequence[str]) -> dict[int, str]:
@@ -215,28 +215,30 @@ def _qml(path: Path) -> Found:
     return names, colours
 
 
-def _tagged(path: Path) -> Found:
+def tagged_names(tag: str) -> dict[int, str]:
+    """Names by code from the tag's value; none where it is broken."""
     try:
-        with gdal_settings(), rasterio.open(gdal_name(_data(path))) as raster:
-            tag = raster.tags().get(CLASSES_TAG)
-    except RasterioError:  # what is wrong is told where the raster is opened
-        return {}, {}
-    try:
-        return {int(code): str(name) for code, name in json.loads(tag or "{}").items()}, {}
+        return {int(code): str(name) for code, name in json.loads(tag).items()}
     except (ValueError, AttributeError):
-        return {}, {}
+        return {}
 
 
-def _of_gdal(path: Path) -> Found:
-    """Attribute table, names and colours of the first band, as a VRT of it has them."""
+def _inside(path: Path) -> tuple[Found, Found]:
+    """What our tag says, and what GDAL knows."""
     try:
-        with (
-            gdal_settings(),
-            rasterio.open(gdal_name(_data(path))) as raster,
-            MemoryFile(ext=".vrt") as memory,
-        ):
-            if raster.count != 1:
-                return {}, {}
+        with geotiff.gdal_settings(), geotiff.opened(data_of(path)) as raster:
+            tag = raster.tags().get(CLASSES_TAG, "{}")
+            return (tagged_names(tag), {}), _of_gdal(raster)
+    except SceneError:  # what is wrong is told where the raster is read
+        return ({}, {}), ({}, {})
+
+
+def _of_gdal(raster: DatasetReader) -> Found:
+    """Names and colours of the only band, as a VRT of it has them."""
+    if raster.count != 1:
+        return {}, {}
+    try:
+        with MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(raster, memory.name, driver="VRT")
             root = ET.fromstring(memory.read())
     except (RasterioError, ET.ParseError):
@@ -290,10 +292,6 @@ def _table(band: ET.Element) -> dict[int, str]:
         if code is not None and cells[named]:
             found[code] = cells[named]
     return found
-
-
-def _data(path: Path) -> Path:
-    return pair(path)[1] if path.suffix.lower() == ".hdr" else path
 
 
 def _xml(text: str, path: Path) -> ET.Element:

@@ -6,6 +6,7 @@ import glob
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES
@@ -133,7 +134,15 @@ def paired(
     )
 
 
-def named(path: Path, scenes: Sequence[Scene]) -> list[int]:
+class Named(Protocol):
+    """What has a name that files may bear."""
+
+    @property
+    def name(self) -> str:
+        """Without suffixes."""
+
+
+def named(path: Path, scenes: Sequence[Named]) -> list[int]:
     """Numbers of the scenes whose name a label file bears, exactly or but for such words."""
     stem = vector_file(path).name.split(".")[0].lower()
     exact = [i for i, scene in enumerate(scenes) if scene.name.lower() == stem]
@@ -155,6 +164,6 @@ def _plain(stem: str) -> str:
     return stem.removesuffix(OUR_MAP).strip("-_ .")
 
 
-def _scene_key(scene: Scene) -> str:
+def _scene_key(scene: Named) -> str:
     match = OF_SCENES.fullmatch(scene.name.lower())
     return (match[1] if match else scene.name.lower()).strip("-_ .")

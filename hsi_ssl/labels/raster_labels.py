@@ -116,7 +116,7 @@ class _Work:
         self._plain: Path | None = None
         """A raster of which nobody says what 0 is."""
         self._elsewhere: dict[Path, str] = {}
-        """Rasters that lie on none of the scenes so far, and where they lie."""
+        """Rasters that do not lie on some scene, and where they lie; `_here`: those that do."""
         self._here: set[Path] = set()
 
     def plane(self, scene: Scene, sources: Sequence[RasterSource]) -> Codes | None:
@@ -132,7 +132,8 @@ class _Work:
 
     def refuse_elsewhere(self, scenes: Sequence[Scene], planes: Sequence[Codes | None]) -> None:
         """Say which rasters lie on no scene; raise `LabelError` if no raster lies on any."""
-        for path, where in self._elsewhere.items():
+        nowhere = {path: w for path, w in self._elsewhere.items() if path not in self._here}
+        for path, where in nowhere.items():
             if all(plane is None for plane in planes):
                 raise LabelError(
                     f"labels in {path} lie on none of {len(scenes)} scene(s): they span {where}, "
@@ -215,8 +216,7 @@ class _Work:
         laying = Laying(scene, raster, window, self._rules.min_coverage)
         if not laying.overlaps():
             if source.by_place:
-                if raster.path not in self._here:
-                    self._elsewhere[raster.path] = extent(raster)
+                self._elsewhere[raster.path] = extent(raster)
                 return None
             raise LabelError(
                 f"labels in {raster.path} lie elsewhere than {scene.path}: they span "
@@ -224,7 +224,6 @@ class _Work:
                 "check the CRS of both"
             )
         self._here.add(raster.path)
-        self._elsewhere.pop(raster.path, None)
         found = _by_strips(laying.read, shape)
         self._tell_laid(scene, raster, laying, int(np.count_nonzero(found)))
         return found

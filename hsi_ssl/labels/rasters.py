@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
-from rasterio.errors import RasterioError
 
+from hsi_ssl.closing import Closes
+from hsi_ssl.errors import SceneError
 from hsi_ssl.labels.arrays import plane_of
 from hsi_ssl.labels.codes import checked_codes
 from hsi_ssl.labels.legends import Legend, legend_of
 from hsi_ssl.scenes.opening import is_raster, open_scene, read_plane
-from hsi_ssl.scenes.readers.envi import pair
-from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.readers import geotiff
+from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.scene import Array, Grid, Scene
-from hsi_ssl.scenes.virtual import gdal_name
 
 NO_LEGEND = Legend({}, {}, None)
 
 
 @dataclass(frozen=True)
-class LabelRaster:
+class LabelRaster(Closes):
     """A plane of raw values `(rows, cols)`, read by windows. Close it, or use it in a `with`.
 
     `nodata` is the value that the file declares to stand for nothing; `legend` has names and
@@ -42,17 +40,6 @@ class LabelRaster:
     legend: Legend = NO_LEGEND
     notes: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=lambda: None, repr=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_label_raster(
@@ -83,11 +70,11 @@ def open_label_raster(
     path = Path(path)
     if not is_raster(path):
         values, nodata = read_plane(path, variable, shape)
-        names = legend or legend_of(path, variable=variable)
+        names = legend or legend_of(path)
         return _of_array(path, values, shape, names, nodata=nodata, order=_order(path))
     scene = open_scene(path, variable=variable)
     try:
-        names = legend or legend_of(path, variable=variable)
+        names = legend or legend_of(path)
         if scene.bands == 1:
             return LabelRaster(
                 path,
@@ -156,11 +143,10 @@ def _order(path: Path) -> Literal["C", "F"]:
 
 
 def _band_names(path: Path) -> tuple[str, ...]:
-    data = pair(path)[1] if path.suffix.lower() == ".hdr" else path
     try:
-        with gdal_settings(), rasterio.open(gdal_name(data)) as raster:
+        with geotiff.opened(data_of(path)) as raster:
             return tuple(name or "" for name in raster.descriptions)
-    except RasterioError:  # compressed, say
+    except SceneError:  # compressed, say
         return ()
 
 

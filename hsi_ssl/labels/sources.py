@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import h5py
 import numpy as np
 
 from hsi_ssl.catalog.entries import LabelSetEntry, entry
+from hsi_ssl.closing import Closes
 from hsi_ssl.errors import CatalogError, LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.class_codes import ClassFile
 from hsi_ssl.labels.finding import Found, find
@@ -37,7 +36,7 @@ DRILL_CORE_ENTRY = "alhue-drillcore"
 
 
 @dataclass(frozen=True)
-class Sources:
+class Sources(Closes):
     """Open scenes in an order that does not depend on the user's. Close them, or use a `with`.
 
     `label_set` holds all names that are known, also of codes that do not occur. `others` are the
@@ -68,17 +67,6 @@ class Sources:
         for one in self.by_label_set:
             for source in one.scenes:
                 source.scene.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def resolve(

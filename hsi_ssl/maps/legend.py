@@ -83,14 +83,6 @@ def names_tag(label_set: LabelSet) -> str:
     return json.dumps({c.code: c.name for c in label_set.classes}, ensure_ascii=False)
 
 
-def tagged_names(tag: str) -> dict[int, str]:
-    """Names by code from the tag's value; none where it is broken."""
-    try:
-        return {int(code): str(name) for code, name in json.loads(tag).items()}
-    except (ValueError, AttributeError):
-        return {}
-
-
 def legend_csv(label_set: LabelSet, counts: Mapping[int, int]) -> str:
     """Rows `code, name, colour, pixels` by ascending code, beginning with 0 (not classified)."""
     text = io.StringIO()

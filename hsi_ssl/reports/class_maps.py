@@ -11,32 +11,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
+from hsi_ssl.closing import Closes
 from hsi_ssl.errors import SceneError
 from hsi_ssl.labels.class_codes import NO_CLASS
 from hsi_ssl.labels.codes import Nothing, Numbering
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.labels.layers import listed
-from hsi_ssl.labels.legends import CLASSES_TAG, legend_of
+from hsi_ssl.labels.legends import CLASSES_TAG, legend_of, tagged_names
 from hsi_ssl.labels.raster_labels import NO_LABEL
-from hsi_ssl.maps.legend import tagged_names
-from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.reports.figures import paint
 from hsi_ssl.reports.html import picture_uri
 from hsi_ssl.reports.thumbnails import see_through, shrinking
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.readers.envi import pair
+from hsi_ssl.scenes.readers import geotiff
+from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.scene import Array, Grid, Scene
-from hsi_ssl.scenes.virtual import gdal_name
 
 SIDE = 900
 """Longest side of a map's picture in cells, at most."""
@@ -49,7 +44,7 @@ Numbers = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
-class ClassMap:
+class ClassMap(Closes):
     """An open map. Close it, or use it in a `with`.
 
     `names` and `colours` are what it says of its values; `declared` are the names that our own
@@ -174,17 +169,6 @@ class ClassMap:
         """Release the file."""
         self.scene.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def open_class_map(path: Path, ignore: tuple[int, ...] = ()) -> ClassMap:
     """Open a class map; the values of `ignore` stand for nothing.
@@ -205,8 +189,7 @@ def open_class_map(path: Path, ignore: tuple[int, ...] = ()) -> ClassMap:
             )
         tags = _tags(path)
         declared = tagged_names(tags.get(CLASSES_TAG, "{}"))
-        with unlocated():
-            legend = legend_of(path)
+        legend = legend_of(path)
         names = {**legend.names, **declared}
         empty = sorted(v for v, name in names.items() if v and name.strip().lower() in NO_CLASS)
         zero = scene.nodata is not None and scene.nodata != UNLABELLED_CODE
@@ -237,10 +220,9 @@ def _notes(path: Path, names: Mapping[int, str], empty: list[int]) -> tuple[str,
 
 def _tags(path: Path) -> dict[str, str]:
     """What `classify` wrote into a map: MODEL_SHA256, LABEL_SET, SETTINGS, CLASSES."""
-    data = pair(path)[1] if path.suffix.lower() == ".hdr" else path
     try:
-        with unlocated(), rasterio.open(gdal_name(data)) as raster:
+        with geotiff.opened(data_of(path)) as raster:
             found: dict[str, str] = raster.tags()
             return found
-    except RasterioError:  # compressed ENVI data, say: nothing of ours
+    except SceneError:  # compressed ENVI data, say: nothing of ours
         return {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,6 @@ from hsi_ssl.labels.laying import Laying
 from hsi_ssl.labels.pairing import named
 from hsi_ssl.reports.class_maps import ClassMap, Numbers
 from hsi_ssl.scenes.scene import Grid, GroundPoint
-
-if TYPE_CHECKING:
-    from hsi_ssl.scenes.scene import Scene
 
 TILE = 256
 """Side in pixels of the squares that are read together."""
@@ -185,7 +182,7 @@ def _by_position(
         No scene is of that size, or several are and the map's name tells of none.
     """
     stem = found.path.name.split(".")[0].removesuffix(f"_{label_set}")
-    by_name = named(Path(f"{stem}.tif"), cast("Sequence[Scene]", scenes))
+    by_name = named(Path(f"{stem}.tif"), scenes)
     size = found.rows, found.cols
     same = [
         i

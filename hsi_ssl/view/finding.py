@@ -18,10 +18,9 @@ from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.files import fingerprint
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
-from hsi_ssl.labels.legends import CLASSES_TAG
+from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.class_map import named_as_map
-from hsi_ssl.maps.legend import tagged_names
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.scenes.opening import open_scene

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.warp import transform
 
 Write = Callable[..., Any]
@@ -157,3 +159,22 @@ def test_codes_that_stand_for_nothing_are_options(scene: Path, hsi_ssl: Run) -> 
     ran = hsi_ssl(*common, "--ignore-codes", "none")
     assert ran.code == 2
     assert "255,-1" in ran.err
+
+
+def test_labels_without_a_place_are_told_of_and_gdal_is_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_cube: Write, hsi_ssl: Run
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_cube(tmp_path / "s.tif", ROWS, COLS, crs=None, transform=None)
+    codes = (np.arange(COLS) * 3 // COLS + 1)[None].repeat(ROWS, 0).astype(np.uint8)
+    with rasterio.open("s.tif") as raster:
+        profile = {**raster.profile, "count": 1, "dtype": "uint8"}
+    with rasterio.open("l.tif", "w", **profile) as raster:
+        raster.write(codes, 1)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        ran = hsi_ssl("balance", "s.tif", "--labels", "l.tif", "--report", "r")
+    assert ran.code == 0, ran.err
+    assert "l.tif is taken for s.tif row by row, column by column" in ran.out
+    assert ran.err.count("NotGeoreferenced") == 0
+    assert not [w for w in heard if issubclass(w.category, NotGeoreferencedWarning)]

@@ -5,7 +5,8 @@ import io
 from xml.etree import ElementTree as ET
 
 from hsi_ssl.labels.label_set import LabelClass, LabelSet, red_green_blue
-from hsi_ssl.maps.legend import aux_xml, legend_csv, names_tag, qml, tagged_names
+from hsi_ssl.labels.legends import tagged_names
+from hsi_ssl.maps.legend import aux_xml, legend_csv, names_tag, qml
 
 # Out of order, with a gap and characters that XML and CSV must escape.
 SET = LabelSet(

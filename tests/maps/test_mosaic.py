@@ -15,9 +15,8 @@ from rasterio.transform import Affine
 
 from hsi_ssl.errors import OutputError, SceneError
 from hsi_ssl.labels.finding import find
-from hsi_ssl.labels.legends import CLASSES_TAG
+from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
 from hsi_ssl.maps.classify import classify
-from hsi_ssl.maps.legend import tagged_names
 from hsi_ssl.settings import ClassifySettings
 from hsi_ssl.watcher import SILENT
 

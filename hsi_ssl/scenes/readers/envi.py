@@ -103,6 +103,17 @@ def pair(path: Path) -> tuple[Path, Path]:
     return path, data
 
 
+def data_of(path: Path) -> Path:
+    """The file that GDAL opens: of a header its data, of other files these themselves.
+
+    Raises
+    ------
+    SceneNotFoundError
+        The data is not there.
+    """
+    return pair(path)[1] if path.suffix.lower() == ".hdr" else path
+
+
 class RawReader:
     """An uncompressed cube: read by GDAL, but for pictures as the raw numbers that it is.
 
