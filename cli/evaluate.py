@@ -70,6 +70,7 @@ OF_MODELS = ("part", "cluster_and_label", "spatial", "tune_spatial", "device")
 )
 @options.device
 @options.overwrite
+@options.label_rules
 @options.common
 def command(
     run: Path | None,
@@ -322,11 +323,3 @@ def _words(clusters: ClusterAndLabel) -> tuple[str, ...]:
 
 def _or_none(score: float, form: str) -> str:
     return "have no pixel" if math.isnan(score) else format(score, form)
-
-
-# How a reference is read is told as for `prepare`; --reference stands in the place of --labels.
-command.params += [
-    option
-    for option in click.command()(options.labels(lambda **_: None)).params
-    if option.name != "labels"
-]

@@ -76,8 +76,8 @@ class Codes(click.ParamType[list[int]]):
 CODES = Codes()
 
 
-def labels(command: F) -> F:
-    """Add what says where labels are and how they are taken from polygons, lines and points."""
+def label_rules(command: F) -> F:
+    """Add what says how labels are taken from rasters, polygons, lines and points."""
     for add in (
         click.option(
             "--classes",
@@ -103,16 +103,21 @@ def labels(command: F) -> F:
             "0: its centre.",
         ),
         click.option("--label-field", help="Field of the vector layer that holds the class."),
-        click.option(
-            "--labels",
-            type=FILE,
-            multiple=True,
-            help="Label rasters, laid on scenes by their place; or polygons, lines, points: "
-            "file.gpkg, file.gpkg:layer; also a folder of either.",
-        ),
     ):
         command = add(command)
     return command
+
+
+def labels(command: F) -> F:
+    """Add what says where labels are and how they are taken."""
+    add = click.option(
+        "--labels",
+        type=FILE,
+        multiple=True,
+        help="Label rasters, laid on scenes by their place; or polygons, lines, points: file.gpkg, "
+        "file.gpkg:layer; also a folder of either.",
+    )
+    return add(label_rules(command))
 
 
 def vectors_are_labels(given: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from hsi_ssl.closing import Closes
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -69,7 +70,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scene(Closes):
     """A lazy cube `(rows, cols, bands)`.
 
     `good` flags the bands to use: not bad by the file's own list. `nodata` is the raw value that
@@ -169,17 +170,6 @@ class Scene:
     def close(self) -> None:
         """Release the file."""
         self.reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class LabelReader(Protocol):

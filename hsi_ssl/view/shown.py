@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from hsi_ssl.closing import Closes
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.errors import DatasetError, HsiSslError, ModelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.label_set import LabelClass, indices_to_codes
@@ -60,7 +59,7 @@ class ShownScene:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Shown(Closes):
     """What is shown. Close it, or use it in a `with`.
 
     `classes` are those of maps and labels together, discovered ones too; `columns` are the codes of
@@ -82,17 +81,6 @@ class Shown:
             for raster in (one.scene, one.map, *(r for _, r in one.measures)):
                 if raster is not None:
                     raster.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def shown(
