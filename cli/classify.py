@@ -49,8 +49,8 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
     help="Let neighbours agree: strength of a Potts prior, learnt or tuned [default: 0].",
 )
 @click.option("--resample", **FLAG, help="Interpolate a scene's other bands to the model's.")
-@click.option("--variable", help="Name of the cube in a file that holds several arrays.")
-@click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
+@options.force
+@options.reading
 @click.option("--window", type=int, help="Pixels a core takes at a time [default: 65536].")
 @options.device
 @options.overwrite

@@ -39,8 +39,8 @@ from .output import Terminal
     default=None,
     help="Interpolate a scene's other bands to the model's.",
 )
-@click.option("--variable", help="Name of the cube in a file that holds several arrays.")
-@click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
+@options.force
+@options.reading
 @options.device
 @options.overwrite
 @options.common

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +16,8 @@ from .output import Terminal
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("-o", "--output", type=options.FILE, required=True, help="GeoTIFF, or HDF5.")
 @click.option("--resample", is_flag=True, help="Interpolate a scene's other bands to M1's.")
-@click.option("--variable", help="Name of the cube in a file that holds several arrays.")
+@options.force
+@options.reading
 @options.device
 @options.overwrite
 @options.common
@@ -24,11 +26,12 @@ def command(
     m1: Path | None,
     output: Path,
     resample: bool,
-    variable: str | None,
+    force: bool,
     device: str | None,
     overwrite: bool,
     project: Path | None,
     terminal: Terminal,
+    **given: Any,
 ) -> None:
     """Write mean and log-variance of q(z|x): of a scene as a GeoTIFF, of a dataset as HDF5.
 
@@ -52,7 +55,9 @@ def command(
             open_dataset(Path(source)), extractor, output, run=run, overwrite=overwrite
         )
     else:
-        with resolve((source,), variable=variable, labelled=False, watcher=terminal) as sources:
+        with resolve(
+            (source,), reading=options.reading_of(given), labelled=False, watcher=terminal
+        ) as sources:
             if len(sources.scenes) > 1:
                 raise SettingsError(
                     f"{source} holds {len(sources.scenes)} scenes; name one file of them"
@@ -62,6 +67,7 @@ def command(
                 extractor,
                 output,
                 resample=resample,
+                force=force,
                 overwrite=overwrite,
                 watcher=terminal,
             )

@@ -23,6 +23,7 @@ import click
 from .output import Terminal
 
 if TYPE_CHECKING:
+    from hsi_ssl.scenes.reading import Reading
     from hsi_ssl.settings import Project, Settings
     from hsi_ssl.training.stage import Draw, Panels
 
@@ -133,6 +134,50 @@ def vectors_are_labels(given: dict[str, Any]) -> dict[str, Any]:
         "sources": tuple(source for source in given["sources"] if source not in drawn),
         "labels": (*given["labels"], *map(Path, drawn)),
     }
+
+
+force = click.option(
+    "--force",
+    is_flag=True,
+    default=None,
+    help="Go on where a scene's numbers are not like those learnt from.",
+)
+
+
+def reading(command: F) -> F:
+    """Add what says how scenes are read."""
+    for add in (
+        click.option(
+            "--mask-out",
+            type=FILE,
+            multiple=True,
+            help="Raster or polygons: what they mark is left out.",
+        ),
+        click.option(
+            "--mask",
+            type=FILE,
+            multiple=True,
+            help="Raster or polygons: only what they mark is looked at; auto: proposed.",
+        ),
+        click.option(
+            "--scale",
+            type=float,
+            metavar="F",
+            help="Numbers times F are in the unit wanted, whatever files say.",
+        ),
+        click.option("--wavelengths", type=FILE, help="CSV with one wavelength a band."),
+        click.option("--variable", help="Name of the cube in a file that holds several arrays."),
+    ):
+        command = add(command)
+    return command
+
+
+def reading_of(given: dict[str, Any]) -> Reading:
+    """The options of `reading`, for commands without settings of their own."""
+    from hsi_ssl.settings import ReadingSettings, checked
+
+    known = {key: value for key, value in given.items() if value is not None}
+    return checked(ReadingSettings, known, where="options").reading
 
 
 def training(command: F) -> F:

@@ -19,8 +19,7 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 @click.option("-o", "--output", type=options.FILE, help="Dataset [default: runs/dataset.h5].")
 @options.labels
 @click.option("--label-set", help="Which of the source's label sets; several with commas.")
-@click.option("--variable", help="Name of the cube in a file that holds several arrays.")
-@click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
+@options.reading
 @click.option("--cap", type=int, help="Training pixels a class, at most [default: 5000].")
 @click.option("--per-class", type=int, help="Few labels: so many a class in all, instead of cap.")
 @click.option("--unlabelled", type=int, help="Pixels in the unlabelled pool [default: 100000].")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,8 +34,8 @@ SHOWN = 5
     help="At most one in so many pixels around.",
 )
 @click.option("--resample", is_flag=True, help="Interpolate a scene's other bands to the model's.")
-@click.option("--variable", help="Name of the cube in a file that holds several arrays.")
-@click.option("--wavelengths", type=options.FILE, help="CSV with one wavelength a band.")
+@options.force
+@options.reading
 @options.seed
 @options.device
 @options.overwrite
@@ -46,13 +47,13 @@ def command(
     output: Path,
     radius: int,
     resample: bool,
-    variable: str | None,
-    wavelengths: Path | None,
+    force: bool,
     seed: int | None,
     device: str | None,
     overwrite: bool,
     project: Path | None,
     terminal: Terminal,
+    **given: Any,
 ) -> None:
     """Tell which pixels of a scene would help the classifier RUN most, once they have a label.
 
@@ -79,7 +80,7 @@ def command(
     classifier = load_classifier(run, device or settings.m2.device)
     name, labelled = scene_and_labelled(scene)
     with resolve(
-        (name,), variable=variable, wavelengths=wavelengths, labelled=False, watcher=terminal
+        (name,), reading=options.reading_of(given), labelled=False, watcher=terminal
     ) as sources:
         if len(sources.scenes) > 1:
             from hsi_ssl.errors import SettingsError
@@ -94,6 +95,7 @@ def command(
             labelled=labelled,
             discovered=load_discovered(run, classifier.card),
             resample=resample,
+            force=force,
             seed=seed or 0,
             watcher=terminal,
         )

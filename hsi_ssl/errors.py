@@ -49,6 +49,10 @@ class BandsError(ModelError):
     """A scene's bands are not those that the model was trained on."""
 
 
+class UnitsError(HsiSslError, ValueError):
+    """Numbers are not in the unit that is expected, or nobody can tell."""
+
+
 class LibraryError(HsiSslError, ValueError):
     """A spectral library is missing, broken, or does not cover the bands."""
 

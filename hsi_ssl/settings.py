@@ -22,6 +22,7 @@ from pydantic import (
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.scenes.reading import Reading
 
 SplitKind = Literal["pixels", "blocks", "polygons", "scenes"]
 ScalingKind = Literal[
@@ -62,7 +63,27 @@ def prior_strength(value: Any) -> float | str:
     return strength
 
 
-class PrepareSettings(Settings):
+class ReadingSettings(Settings):
+    """How scenes are read, in every table whose command reads scenes."""
+
+    variable: str | None = None
+    """Name of the data set inside a MATLAB or HDF5 file that holds several."""
+    wavelengths: Path | None = None
+    """CSV with one wavelength a band, when the file has none."""
+    scale: float | None = Field(None, gt=0)
+    """What raw numbers are multiplied by to be in the unit wanted; None: as files say."""
+    mask: tuple[Path, ...] = ()
+    """Rasters that are not 0, or polygons, where to look; `auto`: proposed from the scene."""
+    mask_out: tuple[Path, ...] = ()
+    """Rasters or polygons that mark where not to look."""
+
+    @property
+    def reading(self) -> Reading:
+        """As the functions that read scenes take it."""
+        return Reading(self.variable, self.wavelengths, self.scale, self.mask, self.mask_out)
+
+
+class PrepareSettings(ReadingSettings):
     """`[prepare]`: from labelled cubes to a dataset."""
 
     sources: tuple[str, ...] = ()
@@ -83,10 +104,6 @@ class PrepareSettings(Settings):
     """0 is a class in rasters; it is anyway where they declare another nodata value."""
     label_set: str | None = None
     """Of those that the sources have, by default the first; several with commas between them."""
-    variable: str | None = None
-    """Name of the data set inside a MATLAB or HDF5 file that holds several."""
-    wavelengths: Path | None = None
-    """CSV with one wavelength a band, when the file has none."""
     cap: int = Field(5000, ge=1)
     """Training pixels a class, at most."""
     per_class: int | None = Field(None, ge=1)
@@ -290,7 +307,7 @@ class M2Settings(TrainingSettings):
     patience: int = Field(30, ge=1)
 
 
-class ClassifySettings(Settings):
+class ClassifySettings(ReadingSettings):
     """`[classify]`: from scenes to maps."""
 
     scenes: tuple[str, ...] = ()
@@ -321,10 +338,10 @@ class ClassifySettings(Settings):
     agree by q(y|x); tuned: the best on validation pixels."""
     resample: bool = False
     """Interpolate a scene with other bands to those of the model."""
+    force: bool = False
+    """Go on where a scene's numbers are not like those that the model learnt from."""
     window: int = Field(65_536, ge=256)
     """Pixels read and classified at a time."""
-    variable: str | None = None
-    wavelengths: Path | None = None
     device: str = "auto"
 
     @field_validator("spatial", mode="before")
@@ -333,7 +350,7 @@ class ClassifySettings(Settings):
         return prior_strength(value)
 
 
-class DiscoverSettings(Settings):
+class DiscoverSettings(ReadingSettings):
     """`[discover]`: groups that nobody has labelled, in a run's free slots."""
 
     scenes: tuple[str, ...] = ()
@@ -355,10 +372,10 @@ class DiscoverSettings(Settings):
     """Mean overlap with the slot's partner in the other runs."""
     resample: bool = False
     """Interpolate scenes with other bands to the model's."""
+    force: bool = False
+    """Go on where a scene's numbers are not like those that the model learnt from."""
     window: int = Field(65_536, ge=1)
     """Pixels read and classified at a time."""
-    variable: str | None = None
-    wavelengths: Path | None = None
     device: str = "auto"
 
 

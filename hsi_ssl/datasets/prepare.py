@@ -19,7 +19,9 @@ import numpy.typing as npt
 from hsi_ssl import __version__
 from hsi_ssl.datasets.balance import codes_of
 from hsi_ssl.datasets.bands import same_bands, used_bands
+from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
+from hsi_ssl.datasets.one_unit import in_one_unit
 from hsi_ssl.datasets.sampling import Draw, TilePool, joined, labelled_draws
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.splits import (
@@ -51,7 +53,10 @@ SCENES_ENOUGH = 5
 CLASSES_LEAST = 2
 FIT_PIXELS = 32_768
 """Pixels that the scaling is fitted on, at most: more would hardly change its numbers."""
-PATHS = {"sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths"}
+PATHS = {
+    "sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths", "mask",
+    "mask_out",
+}  # fmt: skip
 """Settings that depend on where files lie; the dataset lists its sources anyway."""
 
 
@@ -66,6 +71,8 @@ def prepare(
         The sources cannot be had or used.
     BandsError
         The scenes' bands differ.
+    UnitsError
+        Their numbers are in different units, or were scaled twice.
     DatasetError
         The scaling cannot be fitted.
     OutputError
@@ -85,8 +92,7 @@ def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sourc
                 settings.sources,
                 labels=settings.labels,
                 label_set=name,
-                variable=settings.variable,
-                wavelengths=settings.wavelengths,
+                reading=settings.reading,
                 train_labels=settings.train_labels,
                 test_labels=settings.test_labels,
                 rules=settings.label_rules,
@@ -107,11 +113,13 @@ def prepare_sources(
 ) -> Dataset:
     """Dataset made of sources that are open; see `prepare`."""
     _refuse_own_sources(sources, settings)
+    wavelengths, fwhm = same_bands([s.scene for s in sources.scenes])
+    if not sources.image_like:
+        sources = in_one_unit(sources, watcher)
     scenes = [s.scene for s in sources.scenes]
     seeds = np.random.SeedSequence(settings.seed).spawn(4)
     split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
 
-    wavelengths, fwhm = same_bands(scenes)
     label_sets, each = zip(*(_indices(one) for one in sources.by_label_set), strict=True)
     labels = _running_on(label_sets, each)
     classes = sum(map(len, label_sets))
@@ -199,6 +207,12 @@ def prepare_sources(
                 "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
                 "settings": settings.model_dump(mode="json", exclude=PATHS),
                 "scaling": scaler.to_card(),
+                "numbers": None
+                if sources.image_like
+                else LearntNumbers.of(
+                    writer.spectra(fit),
+                    scenes[0].units and scenes[0].units.of_bands(used),
+                ).to_card(),
                 "recoded": {str(value): code for value, code in sources.recoded.items()},
                 "seed": settings.seed,
                 "transductive": settings.transductive,

@@ -184,8 +184,7 @@ def discover(settings: DiscoverSettings, *, watcher: Watcher = SILENT) -> Discov
     else:
         with resolve(
             settings.scenes,
-            variable=settings.variable,
-            wavelengths=settings.wavelengths,
+            reading=settings.reading,
             labelled=False,
             watcher=watcher,
         ) as sources:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.discovery.tally import Tally, empty_tally, tally
 from hsi_ssl.labels.label_set import UNLABELLED
-from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
+from hsi_ssl.maps.bands import BandMatch, ModelBands, fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
 from hsi_ssl.scenes.scene import Grid, Scene, valid_spectra
 from hsi_ssl.training.classifier import Classifier
@@ -56,13 +56,14 @@ def survey_scenes(
         A scene's bands are not the models' and cannot or may not be resampled.
     """
     first = classifiers[0]
-    bands = ModelBands(first.bands, first.used_bands, first.wavelengths_nm)
-    matches = [match_bands(scene, bands, resample=settings.resample) for scene in scenes]
+    bands = ModelBands.from_card(first.card)
+    matches = [
+        fitted(scene, bands, resample=settings.resample, force=settings.force, watcher=watcher)
+        for scene in scenes
+    ]
     total = _nothing(classifiers)
     found = []
     for scene, match in zip(scenes, matches, strict=True):
-        if match.note is not None:
-            watcher.say(match.note)
         plane = np.full((scene.rows, scene.cols), UNLABELLED, np.int16)
 
         def window(

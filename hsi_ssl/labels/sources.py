@@ -27,7 +27,9 @@ from hsi_ssl.labels.labelling import (
 )
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.units import scaled_by
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -74,8 +76,7 @@ def resolve(
     *,
     labels: Sequence[Path] = (),
     label_set: str | None = None,
-    variable: str | None = None,
-    wavelengths: Path | None = None,
+    reading: Reading = AS_THEY_ARE,
     train_labels: Sequence[Path] = (),
     test_labels: Sequence[Path] = (),
     rules: LabelRules = USUAL_RULES,
@@ -95,8 +96,8 @@ def resolve(
         whose name it bears (`scene.gpkg`, `scene_labels.tif`), else for all that it lies on.
     label_set
         Of those that the data have, by default the first. Other codes count as unlabelled.
-    variable, wavelengths
-        As in `open_scene`.
+    reading
+        How scenes are read.
     train_labels, test_labels
         Published maps, in the place of all other labels; for scenes as `labels`.
     rules
@@ -124,7 +125,7 @@ def resolve(
     with ExitStack() as on_error:
         opened: list[Opened] = []
         for one in found:
-            scene = _open(one, variable, wavelengths, watcher)
+            scene = _open(one, reading, watcher)
             if scene is not None:
                 on_error.callback(scene.close)
                 opened.append(_with_label_set(Opened(one, scene), label_set))
@@ -176,17 +177,21 @@ def _found(
     return titles, list(cubes.values())
 
 
-def _open(
-    found: Found, variable: str | None, wavelengths: Path | None, watcher: Watcher
-) -> Scene | None:
+def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
     """The scene, or None for a file met in a folder that turns out to be no cube."""
     try:
-        scene = open_scene(found.cube, variable=variable or found.variable, wavelengths=wavelengths)
+        scene = open_scene(
+            found.cube,
+            variable=reading.variable or found.variable,
+            wavelengths=reading.wavelengths,
+        )
     except SceneError as error:
-        if not found.searched or variable:
+        if not found.searched or reading.variable:
             raise
         watcher.warn(f"left out: {error}")
         return None
+    if reading.scale is not None:
+        scene = scaled_by(scene, reading.scale)
     known = found.known.wavelengths_nm if found.known else None
     if known is not None and len(known) == scene.bands:
         scene = with_facts(scene, BandFacts(np.array(known)))

@@ -1,16 +1,23 @@
-"""A scene's bands brought to those that a model was trained on: by wavelength, else by position."""
+"""A scene's bands brought to those that a model was trained on, and its numbers to their unit.
+
+Bands go by wavelength, else by position. Numbers are converted where both sides say their unit,
+else compared with what was learnt from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.errors import BandsError
+from hsi_ssl.datasets.learnt_numbers import LearntNumbers, difference
+from hsi_ssl.errors import BandsError, UnitsError
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.units import Units, as_they_are, refuse_scaled_twice, sample
+from hsi_ssl.watcher import Watcher
 
 TOLERANCE_NM = 1.0
 """Bands whose centres lie no further apart are the same; sensors drift by less from day to day."""
@@ -24,12 +31,25 @@ Ints = npt.NDArray[np.int64]
 class ModelBands:
     """What a model says of its bands: the used ones among all `total` of the files it learnt from.
 
-    `wavelengths_nm` are those of the used bands.
+    `wavelengths_nm` are those of the used bands, `numbers` what they held, None for a run of a
+    version that did not remember it.
     """
 
     total: int
     used: Sequence[int]
     wavelengths_nm: Sequence[float] | None
+    numbers: LearntNumbers | None = None
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any]) -> Self:
+        """Of the card of a run, or of what a dataset says of itself."""
+        numbers = card.get("numbers")
+        return cls(
+            int(card["bands"]),
+            card["used_bands"],
+            card["wavelengths_nm"],
+            None if numbers is None else LearntNumbers.from_card(numbers),
+        )
 
 
 @dataclass(frozen=True)
@@ -37,12 +57,21 @@ class BandMatch:
     """How a scene's bands become the model's D bands.
 
     `bands (n,)` are the scene's bands to read. Without `weights` they are the model's, in its
-    order; else `weights (n, D)`, float32, interpolate them. `note` is to be told to the user.
+    order; else `weights (n, D)`, float32, interpolate them. Where the scene has other units, `gain`
+    and `shift (D,)`, float32, make the model's raw numbers of its own. `note` is to be told to the
+    user.
     """
 
     bands: Ints
     weights: npt.NDArray[np.float32] | None = None
     note: str | None = None
+    gain: npt.NDArray[np.float32] | None = None
+    shift: npt.NDArray[np.float32] | None = None
+
+    @property
+    def converts(self) -> bool:
+        """Whether numbers are brought to another unit."""
+        return self.gain is not None or self.shift is not None
 
     def select(self, window: Array) -> Array:
         """The needed bands `(pixels, n)` of raw values `(r, c, bands)`; a view where it can be."""
@@ -53,15 +82,100 @@ class BandMatch:
         return spectra[:, self.bands]
 
     def interpolate(self, spectra: Array) -> Array:
-        """The model's bands `(pixels, D)` of selected, valid spectra `(pixels, n)`."""
+        """The model's bands and numbers `(pixels, D)` of selected, valid spectra `(pixels, n)`."""
+        values: Array = spectra
+        if self.weights is not None:
+            values = spectra.astype(np.float32) @ self.weights
+        if self.gain is not None:
+            values = values.astype(np.float32) * self.gain
+        return values if self.shift is None else values + self.shift
+
+    def converted(self, here: Units, there: Units) -> BandMatch:
+        """The same from a scene's units (of all its bands) to the model's (of its own bands).
+
+        raw there = (raw here * scale here + offset here - offset there) / scale there; weights
+        interpolate physical numbers.
+        """
+        own = here.of_bands(self.bands)
+        offset = own.offset
+        weights = gain = None
         if self.weights is None:
-            return spectra
-        values: Array = spectra.astype(np.float32) @ self.weights
-        return values
+            gain = (own.scale / there.scale).astype(np.float32)
+        else:
+            offset = own.offset @ self.weights
+            weights = (own.scale[:, None] * self.weights / there.scale).astype(np.float32)
+        shift = ((offset - there.offset) / there.scale).astype(np.float32)
+        return replace(self, weights=weights, gain=gain, shift=shift)
+
+
+def fitted(
+    scene: Scene,
+    model: ModelBands,
+    *,
+    resample: bool = False,
+    force: bool = False,
+    watcher: Watcher,
+) -> BandMatch:
+    """As `match_bands`, once what the scene's numbers are like has been looked at; notes are said.
+
+    Raises
+    ------
+    BandsError
+        As `match_bands`.
+    UnitsError
+        The scene's numbers cannot be in the unit of those that the model learnt from, and it is
+        not forced; the sentence names the factor where there is one. They were scaled twice.
+    """
+    match = match_bands(scene, model, resample=resample)
+    if match.note is not None:
+        watcher.say(match.note)
+    if model.numbers is None:
+        watcher.say(
+            "this run does not remember the numbers that it learnt from: whether "
+            f"{scene.path.name} is in the same unit could not be checked"
+        )
+        return match
+    raw = sample(scene, match.bands)
+    if not len(raw):
+        return match
+    refuse_scaled_twice(scene, raw, match.bands)
+    numbers, here = model.numbers, scene.units or as_they_are(scene.bands)
+    found = difference(numbers, match.interpolate(raw))
+    if found is None:
+        if here.said and not numbers.units.said and not match.converts:
+            watcher.say(
+                f"{scene.path.name} tells a scale and the model's scenes told none: its numbers "
+                "are taken as they are, for they lie where those of the model did"
+            )
+        return match
+    unlike = (
+        f"the numbers of {scene.path} are not in the range that the model learnt from "
+        f"({found.numbers})"
+    )
+    both = here.said and numbers.units.said and not here.given
+    if force or both:
+        going_on = "both say their unit, so it goes on" if both else "going on, as asked"
+        watcher.warn(f"{unlike}: {going_on}")
+        return match
+    # What the scene's raw numbers must be multiplied by to be the model's physical ones.
+    apart = difference(numbers.physical, _matched(scene, model, resample=resample).interpolate(raw))
+    if apart is not None and apart.factor is not None:
+        raise UnitsError(
+            f"{unlike}, but {found.factor or apart.factor:g} times that; expected a scene in the "
+            f"unit that it was trained on: pass --scale {1 / apart.factor:g} if that is what lies "
+            "between them, or --force to go on with the numbers as they are"
+        )
+    raise UnitsError(
+        f"{unlike}, and no single factor explains it; expected a scene in the unit that it was "
+        "trained on: convert it, pass --scale F (numbers times F), or --force to go on with them "
+        "as they are"
+    )
 
 
 def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> BandMatch:
-    """Find the model's bands in a scene.
+    """Find the model's bands in a scene; where both say their unit, numbers are converted.
+
+    A factor that the user gives (`scaled_by`) counts even if the model's scenes told no unit.
 
     In this order: the same number of bands with the same wavelengths; each of the model's
     wavelengths somewhere among the scene's good bands, within `TOLERANCE_NM`; with `resample`,
@@ -72,7 +186,27 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
     ------
     BandsError
         There is no such way; the sentence gives both lists in short and the first band missed.
+    UnitsError
+        One says reflectance and the other radiance.
     """
+    match = _matched(scene, model, resample=resample)
+    if model.numbers is None or scene.units is None:
+        return match
+    here, there = scene.units, model.numbers.units
+    if here.kind and there.kind and here.kind != there.kind:
+        raise UnitsError(
+            f"{scene.path} holds {here.kind} and the model learnt from {there.kind}; expected "
+            "scenes of one kind: convert it, or train on such scenes"
+        )
+    if not here.said or not (there.said or here.given):
+        return match
+    if match.weights is None and here.of_bands(match.bands).same_numbers(there):
+        return match
+    return match.converted(here, there)
+
+
+def _matched(scene: Scene, model: ModelBands, *, resample: bool) -> BandMatch:
+    """The bands alone."""
     used = np.asarray(model.used, np.int64)
     if scene.wavelengths_nm is None or model.wavelengths_nm is None:
         return _by_position(scene, model, used)

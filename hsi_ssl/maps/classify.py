@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsi_ssl.errors import SceneError, SettingsError
+from hsi_ssl.labels.area import Area, areas
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.sources import resolve
-from hsi_ssl.maps.area import Area, areas
-from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
+from hsi_ssl.maps.bands import BandMatch, ModelBands, fitted
 from hsi_ssl.maps.class_map import class_map, outputs, with_reject
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
@@ -81,7 +81,7 @@ def classify(
         The layer of the area is broken, or holds nothing of the scenes.
     ModelError, DeviceError
         The model is not there, or the device; p-values are asked for that it cannot give.
-    BandsError, OutputError, LabelError
+    BandsError, UnitsError, OutputError, LabelError
         As `classify_scene`.
     """
     if not settings.scenes:
@@ -94,8 +94,7 @@ def classify(
         _check_novelty(classifier, settings)
     with resolve(
         settings.scenes,
-        variable=settings.variable,
-        wavelengths=settings.wavelengths,
+        reading=settings.reading,
         labelled=False,
         watcher=watcher,
     ) as sources:
@@ -105,17 +104,25 @@ def classify(
             of_scenes = zip(scenes, areas(settings.area, scenes, watcher), strict=True)
             scenes, parts = map(list, zip(*(p for p in of_scenes if p[1]), strict=True))
         maps = map_paths(scenes, settings.output, settings.format)
+        # Label sets share the bands and numbers that their model learnt from.
+        matches = [_fitted(scene, classifiers[0], settings, watcher) for scene in scenes]
         jobs = [
-            (scene, classifier, of_label_set(path, classifier.label_set, len(classifiers)), part)
-            for scene, path, part in zip(scenes, maps, parts, strict=True)
+            _Job(
+                scene,
+                classifier,
+                match,
+                of_label_set(path, classifier.label_set, len(classifiers)),
+                part,
+            )
+            for scene, match, path, part in zip(scenes, matches, maps, parts, strict=True)
             for classifier in classifiers
         ]
         inputs = [scene.path for scene in scenes]
         inputs += [path for path in (settings.wavelengths, settings.area) if path is not None]
-        for scene, classifier, path, _ in jobs:
-            _matched(scene, classifier, settings)
+        inputs += [*settings.mask, *settings.mask_out]
+        for job in jobs:
             check_place(
-                path, asked_layers(settings), scene.grid, inputs,
+                job.output, asked_layers(settings), job.scene.grid, inputs,
                 stac=settings.stac, overwrite=overwrite,
             )  # fmt: skip
         mosaics: dict[str, Path] = {}
@@ -126,14 +133,31 @@ def classify(
                 mosaics[label_set.name] = path
         results = [
             classify_scene(
-                scene, classifier, settings, path, area=area, overwrite=overwrite, watcher=watcher
+                job.scene,
+                job.classifier,
+                settings,
+                job.output,
+                match=job.match,
+                area=job.area,
+                overwrite=overwrite,
+                watcher=watcher,
             )
-            for scene, classifier, path, area in jobs
+            for job in jobs
         ]
     for classifier in classifiers:
         if mosaic := mosaics.get(classifier.label_set.name):
             _write_mosaic(mosaic, classifier, results, settings, overwrite=overwrite)
     return [replace(result, mosaic=mosaics.get(result.label_set)) for result in results]
+
+
+class _Job(NamedTuple):
+    """One map to make."""
+
+    scene: Scene
+    classifier: Classifier
+    match: BandMatch
+    output: Path
+    area: Area | None
 
 
 def _write_mosaic(
@@ -176,11 +200,14 @@ def classify_scene(
     settings: ClassifySettings,
     output: Path,
     *,
+    match: BandMatch | None = None,
     area: Area | None = None,
     overwrite: bool = False,
     watcher: Watcher = SILENT,
 ) -> ClassifyResult:
     """Write the class map of a scene, or of an area in it, to `output`, and its layers beside it.
+
+    `match` is how the scene is brought to the model, where that is known already.
 
     Pixels without measurement, ones on which the model gives no finite answer, and ones in free
     slots in which nothing was discovered are 0; the layers hold the last ones' values, and the
@@ -189,8 +216,8 @@ def classify_scene(
 
     Raises
     ------
-    BandsError
-        The scene's bands are not the model's and cannot or may not be resampled.
+    BandsError, UnitsError
+        The scene's bands or numbers are not the model's and cannot or may not be brought to them.
     OutputError
         As `class_map`.
     SceneError
@@ -201,9 +228,7 @@ def classify_scene(
         What was discovered with the model cannot be read.
     """
     started = time.perf_counter()
-    match = _matched(scene, classifier, settings)
-    if match.note is not None:
-        watcher.say(match.note)
+    match = match or _fitted(scene, classifier, settings, watcher)
     classes = map_classes(classifier.label_set, load_discovered(settings.model, classifier.card))
     label_set, layers = classes.label_set, asked_layers(settings)
     strength = strength_of(classifier.card, settings.spatial)
@@ -277,9 +302,11 @@ def classify_scene(
     )
 
 
-def _matched(scene: Scene, classifier: Classifier, settings: ClassifySettings) -> BandMatch:
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
-    return match_bands(scene, bands, resample=settings.resample)
+def _fitted(
+    scene: Scene, classifier: Classifier, settings: ClassifySettings, watcher: Watcher
+) -> BandMatch:
+    bands = ModelBands.from_card(classifier.card)
+    return fitted(scene, bands, resample=settings.resample, force=settings.force, watcher=watcher)
 
 
 def peak_memory_mb() -> float:

@@ -13,7 +13,7 @@ import hsi_ssl
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import written_beside
-from hsi_ssl.maps.bands import ModelBands, match_bands
+from hsi_ssl.maps.bands import ModelBands, fitted
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Scene
@@ -30,6 +30,7 @@ def scene_features(
     output: Path,
     *,
     resample: bool = False,
+    force: bool = False,
     overwrite: bool = False,
     watcher: Watcher = SILENT,
 ) -> int:
@@ -42,16 +43,15 @@ def scene_features(
     ------
     BandsError
         The scene's bands are not M1's and may not be resampled.
+    UnitsError
+        Its numbers are in another unit, and it is not forced.
     SceneError
         No pixel is valid.
     OutputError
         The output exists and `overwrite` is false, or cannot be written.
     """
-    card = extractor.card
-    bands = ModelBands(card["bands"], card["used_bands"], card["wavelengths_nm"])
-    match = match_bands(scene, bands, resample=resample)
-    if match.note is not None:
-        watcher.say(match.note)
+    bands = ModelBands.from_card(extractor.card)
+    match = fitted(scene, bands, resample=resample, force=force, watcher=watcher)
     units = extractor.model.architecture.latent
     names = [f"{what} {j + 1}" for what in ("mean", "log-variance") for j in range(units)]
     tags = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", "SCENE": scene.path.name}

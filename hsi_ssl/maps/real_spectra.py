@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, SceneError
 from hsi_ssl.labels.sources import resolve
-from hsi_ssl.maps.bands import ModelBands, match_bands
+from hsi_ssl.maps.bands import ModelBands, fitted
 from hsi_ssl.scenes.scene import valid_spectra
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.extractor import check_bands
@@ -58,7 +58,7 @@ def of_scenes(
         The scene is not there, or has other bands than the model.
     """
     spectra, titles = [], []
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
+    bands = ModelBands.from_card(classifier.card)
     for i, (name, row, col) in enumerate(pixels):
         told = any(name == earlier for earlier, *_ in pixels[:i])
         with resolve([name], labelled=False, watcher=SILENT if told else watcher) as found:
@@ -73,7 +73,7 @@ def of_scenes(
                     f"pixel {row}, {col} is outside {name}, which has {scene.rows} rows and "
                     f"{scene.cols} columns, counted from 0"
                 )
-            match = match_bands(scene, bands, resample=False)
+            match = fitted(scene, bands, watcher=watcher)
             window = match.select(scene.read(slice(row, row + 1), slice(col, col + 1)))
             if not valid_spectra(window, scene.nodata).all():
                 raise SceneError(f"pixel {row}, {col} of {name} has no measurement; name another")

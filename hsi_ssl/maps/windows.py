@@ -21,8 +21,8 @@ import torch
 from scipy.special import xlogy
 
 from hsi_ssl.errors import VectorError
+from hsi_ssl.labels.area import Area
 from hsi_ssl.labels.label_set import UNLABELLED
-from hsi_ssl.maps.area import Area
 from hsi_ssl.maps.bands import BandMatch
 from hsi_ssl.maps.class_map import LAYERS, Layer
 from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen

@@ -29,8 +29,7 @@ def glance(
     BandsError
         The scene's bands are not the model's.
     """
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
-    match = match_bands(scene, bands)
+    match = match_bands(scene, ModelBands.from_card(classifier.card))
     rows, cols = shrunk(scene.rows, scene.cols, step)
     stride = affordable(scene, rows, BUDGET)
     codes = np.zeros((-(-rows // stride), cols), np.int64)

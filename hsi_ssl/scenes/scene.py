@@ -6,12 +6,15 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.closing import Closes
+
+if TYPE_CHECKING:
+    from hsi_ssl.scenes.units import Units
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -90,6 +93,8 @@ class Scene(Closes):
     fwhm_nm: Floats | None = field(default=None, repr=False)
     good: Bools = field(default=None, repr=False)  # type: ignore[arg-type]  # set below
     nodata: float | None = None
+    units: Units | None = field(default=None, repr=False)
+    """What the file says of its numbers; they are handed out raw."""
     grid: Grid = Grid()
     block: tuple[int, int] = (1, 1)
     label_reader: LabelReader | None = field(default=None, repr=False)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
+from hsi_ssl.maps.bands import BandMatch, ModelBands, fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.suggesting.choosing import choose, uncertainty
@@ -73,6 +73,7 @@ def suggest(
     labelled: Ints | None = None,
     discovered: Sequence[DiscoveredSlot] = (),
     resample: bool = False,
+    force: bool = False,
     seed: int = 0,
     watcher: Watcher = SILENT,
 ) -> list[Suggestion]:
@@ -90,13 +91,13 @@ def suggest(
     ------
     BandsError
         The scene's bands are not the model's and cannot or may not be resampled.
+    UnitsError
+        Its numbers are in another unit, and it is not forced.
     SceneError
         The scene is broken, or has no valid pixel as far from labelled ones.
     """
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
-    match = match_bands(scene, bands, resample=resample)
-    if match.note is not None:
-        watcher.say(match.note)
+    bands = ModelBands.from_card(classifier.card)
+    match = fitted(scene, bands, resample=resample, force=force, watcher=watcher)
     pixels, done = scene.rows * scene.cols, 0
     side = max(radius + 1, math.ceil(math.sqrt(pixels / CANDIDATES)))
     near = _Near(np.empty((0, 2), np.int64) if labelled is None else labelled, radius)

@@ -24,6 +24,7 @@ from hsi_ssl.maps.class_map import named_as_map
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import Watcher
 
@@ -119,7 +120,7 @@ def opened_map(path: Path) -> Scene:
 def opened_scene(
     path: Path, settings: dict[str, Any], dataset: Dataset | None, watcher: Watcher
 ) -> Scene:
-    """A scene, with the variable and wavelengths that it was opened with before.
+    """A scene, with the variable, wavelengths and scale that it was opened with before.
 
     Raises
     ------
@@ -131,8 +132,11 @@ def opened_scene(
     return (
         resolve(
             [str(path)],
-            variable=settings.get("variable") or meta.get("variable"),
-            wavelengths=Path(wavelengths) if wavelengths and Path(wavelengths).exists() else None,
+            reading=Reading(
+                settings.get("variable") or meta.get("variable"),
+                Path(wavelengths) if wavelengths and Path(wavelengths).exists() else None,
+                settings.get("scale") or meta.get("scale"),
+            ),
             labelled=False,
             watcher=watcher,
         )

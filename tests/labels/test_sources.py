@@ -20,6 +20,7 @@ from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.errors import CatalogError, LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.scenes.drillcore import LABELLED, LITHOLOGY
+from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.simulate import simulate
 from hsi_ssl.watcher import Watcher
 
@@ -221,7 +222,7 @@ def test_wavelengths_and_variable_are_passed_on(tmp_path: Path) -> None:
     tif(tmp_path / "x_labels.tif", np.full((3, 4), 3, np.uint8))
     (tmp_path / "w.csv").write_text("400\n500\n600\n700\n800\n")
     cube = str(tmp_path / "x.mat")
-    with resolve([cube], variable="two", wavelengths=tmp_path / "w.csv") as sources:
+    with resolve([cube], reading=Reading("two", tmp_path / "w.csv")) as sources:
         scene = sources.scenes[0].scene
         assert scene.read()[0, 0, 0] == 2
         assert scene.wavelengths_nm is not None

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
 from hsi_ssl.scenes.scene import Array, Grid, GroundPoint, Scene
+from hsi_ssl.scenes.units import Units, band_units, envi_units
 from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
 from hsi_ssl.scenes.wavelengths import (
     BandFacts,
@@ -77,6 +78,7 @@ def scene_of(
         dtype=dtype,
         reader=reader,
         nodata=dataset.nodata,
+        units=_units(dataset),
         grid=_grid(dataset),
         block=reader.piece[:2],
     )
@@ -301,6 +303,17 @@ def _band_facts(dataset: DatasetReader, path: Path) -> BandFacts:
             tagged_facts([dataset.tags(band) for band in bands], where=path.name)
         )
     return facts.else_from(envi_facts(dataset.tags(ns="ENVI"), dataset.count, where=path.name))
+
+
+def _units(dataset: DatasetReader) -> Units | None:
+    """What the bands say of their numbers, else an ENVI header, whose fields copies keep too."""
+    header = envi_units(dataset.tags(ns="ENVI"), dataset.count)
+    if dataset.driver == ENVI:  # GDAL knows the gains alone
+        return header
+    tags = [dataset.tags(), dataset.tags(1)]
+    texts = [some.get(key) for some in tags for key in ("long_name", "standard_name", "units")]
+    found = band_units(dataset.scales, dataset.offsets, dataset.units, texts)
+    return found if found is not None and found.said else header or found
 
 
 def _grid(dataset: DatasetReader) -> Grid:

@@ -21,7 +21,13 @@ from hsi_ssl.errors import HsiSslError, SceneError
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, FlatReader
-from hsi_ssl.scenes.readers.hdf5_metadata import band_facts_of, grid_of, nodata_of
+from hsi_ssl.scenes.readers.hdf5_metadata import (
+    NEON_CUBE,
+    band_facts_of,
+    grid_of,
+    nodata_of,
+    units_of_cube,
+)
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.scenes.wavelengths import with_facts
 
@@ -62,6 +68,7 @@ def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False)
             bands=bands,
             dtype=stored.newbyteorder("="),
             nodata=nodata_of(cube),
+            units=units_of_cube(cube, bands),
             grid=grid_of(cube),
             label_reader=partial(read_plane, path, labels, reverse=reverse)
             if arrays.get(labels) == (rows, cols)
@@ -165,7 +172,7 @@ class ChunkReader(BoxReader):
 def _layout(name: str) -> str:
     if name == DRILL_CORE_CUBE:
         return "drill-core HDF5"
-    return "NEON HDF5" if name.endswith("/Reflectance/Reflectance_Data") else "HDF5"
+    return "NEON HDF5" if name.endswith(NEON_CUBE) else "HDF5"
 
 
 def _plain_offset(cube: h5py.Dataset) -> int | None:

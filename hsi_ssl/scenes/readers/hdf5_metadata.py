@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.scenes.scene import Bools, Grid
+from hsi_ssl.scenes.units import Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in
 
 NODATA_NAMES = ("data_ignore_value", "_fillvalue", "missing_value", "nodata", "no_data")
@@ -18,6 +19,7 @@ GOOD_BANDS_NAMES = ("bbl", "goodwavelengths", "goodbands")
 WAVELENGTH_UNITS = ("wavelength_units", "wavelength_unit", "wavelength units")
 UNITS = ("units", "unit", *WAVELENGTH_UNITS)
 """Attributes of the vector of wavelengths; on the cube, `units` are those of its values."""
+NEON_CUBE = "/Reflectance/Reflectance_Data"
 
 
 class _Found(NamedTuple):
@@ -31,6 +33,18 @@ def nodata_of(array: h5py.Dataset) -> float | None:
         if name.lower() in NODATA_NAMES and np.asarray(value).dtype.kind in "iuf":
             return float(np.ravel(value)[0])
     return None
+
+
+def units_of_cube(cube: h5py.Dataset, bands: int) -> Units | None:
+    """What attributes say of the cube's numbers: those of CF multiply, NEON's factor divides."""
+    said = {name.lower(): value for name, value in cube.attrs.items()}
+    names = ("units", "unit", "long_name", "standard_name", "description")
+    texts = [_plain_text(said[name]) for name in names if name in said]
+    scale, offset = said.get("scale_factor"), said.get("add_offset")
+    if scale is not None and cube.name.endswith(NEON_CUBE):
+        scale = 1 / np.asarray(scale, np.float64)
+    kind = kind_in(cube.name.split("/")[-1], *texts)
+    return units_of(bands, scale=scale, offset=offset, kind=kind, source="scale_factor")
 
 
 def band_facts_of(
@@ -126,7 +140,10 @@ def _transform(map_info: str) -> tuple[float, float, float, float, float, float]
 
 
 def _text(item: h5py.Dataset) -> str:
-    value = np.ravel(item[()])[0]
+    return _plain_text(np.ravel(item[()])[0])
+
+
+def _plain_text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -134,7 +151,7 @@ def _unit(attributes: Any, keys: tuple[str, ...], name: str) -> str | None:
     """The unit said by one of the attributes `keys`, or by the end of the array's own name."""
     for key, value in attributes.items():
         if key.lower() in keys:
-            return value.decode() if isinstance(value, bytes) else str(value)
+            return _plain_text(value)
     return unit_in(name)
 
 

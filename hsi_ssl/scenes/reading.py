@@ -1,0 +1,26 @@
+"""How the user wants scenes to be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`variable` and `wavelengths` as in `open_scene`; the other things are what is made of it.
+
+    `scale`: what raw numbers are multiplied by to be physical, in the place of what files say.
+    `mask`: files that mark what to look at (rasters that are not 0 there, or polygons), laid on
+    scenes by their place; `auto`: what `masks.propose_mask` proposes. `mask_out`: files that mark
+    what not to look at.
+    """
+
+    variable: str | None = None
+    wavelengths: Path | None = None
+    scale: float | None = None
+    mask: tuple[Path, ...] = ()
+    mask_out: tuple[Path, ...] = ()
+
+
+AS_THEY_ARE = Reading()
