@@ -85,6 +85,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
         *(
             f"wrote {r.map}: {r.classified:,} of {r.pixels:,} pixels classified, "
             f"{'' if r.rejected is None else f'{r.rejected:,} rejected, '}"
+            f"{'' if r.masked is None else f'{r.masked:,} masked, '}"
             f"{r.pixels_per_second:,.0f} pixels/s"
             for r in found
         ),

@@ -19,9 +19,9 @@ from hsi_ssl.watcher import Watcher
 def in_one_unit(sources: Sources, watcher: Watcher) -> Sources:
     """The sources with all scenes in one unit.
 
-    The scenes have the same bands. Where all files tell the same scale and offset, or none, numbers stay raw. Where they tell
-    different ones, numbers become physical, float32. A file that tells none beside others that do
-    is taken to be in their raw unit if its numbers lie where theirs do.
+    The scenes have the same bands. Where all files tell the same scale and offset, or none, numbers
+    stay raw. Where they tell different ones, numbers become physical, float32. A file that tells
+    none beside others that do is taken to be in their raw unit if its numbers lie where theirs do.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,14 @@ from hsi_ssl.labels.laying import Laying, Window
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster
 from hsi_ssl.labels.vector_grid import layer_extent, on_grid
 from hsi_ssl.labels.vectors import is_vector, layer_facts, read_layer
+from hsi_ssl.masks.codes import LOOK, NAMES
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+TILE = 256
+"""Side in pixels of the squares in which single pixels are looked up."""
 Places = Iterable[tuple[slice, slice]]
 
 
@@ -41,6 +45,19 @@ class Area(ABC):
     @abstractmethod
     def grown(self, pixels: int) -> Area:
         """The area and all pixels no more than so many steps away, diagonal ones included."""
+
+    def at(self, rows: Ints, cols: Ints) -> Bools:
+        """Which of single pixels are in the area, `(n,)`."""
+        found = np.zeros(len(rows), bool)
+        tiles = rows // TILE << 32 | cols // TILE
+        order = np.argsort(tiles, kind="stable")
+        for group in np.split(order, np.flatnonzero(np.diff(tiles[order])) + 1):
+            if len(group):
+                r, c = rows[group], cols[group]
+                top, left = int(r.min()), int(c.min())
+                mask = self.mask(slice(top, int(r.max()) + 1), slice(left, int(c.max()) + 1))
+                found[group] = mask[r - top, c - left]
+        return found
 
     def windows(self, places: Places) -> Iterator[tuple[slice, slice]]:
         """Of each window the part that holds all its pixels of the area, where it has any."""
@@ -80,6 +97,8 @@ class PolygonArea(Area):
 class RasterArea(Area):
     """The pixels at whose centre a raster holds a value that is not 0 and not its nodata.
 
+    Of a mask that tells by its names that hsi-ssl proposed it: where it is to be looked at.
+
     `read` gives 1 there and 0 elsewhere; `shape` is the scene's, `more` the steps it has grown.
     """
 
@@ -118,6 +137,15 @@ def areas(path: Path, scenes: Iterable[Scene], watcher: Watcher = SILENT) -> lis
         The raster is no plane, or of another size than a scene that it is to be taken for.
     """
     scenes = list(scenes)
+    found = marked(path, scenes, watcher)
+    for scene, area in zip(scenes, found, strict=True):
+        if area is None:
+            watcher.say(f"left out {scene.path}: it holds nothing of the area in {path}")
+    return found
+
+
+def marked(path: Path, scenes: Sequence[Scene], watcher: Watcher = SILENT) -> list[Area | None]:
+    """As `areas`, without a word on scenes where nothing is marked."""
     if is_vector(path):
         layer = read_layer(layer_facts(path), watcher=watcher)
         found: list[Area | None] = [_drawn(layer, scene, watcher) for scene in scenes]
@@ -131,9 +159,6 @@ def areas(path: Path, scenes: Iterable[Scene], watcher: Watcher = SILENT) -> lis
             f"{path} marks no part of {scenes[0].path}: it spans {where}, the scene "
             f"{extent(scenes[0])}; draw it over the scene"
         )
-    for scene, area in zip(scenes, found, strict=True):
-        if area is None:
-            watcher.say(f"left out {scene.path}: it holds nothing of the area in {path}")
     return found
 
 
@@ -149,9 +174,11 @@ def _drawn(layer: Layer, scene: Scene, watcher: Watcher) -> PolygonArea | None:
 
 
 def _laid(raster: LabelRaster, scene: Scene) -> RasterArea | None:
+    proposed = raster.legend.names.get(LOOK) == NAMES[LOOK]
+
     def marked(rows: slice, cols: slice) -> npt.NDArray[np.uint16]:
         values = raster.window(rows, cols)
-        found = values != 0
+        found = values == LOOK if proposed else values != 0
         if values.dtype.kind == "f":
             found &= ~np.isnan(values)
         if raster.nodata is not None:

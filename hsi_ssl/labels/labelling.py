@@ -298,12 +298,12 @@ def _rasters(
     return [
         tuple(RasterSource(path, None, left_out, by_place=placed) for path, placed in some)
         for some, left_out in zip(
-            paired(scenes, files, _is_placed, option, watcher), ignore, strict=True
+            paired(scenes, files, raster_is_placed, option, watcher), ignore, strict=True
         )
     ]
 
 
-def _is_placed(path: Path) -> bool:
+def raster_is_placed(path: Path) -> bool:
     """Whether a label raster tells where it lies."""
     if not is_raster(path):
         return False
@@ -323,13 +323,13 @@ def _with_layers(
             each |= {Path(f"{path}:{facts.name}"): True for facts in images}
         else:
             each[path] = searched
-    mine = paired(scenes, each, _layer_is_placed, "--labels", watcher)
+    mine = paired(scenes, each, layer_is_placed, "--labels", watcher)
     return [
         replace(one, layers=tuple(path for path, _ in some))
         for one, some in zip(opened, mine, strict=True)
     ]
 
 
-def _layer_is_placed(path: Path) -> bool:
+def layer_is_placed(path: Path) -> bool:
     """Whether a layer may lie on any scene, not on one whose pixels it was drawn on."""
     return all(facts.place != "pixel" for facts in layers_at(path))

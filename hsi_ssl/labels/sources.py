@@ -25,6 +25,7 @@ from hsi_ssl.labels.labelling import (
     published,
     with_files,
 )
+from hsi_ssl.labels.looking import looked_at, without_masked
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
@@ -136,6 +137,7 @@ def resolve(
             opened, drawn_by_hand = with_files(
                 opened, labels, train_labels, test_labels, rules, watcher
             )
+        opened = _looked_at(opened, reading, watcher)
         # From here on the order in which the user named them is forgotten.
         opened.sort(key=lambda one: (one.scene.path.name, str(one.scene.path)))
         _tell_notes(opened, watcher)
@@ -151,11 +153,12 @@ def resolve(
         else:
             _tell_label_set(opened, label_set, watcher)
             found_labels = own(opened, names, rules, watcher)
+        scenes = tuple(without_masked(source, watcher) for source in found_labels.scenes)
         if labelled:
-            _refuse_unlabelled(found_labels.scenes, opened)
+            _refuse_unlabelled(scenes, opened)
         on_error.pop_all()
     return Sources(
-        found_labels.scenes,
+        scenes,
         found_labels.names,
         " + ".join(sorted(set(titles))),
         class_file=found_labels.class_file,
@@ -196,6 +199,18 @@ def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
     if known is not None and len(known) == scene.bands:
         scene = with_facts(scene, BandFacts(np.array(known)))
     return scene
+
+
+def _looked_at(opened: Sequence[Opened], reading: Reading, watcher: Watcher) -> list[Opened]:
+    """Scenes with what is not to be looked at as if it held nothing; without those with no more."""
+    looked = looked_at([one.scene for one in opened], reading, watcher)
+    kept = []
+    for one, scene in zip(opened, looked, strict=True):
+        if scene is None:
+            one.scene.close()
+        else:
+            kept.append(replace(one, scene=scene))
+    return kept
 
 
 def _with_label_set(opened: Opened, name: str | None) -> Opened:

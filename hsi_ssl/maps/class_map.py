@@ -83,6 +83,8 @@ class MapWriter:
         self._layers = layers
         self._label_set = label_set
         self._counts = np.zeros(len(label_set), np.int64)
+        self.masked: int | None = None
+        """Pixels that a mask left out, where there was one: to be set by who knows."""
 
     @property
     def counts(self) -> dict[int, int]:
@@ -246,7 +248,9 @@ def class_map(
             _read_back(finished, layers, writer.counts)
             quicklook(finished["quicklook"], finished["map"], label_set, path.stem)
         finished["style"].write_text(qml(label_set), encoding="utf-8")
-        finished["legend"].write_text(legend_csv(label_set, writer.counts), encoding="utf-8")
+        finished["legend"].write_text(
+            legend_csv(label_set, writer.counts, writer.masked), encoding="utf-8"
+        )
         for name, place in outputs(path, layers).items():
             if name != "map":
                 replace(finished[name], place)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.labels.area import Area, areas
 from hsi_ssl.labels.label_set import LabelSet
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from hsi_ssl.settings import ClassifySettings
 
 
+MASK_TAG = "MASK"
+"""Tag that names the masks by which pixels were left out."""
+
+
 @dataclass(frozen=True)
 class ClassifyResult:
     """What was made and how fast. `counts` are pixels by code, 0 = not classified.
@@ -52,13 +58,16 @@ class ClassifyResult:
     counts: dict[int, int]
     in_free_slots: int
     rejected: int | None
+    masked: int | None = None
+    """Pixels that a mask left out, which are not classified; None without a mask."""
     mosaic: Path | None = None
     """Of which the map is a part."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         found = {**vars(self), "map": str(self.map), "mosaic": self.mosaic and str(self.mosaic)}
-        return {key: value for key, value in found.items() if key != "mosaic" or value}
+        optional = {"mosaic", "masked"}
+        return {k: value for k, value in found.items() if k not in optional or value is not None}
 
 
 def classify(
@@ -252,6 +261,7 @@ def classify_scene(
             "LABEL_SET": label_set.name,
             "SPATIAL_PRIOR": f"{strength:g}",
             "SETTINGS": json.dumps(settings.model_dump(mode="json")),
+            **({MASK_TAG: ", ".join(scene.looked.names)} if scene.looked else {}),
         },
         overwrite=overwrite,
     ) as written:
@@ -262,6 +272,9 @@ def classify_scene(
                 written.write(window.rows, window.cols, window.indices, window.layers)
                 done += window.indices.size
                 free += window.free
+                if scene.looked is not None:
+                    hidden = ~scene.looked.mask(window.rows, window.cols)
+                    written.masked = (written.masked or 0) + int(np.count_nonzero(hidden))
                 watcher.progress(f"classify {scene.name}", done, pixels)
         if done < pixels:  # what lies outside the area needs no work
             watcher.progress(f"classify {scene.name}", pixels, pixels)
@@ -299,6 +312,7 @@ def classify_scene(
         counts=counts,
         in_free_slots=free,
         rejected=rejected,
+        masked=written.masked,
     )
 
 

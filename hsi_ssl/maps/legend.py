@@ -83,12 +83,18 @@ def names_tag(label_set: LabelSet) -> str:
     return json.dumps({c.code: c.name for c in label_set.classes}, ensure_ascii=False)
 
 
-def legend_csv(label_set: LabelSet, counts: Mapping[int, int]) -> str:
-    """Rows `code, name, colour, pixels` by ascending code, beginning with 0 (not classified)."""
+def legend_csv(label_set: LabelSet, counts: Mapping[int, int], masked: int | None = None) -> str:
+    """Rows `code, name, colour, pixels` by ascending code, beginning with 0 (not classified).
+
+    Where there was a mask, `masked` is how many of the latter it left out: a further column.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("code", "name", "colour", "pixels"))
-    rows.writerow((UNLABELLED_CODE, UNCLASSIFIED, "", counts[UNLABELLED_CODE]))
+    more = [] if masked is None else ["masked"]
+    rows.writerow(("code", "name", "colour", "pixels", *more))
+    more = [] if masked is None else [str(masked)]
+    rows.writerow((UNLABELLED_CODE, UNCLASSIFIED, "", counts[UNLABELLED_CODE], *more))
+    more = [] if masked is None else ["0"]
     for c in sorted(label_set.classes, key=lambda c: c.code):
-        rows.writerow((c.code, c.name, c.colour, counts[c.code]))
+        rows.writerow((c.code, c.name, c.colour, counts[c.code], *more))
     return text.getvalue()

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.scenes.scene import Array, CubeReader, Scene
+from hsi_ssl.scenes.scene import Array, CubeReader, Looking, Scene
 
-Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-
-
-class Looked(Protocol):
-    """Which pixels are looked at."""
-
-    def mask(self, rows: slice, cols: slice) -> Bools:
-        """Of a window, `(r, c)`."""
-
-    def at(self, rows: Ints, cols: Ints) -> Bools:
-        """Of single pixels, `(n,)`."""
 
 
 class MaskedReader:
     """A cube whose pixels that are not looked at read as `nothing` in all bands."""
 
-    def __init__(self, reader: CubeReader, looked: Looked, nothing: float) -> None:
+    def __init__(self, reader: CubeReader, looked: Looking, nothing: float) -> None:
         self._reader, self._looked, self._nothing = reader, looked, nothing
 
     def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
@@ -61,10 +49,10 @@ class MaskedReader:
         self._reader.close()
 
 
-def masked(scene: Scene, looked: Looked) -> Scene:
+def masked(scene: Scene, looked: Looking) -> Scene:
     """The scene with nothing measured but where it is looked at."""
     nothing = scene.nodata
     if nothing is None:
         # A spectrum of zeros holds no measurement either.
         nothing = np.nan if scene.dtype.kind == "f" else 0
-    return replace(scene, reader=MaskedReader(scene.reader, looked, nothing))
+    return replace(scene, reader=MaskedReader(scene.reader, looked, nothing), looked=looked)

@@ -98,6 +98,8 @@ class Scene(Closes):
     grid: Grid = Grid()
     block: tuple[int, int] = (1, 1)
     label_reader: LabelReader | None = field(default=None, repr=False)
+    looked: Looking | None = field(default=None, repr=False)
+    """Which pixels are looked at, where the user masks some: the others hold no measurement."""
     notes: tuple[str, ...] = ()
     """What the reader guessed (units, say): to be told to the user once."""
 
@@ -175,6 +177,20 @@ class Scene(Closes):
     def close(self) -> None:
         """Release the file."""
         self.reader.close()
+
+
+class Looking(Protocol):
+    """Which pixels of a scene are looked at; `names` are those of the masks that say so."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """For people."""
+
+    def mask(self, rows: slice, cols: slice) -> Bools:
+        """Of a window, `(r, c)`."""
+
+    def at(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Bools:
+        """Of single pixels, `(n,)`."""
 
 
 class LabelReader(Protocol):
