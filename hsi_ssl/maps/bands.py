@@ -159,7 +159,12 @@ def fitted(
         return match
     # What the scene's raw numbers must be multiplied by to be the model's physical ones.
     apart = difference(numbers.physical, _matched(scene, model, resample=resample).interpolate(raw))
-    if apart is not None and apart.factor is not None:
+    if apart is None:
+        raise UnitsError(
+            f"{unlike}, as --scale {here.scale[0]:g} makes them; without it they are: leave out "
+            "--scale, or pass --force too"
+        )
+    if apart.factor is not None:
         raise UnitsError(
             f"{unlike}, but {found.factor or apart.factor:g} times that; expected a scene in the "
             f"unit that it was trained on: pass --scale {1 / apart.factor:g} if that is what lies "
