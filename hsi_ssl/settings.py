@@ -22,6 +22,7 @@ from pydantic import (
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
 
 SplitKind = Literal["pixels", "blocks", "polygons", "scenes"]
 ScalingKind = Literal[
@@ -87,6 +88,9 @@ class PrepareSettings(Settings):
     """Name of the data set inside a MATLAB or HDF5 file that holds several."""
     wavelengths: Path | None = None
     """CSV with one wavelength a band, when the file has none."""
+    exclude: tuple[str, ...] = ()
+    """Ranges of wavelengths whose bands are left out: text such as `1350-1450,1800-1950`, ends
+    included, or pairs of numbers; in nm where there is no unit, below 100 in micrometres."""
     cap: int = Field(5000, ge=1)
     """Training pixels a class, at most."""
     per_class: int | None = Field(None, ge=1)
@@ -113,6 +117,11 @@ class PrepareSettings(Settings):
     components: int = Field(30, ge=1)
     """Leading components kept by the scalings noise and mnf."""
     seed: int = Field(0, ge=0)
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _ranges(cls, value: Any) -> tuple[str, ...]:
+        return range_texts(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> PrepareSettings:
@@ -142,6 +151,11 @@ class PrepareSettings(Settings):
             self.ignore_codes,
             self.zero_is_a_class,
         )
+
+    @property
+    def excluded(self) -> tuple[WavelengthRange, ...]:
+        """The ranges of wavelengths to leave out."""
+        return tuple(map(parsed_range, self.exclude))
 
     @property
     def label_sets(self) -> tuple[str, ...]:
