@@ -208,6 +208,7 @@ def prepare_sources(
                 "used_bands": np.flatnonzero(used).tolist(),
                 "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
                 "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
+                "excluded_nm": [[one.low, one.high] for one in settings.excluded],
                 "settings": settings.model_dump(mode="json", exclude=PATHS),
                 "scaling": scaler.to_card(),
                 "recoded": {str(value): code for value, code in sources.recoded.items()},

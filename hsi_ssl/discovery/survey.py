@@ -56,7 +56,7 @@ def survey_scenes(
         A scene's bands are not the models' and cannot or may not be resampled.
     """
     first = classifiers[0]
-    bands = ModelBands(first.bands, first.used_bands, first.wavelengths_nm)
+    bands = ModelBands.of(first.card)
     matches = [match_bands(scene, bands, resample=settings.resample) for scene in scenes]
     total = _nothing(classifiers)
     found = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import BandsError
+from hsi_ssl.scenes.ranges import WavelengthRange
 from hsi_ssl.scenes.scene import Scene
 
 TOLERANCE_NM = 1.0
@@ -24,12 +25,24 @@ Ints = npt.NDArray[np.int64]
 class ModelBands:
     """What a model says of its bands: the used ones among all `total` of the files it learnt from.
 
-    `wavelengths_nm` are those of the used bands.
+    `wavelengths_nm` are those of the used bands; `excluded_nm` the ranges, ends included, of those
+    that the user left out: what a scene holds there must not be interpolated from.
     """
 
     total: int
     used: Sequence[int]
     wavelengths_nm: Sequence[float] | None
+    excluded_nm: Sequence[Sequence[float]] = ()
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any]) -> ModelBands:
+        """As a run's card or a dataset's meta data tell."""
+        return cls(
+            card["bands"],
+            card["used_bands"],
+            card["wavelengths_nm"],
+            card.get("excluded_nm", ()),  # which older ones do not know
+        )
 
 
 @dataclass(frozen=True)
@@ -65,8 +78,8 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
 
     In this order: the same number of bands with the same wavelengths; each of the model's
     wavelengths somewhere among the scene's good bands, within `TOLERANCE_NM`; with `resample`,
-    linear interpolation between the scene's good bands. Where either side has no wavelengths,
-    an equal number of bands is taken by position.
+    linear interpolation between the scene's good bands, those that the model excludes left out.
+    Where either side has no wavelengths, an equal number of bands is taken by position.
 
     Raises
     ------
@@ -90,7 +103,7 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
     if (distance <= TOLERANCE_NM).all() and len(np.unique(nearest)) == len(wanted):
         return BandMatch(nearest)
     if resample:
-        return _resampled(scene, here, good, wanted, float(distance.max()))
+        return _resampled(scene, here, _not_excluded(scene, here, good, model), wanted)
     raise BandsError(
         f"{scene.path} has other bands than the model: "
         f"model {_in_short(wanted)}; scene {_in_short(here[good])}; "
@@ -115,9 +128,18 @@ def _by_position(scene: Scene, model: ModelBands, used: Ints) -> BandMatch:
     )
 
 
-def _resampled(
-    scene: Scene, here: Floats, good: Ints, wanted: Floats, furthest: float
-) -> BandMatch:
+def _not_excluded(scene: Scene, here: Floats, good: Ints, model: ModelBands) -> Ints:
+    for low, high in model.excluded_nm:
+        good = good[~WavelengthRange(low, high).holds(here[good])]
+    if not len(good):
+        raise BandsError(
+            f"{scene.path} has no good band beside those that the model excludes; train on such "
+            "scenes"
+        )
+    return good
+
+
+def _resampled(scene: Scene, here: Floats, good: Ints, wanted: Floats) -> BandMatch:
     """Linear interpolation; at the ends, up to one band spacing beyond, the last band's value."""
     order = good[np.argsort(here[good], kind="stable")]
     known, first = np.unique(here[order], return_index=True)
@@ -140,6 +162,7 @@ def _resampled(
     weights[below, columns] = 1 - share
     weights[np.minimum(below + 1, len(known) - 1), columns] += share
     needed = weights.any(axis=1)
+    furthest = float(np.abs(known - wanted[:, None]).min(axis=1).max())
     return BandMatch(
         order[needed],
         weights[needed],

@@ -278,7 +278,7 @@ def classify_scene(
 
 
 def _matched(scene: Scene, classifier: Classifier, settings: ClassifySettings) -> BandMatch:
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
+    bands = ModelBands.of(classifier.card)
     return match_bands(scene, bands, resample=settings.resample)
 
 

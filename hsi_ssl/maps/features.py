@@ -47,9 +47,7 @@ def scene_features(
     OutputError
         The output exists and `overwrite` is false, or cannot be written.
     """
-    card = extractor.card
-    bands = ModelBands(card["bands"], card["used_bands"], card["wavelengths_nm"])
-    match = match_bands(scene, bands, resample=resample)
+    match = match_bands(scene, ModelBands.of(extractor.card), resample=resample)
     if match.note is not None:
         watcher.say(match.note)
     units = extractor.model.architecture.latent

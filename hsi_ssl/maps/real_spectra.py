@@ -58,7 +58,7 @@ def of_scenes(
         The scene is not there, or has other bands than the model.
     """
     spectra, titles = [], []
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
+    bands = ModelBands.of(classifier.card)
     for i, (name, row, col) in enumerate(pixels):
         told = any(name == earlier for earlier, *_ in pixels[:i])
         with resolve([name], labelled=False, watcher=SILENT if told else watcher) as found:

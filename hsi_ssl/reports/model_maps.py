@@ -29,7 +29,7 @@ def glance(
     BandsError
         The scene's bands are not the model's.
     """
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
+    bands = ModelBands.of(classifier.card)
     match = match_bands(scene, bands)
     rows, cols = shrunk(scene.rows, scene.cols, step)
     stride = affordable(scene, rows, BUDGET)

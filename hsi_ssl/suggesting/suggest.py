@@ -93,7 +93,7 @@ def suggest(
     SceneError
         The scene is broken, or has no valid pixel as far from labelled ones.
     """
-    bands = ModelBands(classifier.bands, classifier.used_bands, classifier.wavelengths_nm)
+    bands = ModelBands.of(classifier.card)
     match = match_bands(scene, bands, resample=resample)
     if match.note is not None:
         watcher.say(match.note)

@@ -43,6 +43,7 @@ def dataset_card(dataset: Dataset) -> dict[str, Any]:
     kept = ("bands", "used_bands", "wavelengths_nm", "fwhm_nm", "image_like")
     return {
         **{name: meta[name] for name in kept},
+        "excluded_nm": meta.get("excluded_nm", []),
         "dataset": {
             "path": str(dataset.path),
             "title": meta["title"],

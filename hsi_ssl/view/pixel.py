@@ -55,11 +55,9 @@ class Inspector:
             The scene lacks bands of the model, beyond what interpolation can mend.
         """
         if self.classifier is not None:
-            c = self.classifier
-            bands = ModelBands(c.bands, c.used_bands, c.wavelengths_nm)
+            bands = ModelBands.of(self.classifier.card)
         elif self.dataset is not None:
-            meta = self.dataset.meta
-            bands = ModelBands(meta["bands"], meta["used_bands"], meta["wavelengths_nm"])
+            bands = ModelBands.of(self.dataset.meta)
         else:
             return BandMatch(np.flatnonzero(scene.good))
         return match_bands(scene, bands, resample=True)

@@ -66,6 +66,9 @@ def test_garbage_in_excluded_bands_does_not_change_the_map(
     write("clean.tif", clean, WAVELENGTHS)
     write("dirty.tif", dirty, WAVELENGTHS)
     write("lacking.tif", clean[..., ~IN_WATER], WAVELENGTHS[~IN_WATER])
+    coarse = clean[..., 1::2].copy()
+    coarse[..., [3, 8]] = np.nan  # 1360 and 1860 nm
+    write("coarse.tif", coarse, WAVELENGTHS[1::2] + 10)
     write("labels.tif", np.where(place % 8 < 5, classes + 1, 0)[..., None].astype(np.uint8), None)
 
     threads = torch.get_num_threads()
@@ -85,6 +88,9 @@ def test_garbage_in_excluded_bands_does_not_change_the_map(
         )  # fmt: skip
         for scene in ("clean", "dirty", "lacking"):
             wrote("classify", f"{scene}.tif", "--model", name, "-o", f"{name}-{scene}.tif")
+        words = wrote("info", f"{name}.h5").output + wrote("info", name).output
+        assert words.count("23 of 30 bands (without 1350-1450 nm, 1800-1950 nm)") == 2
+    wrote("classify", "coarse.tif", "--model", "dirty", "--resample", "-o", "coarse-map.tif")
     torch.set_num_threads(threads)
     expected = codes("clean-clean.tif")
     assert (expected != 0).all()
@@ -92,6 +98,7 @@ def test_garbage_in_excluded_bands_does_not_change_the_map(
     for model in ("clean", "dirty"):
         for scene in ("clean", "dirty", "lacking"):
             np.testing.assert_array_equal(codes(f"{model}-{scene}.tif"), expected)
+    assert (codes("coarse-map.tif") != 0).all()
 
 
 @pytest.mark.parametrize("ranges", ["1450-1350", "water", "1350-1450,", "1350-1450cm"])

@@ -91,6 +91,7 @@ def test_bands_in_the_ranges_are_not_used_and_it_is_said(tmp_path: Path, labels:
     assert dataset.meta["used_bands"] == used
     assert dataset.meta["wavelengths_nm"] == WAVELENGTHS[used].tolist()
     assert dataset.meta["bands"] == len(WAVELENGTHS)
+    assert dataset.meta["excluded_nm"] == [[1350, 1450], [1800, 1950]]
     assert dataset.meta["settings"]["exclude"] == ["1350-1450", "1800-1950"]
     assert dataset.spectra().shape[1] == len(used)
     assert [s for s in hears.said if "exclude" in s] == [
