@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group("catalog", short_help="Known data sets: list, show, fetch.")
 def command() -> None:
-    """Known data sets, kept in the folder HSI_SSL_DATA or in the platform's cache folder."""
+    """Known data sets, in the folder HSI_SSL_DATA or in the platform's cache folder."""
 
 
 @command.command("list")
@@ -66,13 +66,17 @@ def show(name: str, project: object, terminal: Terminal) -> None:
 @click.argument("name")
 @options.common
 def fetch(name: str, project: object, terminal: Terminal) -> None:
-    """Get the data set NAME, unless it is here already."""
+    """Get the data set NAME, unless it is here already, into the folder HSI_SSL_DATA.
+
+    No other command writes there: what they need and do not find goes to the platform's cache
+    folder, which is also the place where HSI_SSL_DATA is not set.
+    """
     from hsi_ssl.catalog.entries import entry, locate
     from hsi_ssl.catalog.entries import fetch as fetch_entry
 
     known = entry(name)
     was_here = locate(known).complete
-    located = fetch_entry(known, watcher=terminal)
+    located = fetch_entry(known, to_data_folder=True, watcher=terminal)
     terminal.result(
         {"name": name, "folder": str(located.folder), "was_here": was_here, "bytes": located.size},
         f"{known.title} {'was' if was_here else 'is'} in {located.folder} "

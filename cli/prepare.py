@@ -20,6 +20,13 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 @options.labels
 @click.option("--label-set", help="Which of the source's label sets; several with commas.")
 @options.reading
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="RANGES",
+    callback=lambda ctx, param, texts: ",".join(texts) if texts else None,
+    help="Wavelengths to leave out, in nm, ends included: 1350-1450,1800-1950; or 1.35-1.45um.",
+)
 @click.option("--cap", type=int, help="Training pixels a class, at most [default: 5000].")
 @click.option("--per-class", type=int, help="Few labels: so many a class in all, instead of cap.")
 @click.option("--unlabelled", type=int, help="Pixels in the unlabelled pool [default: 100000].")
@@ -63,6 +70,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl prepare cores/ --label-set lithology --cap 2000
     hsi-ssl prepare cores/ --label-set mineralogy,lithology
     hsi-ssl prepare scene.tif --labels classes.tif --split blocks
+    hsi-ssl prepare flight.hdr --labels classes.tif --exclude 1350-1450,1800-1950
     hsi-ssl prepare scene.tif --labels polygons.gpkg --label-field class --split polygons
     """
     given = options.vectors_are_labels(given)

@@ -20,6 +20,7 @@ from hsi_ssl.labels.rasters import own_labels, read_label_plane
 from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.ranges import WavelengthRange
 from hsi_ssl.scenes.scene import Scene
 
 WINDOW = 2**20
@@ -182,6 +183,7 @@ def _dataset(path: Path) -> Description:
         "bands": meta["bands"],
         "used_bands": meta["used_bands"],
         "wavelengths_nm": dataset.wavelengths_nm,
+        "excluded_nm": meta.get("excluded_nm", []),
         "parts": parts,
         **(label_sets[0] if len(label_sets) == 1 else {"label_sets": label_sets}),
         "scaling": meta["scaling"]["kind"],
@@ -204,7 +206,7 @@ def _dataset(path: Path) -> Description:
         ]
     lines = [
         f"{path}: dataset of {meta['title']}",
-        f"{len(dataset)} pixels x {dataset.bands} of {_number(meta['bands'], 'band')}: "
+        f"{len(dataset)} pixels x {dataset.bands} of {_bands(meta)}: "
         + ", ".join(f"{name} {n}" for name, n in parts.items()),
         f"split by {meta['split']['kind']}, scaling {meta['scaling']['kind']}, seed {meta['seed']}"
         + (", transductive" if meta["transductive"] else ""),
@@ -244,6 +246,7 @@ def _run(path: Path) -> Description:
         "bands": card["bands"],
         "used_bands": card["used_bands"],
         "wavelengths_nm": card["wavelengths_nm"],
+        "excluded_nm": card.get("excluded_nm", []),
         "scaling": card["scaling"]["kind"],
         **({"label_sets": label_sets} if len(label_sets) > 1 else {"classes": classes}),
         "dataset": card["dataset"],
@@ -260,7 +263,7 @@ def _run(path: Path) -> Description:
         f"{_number(architecture['latent'], 'latent unit')}, hidden layers {hidden}, "
         f"{architecture['likelihood']} likelihood, scaling {card['scaling']['kind']}",
         f"learnt on {card['dataset']['title']} ({card['dataset']['path']}), "
-        f"{len(card['used_bands'])} of {_number(card['bands'], 'band')}",
+        f"{len(card['used_bands'])} of {_bands(card)}",
     ]
     if training["epochs"]:
         lines.append(
@@ -403,6 +406,12 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
             shown = f"{value:.4g}" if isinstance(value, float) else value
             found.append((prefix + key, shown))
     return found
+
+
+def _bands(card: dict[str, Any]) -> str:
+    """How many bands the files have, and what of them was excluded."""
+    ranges = [str(WavelengthRange(low, high)) for low, high in card.get("excluded_nm", ())]
+    return _number(card["bands"], "band") + (f" (without {', '.join(ranges)})" if ranges else "")
 
 
 def _number(n: int, one: str, many: str | None = None) -> str:

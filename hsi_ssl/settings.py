@@ -22,6 +22,7 @@ from pydantic import (
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
 from hsi_ssl.scenes.reading import Reading
 
 SplitKind = Literal["pixels", "blocks", "polygons", "scenes"]
@@ -104,6 +105,9 @@ class PrepareSettings(ReadingSettings):
     """0 is a class in rasters; it is anyway where they declare another nodata value."""
     label_set: str | None = None
     """Of those that the sources have, by default the first; several with commas between them."""
+    exclude: tuple[str, ...] = ()
+    """Ranges of wavelengths whose bands are left out: text such as `1350-1450,1800-1950`, ends
+    included, or pairs of numbers; in nm where there is no unit, below 100 in micrometres."""
     cap: int = Field(5000, ge=1)
     """Training pixels a class, at most."""
     per_class: int | None = Field(None, ge=1)
@@ -130,6 +134,11 @@ class PrepareSettings(ReadingSettings):
     components: int = Field(30, ge=1)
     """Leading components kept by the scalings noise and mnf."""
     seed: int = Field(0, ge=0)
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _ranges(cls, value: Any) -> tuple[str, ...]:
+        return range_texts(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> PrepareSettings:
@@ -159,6 +168,11 @@ class PrepareSettings(ReadingSettings):
             self.ignore_codes,
             self.zero_is_a_class,
         )
+
+    @property
+    def excluded(self) -> tuple[WavelengthRange, ...]:
+        """The ranges of wavelengths to leave out."""
+        return tuple(map(parsed_range, self.exclude))
 
     @property
     def label_sets(self) -> tuple[str, ...]:

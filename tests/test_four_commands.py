@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import torch
 
+from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.cli.main import cli
 from hsi_ssl.recipes import recipes
 
@@ -42,8 +43,9 @@ def test_init_prepare_train_classify_evaluate(
     if recipe in NEEDS:
         real_data(NEEDS[recipe])
     if recipe == "drillcore":
-        # The catalog entry simulates itself into the data folder.
-        monkeypatch.setenv("HSI_SSL_DATA", str(tmp_path / "data"))
+        # The catalog entry simulates itself into the cache folder.
+        monkeypatch.delenv("HSI_SSL_DATA", raising=False)
+        monkeypatch.setattr(catalog, "cache_folder", lambda: tmp_path / "cache")
     for step in (
         ["init", recipe],
         ["prepare", *FEW],

@@ -57,6 +57,8 @@ def test_without_a_file_the_defaults_serve() -> None:
         ("[m1]\nlikelihood = 'poisson'\n", r"m1\.likelihood: .*'gaussian'"),
         ("[prepare]\nvalidation = 0.6\ntest = 0.5\n", "validation \\+ test must leave something"),
         ("[prepare]\ntrain_labels = ['a.tif']\n", "go together"),
+        ("[prepare]\nexclude = '1450-1350'\n", "exclude: .*1450-1350 ends before it begins"),
+        ("[prepare]\nexclude = [1350, 1450]\n", "exclude: 1350 is no range"),
         ("[prepare\n", "is no valid TOML"),
         ("seed = 1\n", "unknown key seed"),
     ],
@@ -92,6 +94,19 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_contradictions_are_refused(stage: Any, values: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
         checked(stage, values, where="options")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"1350-1450, 1800-1950"', "[[1350, 1450], [1800, 1950]]", '["1350-1450", [1800, 1950]]'],
+)
+def test_ranges_to_exclude(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "hsi-ssl.toml"
+    path.write_text(f"[prepare]\nexclude = {text}\n")
+    settings = load_project(path).prepare
+    assert settings.exclude == ("1350-1450", "1800-1950")
+    assert [(r.low, r.high) for r in settings.excluded] == [(1350, 1450), (1800, 1950)]
+    assert PrepareSettings(**settings.model_dump(mode="json")) == settings
 
 
 @pytest.mark.parametrize(

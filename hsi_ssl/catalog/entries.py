@@ -1,8 +1,9 @@
 """Known data sets: one TOML file each in `data_catalog`, and how to get them.
 
 Files lie in the data folder, `HSI_SSL_DATA` or else the platform's cache folder, under the paths
-that the entry gives; those that are there are used as they are. Indian Pines comes with the
-package tensorly, drillcore-sim is simulated on first use.
+that the entry gives; those that are there are used as they are. What is missing is got into the
+cache folder: only who asks for it, with `hsi-ssl catalog fetch`, has it in the data folder. Indian
+Pines comes with the package tensorly, drillcore-sim is simulated on first use.
 """
 
 from __future__ import annotations
@@ -191,13 +192,13 @@ def recognise(path: Path) -> tuple[Entry, SceneEntry] | None:
 
 
 def data_folder() -> Path:
-    """Where data sets are kept: `HSI_SSL_DATA`, or the platform's cache folder."""
+    """Where the user keeps data sets: `HSI_SSL_DATA`, or else the platform's cache folder."""
     chosen = os.environ.get(DATA_VARIABLE)
     return Path(chosen) if chosen else cache_folder()
 
 
 def cache_folder() -> Path:
-    """The platform's cache folder."""
+    """The platform's cache folder, for what is got or simulated unasked."""
     import pooch
 
     return Path(pooch.os_cache("hsi-ssl"))
@@ -213,10 +214,18 @@ def locate(known: Entry, folder: Path | None = None) -> Located:
     return next((found for found in tried if found.complete), tried[0])
 
 
-def fetch(known: Entry, folder: Path | None = None, *, watcher: Watcher = SILENT) -> Located:
-    """Get what is missing of an entry into `folder` (by default as in `locate`), and locate it.
+def fetch(
+    known: Entry,
+    folder: Path | None = None,
+    *,
+    to_data_folder: bool = False,
+    watcher: Watcher = SILENT,
+) -> Located:
+    """Get what is missing of an entry, say where it goes, and locate it.
 
-    Each file is whole and has the right checksum, or is absent.
+    It goes into `folder`; without one into the cache folder, or with `to_data_folder` into the
+    data folder unless that is read-only. Each file is whole and has the right checksum, or is
+    absent.
 
     Raises
     ------
@@ -239,10 +248,11 @@ def fetch(known: Entry, folder: Path | None = None, *, watcher: Watcher = SILENT
         raise CatalogError(
             f"{known.title} is not in {found.folder} (no {found.missing[0]}); {known.howto}"
         )
-    place = folder or _writable_folder(watcher)
+    place = folder or (_writable_folder(watcher) if to_data_folder else cache_folder())
     if known.origin == "simulator":
         _simulate(known, place, watcher)
     else:
+        watcher.say(f"{known.title}: downloading into {place}, once")
         for file in known.files:
             if not (place / file.path).exists():
                 download(file.url, place / file.path, sha256=file.sha256, watcher=watcher)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.splits import Labels
-from hsi_ssl.errors import BandsError, SceneError
+from hsi_ssl.errors import BandsError, SceneError, SettingsError
+from hsi_ssl.scenes.ranges import WavelengthRange
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import Watcher
 
@@ -47,6 +49,62 @@ def same_bands(
                     "a dataset needs the same bands in all scenes: prepare them apart"
                 )
     return known.wavelengths_nm, known.fwhm_nm
+
+
+def without_ranges(
+    scenes: Sequence[Scene], ranges: Sequence[WavelengthRange], watcher: Watcher
+) -> list[Scene]:
+    """The scenes with the bands in any of the ranges flagged as bad; which ones is said.
+
+    Raises
+    ------
+    BandsError
+        As `same_bands`.
+    SceneError
+        No scene has wavelengths.
+    SettingsError
+        No good band is left.
+    """
+    wavelengths, _ = same_bands(scenes)
+    named = ", ".join(map(str, ranges))
+    if wavelengths is None:
+        raise SceneError(
+            f"{scenes[0].path} has no wavelengths, so nobody knows which bands {named} are; give "
+            "a CSV with one wavelength a band as --wavelengths, or leave out --exclude"
+        )
+    if guessed := [f"{r.low / 1000:g}-{r.high / 1000:g}" for r in ranges if r.guessed]:
+        watcher.say(f"{', '.join(guessed)} to exclude carry no unit: taken as micrometres")
+    excluded = np.zeros(len(wavelengths), bool)
+    span = f"{np.nanmin(wavelengths):.1f} to {np.nanmax(wavelengths):.1f} nm"
+    for one in ranges:
+        held = one.holds(wavelengths)
+        excluded |= held
+        if not held.any():
+            watcher.warn(f"no band lies in {one}, to be excluded; the scenes' lie at {span}")
+    good = np.logical_and.reduce([scene.good for scene in scenes])
+    if good.any() and not (good & ~excluded).any():
+        raise SettingsError(
+            f"{named} hold every good band of the scenes, which lie at {span}; exclude less"
+        )
+    if excluded.any():
+        watcher.say(
+            f"excluded {np.count_nonzero(excluded)} of {len(excluded)} bands: "
+            f"{_runs(excluded, wavelengths)} (counted from 1)"
+        )
+    return [replace(scene, good=scene.good & ~excluded) for scene in scenes]
+
+
+def _runs(chosen: Bools, wavelengths: npt.NDArray[np.float64]) -> str:
+    """Which bands, and where they lie: `63-80 (1350.2 to 1447.6 nm), 144 (1801.5 nm)`."""
+    bands = np.flatnonzero(chosen)
+    runs = np.split(bands, np.flatnonzero(np.diff(bands) > 1) + 1)
+    return ", ".join(
+        f"{run[0] + 1} ({wavelengths[run[0]]:.1f} nm)"
+        if len(run) == 1
+        else f"{run[0] + 1}-{run[-1] + 1} "
+        f"({wavelengths[run].min():.1f} to {wavelengths[run].max():.1f} nm)"
+        for run in runs
+    )
 
 
 def used_bands(

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from hsi_ssl import __version__
 from hsi_ssl.datasets.balance import codes_of
-from hsi_ssl.datasets.bands import same_bands, used_bands
+from hsi_ssl.datasets.bands import same_bands, used_bands, without_ranges
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
@@ -73,6 +73,8 @@ def prepare(
         The scenes' bands differ.
     UnitsError
         Their numbers are in different units, or were scaled twice.
+    SettingsError
+        All bands are excluded.
     DatasetError
         The scaling cannot be fitted.
     OutputError
@@ -84,7 +86,7 @@ def prepare(
 
 
 def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sources:
-    """Open the settings' sources, for use in a `with`."""
+    """Open the settings' sources, for use in a `with`; bands to exclude are flagged as bad."""
     each: list[Sources] = []
     with ExitStack() as on_error:
         for name in settings.label_sets or (None,):
@@ -99,9 +101,18 @@ def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sourc
                 watcher=SILENT if each else watcher,
             )
             on_error.callback(one.close)
-            each.append(one)
+            each.append(_without_excluded(one, settings, SILENT if each else watcher))
         on_error.pop_all()
     return replace(each[0], others=tuple(each[1:]))
+
+
+def _without_excluded(sources: Sources, settings: PrepareSettings, watcher: Watcher) -> Sources:
+    if not settings.excluded:
+        return sources
+    opened = [source.scene for source in sources.scenes]
+    scenes = without_ranges(opened, settings.excluded, watcher)
+    paired = zip(sources.scenes, scenes, strict=True)
+    return replace(sources, scenes=tuple(replace(s, scene=scene) for s, scene in paired))
 
 
 def prepare_sources(
@@ -205,6 +216,7 @@ def prepare_sources(
                 "used_bands": np.flatnonzero(used).tolist(),
                 "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
                 "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
+                "excluded_nm": [[one.low, one.high] for one in settings.excluded],
                 "settings": settings.model_dump(mode="json", exclude=PATHS),
                 "scaling": scaler.to_card(),
                 "numbers": None

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.errors import LabelError
+from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
@@ -62,13 +62,16 @@ class ClassFile:
         """
         if self.saved:
             return
-        with (
-            written_beside(self.path, overwrite=True) as beside,
-            beside.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows([c.code, c.name, c.colour] for c in self.classes)
+        try:
+            with (
+                written_beside(self.path, overwrite=True) as beside,
+                beside.open("w", newline="", encoding="utf-8") as file,
+            ):
+                writer = csv.writer(file)
+                writer.writerow(COLUMNS)
+                writer.writerows([c.code, c.name, c.colour] for c in self.classes)
+        except OutputError as error:  # labels may lie where nobody may write
+            raise OutputError(f"{error}, with --classes FILE.csv") from error
         watcher.say(f"{self.path} remembers codes and colours of the classes")
 
 

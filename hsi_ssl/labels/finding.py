@@ -42,7 +42,8 @@ class Found:
 def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, list[Found]]:
     """The title and the cubes of one source: a catalog name, a folder, a file, a web address.
 
-    A catalog name wins over a path; `./name` is always a path. What is missing is fetched.
+    A catalog name wins over a path; `./name` is always a path. What is missing is fetched, into
+    `data_folder` or else the cache folder.
 
     Raises
     ------

@@ -106,7 +106,8 @@ def resolve(
     labelled
         False: only open the scenes; no labels are read, none are needed.
     data_folder
-        Where data sets of the catalog lie; by default as in `catalog.locate`.
+        Where data sets of the catalog lie, and go; by default as in `catalog.locate`, and what is
+        missing goes into the cache folder.
 
     Raises
     ------

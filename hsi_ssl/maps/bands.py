@@ -6,7 +6,7 @@ else compared with what was learnt from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers, difference
 from hsi_ssl.errors import BandsError, UnitsError
+from hsi_ssl.scenes.ranges import WavelengthRange
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.units import Units, as_they_are, refuse_scaled_twice, sample
 from hsi_ssl.watcher import Watcher
@@ -32,23 +33,26 @@ class ModelBands:
     """What a model says of its bands: the used ones among all `total` of the files it learnt from.
 
     `wavelengths_nm` are those of the used bands, `numbers` what they held, None for a run of a
-    version that did not remember it.
+    version that did not remember it; `excluded_nm` the ranges, ends included, of those that the
+    user left out: what a scene holds there must not be interpolated from.
     """
 
     total: int
     used: Sequence[int]
     wavelengths_nm: Sequence[float] | None
     numbers: LearntNumbers | None = None
+    excluded_nm: Sequence[Sequence[float]] = ()
 
     @classmethod
-    def from_card(cls, card: dict[str, Any]) -> Self:
-        """Of the card of a run, or of what a dataset says of itself."""
+    def from_card(cls, card: Mapping[str, Any]) -> Self:
+        """As a run's card or a dataset's meta data tell; older ones do not know the last two."""
         numbers = card.get("numbers")
         return cls(
             int(card["bands"]),
             card["used_bands"],
             card["wavelengths_nm"],
             None if numbers is None else LearntNumbers.from_card(numbers),
+            card.get("excluded_nm", ()),
         )
 
 
@@ -184,8 +188,8 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
 
     In this order: the same number of bands with the same wavelengths; each of the model's
     wavelengths somewhere among the scene's good bands, within `TOLERANCE_NM`; with `resample`,
-    linear interpolation between the scene's good bands. Where either side has no wavelengths,
-    an equal number of bands is taken by position.
+    linear interpolation between the scene's good bands, those that the model excludes left out.
+    Where either side has no wavelengths, an equal number of bands is taken by position.
 
     Raises
     ------
@@ -229,7 +233,7 @@ def _matched(scene: Scene, model: ModelBands, *, resample: bool) -> BandMatch:
     if (distance <= TOLERANCE_NM).all() and len(np.unique(nearest)) == len(wanted):
         return BandMatch(nearest)
     if resample:
-        return _resampled(scene, here, good, wanted, float(distance.max()))
+        return _resampled(scene, here, _not_excluded(scene, here, good, model), wanted)
     raise BandsError(
         f"{scene.path} has other bands than the model: "
         f"model {_in_short(wanted)}; scene {_in_short(here[good])}; "
@@ -254,9 +258,18 @@ def _by_position(scene: Scene, model: ModelBands, used: Ints) -> BandMatch:
     )
 
 
-def _resampled(
-    scene: Scene, here: Floats, good: Ints, wanted: Floats, furthest: float
-) -> BandMatch:
+def _not_excluded(scene: Scene, here: Floats, good: Ints, model: ModelBands) -> Ints:
+    for low, high in model.excluded_nm:
+        good = good[~WavelengthRange(low, high).holds(here[good])]
+    if not len(good):
+        raise BandsError(
+            f"{scene.path} has no good band beside those that the model excludes; train on such "
+            "scenes"
+        )
+    return good
+
+
+def _resampled(scene: Scene, here: Floats, good: Ints, wanted: Floats) -> BandMatch:
     """Linear interpolation; at the ends, up to one band spacing beyond, the last band's value."""
     order = good[np.argsort(here[good], kind="stable")]
     known, first = np.unique(here[order], return_index=True)
@@ -279,6 +292,7 @@ def _resampled(
     weights[below, columns] = 1 - share
     weights[np.minimum(below + 1, len(known) - 1), columns] += share
     needed = weights.any(axis=1)
+    furthest = float(np.abs(known - wanted[:, None]).min(axis=1).max())
     return BandMatch(
         order[needed],
         weights[needed],

@@ -217,14 +217,19 @@ def with_facts(scene: Scene, *later: BandFacts) -> Scene:
 def unit_in(name: str) -> str | None:
     """The unit at the end of a name such as `wavelengths_um`, or None."""
     found = re.search(r"[ _(\[-]([a-zµμ]+)[)\]]?$", name.strip().lower())
-    return found[1] if found and _singular(found[1]) in NANOMETRES else None
+    return found[1] if found and singular(found[1]) in NANOMETRES else None
+
+
+def singular(unit: str) -> str:
+    """The unit as `NANOMETRES` names it: `Micrometers` is `micrometer`."""
+    return unit.strip().lower().removesuffix("s")
 
 
 def _nanometres(
     units: str | None, centres: Floats, where: str
 ) -> tuple[float | None, tuple[str, ...]]:
     """Nanometres a unit, and what was guessed; None for units that are no lengths."""
-    word = _singular(units or "unknown")
+    word = singular(units or "unknown")
     if word in NANOMETRES:
         return NANOMETRES[word], ()
     if word in {"unknown", "none"}:
@@ -234,10 +239,6 @@ def _nanometres(
         note = f"the wavelengths of {where} ({span}) carry no unit: taken as {taken}"
         return (1000 if micro else 1), (note,)
     return None, (f"the wavelengths of {where} are in {units}, which is no length: left out",)
-
-
-def _singular(unit: str) -> str:
-    return unit.strip().lower().removesuffix("s")
 
 
 def _listed(value: object) -> object:

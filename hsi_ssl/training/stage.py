@@ -44,6 +44,7 @@ def dataset_card(dataset: Dataset) -> dict[str, Any]:
     return {
         **{name: meta[name] for name in kept},
         "numbers": meta.get("numbers"),
+        "excluded_nm": meta.get("excluded_nm", []),
         "dataset": {
             "path": str(dataset.path),
             "title": meta["title"],

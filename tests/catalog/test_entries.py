@@ -235,19 +235,60 @@ def test_drillcore_sim_simulates_itself_once(
     assert len(hears.said) == 1
 
 
-def test_a_read_only_data_folder_is_left_alone(
+def locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder, which nobody may write to."""
+    folder.mkdir(exist_ok=True)
+    for inside in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        inside.chmod(0o555)
+    monkeypatch.setenv("HSI_SSL_DATA", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o755])
+def test_only_who_asks_for_it_has_the_data_folder_written_to(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_simulator(monkeypatch)
+    data = locked(tmp_path / "data", monkeypatch)
+    data.chmod(mode)
+    hears = Hears()
+    located = fetch(entry("drillcore-sim"), watcher=hears)
+    assert located.complete
+    assert located.folder == tmp_path / "cache"
+    assert any(str(tmp_path / "cache" / "drillcore-sim") in sentence for sentence in hears.said)
+    assert not list(data.iterdir())
+    assert locate(entry("drillcore-sim")).folder == tmp_path / "cache"
+
+
+def test_who_asks_for_it_gets_it_into_the_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_simulator(monkeypatch)
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o555)
-    monkeypatch.setenv("HSI_SSL_DATA", str(locked))
+    monkeypatch.setenv("HSI_SSL_DATA", str(tmp_path / "data"))
+    located = fetch(entry("drillcore-sim"), to_data_folder=True)
+    assert located.complete
+    assert located.folder == tmp_path / "data"
+    assert not (tmp_path / "cache").exists()
+    # From then on it is used as it is.
+    locked(tmp_path / "data", monkeypatch)
+    before = everything_in(tmp_path / "data")
     hears = Hears()
-    located = fetch(entry("drillcore-sim"), watcher=hears)
+    assert fetch(entry("drillcore-sim"), watcher=hears).folder == tmp_path / "data"
+    assert not hears.said
+    assert everything_in(tmp_path / "data") == before
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_read_only_data_folder_is_left_alone_also_by_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_simulator(monkeypatch)
+    data = locked(tmp_path / "data", monkeypatch)
+    hears = Hears()
+    located = fetch(entry("drillcore-sim"), to_data_folder=True, watcher=hears)
     assert located.folder == tmp_path / "cache"
     assert "read-only" in hears.said[0]
-    assert not list(locked.iterdir())
-    assert locate(entry("drillcore-sim")).folder == tmp_path / "cache"
+    assert not list(data.iterdir())
 
 
 # ------------------------------------------------------------------------------ downloads
@@ -326,6 +367,24 @@ def test_fetch_downloads_checks_and_keeps(
     assert everything_in(tmp_path) == {"shop", "shop/cube.mat", "shop/labels.mat"}
     assert hears.steps[-1] == (len(LABELS), len(LABELS))
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_downloaded_unasked_goes_to_the_cache_folder(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = known_at(f"{server}/cube.mat", f"{server}/labels.mat")
+    data = locked(tmp_path / "data", monkeypatch)
+    hears = Hears()
+    assert fetch(known, watcher=hears).folder == tmp_path / "cache"
+    assert hears.said == [f"Shop: downloading into {tmp_path / 'cache'}, once"]
+    assert not everything_in(data)
+    fetch(known, watcher=hears)
+    assert len(hears.said) == 1
+    data.chmod(0o755)
+    (tmp_path / "cache").rename(tmp_path / "elsewhere")
+    assert fetch(known, to_data_folder=True, watcher=hears).folder == data
+    assert everything_in(data) == {"shop", "shop/cube.mat", "shop/labels.mat"}
+    assert not (tmp_path / "cache").exists()
 
 
 def test_files_that_are_there_are_used_as_they_are(server: str, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from click.testing import CliRunner
 from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.cli.main import cli
 from hsi_ssl.errors import CatalogError
+from hsi_ssl.scenes import simulate
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +68,33 @@ def test_fetch_uses_what_is_here() -> None:
     answer = json.loads(result.output)
     assert answer["was_here"] is True
     assert answer["bytes"] > 8_000_000
+
+
+def test_only_fetch_writes_into_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate, "simulate", partial(simulate.simulate, rows=24, cols=40))
+    data, cache = tmp_path / "data", tmp_path / "cache"
+    data.mkdir(mode=0o555)
+    prepare = ["prepare", "drillcore-sim", "--unlabelled", "100", "--components", "5", "-o"]
+    first = CliRunner().invoke(cli, [*prepare, str(tmp_path / "1.h5")])
+    assert first.exit_code == 0, first.output
+    assert f"simulating 10 scenes into {cache / 'drillcore-sim'}, once" in first.output
+    assert len(list((cache / "drillcore-sim").glob("*.h5"))) == 10
+    assert not list(data.iterdir())
+
+    shutil.rmtree(cache)
+    data.chmod(0o755)
+    fetched = CliRunner().invoke(cli, ["catalog", "fetch", "drillcore-sim", "--json"])
+    assert json.loads(fetched.output)["folder"] == str(data)
+    for folder in (data / "drillcore-sim", data):
+        folder.chmod(0o555)
+    before = {path: path.stat().st_mtime_ns for path in data.rglob("*")}
+    again = CliRunner().invoke(cli, [*prepare, str(tmp_path / "2.h5")])
+    assert again.exit_code == 0, again.output
+    assert "simulating" not in again.output
+    assert {path: path.stat().st_mtime_ns for path in data.rglob("*")} == before
+    assert not cache.exists()
 
 
 def test_fetch_says_what_only_the_user_can_do() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from hsi_ssl.errors import LabelError
+from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.labels.class_codes import ClassFile, coded, read_classes, remembered
 from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.labels.layers import Layer
@@ -148,3 +148,12 @@ def test_a_table_as_spreadsheets_write_it(tmp_path: Path) -> None:
     path.write_bytes("\ufeffname;code\nBäume;4\nDach;2\n".encode())
     assert [(c.code, c.name) for c in read_classes(path).classes] == [(4, "Bäume"), (2, "Dach")]
     assert read_classes(tmp_path / "nowhere.csv").classes == ()
+
+
+def test_labels_that_lie_where_nobody_may_write_can_have_their_codes_elsewhere(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "folder").write_text("a file")  # root may write into read-only folders
+    file = ClassFile(tmp_path / "folder/x.classes.csv", (LabelClass(1, "tree", "#00ff00"),), False)
+    with pytest.raises(OutputError, match=r"write elsewhere, with --classes FILE\.csv"):
+        file.save()

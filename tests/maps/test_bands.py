@@ -139,6 +139,21 @@ def test_resampling_leaves_bad_bands_out_whatever_they_hold() -> None:
     np.testing.assert_allclose(found, np.tile(WAVELENGTHS[USED], (6, 1)), rtol=1e-6)
 
 
+def test_resampling_does_not_read_what_the_model_excludes() -> None:
+    model = ModelBands(16, USED, WAVELENGTHS[USED].tolist(), excluded_nm=[[1450, 1750]])
+    here = np.linspace(980, 2520, 40)
+    excluded = (here >= 1450) & (here <= 1750)
+    match = match_bands(scene(here), model, resample=True)
+    assert not excluded[match.bands].any()
+    window = np.tile(here.astype(np.float32), (2, 3, 1))
+    window[..., excluded] = np.nan
+    found = match.interpolate(match.select(window))
+    np.testing.assert_allclose(found, np.tile(WAVELENGTHS[USED], (6, 1)), rtol=1e-6)
+    inside = scene(np.linspace(1500, 1700, 5))
+    with pytest.raises(BandsError, match="no good band beside those that the model excludes"):
+        match_bands(inside, model, resample=True)
+
+
 def test_resampling_sorts_bands_and_goes_half_a_step_over_the_edge() -> None:
     here = np.linspace(1040, 2460, 40)[::-1]  # spacing 36.4: 1000 and 2500 lie 40 outside
     with pytest.raises(BandsError, match=r"needs 1000\.0 nm, which lies outside"):
