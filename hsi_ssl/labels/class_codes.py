@@ -24,13 +24,9 @@ from hsi_ssl.files import written_beside
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
 from hsi_ssl.labels.layers import Layer, listed
+from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.watcher import SILENT, Watcher
 
-NO_CLASS = {
-    "", "0", "nodata", "no data", "no_data", "no-data", "unlabelled", "unlabeled", "unclassified",
-    "none", "null", "<null>", "nan", "n/a",
-}  # fmt: skip
-"""What people write where a feature has no class, whatever the case."""
 NAME_KEYS = ("name", "label", "class", "title", "value")
 """Where an object that stands for a class has its name."""
 COLUMNS = ["code", "name", "colour"]
@@ -103,7 +99,7 @@ def read_classes(path: Path) -> ClassFile:
             raise LabelError(
                 f"{place}: code {code!r}; expected a whole number, 1 to {LARGEST_CODE}"
             )
-        if name.lower() in NO_CLASS:
+        if is_no_class(name):
             raise LabelError(f"{place}: {name!r} stands for no class; give it another name")
         if colour and not COLOUR.fullmatch(colour):
             raise LabelError(
@@ -191,7 +187,7 @@ def _texts(values: npt.NDArray[Any], layer: Layer) -> Texts:
     named = (_name_in(value, layer) for value in values)
     texts = ("" if value is None else unicodedata.normalize("NFC", str(value)) for value in named)
     plain = (" ".join(text.split()) for text in texts)
-    return np.array(["" if name.lower() in NO_CLASS else name for name in plain], object)
+    return np.array(["" if is_no_class(name) else name for name in plain], object)
 
 
 def _name_in(value: Any, layer: Layer) -> Any:

@@ -23,6 +23,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 
 from hsi_ssl.errors import LabelError, SceneError
+from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.scenes.opening import is_raster
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
@@ -38,8 +39,6 @@ LISTS = {
     "names", "categories", "gt_names",
 }  # fmt: skip
 """What lists of names are called in MATLAB files."""
-EMPTY = {"", "background", "unclassified", "unlabelled", "unlabeled", "none", "undefined"}
-"""What the first of them is where codes are counted from 0."""
 COLOUR = {"colour", "color", "hex", "rgb"}
 VALUE_USAGE, NAME_USAGE = "5", "2"
 """GDAL's GFU_MinMax (value) and GFU_Name."""
@@ -113,7 +112,7 @@ def _sources(path: Path) -> Iterable[tuple[str, Found]]:
 
 def _counted(names: Sequence[str]) -> dict[int, str]:
     """Names by code: from 1, or from 0 where the first is that of no class."""
-    first = 0 if names and names[0].strip().lower() in EMPTY else 1
+    first = 0 if names and is_no_class(names[0]) else 1
     return {code: name for code, name in enumerate(names, start=first) if name.strip()}
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.labels.class_codes import NO_CLASS
 from hsi_ssl.labels.codes import LARGEST_CODE, Nothing, Numbering, assigned, refuse_shape
 from hsi_ssl.labels.frames import Gridded, extent
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.laying import Laying
 from hsi_ssl.labels.legends import legend_file
+from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, own_raster
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.scene import Scene
@@ -30,8 +30,6 @@ STRIP = 2**22
 """Pixels that are laid at a time."""
 UNSEEN = (255, 65535)
 """Codes that often stand for "not looked at"."""
-NO_LABEL = NO_CLASS | {"background", "not classified", "not labelled", "not labeled", "void"}
-"""What 0 is called where it is no class."""
 FAR = 0.8
 """Such a code is no class where all others are below so much of it."""
 
@@ -187,7 +185,7 @@ class _Work:
         for note in raster.notes:
             self._said[note.replace(raster.path.name, "")].append(note)
         for value, name in raster.legend.names.items():
-            if name.strip().lower() in (NO_CLASS if value else NO_LABEL):
+            if is_no_class(name):
                 continue
             other, path = self._names.setdefault(value, (name, raster.path))
             if other != name:
@@ -231,6 +229,8 @@ class _Work:
     def _window(self, raster: LabelRaster, source: RasterSource) -> Callable[[slice, slice], Codes]:
         """Reads numbers of a raster's values."""
         ignore = (*source.ignore, *self._rules.ignore)
+        if not source.known:
+            ignore = (*ignore, *self._called_nothing(raster))
         zero = not source.known and self._zero_is_a_class(raster)
         nothing = Nothing(raster.nodata, ignore, zero)
         if zero:
@@ -246,6 +246,17 @@ class _Work:
 
         return window
 
+    def _called_nothing(self, raster: LabelRaster) -> list[int]:
+        """Values but 0 whose names say that they are no class, as "background" does."""
+        found = {v: name for v, name in raster.legend.names.items() if v and is_no_class(name)}
+        if found:
+            values = listed((f"{value} ({name})" for value, name in found.items()), len(found))
+            self._said["called nothing"].append(
+                f"{values} of {raster.path.name} is taken as unlabelled, as its name stands for no "
+                "class"
+            )
+        return list(found)
+
     def _zero_is_a_class(self, raster: LabelRaster) -> bool:
         """Whether 0 is a class: the user says so, or something else is declared to be nothing."""
         if UNLABELLED_CODE in self._rules.ignore:
@@ -254,7 +265,7 @@ class _Work:
             return True
         named = raster.legend.names.get(UNLABELLED_CODE)
         declared = raster.nodata is not None and raster.nodata != UNLABELLED_CODE
-        return declared and (named is None or named.strip().lower() not in NO_LABEL)
+        return declared and (named is None or not is_no_class(named))
 
     def _joined(self, one: Codes, other: Codes, scene: Gridded) -> Codes:
         """Two planes as one; pixels to which they give different numbers have none."""
