@@ -10,8 +10,7 @@ import csv
 import json
 import math
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
 from hsi_ssl.labels.layers import Layer, listed
 from hsi_ssl.labels.no_class import is_no_class
+from hsi_ssl.labels.texts import plain_name
 from hsi_ssl.watcher import SILENT, Watcher
 
 NAME_KEYS = ("name", "label", "class", "title", "value")
@@ -124,18 +124,33 @@ def remembered(places: Sequence[Path]) -> ClassFile:
     files = [read_classes(path) for path in places if path.exists()]
     if not files:
         return ClassFile(places[0], ())
-    classes = list(files[0].classes)
+    classes = files[0].classes
     for file in files[1:]:
-        for new in file.classes:
-            old = next((c for c in classes if c.code == new.code or c.name == new.name), None)
-            if old is None:
-                classes.append(new)
-            elif (old.code, old.name) != (new.code, new.name):
-                raise LabelError(
-                    f"{file.path} has {new.code} {new.name} where {files[0].path} has {old.code} "
-                    f"{old.name}; make them one, and give it with --classes"
-                )
-    return ClassFile(files[0].path, tuple(classes), saved=len(classes) == len(files[0].classes))
+        classes = joined(classes, file.classes, f"{file.path} has", f"{files[0].path} has")
+    return ClassFile(files[0].path, classes, saved=len(classes) == len(files[0].classes))
+
+
+def joined(
+    known: Sequence[LabelClass], more: Sequence[LabelClass], of_more: str, of_known: str
+) -> tuple[LabelClass, ...]:
+    """`known` and those of `more` that it lacks; `of_more` and `of_known` say whose they are.
+
+    Raises
+    ------
+    LabelError
+        They name a code differently, or give a class two codes.
+    """
+    classes = list(known)
+    for new in more:
+        old = next((c for c in classes if c.code == new.code or c.name == new.name), None)
+        if old is None:
+            classes.append(new)
+        elif (old.code, old.name) != (new.code, new.name):
+            raise LabelError(
+                f"{of_more} {new.code} {new.name} where {of_known} {old.code} {old.name}; make "
+                "them one, and give it with --classes"
+            )
+    return tuple(classes)
 
 
 def coded(
@@ -171,9 +186,9 @@ def coded(
     for i, (layer, text) in enumerate(zip(layers, texts, strict=True)):
         if text is None:
             codes[i] = _numbers(values[i], layer, ignore)
-    taken = {c.code for c in known}.union(*(np.unique(column).tolist() for column in codes))
+    taken = set().union(*(np.unique(column).tolist() for column in codes))
     colours = {name: c for layer in layers for name, c in layer.colours.items()}
-    classes = _named(names, known, taken, colours) if names else ()
+    classes = with_names(names, known, taken, colours) if names else ()
     code_of = {c.name: c.code for c in classes} | {"": UNLABELLED_CODE}
     for i, text in enumerate(texts):
         if text is not None:
@@ -185,9 +200,8 @@ def coded(
 def _texts(values: npt.NDArray[Any], layer: Layer) -> Texts:
     """Names without what nobody sees; empty where they stand for no class."""
     named = (_name_in(value, layer) for value in values)
-    texts = ("" if value is None else unicodedata.normalize("NFC", str(value)) for value in named)
-    plain = (" ".join(text.split()) for text in texts)
-    return np.array(["" if is_no_class(name) else name for name in plain], object)
+    texts = ("" if value is None else str(value) for value in named)
+    return np.array([plain_name(text) for text in texts], object)
 
 
 def _name_in(value: Any, layer: Layer) -> Any:
@@ -225,13 +239,22 @@ def _numbers(values: npt.NDArray[Any], layer: Layer, ignore: Sequence[int]) -> C
     return values.astype(np.int64)
 
 
-def _named(
+def with_names(
     names: Iterable[str],
     known: Sequence[LabelClass],
-    taken: set[int],
+    taken: Collection[int],
     colours: Mapping[str, str],
 ) -> tuple[LabelClass, ...]:
-    """`known` and the new ones of `names`; one that is a number has that code while it is free."""
+    """`known` and the new ones of `names`; one that is a number has that code while it is free.
+
+    `taken` are codes that no new one may have.
+
+    Raises
+    ------
+    LabelError
+        No code is left.
+    """
+    taken = {*taken, *(c.code for c in known)}
     classes = list(known)
     there = {c.name for c in known}
     new = [name for name in names if name not in there]
@@ -262,6 +285,11 @@ def _tell(
                 f"{layer.path}: {np.count_nonzero(without)} feature(s) without a class "
                 f"({', '.join(found)}), taken as unlabelled: {layer.listed(without)}"
             )
+    tell_alike(names, watcher)
+
+
+def tell_alike(names: Iterable[str], watcher: Watcher) -> None:
+    """Say which names differ in nothing but case."""
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(name.lower(), []).append(name)

@@ -28,6 +28,7 @@ from hsi_ssl.scenes.opening import is_raster
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.readers.matlab import cell_texts
+from hsi_ssl.scenes.readers.text import decoded
 from hsi_ssl.scenes.virtual import is_virtual
 
 CLASSES_TAG = "CLASSES"
@@ -137,10 +138,7 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise LabelError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("windows-1252", errors="replace")
+    return decoded(data)
 
 
 def _csv(path: Path) -> Found:

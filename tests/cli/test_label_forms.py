@@ -106,7 +106,15 @@ def points(folder: Path, scene: Path, on_ground: Write, write_layer: Write) -> l
     return ["points.csv"]
 
 
-@pytest.mark.parametrize("make", [raster_with_style, layers, kml, points])
+def names_as_text(folder: Path, scene: Path, on_ground: Write, write_layer: Write) -> list[str]:
+    names = np.array([*NAMES.values()])[np.arange(COLS) * 3 // COLS][None].repeat(ROWS, 0)
+    names[::3] = "none"
+    np.save(folder / "names.npy", names)
+    (folder / "names.classes.csv").write_text("code,name,colour\n7,Pine,#0a0b0c\n")
+    return ["names.npy"]
+
+
+@pytest.mark.parametrize("make", [raster_with_style, layers, kml, points, names_as_text])
 def test_from_a_file_of_qgis_to_a_map(
     make: Callable[..., list[str]],
     scene: Path,
@@ -137,6 +145,11 @@ def test_from_a_file_of_qgis_to_a_map(
     if make is raster_with_style:
         assert "#101010" in style
     assert "Oak" in style
+    if make is names_as_text:
+        assert "#0a0b0c" in style
+        assert names[7] == "Pine"
+        assert sorted(names) == [7, 8, 9]
+        assert len(Path("names.classes.csv").read_text().splitlines()) == 4
 
 
 def test_codes_that_stand_for_nothing_are_options(scene: Path, hsi_ssl: Run) -> None:
