@@ -188,13 +188,61 @@ def coded(
             codes[i] = _numbers(values[i], layer, ignore)
     taken = set().union(*(np.unique(column).tolist() for column in codes))
     colours = {name: c for layer in layers for name, c in layer.colours.items()}
-    classes = with_names(names, known, taken, colours) if names else ()
+    classes: tuple[LabelClass, ...] = ()
+    if names:
+        known = (*known, *styled(layers, codes, known, nameless=False))
+        classes = with_names(names, known, taken, colours)
     code_of = {c.name: c.code for c in classes} | {"": UNLABELLED_CODE}
     for i, text in enumerate(texts):
         if text is not None:
             codes[i] = np.array([code_of[name] for name in text], np.int64)
     _tell(layers, codes, names, watcher)
     return codes, classes
+
+
+def styled(
+    layers: Sequence[Layer],
+    codes: Sequence[Codes],
+    known: Sequence[LabelClass],
+    *,
+    nameless: bool,
+) -> tuple[LabelClass, ...]:
+    """Classes that are numbers, as the layers' styles name and colour them, those of `known` not.
+
+    `nameless`: also those of which a style tells the colour alone. A name stands for one number,
+    the lowest.
+
+    Raises
+    ------
+    LabelError
+        Two layers' styles name a number differently.
+    """
+    there = {c.code for c in known} | {UNLABELLED_CODE}
+    names: dict[int, tuple[str, Layer]] = {}
+    colours: dict[int, str] = {}
+    for layer, column in zip(layers, codes, strict=True):
+        for code in {*np.unique(column).tolist()} - there:
+            name, colour = layer.names.get(code), layer.colours.get(str(code))
+            if name is not None:
+                other, of_other = names.setdefault(code, (name, layer))
+                if other != name:
+                    raise LabelError(
+                        f"the style of {layer.path} calls class {code} {name}, that of "
+                        f"{of_other.path} calls it {other}; make them one, or prepare them apart"
+                    )
+            if colour is not None:
+                colours.setdefault(code, colour)
+    taken = {c.name for c in known}
+    classes: list[LabelClass] = []
+    for code in sorted({*names, *colours} if nameless else names):
+        name = names[code][0] if code in names else None
+        if name in taken and not nameless:
+            continue
+        called = f"class {code}" if name is None or name in taken else name
+        taken.add(called)
+        colour = colours.get(code, distinct_colour(len(known) + len(classes)))
+        classes.append(LabelClass(code, called, colour))
+    return tuple(classes)
 
 
 def _texts(values: npt.NDArray[Any], layer: Layer) -> Texts:
