@@ -118,8 +118,9 @@ def _labels(path: Path, codes: npt.NDArray[np.int64], names: dict[int, str]) -> 
         "rows": rows,
         "cols": cols,
         "labels": _by_text(counts),
-        "names": {str(code): name for code, name in names.items()},
     }
+    if names:
+        values["names"] = {str(code): name for code, name in names.items()}
     lines = [f"{path}: labels", f"{_number(rows, 'row')} x {_number(cols, 'column')}"]
     return Description(values, lines + _count_lines(counts, codes.size, names))
 
