@@ -83,7 +83,7 @@ def label_rules(command: F) -> F:
         click.option(
             "--classes",
             type=FILE,
-            help="CSV that remembers the codes of class names; of rasters, their legend.",
+            help="CSV that remembers the codes of class names; of numeric rasters, their legend.",
         ),
         click.option(
             "--ignore-codes",

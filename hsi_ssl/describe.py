@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hsi_ssl.errors import LabelError, ModelError, SceneError
 from hsi_ssl.labels.codes import checked_codes
 from hsi_ssl.labels.label_set import UNLABELLED_CODE
-from hsi_ssl.labels.rasters import own_labels, read_label_plane
+from hsi_ssl.labels.rasters import open_label_raster, own_labels, plane_codes
 from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.scenes.opening import open_scene
@@ -56,10 +56,10 @@ def describe(path: Path, *, variable: str | None = None) -> Description:
         scene = open_scene(path, variable=variable)
     except SceneError as error:
         try:
-            codes = read_label_plane(path, variable=variable)
+            with open_label_raster(path, variable=variable) as raster:
+                return _labels(path, plane_codes(raster), dict(enumerate(raster.named, start=1)))
         except (LabelError, SceneError):
             raise error from None
-        return _labels(path, codes)
     with scene:
         return _scene(scene)
 
@@ -110,7 +110,7 @@ def _scene(scene: Scene) -> Description:
     return Description(values, lines)
 
 
-def _labels(path: Path, codes: npt.NDArray[np.int64]) -> Description:
+def _labels(path: Path, codes: npt.NDArray[np.int64], names: dict[int, str]) -> Description:
     counts = _counts(codes)
     rows, cols = codes.shape
     values = {
@@ -120,8 +120,10 @@ def _labels(path: Path, codes: npt.NDArray[np.int64]) -> Description:
         "cols": cols,
         "labels": _by_text(counts),
     }
+    if names:
+        values["names"] = {str(code): name for code, name in names.items()}
     lines = [f"{path}: labels", f"{_number(rows, 'row')} x {_number(cols, 'column')}"]
-    return Description(values, lines + _count_lines(counts, codes.size, {}))
+    return Description(values, lines + _count_lines(counts, codes.size, names))
 
 
 def _layers(path: Path) -> Description:

@@ -10,8 +10,7 @@ import csv
 import json
 import math
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,10 @@ from hsi_ssl.files import written_beside
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
 from hsi_ssl.labels.layers import Layer, listed
+from hsi_ssl.labels.no_class import is_no_class
+from hsi_ssl.labels.texts import plain_name
 from hsi_ssl.watcher import SILENT, Watcher
 
-NO_CLASS = {
-    "", "0", "nodata", "no data", "no_data", "no-data", "unlabelled", "unlabeled", "unclassified",
-    "none", "null", "<null>", "nan", "n/a",
-}  # fmt: skip
-"""What people write where a feature has no class, whatever the case."""
 NAME_KEYS = ("name", "label", "class", "title", "value")
 """Where an object that stands for a class has its name."""
 COLUMNS = ["code", "name", "colour"]
@@ -106,7 +102,7 @@ def read_classes(path: Path) -> ClassFile:
             raise LabelError(
                 f"{place}: code {code!r}; expected a whole number, 1 to {LARGEST_CODE}"
             )
-        if name.lower() in NO_CLASS:
+        if is_no_class(name):
             raise LabelError(f"{place}: {name!r} stands for no class; give it another name")
         if colour and not COLOUR.fullmatch(colour):
             raise LabelError(
@@ -131,18 +127,33 @@ def remembered(places: Sequence[Path]) -> ClassFile:
     files = [read_classes(path) for path in places if path.exists()]
     if not files:
         return ClassFile(places[0], ())
-    classes = list(files[0].classes)
+    classes = files[0].classes
     for file in files[1:]:
-        for new in file.classes:
-            old = next((c for c in classes if c.code == new.code or c.name == new.name), None)
-            if old is None:
-                classes.append(new)
-            elif (old.code, old.name) != (new.code, new.name):
-                raise LabelError(
-                    f"{file.path} has {new.code} {new.name} where {files[0].path} has {old.code} "
-                    f"{old.name}; make them one, and give it with --classes"
-                )
-    return ClassFile(files[0].path, tuple(classes), saved=len(classes) == len(files[0].classes))
+        classes = joined(classes, file.classes, f"{file.path} has", f"{files[0].path} has")
+    return ClassFile(files[0].path, classes, saved=len(classes) == len(files[0].classes))
+
+
+def joined(
+    known: Sequence[LabelClass], more: Sequence[LabelClass], of_more: str, of_known: str
+) -> tuple[LabelClass, ...]:
+    """`known` and those of `more` that it lacks; `of_more` and `of_known` say whose they are.
+
+    Raises
+    ------
+    LabelError
+        They name a code differently, or give a class two codes.
+    """
+    classes = list(known)
+    for new in more:
+        old = next((c for c in classes if c.code == new.code or c.name == new.name), None)
+        if old is None:
+            classes.append(new)
+        elif (old.code, old.name) != (new.code, new.name):
+            raise LabelError(
+                f"{of_more} {new.code} {new.name} where {of_known} {old.code} {old.name}; make "
+                "them one, and give it with --classes"
+            )
+    return tuple(classes)
 
 
 def coded(
@@ -178,9 +189,12 @@ def coded(
     for i, (layer, text) in enumerate(zip(layers, texts, strict=True)):
         if text is None:
             codes[i] = _numbers(values[i], layer, ignore)
-    taken = {c.code for c in known}.union(*(np.unique(column).tolist() for column in codes))
+    taken = set().union(*(np.unique(column).tolist() for column in codes))
     colours = {name: c for layer in layers for name, c in layer.colours.items()}
-    classes = _named(names, known, taken, colours) if names else ()
+    classes: tuple[LabelClass, ...] = ()
+    if names:
+        known = (*known, *styled(layers, codes, known, nameless=False))
+        classes = with_names(names, known, taken, colours)
     code_of = {c.name: c.code for c in classes} | {"": UNLABELLED_CODE}
     for i, text in enumerate(texts):
         if text is not None:
@@ -189,12 +203,56 @@ def coded(
     return codes, classes
 
 
+def styled(
+    layers: Sequence[Layer],
+    codes: Sequence[Codes],
+    known: Sequence[LabelClass],
+    *,
+    nameless: bool,
+) -> tuple[LabelClass, ...]:
+    """Classes that are numbers, as the layers' styles name and colour them, those of `known` not.
+
+    `nameless`: also those of which a style tells the colour alone. A name stands for one number,
+    the lowest.
+
+    Raises
+    ------
+    LabelError
+        Two layers' styles name a number differently.
+    """
+    there = {c.code for c in known} | {UNLABELLED_CODE}
+    names: dict[int, tuple[str, Layer]] = {}
+    colours: dict[int, str] = {}
+    for layer, column in zip(layers, codes, strict=True):
+        for code in {*np.unique(column).tolist()} - there:
+            name, colour = layer.names.get(code), layer.colours.get(str(code))
+            if name is not None:
+                other, of_other = names.setdefault(code, (name, layer))
+                if other != name:
+                    raise LabelError(
+                        f"the style of {layer.path} calls class {code} {name}, that of "
+                        f"{of_other.path} calls it {other}; make them one, or prepare them apart"
+                    )
+            if colour is not None:
+                colours.setdefault(code, colour)
+    taken = {c.name for c in known}
+    classes: list[LabelClass] = []
+    for code in sorted({*names, *colours} if nameless else names):
+        name = names[code][0] if code in names else None
+        if name in taken and not nameless:
+            continue
+        called = f"class {code}" if name is None or name in taken else name
+        taken.add(called)
+        colour = colours.get(code, distinct_colour(len(known) + len(classes)))
+        classes.append(LabelClass(code, called, colour))
+    return tuple(classes)
+
+
 def _texts(values: npt.NDArray[Any], layer: Layer) -> Texts:
     """Names without what nobody sees; empty where they stand for no class."""
     named = (_name_in(value, layer) for value in values)
-    texts = ("" if value is None else unicodedata.normalize("NFC", str(value)) for value in named)
-    plain = (" ".join(text.split()) for text in texts)
-    return np.array(["" if name.lower() in NO_CLASS else name for name in plain], object)
+    texts = ("" if value is None else str(value) for value in named)
+    return np.array([plain_name(text) for text in texts], object)
 
 
 def _name_in(value: Any, layer: Layer) -> Any:
@@ -232,13 +290,22 @@ def _numbers(values: npt.NDArray[Any], layer: Layer, ignore: Sequence[int]) -> C
     return values.astype(np.int64)
 
 
-def _named(
+def with_names(
     names: Iterable[str],
     known: Sequence[LabelClass],
-    taken: set[int],
+    taken: Collection[int],
     colours: Mapping[str, str],
 ) -> tuple[LabelClass, ...]:
-    """`known` and the new ones of `names`; one that is a number has that code while it is free."""
+    """`known` and the new ones of `names`; one that is a number has that code while it is free.
+
+    `taken` are codes that no new one may have.
+
+    Raises
+    ------
+    LabelError
+        No code is left.
+    """
+    taken = {*taken, *(c.code for c in known)}
     classes = list(known)
     there = {c.name for c in known}
     new = [name for name in names if name not in there]
@@ -269,6 +336,11 @@ def _tell(
                 f"{layer.path}: {np.count_nonzero(without)} feature(s) without a class "
                 f"({', '.join(found)}), taken as unlabelled: {layer.listed(without)}"
             )
+    tell_alike(names, watcher)
+
+
+def tell_alike(names: Iterable[str], watcher: Watcher) -> None:
+    """Say which names differ in nothing but case."""
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(name.lower(), []).append(name)

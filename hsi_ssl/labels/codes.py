@@ -7,7 +7,7 @@ for all rasters together (`assigned`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,11 @@ class Nothing:
 
 @dataclass
 class Numbering:
-    """Numbers 1, 2, ... for the values met in label rasters, 0 for no label."""
+    """Numbers 1, 2, ... for the values and the class names met in label rasters, 0 for no label."""
 
     values: list[int] = field(default_factory=list)
-    """By number, less one."""
+    """By number, less one; of names their `name_value`."""
+    names: list[str] = field(default_factory=list)
     _number: dict[int, int] = field(default_factory=dict, repr=False)
 
     def of(
@@ -127,7 +128,23 @@ class Numbering:
                 f"labels in {path} hold {value} at {where}; expected whole numbers from "
                 f"{UNLABELLED_CODE} (unlabelled) on; {what}"
             )
-        code = int(value)
+        return self._numbered(int(value), path)
+
+    def of_names(self, places: npt.NDArray[Any], names: Sequence[str], path: Path) -> Numbers:
+        """Numbers of any shape of class names, of which `places` counts those in `names` from 1.
+
+        Raises
+        ------
+        LabelError
+            There are more than 65535.
+        """
+        self.names += [name for name in names if name not in self.names]
+        values = (name_value(self.names.index(name)) for name in names)
+        table = np.array([0, *(self._numbered(value, path) for value in values)], np.uint16)
+        found: Numbers = table[places]
+        return found
+
+    def _numbered(self, code: int, path: Path) -> int:
         if code not in self._number:
             if len(self.values) >= MOST_CLASSES:
                 raise LabelError(
@@ -137,6 +154,11 @@ class Numbering:
             self.values.append(code)
             self._number[code] = len(self.values)
         return self._number[code]
+
+
+def name_value(i: int) -> int:
+    """What stands for the i-th name among values: a negative number, which no raster may hold."""
+    return -1 - i
 
 
 def checked_codes(

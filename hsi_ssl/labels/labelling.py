@@ -69,7 +69,7 @@ class Opened:
 class Labelled:
     """Scenes with their labels; `names` are all that are known, also of codes that do not occur.
 
-    `class_file`, where labels are drawn with names, remembers their codes; `recoded` are the codes
+    `class_file`, where labels hold names, remembers their codes; `recoded` are the codes
     of values of rasters that could not be codes.
     """
 
@@ -145,15 +145,17 @@ def own(opened: Sequence[Opened], names: LabelSet, rules: LabelRules, watcher: W
     """Scenes with the labels that lie in or beside them, or with the rasters that are given."""
     replaced = any(one.given for one in opened)
     sources = [one.given if replaced else _known_sources(one) for one in opened]
-    found = raster_labels([one.scene for one in opened], sources, rules, watcher)
+    scenes = [one.scene for one in opened]
+    found = raster_labels(scenes, sources, rules, watcher, known=names.classes)
+    by_name = found.class_file is not None  # then codes are ours, those of the data set and more
     planes = [
-        None if plane is None else one.label_set.within(plane).astype(np.uint16)
+        plane if plane is None or by_name else one.label_set.within(plane).astype(np.uint16)
         for one, plane in zip(opened, found.codes, strict=True)
     ]
     if replaced and names.classes:
         for one, before, plane in zip(opened, found.codes, planes, strict=True):
             _tell_outside(one, before, plane, watcher)
-    if not names.classes or (replaced and found.classes):
+    if not names.classes or by_name or (replaced and found.classes):
         names = LabelSet(names.name, found.classes)
     elif replaced and any(
         source.path != one.found.labels for one in opened for source in one.given
@@ -165,6 +167,7 @@ def own(opened: Sequence[Opened], names: LabelSet, rules: LabelRules, watcher: W
             for one, plane, some in zip(opened, planes, sources, strict=True)
         ),
         names,
+        found.class_file,
         recoded=found.recoded,
     )
 
@@ -175,7 +178,7 @@ def published(
     """Scenes with published training and test maps, whose codes are their own."""
     scenes = [one.scene for one in opened]
     sources = [*(one.train for one in opened), *(one.test for one in opened)]
-    found = raster_labels([*scenes, *scenes], sources, rules, watcher)
+    found = raster_labels([*scenes, *scenes], sources, rules, watcher, known=names.classes)
     train, test = found.codes[: len(scenes)], found.codes[len(scenes) :]
     both = [_either(a, b) for a, b in zip(train, test, strict=True)]
     if found.classes or not names.classes:
@@ -188,6 +191,7 @@ def published(
             for one, a, b in zip(opened, train, test, strict=True)
         ),
         names,
+        found.class_file,
         recoded=found.recoded,
     )
 

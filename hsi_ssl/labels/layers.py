@@ -37,6 +37,8 @@ class LayerFacts:
     image_shape: tuple[int, int] | None = None
     """Rows and columns of the picture, where the file tells them."""
     colours: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    """What a style calls classes that are numbers."""
     notes: tuple[str, ...] = ()
     """What was guessed, to be told to the user once."""
 
@@ -59,7 +61,7 @@ class Layer:
     `ids` are the numbers by which QGIS shows features; `geometries` are valid and of two
     dimensions; `values` are those of the field asked for (None where a feature has none). `crs` is
     WKT or a name such as EPSG:4326, None where the file has none; `assumed` where the format, not
-    the file, tells it. `place`, `colours` and `image_shape` as in `LayerFacts`.
+    the file, tells it. `place`, `colours`, `names` and `image_shape` as in `LayerFacts`.
     """
 
     path: Path
@@ -71,6 +73,7 @@ class Layer:
     values: npt.NDArray[Any] | None = field(repr=False)
     place: Place = "map"
     colours: Mapping[str, str] = field(default_factory=dict, repr=False)
+    names: Mapping[int, str] = field(default_factory=dict, repr=False)
     image_shape: tuple[int, int] | None = None
 
     def __len__(self) -> int:

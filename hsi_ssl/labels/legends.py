@@ -23,10 +23,14 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 
 from hsi_ssl.errors import LabelError, SceneError
+from hsi_ssl.labels.colours import hex_of
+from hsi_ssl.labels.no_class import is_no_class
+from hsi_ssl.labels.qgis_styles import palette, whole, xml_root
 from hsi_ssl.scenes.opening import is_raster
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.readers.matlab import cell_texts
+from hsi_ssl.scenes.readers.text import decoded
 from hsi_ssl.scenes.virtual import is_virtual
 
 CLASSES_TAG = "CLASSES"
@@ -38,8 +42,6 @@ LISTS = {
     "names", "categories", "gt_names",
 }  # fmt: skip
 """What lists of names are called in MATLAB files."""
-EMPTY = {"", "background", "unclassified", "unlabelled", "unlabeled", "none", "undefined"}
-"""What the first of them is where codes are counted from 0."""
 COLOUR = {"colour", "color", "hex", "rgb"}
 VALUE_USAGE, NAME_USAGE = "5", "2"
 """GDAL's GFU_MinMax (value) and GFU_Name."""
@@ -113,7 +115,7 @@ def _sources(path: Path) -> Iterable[tuple[str, Found]]:
 
 def _counted(names: Sequence[str]) -> dict[int, str]:
     """Names by code: from 1, or from 0 where the first is that of no class."""
-    first = 0 if names and names[0].strip().lower() in EMPTY else 1
+    first = 0 if names and is_no_class(names[0]) else 1
     return {code: name for code, name in enumerate(names, start=first) if name.strip()}
 
 
@@ -129,7 +131,7 @@ def _is_legend(path: Path) -> bool:
 def _read(path: Path) -> Found:
     suffix = path.suffix.lower()
     if suffix == ".qml":
-        return _qml(path)
+        return palette(xml_root(_text(path), str(path)))
     return _clr(path) if suffix == ".clr" else _csv(path)
 
 
@@ -138,10 +140,7 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise LabelError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("windows-1252", errors="replace")
+    return decoded(data)
 
 
 def _csv(path: Path) -> Found:
@@ -169,9 +168,9 @@ def _csv(path: Path) -> Found:
         code = int(float(text))
         if name_key is not None and (row.get(name_key) or "").strip():
             names[code] = " ".join((row[name_key] or "").split())
-        colour = None if colour_key is None else _colour(row.get(colour_key) or "")
+        colour = None if colour_key is None else hex_of(row.get(colour_key) or "")
         if colour is None and None not in parts:
-            colour = _colour(",".join(row.get(str(p)) or "" for p in parts))
+            colour = hex_of(",".join(row.get(str(p)) or "" for p in parts))
         if colour is not None:
             colours[code] = colour
     return names, colours
@@ -189,29 +188,11 @@ def _clr(path: Path) -> Found:
                 )
             continue
         code = int(match[1])
-        colour = _colour(",".join(match.group(2, 3, 4)))
+        colour = hex_of(",".join(match.group(2, 3, 4)))
         if colour is not None:
             colours[code] = colour
         if match[6] and match[6].strip():
             names[code] = match[6].strip()
-    return names, colours
-
-
-def _qml(path: Path) -> Found:
-    """A paletted renderer's entries, or the items of exact colour ramps."""
-    root = _xml(_text(path), path)
-    names: dict[int, str] = {}
-    colours: dict[int, str] = {}
-    ramps = (r for r in root.iter("colorrampshader") if r.get("colorRampType") == "EXACT")
-    for entry in [*root.iter("paletteEntry"), *(i for ramp in ramps for i in ramp.iter("item"))]:
-        code, label = _whole(entry.get("value")), (entry.get("label") or "").strip()
-        if code is None:
-            continue
-        if label and label != str(code):
-            names[code] = label
-        colour = _colour(entry.get("color") or "")
-        if colour is not None:
-            colours[code] = colour
     return names, colours
 
 
@@ -250,7 +231,7 @@ def _of_pam(path: Path) -> Found:
     """What GDAL keeps beside a raster: a VRT has no attribute table."""
     if not path.is_file():
         return {}, {}
-    return _of_band(_xml(_text(path), path).find("PAMRasterBand"))
+    return _of_band(xml_root(_text(path), str(path)).find("PAMRasterBand"))
 
 
 def _of_band(band: ET.Element | None) -> Found:
@@ -288,37 +269,7 @@ def _table(band: ET.Element) -> dict[int, str]:
     found: dict[int, str] = {}
     for i, row in enumerate(table.iter("Row")):
         cells = [(cell.text or "").strip() for cell in row.iter("F")]
-        code = i if value is None else _whole(cells[value])
+        code = i if value is None else whole(cells[value])
         if code is not None and cells[named]:
             found[code] = cells[named]
     return found
-
-
-def _xml(text: str, path: Path) -> ET.Element:
-    if "<!ENTITY" in text:
-        raise LabelError(f"{path} declares entities, which a style has none of; save it again")
-    try:
-        return ET.fromstring(text)
-    except ET.ParseError as error:
-        raise LabelError(f"{path} is no XML ({error}); save the style again") from error
-
-
-def _whole(text: str | None) -> int | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return int(number) if number == int(number) else None
-
-
-def _colour(text: str) -> str | None:
-    """`#rrggbb` of `#rgb`, `#rrggbb`, `#rrggbbaa` or three numbers up to 255."""
-    text = text.strip().lower()
-    if match := re.fullmatch("#?([0-9a-f]{6})([0-9a-f]{2})?", text):
-        return f"#{match[1]}"
-    if match := re.fullmatch("#([0-9a-f])([0-9a-f])([0-9a-f])", text):
-        return "#" + "".join(2 * part for part in match.groups())
-    numbers = re.findall(r"\d+", text)
-    if len(numbers) >= 3 and all(int(n) <= 255 for n in numbers[:3]):  # noqa: PLR2004
-        return "#" + "".join(f"{int(n):02x}" for n in numbers[:3])
-    return None

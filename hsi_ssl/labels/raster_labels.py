@@ -12,13 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.labels.class_codes import NO_CLASS
-from hsi_ssl.labels.codes import LARGEST_CODE, Nothing, Numbering, assigned, refuse_shape
+from hsi_ssl.labels.class_codes import ClassFile, joined, remembered, tell_alike, with_names
+from hsi_ssl.labels.codes import (
+    LARGEST_CODE,
+    Nothing,
+    Numbering,
+    assigned,
+    name_value,
+    refuse_shape,
+)
 from hsi_ssl.labels.frames import Gridded, extent
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.laying import Laying
-from hsi_ssl.labels.legends import legend_file
+from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, own_raster
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.scene import Scene
@@ -30,8 +37,6 @@ STRIP = 2**22
 """Pixels that are laid at a time."""
 UNSEEN = (255, 65535)
 """Codes that often stand for "not looked at"."""
-NO_LABEL = NO_CLASS | {"background", "not classified", "not labelled", "not labeled", "void"}
-"""What 0 is called where it is no class."""
 FAR = 0.8
 """Such a code is no class where all others are below so much of it."""
 
@@ -56,12 +61,14 @@ class RasterLabels:
     """Planes `(rows, cols)` of codes, 0 unlabelled; None for a scene on which no raster lies.
 
     `classes` are all that have a name, also those that do not occur; `recoded` are the codes of
-    values that could not be codes (0 where it is a class, values above 65535).
+    values that could not be codes (0 where it is a class, values above 65535). `class_file`
+    remembers the codes of the names that rasters hold in the place of numbers, where some do.
     """
 
     codes: list[Codes | None] = field(repr=False)
     classes: tuple[LabelClass, ...]
     recoded: Mapping[int, int]
+    class_file: ClassFile | None = None
 
 
 def raster_labels(
@@ -70,6 +77,7 @@ def raster_labels(
     rules: LabelRules = USUAL_RULES,
     watcher: Watcher = SILENT,
     *,
+    known: Sequence[LabelClass] = (),
     fixed: Mapping[int, int] | None = None,
 ) -> RasterLabels:
     """Labels of scenes from the rasters of each, laid on them by their place.
@@ -80,8 +88,11 @@ def raster_labels(
 
     Parameters
     ----------
+    known
+        Classes of the scenes' data set: rasters that hold names give them these codes.
     fixed
-        Codes that values had to get elsewhere, in the dataset that a model was trained on, say.
+        Codes that values had to get elsewhere, in the dataset that a model was trained on, say;
+        then `known` are that dataset's classes, whatever is remembered beside the rasters.
 
     Raises
     ------
@@ -91,7 +102,7 @@ def raster_labels(
         A raster lies elsewhere than its scene, or is of another size; a value is no code; two
         rasters name a code differently.
     """
-    work = _Work(rules, fixed or {})
+    work = _Work(rules, known, fixed)
     planes = [work.plane(scene, some) for scene, some in zip(scenes, sources, strict=True)]
     work.refuse_elsewhere(scenes, planes)
     found = work.coded(planes)
@@ -102,9 +113,10 @@ def raster_labels(
 class _Work:
     """Rasters brought onto scenes, and what is to be said of them."""
 
-    def __init__(self, rules: LabelRules, fixed: Mapping[int, int]) -> None:
-        self._rules, self._fixed = rules, fixed
-        self._legend = None if rules.classes is None else legend_file(rules.classes)
+    def __init__(
+        self, rules: LabelRules, known: Sequence[LabelClass], fixed: Mapping[int, int] | None
+    ) -> None:
+        self._rules, self._known, self._fixed = rules, known, fixed
         self._numbering = Numbering()
         self._names: dict[int, tuple[str, Path]] = {}
         self._colours: dict[int, str] = {}
@@ -118,6 +130,8 @@ class _Work:
         self._elsewhere: dict[Path, str] = {}
         """Rasters that do not lie on some scene, and where they lie; `_here`: those that do."""
         self._here: set[Path] = set()
+        self._named: dict[Path, None] = {}
+        """Rasters that hold names."""
 
     def plane(self, scene: Scene, sources: Sequence[RasterSource]) -> Codes | None:
         """Numbers of values `(rows, cols)`, of all rasters of a scene."""
@@ -146,13 +160,10 @@ class _Work:
 
     def coded(self, planes: list[Codes | None]) -> RasterLabels:
         """Planes of codes from those of numbers, in place."""
-        values = self._numbering.values
+        values = [v for v in self._numbering.values if v >= UNLABELLED_CODE]
         named = [v for v in self._names if UNLABELLED_CODE < v <= LARGEST_CODE]
-        code_of = assigned(values, named, self._fixed)
-        table = np.array([UNLABELLED_CODE, *(code_of[v] for v in values)], np.uint16)
-        for plane in planes:
-            for line in plane if plane is not None else ():
-                line[:] = table[line]  # in place: such a plane may be large
+        file, kept = self._remembered()
+        code_of = assigned(values, [*named, *(c.code for c in kept)], self._fixed)
         recoded = {v: code for v, code in code_of.items() if v != code}
         self._tell_codes(values, recoded)
         classes: list[LabelClass] = []
@@ -164,10 +175,34 @@ class _Work:
             if name is not None and (value in code_of or code not in code_of.values()):
                 colour = self._colours.get(value, distinct_colour(len(classes)))
                 classes.append(LabelClass(code, name, colour))
-        return RasterLabels(planes, tuple(sorted(classes, key=lambda c: c.code)), recoded)
+        if file is not None:
+            names = self._numbering.names
+            both = joined(kept, classes, "the label rasters have", f"{file.path} has")
+            classes = list(with_names(names, both, code_of.values(), {}))
+            of_name = {c.name: c.code for c in classes}
+            code_of |= {name_value(i): of_name[name] for i, name in enumerate(names)}
+            file = file.extended(tuple(classes))
+        numbered = (code_of[value] for value in self._numbering.values)
+        table = np.array([UNLABELLED_CODE, *numbered], np.uint16)
+        for plane in planes:
+            for line in plane if plane is not None else ():
+                line[:] = table[line]  # in place: such a plane may be large
+        ordered = tuple(sorted(classes, key=lambda c: c.code))
+        return RasterLabels(planes, ordered, recoded, file)
+
+    def _remembered(self) -> tuple[ClassFile | None, Sequence[LabelClass]]:
+        """The file that remembers codes of names, if rasters hold names, and what is known."""
+        if not self._named:
+            return None, ()
+        places = [path.with_suffix(".classes.csv") for path in self._named]
+        file = remembered(places if self._rules.classes is None else [self._rules.classes])
+        if self._fixed is not None:
+            return file, self._known
+        return file, file.classes or self._known
 
     def tell(self, watcher: Watcher) -> None:
         """Say each kind of thing once, of the first raster that it is true of."""
+        tell_alike(self._numbering.names, watcher)
         for said, tell in ((self._said, watcher.say), (self._warned, watcher.warn)):
             for first, *more in said.values():
                 tell(first + (f"; the same of {len(more)} more" if more else ""))
@@ -179,7 +214,7 @@ class _Work:
             assert raster is not None
             return raster
         return open_label_raster(
-            source.path, variable=source.variable, shape=shape, legend=self._legend
+            source.path, variable=source.variable, shape=shape, legend=self._rules.classes
         )
 
     def _learn(self, raster: LabelRaster) -> None:
@@ -187,7 +222,7 @@ class _Work:
         for note in raster.notes:
             self._said[note.replace(raster.path.name, "")].append(note)
         for value, name in raster.legend.names.items():
-            if name.strip().lower() in (NO_CLASS if value else NO_LABEL):
+            if is_no_class(name):
                 continue
             other, path = self._names.setdefault(value, (name, raster.path))
             if other != name:
@@ -229,8 +264,12 @@ class _Work:
         return found
 
     def _window(self, raster: LabelRaster, source: RasterSource) -> Callable[[slice, slice], Codes]:
-        """Reads numbers of a raster's values."""
+        """Reads numbers of a raster's values, or of its names."""
+        if raster.named:
+            return self._window_of_names(raster)
         ignore = (*source.ignore, *self._rules.ignore)
+        if not source.known:
+            ignore = (*ignore, *self._called_nothing(raster))
         zero = not source.known and self._zero_is_a_class(raster)
         nothing = Nothing(raster.nodata, ignore, zero)
         if zero:
@@ -246,6 +285,28 @@ class _Work:
 
         return window
 
+    def _window_of_names(self, raster: LabelRaster) -> Callable[[slice, slice], Codes]:
+        if self._rules.zero_is_a_class:
+            raise LabelError(
+                f"--zero-is-a-class is for label rasters of numbers; {raster.path} holds names: "
+                "call the class by one"
+            )
+        self._named[raster.path] = None
+        return lambda rows, cols: self._numbering.of_names(
+            raster.window(rows, cols), raster.named, raster.path
+        )
+
+    def _called_nothing(self, raster: LabelRaster) -> list[int]:
+        """Values but 0 whose names say that they are no class, as "background" does."""
+        found = {v: name for v, name in raster.legend.names.items() if v and is_no_class(name)}
+        if found:
+            values = listed((f"{value} ({name})" for value, name in found.items()), len(found))
+            self._said["called nothing"].append(
+                f"{values} of {raster.path.name} is taken as unlabelled, as its name stands for no "
+                "class"
+            )
+        return list(found)
+
     def _zero_is_a_class(self, raster: LabelRaster) -> bool:
         """Whether 0 is a class: the user says so, or something else is declared to be nothing."""
         if UNLABELLED_CODE in self._rules.ignore:
@@ -254,7 +315,7 @@ class _Work:
             return True
         named = raster.legend.names.get(UNLABELLED_CODE)
         declared = raster.nodata is not None and raster.nodata != UNLABELLED_CODE
-        return declared and (named is None or named.strip().lower() not in NO_LABEL)
+        return declared and (named is None or not is_no_class(named))
 
     def _joined(self, one: Codes, other: Codes, scene: Gridded) -> Codes:
         """Two planes as one; pixels to which they give different numbers have none."""

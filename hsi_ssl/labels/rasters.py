@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from hsi_ssl.closing import Closes
 from hsi_ssl.errors import SceneError
+from hsi_ssl.labels import texts
 from hsi_ssl.labels.arrays import plane_of
 from hsi_ssl.labels.codes import checked_codes
-from hsi_ssl.labels.legends import Legend, legend_of
+from hsi_ssl.labels.legends import Legend, legend_file, legend_of
 from hsi_ssl.scenes.opening import is_raster, open_scene, read_plane
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
@@ -28,7 +29,9 @@ class LabelRaster(Closes):
     """A plane of raw values `(rows, cols)`, read by windows. Close it, or use it in a `with`.
 
     `nodata` is the value that the file declares to stand for nothing; `legend` has names and
-    colours by raw value; `notes` is what was guessed.
+    colours by raw value; `notes` is what was guessed. Where the file holds class names, `named` are
+    these, and raw values count them from 1; they are good for this raster alone, and it has no
+    legend.
     """
 
     path: Path
@@ -39,6 +42,7 @@ class LabelRaster(Closes):
     nodata: float | None = None
     legend: Legend = NO_LEGEND
     notes: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=lambda: None, repr=False)
 
 
@@ -47,7 +51,7 @@ def open_label_raster(
     *,
     variable: str | None = None,
     shape: tuple[int, int] | None = None,
-    legend: Legend | None = None,
+    legend: Path | None = None,
 ) -> LabelRaster:
     """Open a label raster; several bands are taken as one-hot planes or as a picture's colours.
 
@@ -58,7 +62,8 @@ def open_label_raster(
     shape
         Rows and columns of the scene, which tell what an array without a place may be.
     legend
-        Names and colours that the user gives, instead of those that lie in or beside the file.
+        File with names and colours that the user gives, instead of those that lie in or beside the
+        raster; not asked of class names.
 
     Raises
     ------
@@ -70,11 +75,14 @@ def open_label_raster(
     path = Path(path)
     if not is_raster(path):
         values, nodata = read_plane(path, variable, shape)
-        names = legend or legend_of(path)
-        return _of_array(path, values, shape, names, nodata=nodata, order=_order(path))
+        in_text = values.dtype.kind in texts.KINDS
+        numbers = texts.numbered(values, path) if in_text else texts.Numbered(values)
+        names = NO_LEGEND if numbers.names else _legend(path, legend)
+        found = _of_array(path, numbers.values, shape, names, nodata=nodata, order=_order(path))
+        return replace(found, named=numbers.names, notes=(*found.notes, *numbers.notes))
     scene = open_scene(path, variable=variable)
     try:
-        names = legend or legend_of(path)
+        names = _legend(path, legend)
         if scene.bands == 1:
             return LabelRaster(
                 path,
@@ -99,6 +107,10 @@ def open_label_raster(
     except BaseException:
         scene.close()
         raise
+
+
+def _legend(path: Path, given: Path | None) -> Legend:
+    return legend_of(path) if given is None else legend_file(given)
 
 
 def own_raster(scene: Scene) -> LabelRaster | None:
@@ -159,8 +171,8 @@ def read_label_plane(
 ) -> npt.NDArray[np.int64]:
     """Codes `(rows, cols)` of a label raster of any format, as they are in the file.
 
-    NaN, the raster's nodata value and the codes in `ignore` become 0; in IDX files the digit 0
-    becomes 10 (see `readers.idx`).
+    Class names count from 1 in their order. NaN, the raster's nodata value and the codes in
+    `ignore` become 0; in IDX files the digit 0 becomes 10 (see `readers.idx`).
 
     Parameters
     ----------
@@ -177,9 +189,21 @@ def read_label_plane(
         As in `open_scene`.
     """
     with open_label_raster(path, variable=variable, shape=shape) as raster:
-        values = raster.window(slice(0, raster.rows), slice(0, raster.cols))
-        nodata = raster.nodata
-    return checked_codes(values, path=Path(path), nodata=nodata, ignore=ignore, shape=shape)
+        return plane_codes(raster, ignore=ignore, shape=shape)
+
+
+def plane_codes(
+    raster: LabelRaster, *, ignore: tuple[int, ...] = (), shape: tuple[int, int] | None = None
+) -> npt.NDArray[np.int64]:
+    """Codes of an open label raster, as `read_label_plane` gives them.
+
+    Raises
+    ------
+    LabelError
+        As there.
+    """
+    values = raster.window(slice(0, raster.rows), slice(0, raster.cols))
+    return checked_codes(values, path=raster.path, nodata=raster.nodata, ignore=ignore, shape=shape)
 
 
 def own_labels(scene: Scene) -> npt.NDArray[np.int64] | None:

@@ -43,7 +43,7 @@ class Sources(Closes):
     """Open scenes in an order that does not depend on the user's. Close them, or use a `with`.
 
     `label_set` holds all names that are known, also of codes that do not occur. `others` are the
-    same scenes with the labels of further label sets. `class_file`, where labels are drawn with
+    same scenes with the labels of further label sets. `class_file`, where labels hold
     names, remembers the codes of these: save it with whatever is made of them. `recoded` are the
     codes of values of label rasters that could not be codes: 0 where it is a class, say.
     """

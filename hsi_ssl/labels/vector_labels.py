@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.labels.class_codes import ClassFile, coded, remembered
+from hsi_ssl.labels.class_codes import ClassFile, coded, remembered, styled
 from hsi_ssl.labels.coverage import pixels_of
 from hsi_ssl.labels.frames import extent
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
@@ -85,19 +85,21 @@ def drawn_labels(
     places = dict.fromkeys(beside(path, ".classes.csv") for path in files)
     class_file = remembered(list(places) if rules.classes is None else [rules.classes])
     codes, classes = coded(layers, class_file.classes or known, watcher, rules.ignore)
+    kept = class_file.classes
+    of_numbers = () if classes else styled(layers, codes, kept, nameless=not known)
     number = dict(zip(files, range(len(files)), strict=True))
     board = _Board(layers, codes, rules.min_coverage)
     planes = [
         board.burnt(scene, [number[path] for path in some], watcher)
         for scene, some in zip(scenes, paths, strict=True)
     ]
-    board.names = {c.code: c.name for c in classes or class_file.classes or known}
+    board.names = {c.code: c.name for c in classes or (*kept, *of_numbers) or known}
     board.refuse_nothing(scenes, columns)
     board.tell(watcher)
     return DrawnLabels(
         codes=[plane for plane, _ in planes],
         polygons=board.merged([polygons for _, polygons in planes]),
-        classes=classes or class_file.classes,
+        classes=classes or (*kept, *of_numbers),
         class_file=class_file.extended(classes) if classes else None,
     )
 

@@ -10,6 +10,7 @@ import shapely
 
 from hsi_ssl.errors import SceneNotFoundError, VectorError
 from hsi_ssl.labels.forms import Form, form_of, ogr
+from hsi_ssl.labels.layer_styles import with_style
 from hsi_ssl.labels.layers import Layer, LayerFacts, listed_ids, repaired
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.watcher import SILENT, Watcher
@@ -83,7 +84,7 @@ def layer_facts(path: Path) -> LayerFacts:
 
 
 def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = SILENT) -> Layer:
-    """Features of a layer, with the values of one field.
+    """Features of a layer, with the values of one field and the colours that QGIS shows them in.
 
     Geometries that are not valid are repaired, features without a geometry left out; both is said
     with their ids.
@@ -95,6 +96,7 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
     """
     file = vector_file(facts.path)
     ids, geometries, values = _form(file).features(file, facts, column)
+    styled = with_style(file, facts, column, watcher)
     if not len(ids):
         raise VectorError(f"{facts.path} is empty: expected one feature or more, found none")
     with np.errstate(invalid="ignore"):
@@ -113,7 +115,8 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
         geometries=geometries[kept],
         values=None if values is None else values[kept],
         place=facts.place,
-        colours=facts.colours,
+        colours=styled.colours,
+        names=styled.names,
         image_shape=facts.image_shape,
     )
     for note in facts.notes:

@@ -19,12 +19,11 @@ from rasterio.transform import Affine
 
 from hsi_ssl.closing import Closes
 from hsi_ssl.errors import SceneError
-from hsi_ssl.labels.class_codes import NO_CLASS
 from hsi_ssl.labels.codes import Nothing, Numbering
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.legends import CLASSES_TAG, legend_of, tagged_names
-from hsi_ssl.labels.raster_labels import NO_LABEL
+from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.reports.figures import paint
 from hsi_ssl.reports.html import picture_uri
 from hsi_ssl.reports.thumbnails import see_through, shrinking
@@ -191,9 +190,9 @@ def open_class_map(path: Path, ignore: tuple[int, ...] = ()) -> ClassMap:
         declared = tagged_names(tags.get(CLASSES_TAG, "{}"))
         legend = legend_of(path)
         names = {**legend.names, **declared}
-        empty = sorted(v for v, name in names.items() if v and name.strip().lower() in NO_CLASS)
+        empty = sorted(v for v, name in names.items() if v and is_no_class(name))
         zero = scene.nodata is not None and scene.nodata != UNLABELLED_CODE
-        zero &= names.get(UNLABELLED_CODE, "a class").strip().lower() not in NO_LABEL
+        zero &= not is_no_class(names.get(UNLABELLED_CODE, "a class"))
         zero &= UNLABELLED_CODE not in ignore
         return ClassMap(
             path,

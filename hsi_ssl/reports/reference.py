@@ -164,7 +164,7 @@ def _judge(found: ClassMap, reference: Path, rules: LabelRules, watcher: Watcher
     if is_vector(reference):
         sample = _drawn(found, known, reference, rules, watcher)
     else:
-        sample = _laid(found, reference, rules, watcher)
+        sample = _laid(found, known, reference, rules, watcher)
     meant = _meant(sample, known, found.path, reference, nameless=not _any_named(names))
     label_set, classes, index = _together(found, known, meant)
     truth = Truth(label_set, index[sample.code], sample.unit, sample.unit_kind, REFERENCE)
@@ -208,8 +208,7 @@ def _drawn(
 ) -> Sample:
     """Points, polygons or lines on a map."""
     parts = parts_about(found.scene, reference)
-    code_of = assigned(known.codes.tolist())
-    classes = tuple(replace(c, code=code_of[c.code]) for c in known.classes)
+    classes = _coded(known)
     scenes = [part.scene for part in parts]
     drawn = drawn_labels(scenes, [[reference]] * len(parts), rules, classes, watcher)
     place, code, unit = [], [], []
@@ -231,10 +230,19 @@ def _drawn(
     return Sample(np.concatenate(place), sampled, units, kind, meanings)
 
 
-def _laid(found: ClassMap, reference: Path, rules: LabelRules, watcher: Watcher) -> Sample:
+def _coded(known: LabelSet) -> tuple[LabelClass, ...]:
+    """The classes of a map with codes in the place of values that can be none."""
+    code_of = assigned(known.codes.tolist())
+    return tuple(replace(c, code=code_of[c.code]) for c in known.classes)
+
+
+def _laid(
+    found: ClassMap, known: LabelSet, reference: Path, rules: LabelRules, watcher: Watcher
+) -> Sample:
     """A raster on a map."""
     (part,) = parts_about(found.scene, reference)
-    labels = raster_labels([part.scene], [(RasterSource(reference),)], rules, watcher)
+    sources = [(RasterSource(reference),)]
+    labels = raster_labels([part.scene], sources, rules, watcher, known=_coded(known))
     plane = labels.codes[0]
     if plane is None or not plane.any():
         raise LabelError(

@@ -207,7 +207,9 @@ def _labels_again(
         if path != card["path"] or scene.label_reader is not None
     ]
     try:
-        found = raster_labels([scene], [sources], rules, fixed=recoded)
+        found = raster_labels(
+            [scene], [sources], rules, known=dataset.label_set.classes, fixed=recoded
+        )
     except HsiSslError:
         return None
     plane = found.codes[0]

@@ -126,6 +126,14 @@ def test_labels(tmp_path: Path) -> None:
     assert "7           2" in info(tmp_path / "gt.mat").stdout
 
 
+def test_labels_that_are_names(tmp_path: Path) -> None:
+    np.save(tmp_path / "gt.npy", np.array([["oak", ""], ["bare soil", "oak"]]))
+    found = values(tmp_path / "gt.npy")
+    assert found["labels"] == {"1": 1, "2": 2}
+    assert found["names"] == {"1": "bare soil", "2": "oak"}
+    assert "2           2  oak" in info(tmp_path / "gt.npy").stdout
+
+
 def test_one_band_that_is_no_label_raster(tmp_path: Path) -> None:
     path = raster(tmp_path / "height.tif", np.array([[[0.5, 7]]], np.float32))
     assert values(path)["kind"] == "scene"

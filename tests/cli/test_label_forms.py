@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,43 @@ def layers(folder: Path, scene: Path, on_ground: Write, write_layer: Write) -> l
     return ["all.gpkg:fields", "--label-field", "class"]
 
 
+def numbers_with_style(
+    folder: Path, scene: Path, on_ground: Write, write_layer: Write
+) -> list[str]:
+    """Numbers in a GeoPackage whose style, kept in it as QGIS does, names and colours them."""
+    shapes, names = polygons(on_ground)
+    code_of = {name: code for code, name in NAMES.items()}
+    write_layer(folder / "n.gpkg", shapes, {"kind": [code_of[n] for n in names]}, layer="n")
+    categories = "".join(
+        f'<category value="{code}" type="long" label="{name}" symbol="{code}" render="true"/>'
+        for code, name in NAMES.items()
+    )
+    symbols = "".join(
+        f'<symbol type="fill" name="{code}"><layer class="SimpleFill"><Option type="Map"><Option '
+        f'name="color" type="QString" value="16,{code},16,255,rgb:0.1,0,0.1,1"/></Option></layer>'
+        "</symbol>"
+        for code in NAMES
+    )
+    with closing(sqlite3.connect(folder / "n.gpkg")) as file, file:
+        file.execute(
+            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "
+            "f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256), "
+            "f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT, "
+            "useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), update_time "
+            "DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))"
+        )
+        file.execute(
+            "INSERT INTO layer_styles (f_table_name, styleQML, useAsDefault) VALUES ('n', ?, 1)",
+            [
+                "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n<qgis>"
+                '<renderer-v2 type="categorizedSymbol" attr="kind">'
+                f"<categories>{categories}</categories><symbols>{symbols}</symbols></renderer-v2>"
+                "</qgis>"
+            ],
+        )
+    return ["n.gpkg"]
+
+
 def kml(folder: Path, scene: Path, on_ground: Write, write_layer: Write) -> list[str]:
     shapes, names = polygons(on_ground)
     pyogrio.raw.write(
@@ -106,7 +145,17 @@ def points(folder: Path, scene: Path, on_ground: Write, write_layer: Write) -> l
     return ["points.csv"]
 
 
-@pytest.mark.parametrize("make", [raster_with_style, layers, kml, points])
+def names_as_text(folder: Path, scene: Path, on_ground: Write, write_layer: Write) -> list[str]:
+    names = np.array([*NAMES.values()])[np.arange(COLS) * 3 // COLS][None].repeat(ROWS, 0)
+    names[::3] = "none"
+    np.save(folder / "names.npy", names)
+    (folder / "names.classes.csv").write_text("code,name,colour\n7,Pine,#0a0b0c\n")
+    return ["names.npy"]
+
+
+@pytest.mark.parametrize(
+    "make", [raster_with_style, layers, numbers_with_style, kml, points, names_as_text]
+)
 def test_from_a_file_of_qgis_to_a_map(
     make: Callable[..., list[str]],
     scene: Path,
@@ -137,6 +186,14 @@ def test_from_a_file_of_qgis_to_a_map(
     if make is raster_with_style:
         assert "#101010" in style
     assert "Oak" in style
+    if make is numbers_with_style:
+        assert names == NAMES
+        assert "#100210" in style
+    if make is names_as_text:
+        assert "#0a0b0c" in style
+        assert names[7] == "Pine"
+        assert sorted(names) == [7, 8, 9]
+        assert len(Path("names.classes.csv").read_text().splitlines()) == 4
 
 
 def test_codes_that_stand_for_nothing_are_options(scene: Path, hsi_ssl: Run) -> None:

@@ -73,7 +73,7 @@ def test_several_layers_share_names_and_leave_numbers_alone() -> None:
 
 def test_no_class_is_counted_and_said() -> None:
     hears = Hears()
-    values = ("tree", None, "", "  ", "NoData", "0", "Unlabelled", "roof")
+    values = ("tree", None, "", "  ", "NoData", "Background", "Unlabelled", "roof")
     assert coded([texts(*values)], (), hears)[0][0].tolist() == [2, 0, 0, 0, 0, 0, 0, 1]
     (told,) = hears.warned
     assert "6 feature(s) without a class" in told

@@ -234,3 +234,16 @@ def test_codes_are_the_same_for_all_scenes(write_scene: Write, write_tif: Write)
         for one, codes in zip(sources.scenes, (a, b), strict=True):
             assert one.labels is not None
             assert (one.labels == np.where(codes == 0, 10, codes)).all()
+
+
+def test_values_whose_names_stand_for_no_class_are_unlabelled(
+    tmp_path: Path, write_scene: Write, write_tif: Write, hears: Any
+) -> None:
+    labels = write_tif("l.tif", CODES)
+    (tmp_path / "l.csv").write_text("code,name\n1,oak\n2,Background\n3,soil\n4,n/a\n")
+    with open_(write_scene("s.tif"), labels, watcher=hears) as sources:
+        found = sources.scenes[0].labels
+        assert found is not None
+        assert (found == np.where(CODES % 2 == 0, 0, CODES)).all()
+        assert sources.label_set.names == ("oak", "soil")
+    assert "2 (Background), 4 (n/a) of l.tif is taken as unlabelled" in hears.all

@@ -19,6 +19,11 @@ from hsi_ssl.scenes.virtual import gdal_name, shown
 
 SUFFIXES = {".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".kmz", ".gpx"}
 
+STYLES = (
+    "SELECT f_table_name, styleQML FROM layer_styles ORDER BY useAsDefault DESC, update_time DESC"
+)
+"""What QGIS asks of the table in which it keeps styles."""
+
 
 def takes(file: Path) -> bool:
     """Whether its suffix is one of a vector format."""
@@ -48,6 +53,21 @@ def features(file: Path, facts: LayerFacts, column: str | None) -> Features:
         )
     geometries = shapely.from_wkb(wkb, on_invalid="ignore")
     return Features(np.asarray(ids, np.int64), geometries, values[0] if column else None)
+
+
+def styles(file: Path, layer: str) -> list[str]:
+    """The style that QGIS keeps in a GeoPackage for a layer, the default one or the newest.
+
+    Nothing where there is none.
+    """
+    if file.suffix.lower() != ".gpkg":
+        return []
+    try:
+        with _gdal(file) as opened:
+            _, _, _, (tables, texts) = pyogrio.raw.read(opened, sql=STYLES, read_geometry=False)
+    except VectorError:  # no such table; what else is wrong has been told when layers were read
+        return []
+    return [t for table, t in zip(tables, texts, strict=True) if table == layer and t][:1]
 
 
 def _facts(path: Path, info: dict[str, Any]) -> LayerFacts:

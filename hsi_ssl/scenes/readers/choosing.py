@@ -23,6 +23,7 @@ def choose(
     path: Path,
     dimensions: int,
     shape: tuple[int, int] | None = None,
+    texts: Mapping[str, tuple[int, ...]] | None = None,
 ) -> str:
     """Name of the array meant, among a file's numeric `arrays` (name -> shape).
 
@@ -31,6 +32,8 @@ def choose(
     variable
         The name asked for; None for the only array of `dimensions` dimensions (and, if given, of
         that `shape`) which is no mere vector.
+    texts
+        Arrays of text, where class names may be meant: numbers go before them.
 
     Raises
     ------
@@ -39,15 +42,33 @@ def choose(
     SceneError
         The array asked for has another number of dimensions; there is none to choose, or several.
     """
+    all_ = {**arrays, **(texts or {})}
     if variable is not None:
         name = variable.strip("/")
-        if name not in arrays:
-            raise SceneNotFoundError(f"{path} holds no {variable}; it holds {_listed(arrays)}")
-        if len(arrays[name]) != dimensions and not _may_be_plane(arrays[name], dimensions, shape):
+        if name not in all_:
+            raise SceneNotFoundError(f"{path} holds no {variable}; it holds {_listed(all_)}")
+        if len(all_[name]) != dimensions and not _may_be_plane(all_[name], dimensions, shape):
             raise SceneError(
-                f"{variable} in {path} has shape {arrays[name]}; expected {KINDS[dimensions]}"
+                f"{variable} in {path} has shape {all_[name]}; expected {KINDS[dimensions]}"
             )
         return name
+    fit = _fitting(arrays, dimensions, shape) or _fitting(texts or {}, dimensions, shape)
+    if not fit:
+        fit = {n: found for n, found in all_.items() if _may_be_plane(found, dimensions, shape)}
+    if not fit:
+        raise SceneError(f"{path} does not hold {KINDS[dimensions]}; it holds {_listed(all_)}")
+    if len(fit) > 1:
+        raise SceneError(
+            f"{path} holds several arrays that could be meant: {_listed(fit)}; "
+            "choose one with --variable"
+        )
+    return next(iter(fit))
+
+
+def _fitting(
+    arrays: Mapping[str, tuple[int, ...]], dimensions: int, shape: tuple[int, int] | None
+) -> dict[str, tuple[int, ...]]:
+    """Those of so many dimensions that are no mere vectors; of `shape`, where there are such."""
     fit = {
         name: found
         for name, found in arrays.items()
@@ -55,16 +76,7 @@ def choose(
     }
     if shape is not None and len(fit) > 1:
         fit = {name: found for name, found in fit.items() if found == shape} or fit
-    if not fit:
-        fit = {n: found for n, found in arrays.items() if _may_be_plane(found, dimensions, shape)}
-    if not fit:
-        raise SceneError(f"{path} does not hold {KINDS[dimensions]}; it holds {_listed(arrays)}")
-    if len(fit) > 1:
-        raise SceneError(
-            f"{path} holds several arrays that could be meant: {_listed(fit)}; "
-            "choose one with --variable"
-        )
-    return next(iter(fit))
+    return fit
 
 
 def _may_be_plane(found: tuple[int, ...], dimensions: int, shape: tuple[int, int] | None) -> bool:

@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneError
+from hsi_ssl.scenes.readers import matlab_cells
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, FlatReader
@@ -91,7 +92,8 @@ def read_plane(
 ) -> tuple[Array, float | None]:
     """Raw values `(rows, cols)` of a label plane, and its nodata value.
 
-    Without `variable`, the 2016 layout's labels or the only plane (of `shape`, if given).
+    Without `variable`, the 2016 layout's labels or the only plane (of `shape`, if given); of
+    MATLAB's (`reverse`) also one of texts.
 
     Raises
     ------
@@ -102,7 +104,11 @@ def read_plane(
         arrays = numeric_arrays(file, reverse=reverse)
         if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
             variable = DRILL_CORE_LABELS
-        plane = file[choose(arrays, variable, path=path, dimensions=PLANE, shape=shape)]
+        texts = matlab_cells.shapes(file) if reverse else {}
+        name = choose(arrays, variable, path=path, dimensions=PLANE, shape=shape, texts=texts)
+        plane = file[name]
+        if name in texts:
+            return matlab_cells.texts(file, name, path).T, None
         values = np.asarray(plane[()])
         return (values.T if reverse else values), nodata_of(plane)
 

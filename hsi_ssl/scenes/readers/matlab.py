@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneError
-from hsi_ssl.scenes.readers import hdf5
+from hsi_ssl.scenes.readers import hdf5, matlab_cells
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Array, Scene
@@ -24,6 +24,8 @@ NUMERIC = {"double", "single", "logical"} | {
     f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
 }
 """MATLAB's classes of plain numeric arrays."""
+CELL = "cell"
+"""The class of arrays whose elements are arrays: of texts, class names."""
 
 
 def open_cube(path: Path, variable: str | None = None) -> Scene:
@@ -39,7 +41,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
     if is_hdf5(path):
         return hdf5.open_cube(path, variable, reverse=True)
     arrays = _arrays(path)
-    cube = _load(path, choose(arrays, variable, path=path, dimensions=CUBE))
+    cube = _numbers(path, choose(arrays, variable, path=path, dimensions=CUBE))
     rows, cols, bands = cube.shape
     planes = [name for name, shape in arrays.items() if shape == (rows, cols)]
     vectors = [
@@ -50,7 +52,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
     facts = band_facts(
         bands,
         where=path.name,
-        wavelengths=_load(path, vectors[0]) if vectors else None,
+        wavelengths=_numbers(path, vectors[0]) if vectors else None,
         units=unit_in(vectors[0]) if vectors else None,
     )
     scene = Scene(
@@ -71,12 +73,16 @@ def read_plane(
 ) -> tuple[Array, float | None]:
     """Raw values `(rows, cols)` of a label plane: `variable`, or the only one (of `shape`).
 
-    MATLAB has no nodata value. Errors as for cubes.
+    A cell array of texts is one where there are no such numbers. MATLAB has no nodata value. Errors
+    as for cubes.
     """
     if is_hdf5(path):
         return hdf5.read_plane(path, variable, shape, reverse=True)
-    name = choose(_arrays(path), variable, path=path, dimensions=PLANE, shape=shape)
-    return _load(path, name), None
+    numbers, cells = _arrays(path), _of_kinds(path, {CELL})
+    name = choose(numbers, variable, path=path, dimensions=PLANE, shape=shape, texts=cells)
+    if name in cells:
+        return matlab_cells.of_loaded(_load(path, name), name, path), None
+    return _numbers(path, name), None
 
 
 def cell_texts(path: Path, names: Collection[str]) -> tuple[str, ...]:
@@ -86,22 +92,17 @@ def cell_texts(path: Path, names: Collection[str]) -> tuple[str, ...]:
     """
     if is_hdf5(path):
         with hdf5.opened(path) as file:
-            for name, item in file.items():
-                dtype = getattr(item, "dtype", None)
-                if name.lower() in names and dtype and h5py.check_ref_dtype(dtype) is not None:
-                    cells = [file[ref][()] for ref in np.asarray(item[()]).ravel(order="F")]
-                    if cells and all(cell.dtype == np.uint16 for cell in cells):
-                        return tuple("".join(map(chr, cell.ravel())) for cell in cells)
+            for name in matlab_cells.shapes(file):
+                if name.lower() in names:
+                    with contextlib.suppress(SceneError):  # of numbers, say
+                        cells = matlab_cells.texts(file, name, path)
+                        return tuple(map(str, cells.ravel(order="F")))
         return ()
-    from scipy.io import loadmat, whosmat
-
-    with _one_sentence(path):
-        for name, _, kind in whosmat(path):
-            if name.lower() in names and kind in {"cell", "char"}:
-                array = loadmat(path, variable_names=[name], chars_as_strings=True)[name]
-                cells = [np.asarray(cell).ravel() for cell in np.asarray(array).ravel(order="F")]
-                if all(len(cell) == 1 and cell.dtype.kind == "U" for cell in cells):
-                    return tuple(str(cell[0]).strip() for cell in cells)
+    for name, (_, kind) in _variables(path).items():
+        if name.lower() in names and kind in {CELL, "char"}:
+            with contextlib.suppress(SceneError):
+                array = matlab_cells.of_loaded(_load(path, name), name, path)
+                return tuple(str(text).strip() for text in array.ravel(order="F"))
     return ()
 
 
@@ -110,19 +111,32 @@ def is_hdf5(path: Path) -> bool:
     return bool(h5py.is_hdf5(path))
 
 
-def _arrays(path: Path) -> dict[str, tuple[int, ...]]:
+def _variables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name -> shape and MATLAB's class of what is not empty."""
     from scipy.io import whosmat  # slow to import, and most scenes are in other formats
 
     with _one_sentence(path):
-        found = whosmat(path)
-    return {name: shape for name, shape, kind in found if kind in NUMERIC and np.prod(shape)}
+        return {name: (shape, kind) for name, shape, kind in whosmat(path) if np.prod(shape)}
+
+
+def _of_kinds(path: Path, kinds: Collection[str]) -> dict[str, tuple[int, ...]]:
+    return {name: shape for name, (shape, kind) in _variables(path).items() if kind in kinds}
+
+
+def _arrays(path: Path) -> dict[str, tuple[int, ...]]:
+    return _of_kinds(path, NUMERIC)
 
 
 def _load(path: Path, name: str) -> Array:
     from scipy.io import loadmat
 
     with _one_sentence(path):
-        array: Array = loadmat(path, variable_names=[name])[name]
+        array: Array = loadmat(path, variable_names=[name], chars_as_strings=True)[name]
+    return array
+
+
+def _numbers(path: Path, name: str) -> Array:
+    array = _load(path, name)
     if array.dtype.kind not in "iufb":
         raise SceneError(f"{name} in {path} holds values of type {array.dtype}; expected numbers")
     return array

@@ -15,6 +15,9 @@ from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, ArrayReader, FlatRea
 from hsi_ssl.scenes.scene import Array, Scene
 
 MAGIC = np.lib.format.MAGIC_PREFIX
+NUMBERS, TEXTS = "iufb", "US"
+"""Kinds of numpy types that are numbers, and that hold text, which names classes in labels."""
+OBJECTS = "objects are never unpickled: save text as names.astype(str)"
 
 
 def open_cube(path: Path, variable: str | None = None) -> Scene:
@@ -47,8 +50,11 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
 def read_plane(
     path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
 ) -> tuple[Array, float | None]:
-    """Raw values of a label array of any shape; it has no nodata value. Errors as for cubes."""
-    _header(path, variable)
+    """Raw values, also text, of a label array of any shape; it has no nodata value.
+
+    Errors as for cubes.
+    """
+    _header(path, variable, TEXTS)
     try:
         return np.load(path, allow_pickle=False), None
     except (ValueError, EOFError) as error:
@@ -81,29 +87,38 @@ def open_archive(path: Path, variable: str | None = None) -> Scene:
 def read_archive_plane(
     path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
 ) -> tuple[Array, float | None]:
-    """Raw values of a label array: `variable`, or the only one that may be a plane."""
-    arrays = _members(path)
-    shapes = {name: array.shape for name, array in arrays.items()}
-    return arrays[choose(shapes, variable, path=path, dimensions=PLANE, shape=shape)], None
+    """Raw values, also text, of a label array: `variable`, or the only one that may be a plane."""
+    arrays = _members(path, NUMBERS + TEXTS)
+    if not arrays:
+        raise SceneError(f"{path} holds no array of numbers or text, and {OBJECTS}")
+    numbers, texts = (
+        {name: array.shape for name, array in arrays.items() if array.dtype.kind in kinds}
+        for kinds in (NUMBERS, TEXTS)
+    )
+    name = choose(numbers, variable, path=path, dimensions=PLANE, shape=shape, texts=texts)
+    return arrays[name], None
 
 
-def _members(path: Path) -> dict[str, Array]:
-    """The arrays of numbers in an archive."""
+def _members(path: Path, kinds: str = NUMBERS) -> dict[str, Array]:
+    """The arrays of some kinds in an archive."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = {}
             for name in archive.files:
                 with contextlib.suppress(ValueError):  # objects, which would be unpickled
                     found[name] = archive[name]
-            return {name: array for name, array in found.items() if array.dtype.kind in "iufb"}
+            return {name: array for name, array in found.items() if array.dtype.kind in kinds}
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise _broken(path, error) from error
 
 
 def _header(
-    path: Path, variable: str | None
+    path: Path, variable: str | None, also: str = ""
 ) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
-    """Shape, whether in Fortran's order, number type, and where the numbers begin."""
+    """Shape, whether in Fortran's order, number type, and where the numbers begin.
+
+    `also` are kinds of types that may be there in the place of numbers.
+    """
     if variable is not None:
         raise SceneNotFoundError(f"{path} holds one array without a name; leave out --variable")
     try:
@@ -118,8 +133,10 @@ def _header(
             offset = file.tell()
     except (ValueError, EOFError) as error:
         raise _broken(path, error) from error
-    if dtype.kind not in "iufb":
-        raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
+    if dtype.kind not in NUMBERS + also:
+        expected = "real numbers or text" if also else "real numbers"
+        hint = f"; {OBJECTS}" if also and dtype.kind == "O" else ""
+        raise SceneError(f"{path} holds values of type {dtype}; expected {expected}{hint}")
     return shape, fortran, dtype, offset
 
 

@@ -1,0 +1,70 @@
+"""MATLAB's cell arrays of texts, as version 7.3 keeps them: references to arrays of characters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hsi_ssl.errors import SceneError
+from hsi_ssl.scenes.scene import Array
+
+
+def shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
+    """Name -> shape, with MATLAB's axes, of the cell arrays at the top of a file."""
+    return {
+        name: tuple(item.shape[::-1])
+        for name, item in file.items()
+        if isinstance(item, h5py.Dataset)
+        and h5py.check_ref_dtype(item.dtype) is not None
+        and item.size
+    }
+
+
+def texts(file: h5py.File, name: str, path: Path) -> Array:
+    """The texts in a cell array, with its axes as they are stored.
+
+    Raises
+    ------
+    SceneError
+        A cell holds something else.
+    """
+    cells = file[name]
+    flat = [_text(file[ref]) for ref in cells[()].ravel()]
+    if None in flat:
+        raise SceneError(f"{name} in {path} is a cell array of more than text; expected names")
+    return np.array(flat, str).reshape(cells.shape)
+
+
+def of_loaded(cells: Array, name: str, path: Path) -> Array:
+    """The same of a cell array that scipy has read.
+
+    Raises
+    ------
+    SceneError
+        A cell holds something else.
+    """
+    flat = [_loaded(cell) for cell in cells.ravel()]
+    if None in flat:
+        raise SceneError(f"{name} in {path} is a cell array of more than text; expected names")
+    return np.array(flat, str).reshape(cells.shape)
+
+
+def _text(cell: Any) -> str | None:
+    """A text of one line, None of anything else; MATLAB marks what is empty."""
+    if not isinstance(cell, h5py.Dataset):
+        return None
+    if cell.attrs.get("MATLAB_empty", 0):
+        return ""
+    if cell.dtype != np.uint16:
+        return None
+    return np.asarray(cell[()], "<u2").tobytes().decode("utf-16-le", "replace")
+
+
+def _loaded(cell: Any) -> str | None:
+    found = np.asarray(cell)
+    if not found.size:
+        return ""
+    return str(found.ravel()[0]) if found.size == 1 and found.dtype.kind == "U" else None
