@@ -65,6 +65,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl prepare cores/ --label-set mineralogy,lithology
     hsi-ssl prepare scene.tif --labels classes.tif --split blocks
     hsi-ssl prepare scene.tif --labels polygons.gpkg --label-field class --split polygons
+    hsi-ssl prepare scene.tif --labels shapefiles/ --label-field @layer
     """
     given = options.vectors_are_labels(given)
     stages = options.read_project(project)

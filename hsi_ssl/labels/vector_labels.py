@@ -39,6 +39,7 @@ NUMBERS = {"fid", "id", "gid", "ogc_fid", "objectid", "uuid"}
 """Fields that number features."""
 CLASS_FIELDS = {"class", "label", "code"}
 """A field of such a name is the class, whatever others there are."""
+SUFFIX = ".classes.csv"
 OR_BY_LAYER = f", or, where each layer is a class, give --label-field {BY_LAYER}"
 
 
@@ -83,8 +84,8 @@ def drawn_labels(
     """
     files = list(dict.fromkeys(path for some in paths for path in some))
     layers, number, why = _read(files, rules.field, watcher)
-    places = dict.fromkeys(beside(path, ".classes.csv") for path in files)
-    class_file = remembered(list(places) if rules.classes is None else [rules.classes])
+    places = [rules.classes] if rules.classes is not None else _places(files, rules.field)
+    class_file = remembered(places)
     codes, classes = coded(layers, class_file.classes or known, watcher, rules.ignore)
     board = _Board(layers, codes, rules.min_coverage)
     planes = [
@@ -100,6 +101,17 @@ def drawn_labels(
         classes=classes or class_file.classes,
         class_file=class_file.extended(classes) if classes else None,
     )
+
+
+def _places(files: Sequence[Path], field: str | None) -> list[Path]:
+    """Where codes of names may be remembered: beside each file, first beside all that are classes.
+
+    So a class whose file goes takes no codes along.
+    """
+    each = [beside(path, SUFFIX) for path in files]
+    if field == BY_LAYER and len(each) > 1:
+        each = [*(path.with_name(f"layers{SUFFIX}") for path in each), *each]
+    return list(dict.fromkeys(each))
 
 
 def _read(

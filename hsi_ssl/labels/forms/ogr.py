@@ -1,4 +1,4 @@
-"""Vector layers that GDAL reads: GeoPackage, Shapefile, GeoJSON, FlatGeobuf."""
+"""Vector layers that GDAL reads: GeoPackage, GeoJSON, FlatGeobuf, KML, GPX."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hsi_ssl.labels.layers import Features, LayerFacts
 from hsi_ssl.scenes.virtual import gdal_name, shown
 
 IN_MEMORY = re.compile(r"/vsi\w+//vsimem/[^/' ]*/?")
+"""What GDAL calls the place of a file that is only in memory."""
 SUFFIXES = {".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".kmz", ".gpx"}
 
 
