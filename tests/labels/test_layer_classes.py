@@ -142,8 +142,8 @@ def test_a_geopackage_with_one_layer_a_class(
     with pytest.raises(VectorError, match=r"several layers: .* or, .* --label-field @layer$"):
         named(cube, path, field=None)
     chosen = [Path(f"{path}:quartz"), Path(f"{path}|layername=white mica")]
-    some = {name: PLACES[name] for name in ("quartz", "white mica")}
-    assert (named(cube, *chosen) == expected(some)).all()
+    two = {name: PLACES[name] for name in ("quartz", "white mica")}
+    assert (named(cube, *chosen) == expected(two)).all()
 
 
 def test_layers_names_may_have_colons_and_slashes(

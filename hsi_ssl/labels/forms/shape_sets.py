@@ -66,7 +66,7 @@ class ShapeSet:
         paths = [PurePosixPath(name) for name in names]
         if len({path.stem for path in paths}) > 1:
             return False
-        if _is_zip(self.file) and not all(map(_plain, names)):
+        if any("\\" in name for name in names):  # of programs that part folders so in ZIPs
             return False
         return all(p.suffix.islower() or p.suffix.isupper() for p in paths)
 
@@ -224,8 +224,3 @@ def _is_of_finder(name: str) -> bool:
 
 def _is_zip(file: Path) -> bool:
     return file.suffix.lower() == ZIP
-
-
-def _plain(name: str) -> bool:
-    """Whether all programs read a name in a ZIP alike."""
-    return name.isascii() and "\\" not in name

@@ -59,6 +59,14 @@ def test_one_set_is_opened_by_its_zip(name: str, inside: str, zipped: Zip) -> No
     assert beside(path, ".classes.csv") == path.with_suffix(".classes.csv")
 
 
+def test_names_as_old_windows_programs_write_them(zipped: Zip) -> None:
+    path = zipped("labels.zip", {"StraXXe": 2})
+    path.write_bytes(path.read_bytes().replace(b"StraXXe", b"Stra\xe1\x84e"))  # code page 437
+    facts = layer_facts(path)
+    assert facts.name == "Straßäe"
+    assert len(read_layer(facts)) == 2
+
+
 def test_one_of_several_is_named(zipped: Zip) -> None:
     path = zipped("labels.zip", {"in/roads": 1, "in/roofs": 2})
     with pytest.raises(VectorError, match=r"several layers: roads \(Polygon\), roofs .*:roads"):
