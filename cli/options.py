@@ -103,7 +103,11 @@ def label_rules(command: F) -> F:
             help="Share of a pixel that a polygon or a raster's class must cover [default: 0.5]; "
             "0: its centre.",
         ),
-        click.option("--label-field", help="Field of the vector layer that holds the class."),
+        click.option(
+            "--label-field",
+            help="Field of the vector layer that holds the class; @layer: the class is the name of "
+            "the layer, or of its file.",
+        ),
     ):
         command = add(command)
     return command
@@ -116,7 +120,7 @@ def labels(command: F) -> F:
         type=FILE,
         multiple=True,
         help="Label rasters, laid on scenes by their place; or polygons, lines, points: file.gpkg, "
-        "file.gpkg:layer; also a folder of either.",
+        "file.gpkg:layer, a shapefile or its .zip; also a folder of either.",
     )
     return add(label_rules(command))
 

@@ -72,6 +72,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl prepare scene.tif --labels classes.tif --split blocks
     hsi-ssl prepare flight.hdr --labels classes.tif --exclude 1350-1450,1800-1950
     hsi-ssl prepare scene.tif --labels polygons.gpkg --label-field class --split polygons
+    hsi-ssl prepare scene.tif --labels shapefiles/ --label-field @layer
     """
     given = options.vectors_are_labels(given)
     stages = options.read_project(project)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, recognise
 from hsi_ssl.errors import CatalogError, SceneNotFoundError
-from hsi_ssl.labels.vectors import is_vector
+from hsi_ssl.labels.vectors import is_part, is_vector
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import is_envi_header
 from hsi_ssl.watcher import Watcher
@@ -103,7 +103,8 @@ def _in_folder(folder: Path) -> list[Found]:
     """The cubes in a folder, each with its labels; other files are left alone."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     cubes = [path for path in files if _may_be_cube(path)]
-    layers = [path for path in files if is_vector(path) and path.suffix.lower() != ".json"]
+    whole = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
+    layers = [path for path in whole if is_vector(path)]
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     may_be = dict.fromkeys(cubes + layers + pictures)
     labels = {path: stem for path in may_be if (stem := _labels_of(path)) is not None}

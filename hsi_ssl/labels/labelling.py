@@ -14,6 +14,7 @@ from hsi_ssl.errors import LabelError, SceneError
 from hsi_ssl.labels.class_codes import ClassFile
 from hsi_ssl.labels.finding import Found
 from hsi_ssl.labels.label_set import LabelSet
+from hsi_ssl.labels.layer_classes import BY_LAYER
 from hsi_ssl.labels.pairing import label_files, paired
 from hsi_ssl.labels.published import named_by_overlap
 from hsi_ssl.labels.raster_labels import RasterLabels, RasterSource, raster_labels
@@ -104,7 +105,7 @@ def with_files(
     files = label_files(labels, "--labels")
     drawn = _vectors(list(files), rules)
     if drawn:
-        return _with_layers(opened, files, watcher), True
+        return _with_layers(opened, files, rules, watcher), True
     given = _rasters(opened, files, "--labels", watcher)
     train_of = _rasters(opened, label_files(train, "--train-labels"), "--train-labels", watcher)
     test_of = _rasters(opened, label_files(test, "--test-labels"), "--test-labels", watcher)
@@ -316,7 +317,7 @@ def raster_is_placed(path: Path) -> bool:
 
 
 def _with_layers(
-    opened: Sequence[Opened], files: Mapping[Path, bool], watcher: Watcher
+    opened: Sequence[Opened], files: Mapping[Path, bool], rules: LabelRules, watcher: Watcher
 ) -> list[Opened]:
     """Each scene with its vector layers: of its name; those of no scene's name go to all."""
     scenes = [one.scene for one in opened]
@@ -327,7 +328,9 @@ def _with_layers(
             each |= {Path(f"{path}:{facts.name}"): True for facts in images}
         else:
             each[path] = searched
-    mine = paired(scenes, each, layer_is_placed, "--labels", watcher)
+    # Files that are classes are not one a scene.
+    in_order = rules.field != BY_LAYER
+    mine = paired(scenes, each, layer_is_placed, "--labels", watcher, in_order=in_order)
     return [
         replace(one, layers=tuple(path for path, _ in some))
         for one, some in zip(opened, mine, strict=True)

@@ -41,6 +41,8 @@ class LayerFacts:
     """What a style calls classes that are numbers."""
     notes: tuple[str, ...] = ()
     """What was guessed, to be told to the user once."""
+    missing: tuple[str, ...] = ()
+    """Names of files that belong to a shapefile and are not there."""
 
 
 class Features(NamedTuple):
@@ -61,7 +63,7 @@ class Layer:
     `ids` are the numbers by which QGIS shows features; `geometries` are valid and of two
     dimensions; `values` are those of the field asked for (None where a feature has none). `crs` is
     WKT or a name such as EPSG:4326, None where the file has none; `assumed` where the format, not
-    the file, tells it. `place`, `colours`, `names` and `image_shape` as in `LayerFacts`.
+    the file, tells it. `place`, `colours`, `names`, `image_shape` and `missing` as in `LayerFacts`.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class Layer:
     colours: Mapping[str, str] = field(default_factory=dict, repr=False)
     names: Mapping[int, str] = field(default_factory=dict, repr=False)
     image_shape: tuple[int, int] | None = None
+    missing: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

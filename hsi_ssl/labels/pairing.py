@@ -10,8 +10,9 @@ from typing import Protocol
 
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES
+from hsi_ssl.labels.forms.shape_sets import ZIP, sets_in
 from hsi_ssl.labels.layers import listed
-from hsi_ssl.labels.vectors import is_vector, vector_file
+from hsi_ssl.labels.vectors import is_part, is_vector, vector_file
 from hsi_ssl.scenes.readers.envi import find_header
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.virtual import is_virtual
@@ -38,6 +39,8 @@ def label_files(given: Sequence[Path], option: str) -> dict[Path, bool]:
     ------
     LabelError
         A folder holds none, a pattern fits none.
+    VectorError
+        A ZIP holds no shapefile.
     """
     found: dict[Path, bool] = {}
     for path in given:
@@ -50,20 +53,34 @@ def label_files(given: Sequence[Path], option: str) -> dict[Path, bool]:
                 )
             found |= dict.fromkeys(inside, True)
         elif glob.has_magic(str(path)) and not path.exists() and not is_virtual(path):
-            fit = sorted(map(Path, glob.glob(str(path))))
+            fit = _whole(sorted(map(Path, glob.glob(str(path)))))
             if not fit:
                 raise LabelError(f"{option}: no file fits {path}; expected label files")
             found |= dict.fromkeys(fit, True)
         else:
-            found[path] = False
+            found |= dict.fromkeys(_whole([path]), False)
     return found
+
+
+def _whole(paths: Sequence[Path]) -> list[Path]:
+    """The same, with a shapefile in the place of its members, once.
+
+    Raises
+    ------
+    VectorError
+        A ZIP holds no shapefile.
+    """
+    for path in paths:
+        if path.suffix.lower() == ZIP and path.is_file() and not is_vector(path):
+            sets_in(path)  # says what there is
+    return list(dict.fromkeys(vector_file(p) if is_part(p) else p for p in paths))
 
 
 def _may_be_labels(path: Path) -> bool:
     if path.name.startswith(".") or path.suffix.lower() in {".hdr", ".qml", ".clr"}:
         return False
     if is_vector(path):
-        return path.suffix.lower() not in {".dbf", ".shx", ".prj", ".cpg"}
+        return not is_part(path)
     return path.suffix.lower() in CUBES | PICTURES | OTHERS or find_header(path) is not None
 
 
@@ -73,12 +90,14 @@ def paired(
     is_placed: Callable[[Path], bool],
     option: str,
     watcher: Watcher = SILENT,
+    *,
+    in_order: bool = True,
 ) -> list[list[tuple[Path, bool]]]:
     """The files of each scene, and whether each was chosen by place alone.
 
     A file that bears a scene's name is for that scene. Others are for all scenes that they lie on,
     where both have a place; for the only scene; or, where no name tells and there are as many as
-    scenes, for one scene each in the order given, which is said.
+    scenes, for one scene each in the order given, which is said, unless `in_order` is False.
 
     Raises
     ------
@@ -119,7 +138,7 @@ def paired(
         return mine
     if len(scenes) == 1 and not any(mine):
         return [[(path, False) for path in lost]]
-    if len(lost) == len(scenes) and not any(mine):
+    if in_order and len(lost) == len(scenes) and not any(mine):
         pairs = (f"{p.name} for {s.path.name}" for p, s in zip(lost, scenes, strict=True))
         watcher.warn(
             f"{option}: no name and no place tells which labels are for which scene; taken in the "

@@ -10,7 +10,8 @@ from pathlib import Path
 class LabelRules:
     """How labels are taken.
 
-    `field` is that of vector layers which names the class (None: the only one that may). A polygon
+    `field` is that of vector layers which names the class (None: the only one that may), or
+    `@layer`: the layer's own name, or its file's, is the class of all that it holds. A polygon
     labels the pixels of which it covers a share of `min_coverage` or more, with 0 those whose
     centre it holds; a raster laid on another grid gives a pixel the class that covers most of it,
     and so much or more, with 0 that at its centre. `classes` is a CSV: of drawn labels the one that

@@ -13,6 +13,7 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform, transform_bounds
 
 from hsi_ssl.errors import VectorError
+from hsi_ssl.labels.forms.shape_sets import CRS as CRS_MEMBER
 from hsi_ssl.labels.frames import (
     Frame,
     Gridded,
@@ -155,9 +156,11 @@ def _refuse_aside(layer: Layer, scene: Gridded) -> None:
 def _refuse_other_crs(layer: Layer, scene: Gridded, ours: CRS | None) -> None:
     """Raise `VectorError` unless layer and scene both have a CRS, or neither has."""
     if layer.crs is None and ours is not None:
+        lost = next((name for name in layer.missing if name.lower().endswith(CRS_MEMBER)), None)
+        why, add = (f", as there is no {lost}", f"add {lost}, or ") if lost else ("", "")
         raise VectorError(
-            f"{layer.path} has no CRS, so nobody knows where on {scene.path} ({crs_name(ours)}) it "
-            "lies; give it one (in QGIS: Export, Save Features As)"
+            f"{layer.path} has no CRS{why}, so nobody knows where on {scene.path} "
+            f"({crs_name(ours)}) it lies; {add}give it one (in QGIS: Export, Save Features As)"
         )
     if layer.crs is not None and ours is None:
         raise VectorError(

@@ -15,8 +15,10 @@ from scipy.sparse.csgraph import connected_components
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.class_codes import ClassFile, coded, remembered, styled
 from hsi_ssl.labels.coverage import pixels_of
+from hsi_ssl.labels.forms.shape_sets import FIELDS
 from hsi_ssl.labels.frames import extent
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
+from hsi_ssl.labels.layer_classes import BY_LAYER, classed_by_layer, layers_of_classes
 from hsi_ssl.labels.layers import Layer, LayerFacts, listed
 from hsi_ssl.labels.rules import LabelRules
 from hsi_ssl.labels.vector_grid import layer_extent, on_grid
@@ -37,6 +39,8 @@ NUMBERS = {"fid", "id", "gid", "ogc_fid", "objectid", "uuid"}
 """Fields that number features."""
 CLASS_FIELDS = {"class", "label", "code"}
 """A field of such a name is the class, whatever others there are."""
+SUFFIX = ".classes.csv"
+OR_BY_LAYER = f", or, where each layer is a class, give --label-field {BY_LAYER}"
 
 
 @dataclass(frozen=True)
@@ -79,22 +83,19 @@ def drawn_labels(
         feature labels a pixel.
     """
     files = list(dict.fromkeys(path for some in paths for path in some))
-    facts = [layer_facts(path) for path in files]
-    columns = [class_field(fact, rules.field, watcher) for fact in facts]
-    layers = [read_layer(f, column, watcher) for f, column in zip(facts, columns, strict=True)]
-    places = dict.fromkeys(beside(path, ".classes.csv") for path in files)
-    class_file = remembered(list(places) if rules.classes is None else [rules.classes])
+    layers, number, why = _read(files, rules.field, watcher)
+    places = [rules.classes] if rules.classes is not None else _places(files, rules.field)
+    class_file = remembered(places)
     codes, classes = coded(layers, class_file.classes or known, watcher, rules.ignore)
     kept = class_file.classes
     of_numbers = () if classes else styled(layers, codes, kept, nameless=not known)
-    number = dict(zip(files, range(len(files)), strict=True))
     board = _Board(layers, codes, rules.min_coverage)
     planes = [
-        board.burnt(scene, [number[path] for path in some], watcher)
+        board.burnt(scene, [i for path in some for i in number[path]], watcher)
         for scene, some in zip(scenes, paths, strict=True)
     ]
     board.names = {c.code: c.name for c in classes or (*kept, *of_numbers) or known}
-    board.refuse_nothing(scenes, columns)
+    board.refuse_nothing(scenes, why)
     board.tell(watcher)
     return DrawnLabels(
         codes=[plane for plane, _ in planes],
@@ -102,6 +103,39 @@ def drawn_labels(
         classes=classes or (*kept, *of_numbers),
         class_file=class_file.extended(classes) if classes else None,
     )
+
+
+def _places(files: Sequence[Path], field: str | None) -> list[Path]:
+    """Where codes of names may be remembered: beside each file, first beside all that are classes.
+
+    So a class whose file goes takes no codes along.
+    """
+    each = [beside(path, SUFFIX) for path in files]
+    if field == BY_LAYER and len(each) > 1:
+        each = [*(path.with_name(f"layers{SUFFIX}") for path in each), *each]
+    return list(dict.fromkeys(each))
+
+
+def _read(
+    files: Sequence[Path], field: str | None, watcher: Watcher
+) -> tuple[list[Layer], dict[Path, range], str]:
+    """The layers of files with classes as values, the numbers of each file's, and a refusal's end.
+
+    It tells why no feature of the first one may have a class, and what to do.
+    """
+    if field == BY_LAYER:
+        each = {path: layers_of_classes(path) for path in files}
+        layers = [read_layer(f, None, watcher) for some in each.values() for f in some]
+        ends = np.cumsum([0, *map(len, each.values())]).tolist()
+        number = {path: range(*ends[i : i + 2]) for i, path in enumerate(files)}
+        why = "its name stands for none; call it after its class, or name a field"
+        return classed_by_layer(layers, watcher), number, why
+    facts = [layer_facts(path, OR_BY_LAYER) for path in files]
+    columns = [class_field(fact, field, watcher) for fact in facts]
+    layers = [read_layer(f, column, watcher) for f, column in zip(facts, columns, strict=True)]
+    number = {path: range(i, i + 1) for i, path in enumerate(files)}
+    why = f"field {columns[0]} holds nothing that names one; fill it in, or name another"
+    return layers, number, why
 
 
 def class_field(facts: LayerFacts, asked: str | None, watcher: Watcher = SILENT) -> str:
@@ -117,7 +151,7 @@ def class_field(facts: LayerFacts, asked: str | None, watcher: Watcher = SILENT)
     """
     there = ", ".join(f"{name} ({TYPES.get(kind, kind)})" for name, kind in facts.fields.items())
     if not there:
-        raise LabelError(f"{facts.path} has no fields; expected one that holds the class")
+        raise LabelError(_no_fields(facts))
     there = f"it has {there}"
     if asked is not None:
         same = [name for name in facts.fields if name.lower() == asked.lower()]
@@ -147,6 +181,17 @@ def class_field(facts: LayerFacts, asked: str | None, watcher: Watcher = SILENT)
         f"{facts.path}: expected one field that may name the class; {there}: name it with "
         "--label-field"
     )
+
+
+def _no_fields(facts: LayerFacts) -> str:
+    by_layer = f"give --label-field {BY_LAYER}, by which its name is the class"
+    lost = next((name for name in facts.missing if name.lower().endswith(FIELDS)), None)
+    if lost is not None:
+        return (
+            f"{facts.path}: there is no {lost}, which holds the fields, expected one with the "
+            f"class; put it beside, or {by_layer}"
+        )
+    return f"{facts.path} has no fields; expected one that holds the class: add it, or {by_layer}"
 
 
 class _Board:
@@ -219,16 +264,13 @@ class _Board:
                 line[:] = number[line]  # -1 is the last one
         return owners
 
-    def refuse_nothing(self, scenes: Sequence[Scene], columns: Sequence[str]) -> None:
+    def refuse_nothing(self, scenes: Sequence[Scene], why: str) -> None:
         """Raise `LabelError` if not one pixel is labelled, saying why."""
         if self._kept:
             return
         layer, scene = self._layers[0], scenes[0]
         if not self._code.any():
-            raise LabelError(
-                f"no feature of {layer.path} has a class: field {columns[0]} holds nothing that "
-                "names one; fill it in, or name another with --label-field"
-            )
+            raise LabelError(f"no feature of {layer.path} has a class: {why} with --label-field")
         if not self._on_scene.any():
             raise LabelError(
                 f"not one feature of {layer.path} lies on {scene.path}: the layer spans "

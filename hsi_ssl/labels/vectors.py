@@ -9,7 +9,8 @@ import numpy as np
 import shapely
 
 from hsi_ssl.errors import SceneNotFoundError, VectorError
-from hsi_ssl.labels.forms import Form, form_of, ogr
+from hsi_ssl.labels.forms import Form, form_of, ogr, shapefile
+from hsi_ssl.labels.forms.shape_sets import SHAPES, head
 from hsi_ssl.labels.layer_styles import with_style
 from hsi_ssl.labels.layers import Layer, LayerFacts, listed_ids, repaired
 from hsi_ssl.scenes.virtual import is_virtual
@@ -25,8 +26,13 @@ def is_vector(path: Path) -> bool:
 
 
 def vector_file(path: Path) -> Path:
-    """The file of a path that may name a layer in it."""
+    """The file of a path that may name a layer in it; of any member of a shapefile its `.shp`."""
     return _parted(path)[0]
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file only goes with another: a member of a shapefile beside its `.shp`."""
+    return shapefile.takes(path) and path.suffix.lower() != SHAPES
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -64,8 +70,10 @@ def layers_at(path: Path) -> list[LayerFacts]:
     return chosen
 
 
-def layer_facts(path: Path) -> LayerFacts:
+def layer_facts(path: Path, otherwise: str = "") -> LayerFacts:
     """Of the only layer with geometries of a file, or of the one that the path names in it.
+
+    `otherwise` is what else may be done than to name one, in words that end the refusal.
 
     Raises
     ------
@@ -79,6 +87,7 @@ def layer_facts(path: Path) -> LayerFacts:
         known = ", ".join(f"{facts.name} ({facts.kind})" for facts in found)
         raise VectorError(
             f"{path} has several layers: {known}; name one as {path.name}:{found[0].name}"
+            f"{otherwise}"
         )
     return found[0]
 
@@ -118,6 +127,7 @@ def read_layer(facts: LayerFacts, column: str | None = None, watcher: Watcher = 
         colours=styled.colours,
         names=styled.names,
         image_shape=facts.image_shape,
+        missing=facts.missing,
     )
     for note in facts.notes:
         watcher.say(note)
@@ -144,9 +154,14 @@ def _form(file: Path) -> Form:
 
 def _parted(path: Path) -> tuple[Path, str | None]:
     """The file and the layer that a path names."""
+    file, layer = path, None
     if match := QGIS_LAYER.fullmatch(str(path)):
-        return Path(match["file"]), match["layer"]
-    file, colon, layer = str(path).rpartition(":")
-    if colon and layer and not path.exists() and form_of(Path(file)) is not None:
-        return Path(file), layer
-    return path, None
+        file, layer = Path(match["file"]), match["layer"]
+    elif not path.exists():
+        parts = str(path).split(":")  # a layer's name may have colons too
+        for n in range(len(parts) - 1, 0, -1):
+            before, after = Path(":".join(parts[:n])), ":".join(parts[n:])
+            if after and form_of(before) is not None:
+                file, layer = before, after
+                break
+    return (head(file) if shapefile.takes(file) else file), layer

@@ -15,7 +15,7 @@ from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.frames import between, extent
 from hsi_ssl.labels.rasters import open_label_raster
 from hsi_ssl.labels.vector_grid import layer_extent, on_grid
-from hsi_ssl.labels.vectors import is_vector, layer_facts, read_layer
+from hsi_ssl.labels.vectors import is_vector, layers_at, read_layer
 from hsi_ssl.scenes.opening import is_raster
 from hsi_ssl.scenes.scene import Scene
 
@@ -112,17 +112,17 @@ def _drawn_boxes(scene: Scene, labels: Path) -> Floats | None:
 
     None where they count from the corner of a picture, or may do so.
     """
-    facts = layer_facts(labels)
-    if facts.place != "map":
+    each = layers_at(labels)
+    if any(facts.place != "map" for facts in each):
         return None
-    layer = read_layer(facts)
-    geometries = on_grid(layer, scene)
+    layers = [read_layer(facts) for facts in each]
+    geometries = np.concatenate([on_grid(layer, scene) for layer in layers])
     whole = shapely.box(0, 0, scene.cols, scene.rows)
     geometries = geometries[shapely.intersects(geometries, whole)]
     if not len(geometries):
         raise LabelError(
             f"not one feature of {labels} lies on {scene.path}: the layer spans "
-            f"{layer_extent(layer)}, the map {extent(scene)}; check the CRS of both"
+            f"{layer_extent(layers[0])}, the map {extent(scene)}; check the CRS of both"
         )
     bounds = shapely.bounds(shapely.intersection(geometries, whole))
     return np.asarray(bounds)

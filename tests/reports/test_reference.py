@@ -238,6 +238,20 @@ def test_large_maps_are_looked_at_in_parts(
     assert found.n == 200
 
 
+@pytest.mark.parametrize("whole", [2**24, 1000])
+def test_layers_that_are_classes_judge_a_map(
+    whole: int, write_map: Write, write_layer: Write, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(reference_parts, "WHOLE", whole)
+    path = write_map("m.tif", MAP.repeat(4, 0), FOREST)
+    layer = tmp_path / "r.gpkg"
+    write_layer(layer, [box(70, 2, 3, 2)], layer="Forest", crs=UTM)
+    write_layer(layer, [box(0, 12, 2, 2), box(5, 2, 1, 1)], layer="Water", crs=UTM, append=True)
+    (found,) = judge_maps([path], layer, LabelRules("@layer"))
+    assert found.scores.confusion.tolist() == [[6, 0, 0], [1, 4, 0], [0, 0, 0]]
+
+
 def test_reports_of_one_map_and_of_several(write_map: Write, points: Write, tmp_path: Path) -> None:
     one, other = write_map("one.tif", MAP, FOREST), write_map("b/two.tif", MAP[:15] % 3 + 1, FOREST)
     layer = points("p.gpkg", at((0, 0), (1, 12), (2, 25), (18, 1)), [1, 2, 3, 1])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from hsi_ssl.labels.forms import annotated, envi_roi, ogr, tables
+from hsi_ssl.labels.forms import annotated, envi_roi, ogr, shapefile, tables, zipped
 from hsi_ssl.labels.layers import Features, LayerFacts
 
 
@@ -38,7 +38,7 @@ class Form(Protocol):
         """
 
 
-FORMS: tuple[Form, ...] = (envi_roi, annotated, tables, ogr)
+FORMS: tuple[Form, ...] = (envi_roi, annotated, tables, shapefile, zipped, ogr)
 
 
 def form_of(file: Path) -> Form | None:

@@ -1,4 +1,4 @@
-"""Vector layers that GDAL reads: GeoPackage, Shapefile, GeoJSON, FlatGeobuf."""
+"""Vector layers that GDAL reads: GeoPackage, GeoJSON, FlatGeobuf, KML, GPX."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyogrio
@@ -17,6 +16,8 @@ from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.layers import Features, LayerFacts
 from hsi_ssl.scenes.virtual import gdal_name, shown
 
+IN_MEMORY = re.compile(r"/vsi\w+//vsimem/[^/' ]*/?")
+"""What GDAL calls the place of a file that is only in memory."""
 SUFFIXES = {".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".kmz", ".gpx"}
 
 STYLES = (
@@ -32,27 +33,18 @@ def takes(file: Path) -> bool:
 
 def layers(file: Path, path: Path) -> list[LayerFacts]:
     """The layers with geometries of a file."""
-    with _gdal(file) as opened:
-        named = [n for n, kind in pyogrio.list_layers(opened).tolist() if kind is not None]
-    with _gdal(file) as opened:
-        each = [pyogrio.read_info(opened, layer=n, force_feature_count=True) for n in named]
-    found = [_facts(path, info) for info in each]
+    source = gdal_name(file)
+    with spoken(file):
+        named = [n for n, kind in pyogrio.list_layers(source).tolist() if kind is not None]
+        found = [facts_in(source, name, path) for name in named]
     # A GPX file has a layer of each kind, most of them empty.
     return [facts for facts in found if facts.features] or found
 
 
 def features(file: Path, facts: LayerFacts, column: str | None) -> Features:
     """All features of a layer; heights are dropped, arcs become straight pieces."""
-    with _gdal(file) as opened:
-        _, ids, wkb, values = pyogrio.raw.read(
-            opened,
-            layer=facts.name,
-            columns=[] if column is None else [column],
-            force_2d=True,
-            return_fids=True,
-        )
-    geometries = shapely.from_wkb(wkb, on_invalid="ignore")
-    return Features(np.asarray(ids, np.int64), geometries, values[0] if column else None)
+    with spoken(file):
+        return features_in(gdal_name(file), facts.name, column)
 
 
 def styles(file: Path, layer: str) -> list[str]:
@@ -63,14 +55,21 @@ def styles(file: Path, layer: str) -> list[str]:
     if file.suffix.lower() != ".gpkg":
         return []
     try:
-        with _gdal(file) as opened:
-            _, _, _, (tables, texts) = pyogrio.raw.read(opened, sql=STYLES, read_geometry=False)
+        with spoken(file):
+            _, _, _, (tables, texts) = pyogrio.raw.read(
+                gdal_name(file), sql=STYLES, read_geometry=False
+            )
     except VectorError:  # no such table; what else is wrong has been told when layers were read
         return []
     return [t for table, t in zip(tables, texts, strict=True) if table == layer and t][:1]
 
 
-def _facts(path: Path, info: dict[str, Any]) -> LayerFacts:
+def facts_in(source: str | bytes, layer: str | int, path: Path) -> LayerFacts:
+    """What a layer, by its name or number, says of itself, with `path` as its own.
+
+    `source` is what GDAL calls a file, or what the file holds.
+    """
+    info = pyogrio.read_info(source, layer=layer, force_feature_count=True)
     crs = info["crs"]
     # What GeoPackages hold where QGIS says "no CRS".
     if crs is not None and re.match(r'\w+\["Undefined ', crs):
@@ -86,15 +85,33 @@ def _facts(path: Path, info: dict[str, Any]) -> LayerFacts:
     )
 
 
+def features_in(source: str | bytes, layer: str | int, column: str | None) -> Features:
+    """All features of a layer of `source`, as `features`."""
+    _, ids, wkb, values = pyogrio.raw.read(
+        source,
+        layer=layer,
+        columns=[] if column is None else [column],
+        force_2d=True,
+        return_fids=True,
+    )
+    geometries = shapely.from_wkb(wkb, on_invalid="ignore")
+    return Features(np.asarray(ids, np.int64), geometries, values[0] if column else None)
+
+
 @contextmanager
-def _gdal(file: Path) -> Iterator[str]:
-    """What GDAL calls a file, and its refusals as one sentence; its remarks are not for users."""
+def spoken(file: Path) -> Iterator[None]:
+    """GDAL's refusals of a file as one sentence; its remarks are not for users.
+
+    It never writes an index of a shapefile, whatever the user's environment asks of it.
+    """
+    pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": False})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield gdal_name(file)
+            yield
     except RuntimeError as error:  # the root of pyogrio's
         reason = str(error).split(";", maxsplit=1)[0].strip().rstrip(".")
+        reason = IN_MEMORY.sub("", reason)
         raise VectorError(
             f"{shown(file)} is broken or of no vector format that hsi-ssl knows ({reason}); save "
             "the layer again, as GeoPackage say"
