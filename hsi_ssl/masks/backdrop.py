@@ -1,0 +1,367 @@
+"""Trays, and what is seen of them through gaps: one material that runs along in lanes.
+
+Lanes give examples of what may be a tray, the strips between them examples of what is not. A
+Gaussian over shapes for the one, groups of the other and the brightness of both tell how much
+likelier each pixel is tray than rock. Then place decides: in a strip a pixel is tray where it
+belongs to a piece that reaches from side to side, as gaps do, or to the ends of a box; patches
+within a stick are a mineral, however much they look like the tray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.cluster.vq import vq
+
+from hsi_ssl.masks.lanes import Lanes, turned
+from hsi_ssl.masks.sketch import MIDDLE, PER_LN, Bools, Bytes, Floats, brightness, noise_of, shapes
+
+Ints = npt.NDArray[np.int64]
+
+LEARNT = 6_000
+"""Pixels of lanes, and of strips, that are learnt from."""
+GROUPS, TURNS = 12, 8
+"""Groups of spectra in the strips, and turns of k-means that find them."""
+ROUNDS = 2
+"""Times that the tray is learnt anew, with what was found of it in the strips."""
+SOFT = 0.3
+"""Variance that shapes have beyond what was measured, in units of noise squared."""
+NEAREST, FARTHEST = 2.5, 7.0
+"""Root mean square distance from the lanes' shapes up to which a pixel may be like them: at least
+and at most."""
+EMPTY = 0.02
+"""Share of the strips at about such a distance above which rock begins there."""
+WIDE, TIGHT = (0.2, 0.25), (0.1, 0.1)
+"""How much darker and brighter than the lanes, in ln, that may be; less where rock is as near."""
+BEYOND = (0.3, 0.35)
+"""How much darker and brighter than the tray, in ln, nothing is tray."""
+FILLED = 0.6
+"""Share of a strip's row that is like the lanes where a box ends."""
+END = 1.4
+"""In ends shapes may be so many times as far away."""
+FARTHER = 1.2
+"""Times `FARTHEST` beyond which pixels are not weighed at all."""
+SURE = 12.0
+"""Bound of each pixel's log odds, so that a neighbourhood can overrule it."""
+BY_PLACE = 3.0
+"""Log odds that place adds in lanes, and takes in strips."""
+DARKER = 0.2
+"""Share of a tray that may be in deeper shadow than its lanes are."""
+FRINGE = 2
+"""Pixels beside a lane that are its edge rather than core."""
+LOOSE = 0.15
+"""Pieces within sticks, over those at their sides, above which a mineral looks like the tray."""
+PIECE = 2**13
+"""Pixels that are weighed at a time."""
+STEPS = 16.0
+"""Steps of a byte in one unit of distance."""
+
+FEW = 100
+"""Pixels of tray, and of rock, that there must be."""
+MOST_TRAY = 0.65
+"""Share of the scene that a tray may take."""
+TRAY_IN_LANES = 0.8
+"""Share of the lanes' pixels that must look like tray."""
+TRAY_IN_STRIPS = 0.45
+"""Share of a strip that may, gaps included."""
+TRAY_AT_PLACE = 0.8
+"""Share of the pixels that look like tray that must be in lanes, gaps and ends."""
+
+NOISE = noise_of((np.arange(256) - MIDDLE) / PER_LN)
+"""How noisy shapes are, by byte of brightness."""
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """A tray: its pixels `(rows, cols)`, the lanes in which it runs, its share that lies right."""
+
+    tray: Bools
+    lanes: Lanes
+    at_place: float
+
+
+def find_backdrop(seen: Bytes, valid: Bools, candidates: Iterator[Lanes]) -> Backdrop | None:
+    """The tray of a scene, None where no candidate holds."""
+    found = [one for lanes in candidates if (one := _judged(seen, valid, lanes)) is not None]
+    return max(found, key=lambda one: one.at_place * one.tray.mean(), default=None)
+
+
+def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:
+    """The tray that runs in these lanes; None if it is none."""
+    seen, valid = turned(seen, lanes.down), _turned(valid, lanes.down)
+    place = _places(lanes, valid.shape)
+    if ((place == 0) & valid).sum() < FEW:
+        return None
+    cloud, away = _distances(seen, valid, place)
+    near, place = _near(seen, valid, place, away, cloud)
+    core = _core(place)
+    tray, _ = _by_place(near, core)
+    tray |= (place == 0) & valid
+    rows, cols = np.nonzero((away < FARTHER * FARTHEST * STEPS) | ((place == 0) & valid))
+    some = seen[rows, cols]
+    odds = np.empty(valid.shape, np.float32)
+    for _ in range(ROUNDS):
+        rock = valid & (place > 0) & ~tray
+        if min(tray.sum(), rock.sum()) < FEW:
+            return None
+        model = _learn(_some(seen, tray), _some(seen, rock))
+        odds.fill(-SURE)
+        odds[rows, cols] = _by_pieces(partial(_weigh, model=model), some)
+        odds = 0.5 * odds + ndimage.uniform_filter(odds, 3, mode="nearest")
+        odds += np.where(place == 0, np.float32(BY_PLACE), np.float32(-BY_PLACE))
+        looks = (odds > 0) & valid
+        tray, at_place = _by_place(looks, core)
+    share = np.bincount(place[looks], minlength=256) / np.maximum(
+        np.bincount(place[valid], minlength=256), 1
+    )
+    if (
+        share[0] < TRAY_IN_LANES
+        or share[1:].max() > TRAY_IN_STRIPS
+        or at_place < TRAY_AT_PLACE
+        or tray.sum() > MOST_TRAY * valid.sum()
+    ):
+        return None
+    return Backdrop(_turned(tray, lanes.down), lanes, at_place)
+
+
+def _turned(plane: Bools, down: bool) -> Bools:
+    return plane if down else plane.T
+
+
+def _places(lanes: Lanes, shape: tuple[int, ...]) -> Bytes:
+    """0 in lanes and outside of them, else the number of the strip from 1 on."""
+    by_line = np.zeros(shape[1], np.uint8)
+    for i, (first, last) in enumerate(lanes.strips):
+        by_line[first:last] = min(i + 1, 255)
+    return by_line[lanes.line_of(shape[0])]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Shapes of one material: their middle, axes that whiten them, and log density there."""
+
+    middle: Floats
+    axes: Floats
+    level: float
+
+    def squared(self, seen: Bytes) -> Floats:
+        """Squared distance `(n,)` from the middle of what an eye saw `(n, 1 + shapes)`."""
+        z = ((shapes(seen) - self.middle) / NOISE[seen[:, 0]][:, None]) @ self.axes
+        return np.asarray(np.einsum("ij,ij->i", z, z))
+
+
+def _cloud(pixels: Bytes) -> Cloud:
+    shape = shapes(pixels)
+    middle = np.median(shape, axis=0)
+    away = (shape - middle) / noise_of(brightness(pixels))[:, None]
+    size = (away**2).mean(axis=1)
+    axes, level = _whitening(_covariance(away[size <= np.quantile(size, 0.97)] * 1.05))
+    return Cloud(middle, axes, level)
+
+
+def _distances(seen: Bytes, valid: Bools, place: Bytes) -> tuple[tuple[float, float], Bytes]:
+    """How dark and bright lanes are, in bytes, and how far pixels' shapes are from theirs.
+
+    Distances `(rows, cols)` are bytes in `STEPS`, 255 for pixels that are lit otherwise.
+    """
+    of_lane = _some(seen, (place == 0) & valid)
+    cloud = _cloud(of_lane)
+    dark, bright = (float(q) for q in np.quantile(of_lane[:, 0], [0.05, 0.95]))
+    light = seen[..., 0]
+    lit = (light > dark - BEYOND[0] * PER_LN) & (light < bright + BEYOND[1] * PER_LN) & valid
+    rows, cols = np.nonzero(lit)
+    away = np.full(valid.shape, 255, np.uint8)
+    squared = _by_pieces(cloud.squared, seen[rows, cols]) / cloud.axes.shape[1]
+    away[rows, cols] = np.minimum(np.sqrt(squared) * STEPS, 255)
+    return (dark, bright), away
+
+
+def _near(
+    seen: Bytes, valid: Bools, place: Bytes, away: Bytes, lane_light: tuple[float, float]
+) -> tuple[Bools, Bytes]:
+    """What is like the lanes to begin with, and places with a box's ends among the lanes.
+
+    Shapes may be as far from the lanes' as one can go before many pixels are met that are neither
+    in a gap nor in an end.
+    """
+    light = seen[..., 0]
+
+    def lit(below: float, above: float) -> Bools:
+        dark, bright = lane_light
+        return np.asarray(
+            (light > dark - below * PER_LN) & (light < bright + above * PER_LN) & valid
+        )
+
+    alike = lit(*WIDE)
+    strips = int(place.max()) + 1
+    segment = np.arange(len(place), dtype=np.int32)[:, None] * strips + place
+    size = np.bincount(segment.ravel(), minlength=len(place) * strips)
+
+    def filled(gate: float) -> Bools:
+        """Flags `(rows, strips)`."""
+        hits = np.bincount(segment[alike & (away < gate * STEPS)], minlength=len(size))
+        return np.asarray((hits > FILLED * size).reshape(-1, strips))
+
+    rest = (place > 0) & valid & ~filled(FARTHEST).ravel()[segment]
+    counts = np.bincount(away[rest & alike], minlength=256) / max(1, int(rest.sum()))
+    gates = np.geomspace(NEAREST, FARTHEST, 24)
+    steps = np.arange(256) / STEPS
+    rock = [counts[(steps > 0.85 * g) & (steps < 1.2 * g)].sum() > EMPTY for g in gates]
+    if rock[0]:
+        return lit(*TIGHT) & (away < NEAREST * STEPS), place
+    gate = gates[[*rock, True].index(True) - 1]
+    full = filled(END * gate)
+    ends = np.logical_and.accumulate(full, axis=0)
+    ends |= np.logical_and.accumulate(full[::-1], axis=0)[::-1]
+    place = np.where(ends.ravel()[segment], 0, place).astype(np.uint8)
+    return alike & (away < gate * STEPS), place
+
+
+@dataclass(frozen=True)
+class Model:
+    """Tray and rock: a cloud; groups whitened alike; log odds by byte of brightness `(256,)`."""
+
+    tray: Cloud
+    groups: Floats
+    axes: Floats
+    levels: Floats
+    by_light: Floats
+
+
+def _learn(tray: Bytes, rock: Bytes) -> Model:
+    """Learn from pixels of either."""
+    shape = shapes(rock)
+    centres, group = _groups(shape)
+    within = (shape - centres[group]) / noise_of(brightness(rock))[:, None]
+    size = (within**2).mean(axis=1)
+    axes, level = _whitening(_covariance(within[size <= np.quantile(size, 0.95)]))
+    share = np.log(np.bincount(group, minlength=len(centres)) / len(group))
+    levels = np.asarray(share + level, np.float32)
+    return Model(_cloud(tray), centres @ axes, axes, levels, _by_light(tray[:, 0], rock[:, 0]))
+
+
+def _groups(shape: Floats) -> tuple[Floats, Ints]:
+    """Centres `(groups, shapes)` that differ, by k-means, and the group of each pixel."""
+    count = min(GROUPS, max(1, len(shape) // 20))
+    # Each starts where the ones before are farthest away, but for the very strangest pixels.
+    centres = shape[:1]
+    for _ in range(count - 1):
+        _, away = vq(shape, centres)
+        place = int(np.argsort(away)[int(0.995 * (len(away) - 1))])
+        centres = np.concatenate([centres, shape[place][None]])
+    for _ in range(TURNS):
+        group = vq(shape, centres)[0]
+        present = np.unique(group)
+        centres = np.stack([shape[group == k].mean(axis=0) for k in present])
+    present, number = np.unique(vq(shape, centres)[0], return_inverse=True)
+    return np.asarray(centres[present], np.float32), np.asarray(number, np.int64)
+
+
+def _by_pieces(values: Callable[[Bytes], Floats], seen: Bytes) -> Floats:
+    """Values `(n,)` of what an eye saw `(n, 1 + shapes)`, of so many at a time as caches hold."""
+    found = np.empty(len(seen), np.float32)
+    for first in range(0, len(seen), PIECE):
+        found[first : first + PIECE] = values(seen[first : first + PIECE])
+    return found
+
+
+def _some(seen: Bytes, flags: Bools) -> Bytes:
+    """Flagged pixels `(n, 1 + shapes)`, not more than can be learnt from."""
+    place = np.flatnonzero(flags)
+    rows, cols = np.divmod(place[:: max(1, len(place) // LEARNT)], flags.shape[1])
+    return np.asarray(seen[rows, cols])
+
+
+def _covariance(away: Floats) -> Floats:
+    return np.asarray(away.T @ away / len(away) + SOFT * np.eye(away.shape[1]), np.float32)
+
+
+def _whitening(covariance: Floats) -> tuple[Floats, float]:
+    """Axes that whiten, and minus half of the log determinant."""
+    values, vectors = np.linalg.eigh(covariance.astype(np.float64))
+    axes = np.asarray(vectors / np.sqrt(values), np.float32)
+    return axes, float(-0.5 * np.log(values).sum())
+
+
+def _by_light(tray: Bytes, rock: Bytes) -> Floats:
+    """Log odds `(256,)` that brightness alone gives tray over rock."""
+
+    def density(light: Bytes) -> Floats:
+        counts = np.bincount(light, minlength=256).astype(float)
+        counts = ndimage.gaussian_filter1d(counts, PER_LN * 0.1, mode="nearest")
+        return np.asarray(counts / counts.sum())
+
+    dark, middle, bright = np.quantile(tray, [0.05, 0.5, 0.95])
+    light = np.arange(256)
+    darker = (light < middle) & (light > dark - 0.5 * PER_LN)
+    of_tray = (1 - DARKER) * density(tray) + DARKER * darker / max(1, darker.sum())
+    odds = np.clip(np.log(of_tray + 1e-4) - np.log(density(rock) + 1e-4), -6, 4)
+    odds[(light < dark - BEYOND[0] * PER_LN) | (light > bright + BEYOND[1] * PER_LN)] = -3 * SURE
+    return np.asarray(odds, np.float32)
+
+
+def _weigh(seen: Bytes, model: Model) -> Floats:
+    """Log odds `(n,)` of tray over rock, of what an eye saw `(n, 1 + shapes)`."""
+    quieter = (1 / NOISE[seen[:, 0]])[:, None]
+    x = shapes(seen)
+    from_tray = model.tray.squared(seen)
+    # Squared distances from all groups at once.
+    y = (x * quieter) @ model.axes
+    cross = y @ model.groups.T
+    cross *= quieter
+    cross -= 0.5 * quieter**2 * (model.groups**2).sum(axis=1)
+    cross += model.levels
+    rock = cross.max(axis=1) - 0.5 * np.einsum("ij,ij->i", y, y)
+    odds = model.tray.level - 0.5 * from_tray - rock + model.by_light[seen[:, 0]]
+    odds[from_tray > FARTHEST**2 * x.shape[1]] = -SURE
+    return np.asarray(np.clip(odds, -SURE, SURE))
+
+
+def _core(place: Bytes) -> Bools:
+    """What lies in strips, `FRINGE` pixels from lanes and more."""
+    core = place > 0
+    lane = ~core
+    for away in range(1, FRINGE + 1):
+        core[:, away:] &= ~lane[:, :-away]
+        core[:, :-away] &= ~lane[:, away:]
+    return core
+
+
+def _by_place(looks: Bools, core: Bools) -> tuple[Bools, float]:
+    """Of what looks like tray, what lies where a tray does, and its share."""
+    # Dead detector elements and noise must not cut a gap in two.
+    whole = ndimage.maximum_filter(looks.view(np.uint8), (3, 5), mode="constant")
+    whole = ndimage.minimum_filter(whole, (3, 5), mode="nearest")
+    label, n = ndimage.label((whole > 0) & core, np.ones((3, 3)))
+    tray = looks & ~core
+    if n:
+        left, right = _touching(label, n, core, -1), _touching(label, n, core, +1)
+        end = np.zeros(n + 1, bool)
+        end[label[0]] = end[label[-1]] = True
+        sizes = np.bincount(label[looks], minlength=n + 1)
+        across = left & right
+        beside = (left | right | end) & ~across
+        sizes[0], across[0], beside[0] = 0, False, False
+        kept = across
+        if sizes[~(across | beside)].sum() < LOOSE * sizes[across | beside].sum():
+            kept = across | beside
+        tray |= kept[label] & looks
+    return tray, float(tray.sum() / max(1, int(looks.sum())))
+
+
+def _touching(label: npt.NDArray[Any], n: int, core: Bools, side: int) -> Bools:
+    """Which pieces `(n + 1,)` have a pixel whose neighbour on that side is not of the core."""
+    edge = core.copy()
+    if side < 0:
+        edge[:, 1:] &= ~core[:, :-1]
+    else:
+        edge[:, :-1] &= ~core[:, 1:]
+    found = np.zeros(n + 1, bool)
+    found[label[edge]] = True
+    return found

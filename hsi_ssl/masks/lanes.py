@@ -1,0 +1,177 @@
+"""Long straight lines of one material from end to end of a scene: where trays may run.
+
+A tray's walls and floors run along beside sticks of core. So along some direction, columns or rows
+and a little tilted, there are lines of which all pixels have one spectrum, and broader strips of
+anything between them, about as broad as each other.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.masks.sketch import Bools, Bytes, Floats, brightness, noise_of, shapes
+
+Ints = npt.NDArray[np.int64]
+
+ALONG = 96
+"""Pixels of a line that are looked at."""
+TILT = 0.1
+"""Steepest tilt against columns or rows, as rise over run."""
+TILTS = 81
+"""Tilts that are tried, at most."""
+ALIKE = 2.5
+"""Shapes up to so far apart, in units of noise, are of one material: root of the mean square."""
+ALIKE_LIGHT = 0.35
+"""And within a line brightness differs by no more, in ln."""
+PURE = 0.75
+"""Share of a line's pixels that are alike, at least."""
+INSIDE = 0.5
+"""Share of a tilted line that is inside the scene, at least."""
+NARROWEST_STRIP = 4
+"""Pixels across a stick of core, at least."""
+LEAST = 0.3
+"""Share of the lines that sticks take, at least."""
+UNEVEN = 0.35
+"""Sticks side by side differ in width by no more, as a share of their width."""
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Lines of one material side by side, and where they run.
+
+    `down`: along columns, else along rows. `tilt`: columns that a line goes to the right in a row
+    (rows downwards a column). `lane (lines,)` flags lines that are lanes, counted across the middle
+    of the scene; `strips` are first and last line, exclusive, of what lies between two lanes.
+    """
+
+    down: bool
+    tilt: float
+    lane: Bools
+    strips: tuple[tuple[int, int], ...]
+
+    def line_of(self, rows: int) -> Ints:
+        """The line on which each pixel lies `(rows, lines)`; beyond the last ones, those.
+
+        Rows and columns are those of the scene turned so that lines run down it.
+        """
+        return _lines(np.arange(rows), rows, len(self.lane), -self.tilt)
+
+
+def turned(plane: Bytes, down: bool) -> Bytes:
+    """A plane `(rows, cols, ...)` such that lines that run `down`, or along rows, run down it."""
+    return plane if down else plane.swapaxes(0, 1)
+
+
+def find_lanes(seen: Bytes, valid: Bools) -> Iterator[Lanes]:
+    """All sets of lanes that might be a tray's; likelier directions do not come first."""
+    for down in (True, False):
+        plane, there = turned(seen, down), turned(valid.view(np.uint8), down).view(np.bool_)
+        if min(plane.shape[:2]) > 2 * NARROWEST_STRIP:
+            yield from _along(plane, there, down)
+
+
+def _along(seen: Bytes, valid: Bools, down: bool) -> Iterator[Lanes]:
+    """Sets of lanes that run down a plane."""
+    length, width = valid.shape
+    rows = np.linspace(0, length - 1, min(length, ALONG)).round().astype(np.int64)
+    thin, there = seen[rows], valid[rows]
+    tilt = _tilt(thin, rows, length)
+    lines = _lines(rows, length, width, tilt)
+    inside = np.abs(np.arange(width) + _shift(rows, length, tilt)[:, None] - lines) < 1
+    here = np.take_along_axis(there, lines, 1) & inside
+    pixels = np.take_along_axis(thin, lines[..., None], 1)
+    light, shape = brightness(pixels), shapes(pixels)
+    light[~here], shape[~here] = np.nan, np.nan
+    enough = here.mean(axis=0) >= INSIDE
+    middle_light = np.full(width, np.nan, np.float32)
+    middle = np.full((width, shape.shape[-1]), np.nan, np.float32)
+    middle_light[enough] = np.nanmedian(light[:, enough], axis=0)
+    middle[enough] = np.nanmedian(shape[:, enough], axis=0)
+    away = np.sqrt(((shape - middle) ** 2).mean(axis=-1)) / noise_of(middle_light)
+    alike = (away < ALIKE) & (np.abs(light - middle_light) < ALIKE_LIGHT)
+    share = np.where(here, alike, False).sum(axis=0) / np.maximum(here.sum(axis=0), 1)
+    pure = enough & (share >= PURE)
+    for group in _groups(middle, middle_light, pure):
+        strips = _strips(group)
+        if strips:
+            yield Lanes(down, tilt, group, strips)
+
+
+def _shift(rows: Ints, length: int, tilt: float) -> Ints:
+    return np.asarray(np.round(tilt * (rows - (length - 1) / 2)), np.int64)
+
+
+def _lines(rows: Ints, length: int, width: int, tilt: float) -> Ints:
+    """Columns `(rows, width)` of the pixels of each line; beyond the scene, its ends repeated."""
+    place = np.arange(width) + _shift(rows, length, tilt)[:, None]
+    return np.asarray(np.clip(place, 0, width - 1))
+
+
+def _tilt(seen: Bytes, rows: Ints, length: int) -> float:
+    """The tilt along which lines differ most from each other."""
+    width = seen.shape[1]
+    most = max(1, min(TILTS // 2, int(TILT * length / 2)))
+    planes = seen[..., :3].astype(np.float32)
+    planes -= planes.mean(axis=(0, 1))
+    planes /= planes.std(axis=(0, 1)) + 1e-6
+    planes = planes[::2]
+    rows = rows[::2]
+    best, found = -1.0, 0.0
+    for tilt in sorted(np.linspace(-TILT, TILT, 2 * most + 1).tolist(), key=abs):
+        lines = _lines(rows, length, width, tilt)
+        means = np.take_along_axis(planes, lines[..., None], 1).mean(axis=0)
+        score = float(means.var(axis=0).sum())
+        if score > best * 1.02:
+            best, found = score, tilt
+    return found
+
+
+def _groups(middle: Floats, light: Floats, pure: Bools) -> Iterator[Bools]:
+    """Sets of pure lines of one shape; brightness may differ, as walls and floors do."""
+    left = pure.copy()
+    while left.any():
+        first = int(np.flatnonzero(left)[0])
+        group = np.zeros(len(pure), bool)
+        group[first] = True
+        while True:
+            centre = np.median(middle[group], axis=0)
+            away = np.sqrt(((middle - centre) ** 2).mean(axis=-1)) / noise_of(light)
+            grown = left & (away < ALIKE)
+            grown[first] = True
+            if (grown == group).all():
+                break
+            if (grown & ~group).sum() == 0:
+                break
+            group |= grown
+        left &= ~group
+        yield group
+
+
+def _strips(lane: Bools) -> tuple[tuple[int, int], ...]:
+    """What lies between two lanes, if it may be sticks of core side by side; else nothing.
+
+    Parts of sticks beside the first and the last lane come along.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], lane.astype(np.int8), [0]))))
+    runs = edges.reshape(-1, 2)
+    gaps = [(int(a), int(b)) for a, b in zip(runs[:-1, 1], runs[1:, 0], strict=True)]
+    strips = [(a, b) for a, b in gaps if b - a >= NARROWEST_STRIP]
+    if not strips:
+        return ()
+    widths = np.array([b - a for a, b in strips])
+    if np.ptp(widths) > UNEVEN * np.median(widths):
+        return ()
+    # Lanes between sticks are narrower than those; margins may be of any width.
+    between = np.array([b[0] - a[1] for a, b in itertools.pairwise(strips)])
+    if len(between) and np.median(between) > np.median(widths):
+        return ()
+    parts = [(0, int(runs[0, 0])), (int(runs[-1, 1]), len(lane))]
+    strips += [(a, b) for a, b in parts if b - a >= NARROWEST_STRIP]
+    if sum(b - a for a, b in strips) < LEAST * len(lane):
+        return ()
+    return tuple(sorted(strips))

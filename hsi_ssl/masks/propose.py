@@ -1,0 +1,99 @@
+"""From a scene to its mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.masks.backdrop import Backdrop, find_backdrop
+from hsi_ssl.masks.codes import CLOUD, GLINT, LOOK, NO_DATA, SHADOW
+from hsi_ssl.masks.cracks import find_cracks
+from hsi_ssl.masks.highlights import fit_highlights
+from hsi_ssl.masks.lanes import find_lanes
+from hsi_ssl.masks.sketch import fit_eye, sample, sketch
+from hsi_ssl.scenes.scene import Array, Scene
+from hsi_ssl.watcher import SILENT, Watcher
+
+RED_NM, NEAR_INFRARED_NM = 660.0, 860.0
+GREEN = 0.35
+"""Normalised difference of near infrared and red above which something grows."""
+GROWN = 0.02
+"""Share of pixels where something grows that makes a scene a landscape."""
+PICTURES = "IDX"
+"""Format of scenes whose rows are pictures, not lines of pixels."""
+
+
+def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint8]:
+    """Which pixels are worth a look: a plane `(rows, cols)` of the codes in `codes`.
+
+    Reads a sample, then the scene by windows; holds a few bytes a pixel. Only what is clear is
+    masked: no data, trays and cracks of drill core, glints, clouds; a scene without any of them is
+    to be looked at as a whole. The watcher hears what was decided, in one sentence.
+    """
+    pieces = list(sample(scene))
+    valid = [scene.valid(piece) for piece in pieces]
+    raw = np.concatenate([piece[v] for piece, v in zip(pieces, valid, strict=True)])
+    eye = fit_eye(scene, pieces) if scene.format != PICTURES else None
+    if eye is None:
+        mask = np.zeros((scene.rows, scene.cols), np.uint8)
+        for rows, cols in scene.windows(2**16):
+            mask[rows, cols] = np.where(scene.valid(scene.read(rows, cols)), LOOK, NO_DATA)
+        watcher.say(f"{scene.name}: {_shares(mask)}; nothing is looked for in such a scene")
+        return mask
+    highlights = fit_highlights(raw[:, eye.bands].astype(np.float32), raw, scene.wavelengths_nm)
+    landscape = _grows(scene, raw)
+    del pieces, raw
+    found = sketch(scene, eye, highlights, watcher)
+    mask = found.mask
+    highlights.finish(mask)
+    backdrop: Backdrop | None = None
+    if not landscape:
+        there = mask == LOOK
+        backdrop = find_backdrop(found.seen, there, find_lanes(found.seen, there))
+        if backdrop is not None:
+            mask[backdrop.tray & there] = SHADOW
+            mask[find_cracks(found.seen, mask == LOOK)] = SHADOW
+    watcher.say(f"{scene.name}: {_reason(backdrop, landscape)}: {_shares(mask)}")
+    return mask
+
+
+def _grows(scene: Scene, raw: Array) -> bool:
+    """Whether the sampled spectra show vegetation, which no core box holds."""
+    nm = scene.wavelengths_nm
+    if nm is None or nm.min() > RED_NM or nm.max() < NEAR_INFRARED_NM:
+        return False
+    red, infrared = (
+        raw[:, int(np.abs(nm - at).argmin())].astype(np.float32)
+        for at in (RED_NM, NEAR_INFRARED_NM)
+    )
+    total = red + infrared
+    growing = (total > 0) & (infrared - red > GREEN * total)
+    return bool(growing.mean() > GROWN)
+
+
+def _reason(backdrop: Backdrop | None, landscape: bool) -> str:
+    if landscape:
+        return "plants grow here, so no trays are looked for"
+    if backdrop is None:
+        return "no background found, as no material runs in straight lanes between broad strips"
+    way = "columns" if backdrop.lanes.down else "rows"
+    sticks = len(backdrop.lanes.strips)
+    return f"a tray runs along {way}, with {sticks} stick{'s' * (sticks > 1)} of core in it"
+
+
+def _shares(mask: npt.NDArray[np.uint8]) -> str:
+    """`99.8 % to look at` and whatever else there is."""
+    counts = np.bincount(mask.ravel(), minlength=5)
+    words = {
+        LOOK: "to look at",
+        SHADOW: "shadow or background",
+        GLINT: "glint",
+        CLOUD: "cloud",
+        NO_DATA: "no data",
+    }
+    parts = [
+        f"{100 * counts[code] / mask.size:.1f} % {word}"
+        for code, word in words.items()
+        if counts[code] or code == LOOK
+    ]
+    return ", ".join(parts)
