@@ -353,8 +353,8 @@ def test_overviews_of_an_alpha_band(tmp_path: Path) -> None:
 
 
 def test_a_plain_scene_is_read_as_ever(tmp_path: Path) -> None:
-    for profile in ({}, {"nodata": 7}):
-        with open_scene(write(tmp_path / "s.tif", cube_of(), **profile)) as scene:
+    for nodata in (None, 7):
+        with open_scene(write(tmp_path / "s.tif", cube_of(), nodata=nodata)) as scene:
             assert type(scene.reader) is GdalReader
             assert scene.reader._masks is None
 

@@ -96,8 +96,10 @@ def classic_attributes(path: Path, variable: str) -> dict[str, Any] | None:
             if file.read(4) not in CLASSIC:
                 return None
         with netcdf_file(path, "r", mmap=True) as file:
-            found = file.variables[variable]
-            return {name: getattr(found, name) for name in WRITTEN if hasattr(found, name)}
+            held = vars(file.variables[variable]).items()
+            found = {name: value for name, value in held if name in WRITTEN}
+            del held  # or the file could not be closed
+            return found
     return None
 
 
