@@ -1,9 +1,10 @@
 """What netCDF's attributes say is no data: fill values, missing values, valid ranges.
 
 By the CF conventions 1.11, 2.5.1 "Missing data, valid and actual range of data", and the NetCDF
-Users Guide, appendix A "Attribute Conventions", from which `_Unsigned` comes too. All these numbers
-are those of the file, before `scale_factor` and `add_offset`; only a valid range whose type is
-theirs, wider than the file's, is in units of the unpacked values (Users Guide, `valid_range`).
+Users Guide, appendix A "Attribute Conventions". All these numbers are those of the file, before
+`scale_factor` and `add_offset`, and of its type (CF 8.1). A valid range of the type of those two,
+wider than the file's, is taken to be of the unpacked values, as netCDF-Java does
+(`EnhanceScaleMissingUnsigned`): in packed units nothing would be valid.
 """
 
 from __future__ import annotations

@@ -332,7 +332,7 @@ def _opened(
             dataset = rasterio.open(name, driver=driver, **options)
             if dataset.driver != NETCDF:
                 return dataset
-            # GDAL applies valid ranges itself, but those of unpacked values to packed ones.
+            # GDAL applies valid ranges itself, to packed values also those of unpacked ones.
             dataset.close()
             return rasterio.open(name, driver=driver, HONOUR_VALID_RANGE="NO", **options)
     except RasterioError as error:
