@@ -98,9 +98,11 @@ def netcdf(folder: Path, cube: Cube) -> Path:
         file.attrs["Conventions"] = "CF-1.8"
         file["reflectance"] = cube
         file["reflectance"].attrs.update(
-            _FillValue=np.array([-1], np.int16), missing_value=np.array([-2, -3], np.int16), scale_factor=[1e-4],
+            _FillValue=np.array([-1], np.int16),
+            missing_value=np.array([-2, -3], np.int16),
+            scale_factor=[1e-4],
             valid_range=np.array([-0.5, 2.0]),
-        )  # fmt: skip
+        )
     return folder / "s.nc"
 
 
