@@ -97,7 +97,7 @@ def open_label_raster(
         with scene:
             return _of_array(
                 path,
-                scene.read(),
+                geotiff.colours(scene),
                 (scene.rows, scene.cols),
                 names,
                 nodata=scene.nodata,

@@ -77,9 +77,11 @@ class Scene(Closes):
     """A lazy cube `(rows, cols, bands)`.
 
     `good` flags the bands to use: not bad by the file's own list. `nodata` is the raw value that
-    stands for "nothing measured". `block` is the piece (rows, cols) that the file hands out at
-    once (a strip, a tile, a chunk): a window that follows it decodes nothing twice. `label_reader`
-    reads the label plane inside the cube's own file, when asked. Close it, or use it in a `with`.
+    stands for "nothing measured": the reader hands it out wherever the file says so, by masks,
+    say, or by several values (see `measured.py`). `block` is the piece (rows, cols) that the file
+    hands out at once (a strip, a tile, a chunk): a window that follows it decodes nothing twice.
+    `label_reader` reads the label plane inside the cube's own file, when asked. Close it, or use it
+    in a `with`.
     """
 
     path: Path

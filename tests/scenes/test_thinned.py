@@ -36,7 +36,9 @@ def write(kind: str, cube: Array, path: Path) -> Path:
         return path.with_suffix(".h5")
     interleave, *tiled = kind.split()
     profile = {"tiled": True, "blockxsize": 32, "blockysize": 32} if tiled else {}
-    if interleave in ("bil", "bip", "bsq"):
+    if interleave == "ehdr":
+        profile, driver, interleave, path = {}, "EHdr", "bil", path.with_suffix(".bil")
+    elif interleave in ("bil", "bip", "bsq"):
         profile, driver, path = {}, "ENVI", path.with_suffix(".img")
     else:
         driver, path = "GTiff", path.with_suffix(".tif")
@@ -50,7 +52,7 @@ def write(kind: str, cube: Array, path: Path) -> Path:
 
 KINDS = (
     "npy", "hdf5", "hdf5 chunks", "hdf5 planes", "band", "pixel", "band tiled", "pixel tiled",
-    "bil", "bip", "bsq",
+    "bil", "bip", "bsq", "ehdr",
 )  # fmt: skip
 
 

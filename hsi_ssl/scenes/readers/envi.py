@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,8 @@ from hsi_ssl.scenes.scene import Array, CubeReader, Scene
 from hsi_ssl.scenes.wavelengths import is_envi_header
 
 DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bin", ".bsq", ".bil", ".bip")
+BESIDE = (".msk", ".aux.xml")
+"""Of GDAL's files beside the data, those that say what of it is none."""
 COMPRESSED = re.compile(rb"(?im)^\s*file compression\s*=\s*1\s*$")
 
 
@@ -42,15 +44,20 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
     compressed = bool(COMPRESSED.search(header.read_bytes())) or data.suffix == ".gz"
     if not (compressed and is_gzip(data)):
         dataset = _opened(data, variable, data)
-        return _raw(geotiff.scene_of(dataset, path), dataset, data)
+        return geotiff.scene_of(dataset, path, unmasked=partial(_raw, dataset, data))
     folder = tempfile.TemporaryDirectory(prefix="hsi-ssl-")
     try:
         plain = Path(folder.name) / "cube.img"
         with plain.open("wb") as target:
             unpack(data, target)
+        for suffix in BESIDE:
+            beside = Path(f"{data}{suffix}")
+            if beside.is_file():
+                Path(f"{plain}{suffix}").symlink_to(beside.resolve())
         plain.with_suffix(".hdr").write_bytes(COMPRESSED.sub(b"", header.read_bytes()))
         dataset = _opened(plain, variable, data)
-        return _raw(geotiff.scene_of(dataset, path, on_close=folder.cleanup), dataset, plain)
+        raw = partial(_raw, dataset, plain)
+        return geotiff.scene_of(dataset, path, on_close=folder.cleanup, unmasked=raw)
     except BaseException:
         folder.cleanup()
         raise
@@ -132,19 +139,19 @@ class RawReader:
         self._gdal.close()
 
 
-def _raw(scene: Scene, dataset: DatasetReader, data: Path) -> Scene:
-    """The scene of an open cube, with a reader that knows where its numbers lie."""
+def _raw(dataset: DatasetReader, data: Path, gdal: CubeReader) -> RawReader:
+    """A reader of an open cube that knows where its numbers lie."""
     fields = dataset.tags(ns="ENVI")
     axes = {"bip": BY_PIXEL, "bil": BY_LINE}.get(fields.get("interleave", "").lower(), BY_BAND)
     order = ">" if fields.get("byte_order", "0").strip() == "1" else "<"
     flat = FlatReader(
         data,
-        (scene.rows, scene.cols, scene.bands),
+        (dataset.height, dataset.width, dataset.count),
         np.dtype(dataset.dtypes[0]).newbyteorder(order),
         offset=int(fields.get("header_offset", 0)),
         axes=axes,
     )
-    return replace(scene, reader=RawReader(scene.reader, flat))
+    return RawReader(gdal, flat)
 
 
 def _opened(data: Path, variable: str | None, named: Path) -> DatasetReader:

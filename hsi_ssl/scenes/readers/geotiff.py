@@ -19,12 +19,16 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.measured import Measured, reading
+from hsi_ssl.scenes.readers import cf
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
-from hsi_ssl.scenes.scene import Array, Grid, GroundPoint, Scene
+from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
+from hsi_ssl.scenes.scene import Array, CubeReader, Grid, GroundPoint, Scene
 from hsi_ssl.scenes.units import Units, band_units, envi_units
 from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
 from hsi_ssl.scenes.wavelengths import (
     BandFacts,
+    companion_facts,
     envi_facts,
     imagery_facts,
     tagged_facts,
@@ -35,6 +39,13 @@ CACHE = 160 * 2**20
 """Bytes of GDAL's cache of decoded blocks: a tile of 512 x 512 pixels and 268 bands of two bytes.
 GDAL's own choice, a twentieth of the machine's memory, is too much beside a model."""
 ENVI = "ENVI"
+NETCDF = "netCDF"
+RAW = {
+    "BT", "EHdr", "ENVI", "ERS", "FAST", "GenBin", "ISCE", "ISIS2", "ISIS3", "KRO", "LAN", "MFF",
+    "NITF", "PAux", "PDS", "PDS4", "PNM", "ROI_PAC", "RRASTER", "VICAR",
+}  # fmt: skip
+"""Drivers of GDAL for raw numbers: thinning out, they take the first pixel of each cell, not the
+middle one as the others and as masks do."""
 NOT_THERE = re.compile(
     "does not exist|response code: 40|Could not resolve|Couldn't connect|connect to"
 )
@@ -55,9 +66,15 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
 
 
 def scene_of(
-    dataset: DatasetReader, path: Path, *, on_close: Callable[[], None] | None = None
+    dataset: DatasetReader,
+    path: Path,
+    *,
+    on_close: Callable[[], None] | None = None,
+    unmasked: Callable[[CubeReader], CubeReader] = lambda reader: reader,
 ) -> Scene:
     """The scene of an open raster; `on_close` clears up after it.
+
+    `unmasked` may put another reader in place of GDAL's where no mask says what is data.
 
     Raises
     ------
@@ -68,21 +85,25 @@ def scene_of(
     if dtype.kind not in "iuf":
         dataset.close()
         raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
-    reader = GdalReader(dataset, path, dtype, on_close)
+    layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path))
+    measured, notes = _measured(dataset, path, layout)
+    how = reading(dtype, measured, marked=layout.each_its_own)
+    reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
     scene = Scene(
         path=path,
         format="GeoTIFF" if dataset.driver == "GTiff" else dataset.driver,
         rows=dataset.height,
         cols=dataset.width,
-        bands=dataset.count,
-        dtype=dtype,
-        reader=reader,
-        nodata=dataset.nodata,
-        units=_units(dataset),
+        bands=len(layout.spectral),
+        dtype=how.dtype,
+        reader=how.through(reader if layout.masked else unmasked(reader)),
+        nodata=how.nodata,
+        units=_units(dataset, layout.spectral),
         grid=_grid(dataset),
         block=reader.piece[:2],
+        notes=(*layout.notes, *notes),
     )
-    return with_facts(scene, _band_facts(dataset, path))
+    return with_facts(scene, _band_facts(dataset, path, layout.spectral))
 
 
 def read_plane(
@@ -112,6 +133,12 @@ def one_band(scene: Scene) -> Array:
     if scene.bands != 1:
         raise LabelError(f"{scene.path} has {scene.bands} bands; expected labels in one band")
     return scene.read()[:, :, 0]
+
+
+def colours(scene: Scene) -> Array:
+    """All values of a scene; of a picture in three colours also its transparency, as the fourth."""
+    found = scene.reader.picture() if isinstance(scene.reader, GdalReader) else None
+    return scene.read() if found is None else found
 
 
 def opened(
@@ -151,7 +178,11 @@ def opened(
 
 
 class GdalReader(BoxReader):
-    """A raster read through GDAL, one thread at a time."""
+    """A raster read through GDAL, one thread at a time.
+
+    Its bands are the `spectral` ones of `layout`. Pixels that its masks hide are `nothing` in all
+    of them: the nodata value; where there is none NaN, or 0, since no spectrum is 0 in all bands.
+    """
 
     def __init__(
         self,
@@ -159,17 +190,27 @@ class GdalReader(BoxReader):
         path: Path,
         dtype: np.dtype[np.generic],
         on_close: Callable[[], None] | None = None,
+        *,
+        layout: Layout,
+        nothing: float | None = None,
+        whole: GdalReader | None = None,
     ) -> None:
-        shape = (dataset.height, dataset.width, dataset.count)
+        shape = (dataset.height, dataset.width, len(layout.spectral))
         high, wide = dataset.block_shapes[0]
         # A block holds all bands at its place, or the next block of the same line does.
         together = dataset.interleaving in {Interleaving.pixel, Interleaving.line}
-        super().__init__(shape, dtype, (high, wide, dataset.count if together else 1))
+        super().__init__(shape, dtype, (high, wide, shape[2] if together else 1))
         self.lone_bands = dataset.interleaving is not Interleaving.pixel
         self._dataset = dataset
         self._path = path
         self._on_close = on_close
+        self._layout = layout
+        if nothing is None:
+            nothing = np.nan if dtype.kind == "f" else 0
+        self._masks = PixelMasks(dataset, layout, nothing) if layout.masked else None
         self._lock = threading.Lock()
+        if whole is not None:  # an overview of that, whose masks it asks
+            self._masks, self._lock = whole._masks, whole._lock
         self._overviews: dict[int, GdalReader] = {}
 
     def thinned(
@@ -186,7 +227,9 @@ class GdalReader(BoxReader):
                 reduced = _opened(
                     self._dataset.name, self._path, self._dataset.driver, overview_level=level
                 )
-                self._overviews[level] = GdalReader(reduced, self._path, self.dtype)
+                self._overviews[level] = GdalReader(
+                    reduced, self._path, self.dtype, layout=self._layout, whole=self
+                )
         overview = self._overviews[level]
         (high, wide), (tall, broad) = overview.shape[:2], self.shape[:2]
         return overview._thinned_here(rows * high // tall, cols * wide // broad, bands)
@@ -201,7 +244,8 @@ class GdalReader(BoxReader):
         """
         down, across, size = self._pieces(rows, cols, bands)
         down_parts, across_parts = _evenly(rows, self.shape[0]), _evenly(cols, self.shape[1])
-        if down * across * size > THINNED_BUDGET or not (down_parts and across_parts):
+        evenly = bool(down_parts and across_parts) and self._dataset.driver not in RAW
+        if down * across * size > THINNED_BUDGET or not evenly:
             return super().thinned(rows, cols, bands)
         found = np.empty((len(rows), len(cols), len(bands)), self.dtype)
         for (r, high), (c, wide) in itertools.product(down_parts, across_parts):
@@ -211,7 +255,7 @@ class GdalReader(BoxReader):
                 len(cols[c]) * wide,
                 len(rows[r]) * high,
             )
-            self._read(found[r, c], [band + 1 for band in bands], window)
+            self._read(found[r, c], list(bands), window)
         return found
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
@@ -220,15 +264,29 @@ class GdalReader(BoxReader):
         if not found.size:
             return found
         window = Window.from_slices(rows, cols)
-        self._read(found, list(range(bands.start + 1, bands.stop + 1)), window)
+        self._read(found, list(range(bands.start, bands.stop)), window)
         return found
 
+    def picture(self) -> Array | None:
+        """A coloured picture with what hides its pixels; see `picture_with_alpha`."""
+        try:
+            with self._lock, gdal_settings():
+                return picture_with_alpha(self._dataset, self._layout)
+        except RasterioError as error:
+            raise SceneError(f"{self._path} is cut short or broken ({_reason(error)})") from error
+
     def _read(self, found: Array, bands: list[int], window: Window) -> None:
-        """Fill `found (rows, cols, bands)`, thinned out if it is smaller than the window."""
+        """Fill `found (rows, cols, bands)`, thinned out if it is smaller than the window.
+
+        `bands` counts the cube's from 0.
+        """
+        indexes = [self._layout.spectral[band] for band in bands]
         try:
             with self._lock, gdal_settings():
                 # GDAL writes into our order itself.
-                self._dataset.read(indexes=bands, window=window, out=found.transpose(2, 0, 1))
+                self._dataset.read(indexes=indexes, window=window, out=found.transpose(2, 0, 1))
+                if self._masks is not None:
+                    self._masks.cover(found, bands, self._dataset, window)
         except RasterioError as error:
             last = window.row_off + window.height - 1
             raise SceneError(
@@ -266,12 +324,19 @@ def _evenly(places: npt.NDArray[np.int64], size: int) -> list[tuple[slice, int]]
     return [*parts, (slice(first, last), step)]
 
 
-def _opened(name: str, path: Path, driver: str | None = None, **options: int) -> DatasetReader:
+def _opened(
+    name: str, path: Path, driver: str | None = None, **options: int | str
+) -> DatasetReader:
     try:
         with gdal_settings(), warnings.catch_warnings():
             # A cube without coordinates is nothing to warn of.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(name, driver=driver, **options)
+            dataset = rasterio.open(name, driver=driver, **options)
+            if dataset.driver != NETCDF:
+                return dataset
+            # GDAL applies valid ranges itself, to packed values also those of unpacked ones.
+            dataset.close()
+            return rasterio.open(name, driver=driver, HONOUR_VALID_RANGE="NO", **options)
     except RasterioError as error:
         if is_virtual(path) and NOT_THERE.search(_reason(error)):
             raise SceneNotFoundError(
@@ -294,25 +359,54 @@ def _reason(error: BaseException) -> str:
     return str(error).strip().rstrip(".").splitlines()[0]
 
 
-def _band_facts(dataset: DatasetReader, path: Path) -> BandFacts:
-    bands = dataset.indexes
+def _measured(
+    dataset: DatasetReader, path: Path, layout: Layout
+) -> tuple[list[Measured], tuple[str, ...]]:
+    """What values of each band are measurements, and what of that could not be told."""
+    if dataset.driver != NETCDF:
+        declared = dict(zip(dataset.indexes, dataset.nodatavals, strict=True))
+        fills = [declared[band] for band in layout.spectral]
+        return [Measured(() if fill is None else (fill,)) for fill in fills], ()
+    tags = dataset.tags(layout.spectral[0])
+    attributes = None
+    if not is_virtual(path):
+        attributes = cf.classic_attributes(path, tags.get("NETCDF_VARNAME", ""))
+    notes: tuple[str, ...] = ()
+    if attributes is None:
+        attributes, untold = cf.tagged_attributes(tags)
+        if untold is not None:
+            notes = (f"whether {untold} of {path.name} is packed cannot be told: not used",)
+    dtype = np.dtype(dataset.dtypes[0])
+    return [cf.measured_values(attributes, dtype, default=True)] * len(layout.spectral), notes
+
+
+def _has_wavelengths(dataset: DatasetReader, path: Path) -> bool:
+    """Whether all bands of a raster have a wavelength, by itself or by a header beside it."""
+    facts = _band_facts(dataset, path, dataset.indexes)
+    facts = facts.else_from(companion_facts(path, dataset.count))
+    return facts.wavelengths_nm is not None
+
+
+def _band_facts(dataset: DatasetReader, path: Path, bands: Sequence[int]) -> BandFacts:
     facts = BandFacts()
     if dataset.driver != ENVI:  # there GDAL derives these itself, rounded to whole nm
         facts = imagery_facts([dataset.tags(band, ns="IMAGERY") for band in bands])
         facts = facts.else_from(
             tagged_facts([dataset.tags(band) for band in bands], where=path.name)
         )
-    return facts.else_from(envi_facts(dataset.tags(ns="ENVI"), dataset.count, where=path.name))
+    return facts.else_from(envi_facts(dataset.tags(ns="ENVI"), len(bands), where=path.name))
 
 
-def _units(dataset: DatasetReader) -> Units | None:
+def _units(dataset: DatasetReader, bands: Sequence[int]) -> Units | None:
     """What the bands say of their numbers, else an ENVI header, whose fields copies keep too."""
-    header = envi_units(dataset.tags(ns="ENVI"), dataset.count)
+    header = envi_units(dataset.tags(ns="ENVI"), len(bands))
     if dataset.driver == ENVI:  # GDAL knows the gains alone
         return header
     tags = [dataset.tags(), dataset.tags(1)]
     texts = [some.get(key) for some in tags for key in ("long_name", "standard_name", "units")]
-    found = band_units(dataset.scales, dataset.offsets, dataset.units, texts)
+    each = (dataset.scales, dataset.offsets, dataset.units)
+    scales, offsets, units = ([values[band - 1] for band in bands] for values in each)
+    found = band_units(scales, offsets, units, texts)
     return found if found is not None and found.said else header or found
 
 

@@ -18,15 +18,19 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneError
+from hsi_ssl.scenes.measured import reading
 from hsi_ssl.scenes.readers import matlab_cells
 from hsi_ssl.scenes.readers.boxes import BoxReader
+from hsi_ssl.scenes.readers.cf import number_type
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import (
     NEON_CUBE,
+    attributes_of,
     band_facts_of,
     grid_of,
-    nodata_of,
+    is_netcdf,
+    measured_of,
     units_of_cube,
 )
 from hsi_ssl.scenes.scene import Array, Scene
@@ -55,7 +59,9 @@ def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False)
         name = choose(arrays, variable, path=path, dimensions=CUBE)
         cube = file[name]
         rows, cols, bands = arrays[name]
-        stored = cube.dtype
+        stored = number_type(attributes_of(cube), cube.dtype)
+        native = stored.newbyteorder("=")
+        how = reading(native, [measured_of(cube, native, default=is_netcdf(file))] * bands)
         facts = band_facts_of(file, cube, arrays)
         labels = "/".join((*name.split("/")[:-1], "labels"))
         axes = REVERSED if reverse else BY_PIXEL
@@ -67,8 +73,8 @@ def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False)
             rows=rows,
             cols=cols,
             bands=bands,
-            dtype=stored.newbyteorder("="),
-            nodata=nodata_of(cube),
+            dtype=how.dtype,
+            nodata=how.nodata,
             units=units_of_cube(cube, bands),
             grid=grid_of(cube),
             label_reader=partial(read_plane, path, labels, reverse=reverse)
@@ -80,7 +86,8 @@ def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False)
         reader = FlatReader(path, (rows, cols, bands), stored, offset=offset, axes=axes)
     else:
         reader = ChunkReader(path, name, axes=axes)
-    return with_facts(scene_of(reader=reader, block=reader.piece[:2]), facts)
+    scene = scene_of(reader=how.through(reader), block=reader.piece[:2])
+    return with_facts(scene, facts)
 
 
 def read_plane(
@@ -110,7 +117,11 @@ def read_plane(
         if name in texts:
             return matlab_cells.texts(file, name, path).T, None
         values = np.asarray(plane[()])
-        return (values.T if reverse else values), nodata_of(plane)
+        values = values.view(number_type(attributes_of(plane), values.dtype))
+        # No default fill value: of labels it would say that their 0 is a class.
+        how = reading(values.dtype, [measured_of(plane, values.dtype)])
+        values = how.clean(values[..., None])[..., 0]
+        return (values.T if reverse else values), how.nodata
 
 
 @contextmanager
@@ -156,7 +167,8 @@ class ChunkReader(BoxReader):
         shape = tuple(self._cube.shape[axis] for axis in axes)
         chunks = self._cube.chunks or (1, *self._cube.shape[1:])
         piece = tuple(chunks[axis] for axis in axes)
-        super().__init__(shape, self._cube.dtype.newbyteorder("="), piece)
+        self._stored = number_type(attributes_of(self._cube), self._cube.dtype)
+        super().__init__(shape, self._stored.newbyteorder("="), piece)
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
         """Raw values of a box `(rows, cols, bands)`."""
@@ -168,6 +180,7 @@ class ChunkReader(BoxReader):
                 f"{self._path} is broken: part of its cube cannot be read ({error}); "
                 "get the file again"
             ) from error
+        stored = stored.view(self._stored)
         return np.ascontiguousarray(stored.transpose(self._axes), self.dtype)
 
     def close(self) -> None:

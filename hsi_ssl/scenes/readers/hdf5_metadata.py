@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +11,14 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.scenes.measured import Measured
+from hsi_ssl.scenes.readers import cf
 from hsi_ssl.scenes.scene import Bools, Grid
 from hsi_ssl.scenes.units import Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in
 
-NODATA_NAMES = ("data_ignore_value", "_fillvalue", "missing_value", "nodata", "no_data")
+NODATA_NAMES = ("data_ignore_value", "nodata", "no_data")
+"""Beside those of netCDF, which `cf.py` knows."""
 GOOD_BANDS_NAMES = ("bbl", "goodwavelengths", "goodbands")
 WAVELENGTH_UNITS = ("wavelength_units", "wavelength_unit", "wavelength units")
 UNITS = ("units", "unit", *WAVELENGTH_UNITS)
@@ -27,12 +31,33 @@ class _Found(NamedTuple):
     unit: str | None
 
 
-def nodata_of(array: h5py.Dataset) -> float | None:
-    """The value that an attribute says stands for "nothing measured", or None."""
-    for name, value in array.attrs.items():
-        if name.lower() in NODATA_NAMES and np.asarray(value).dtype.kind in "iuf":
-            return float(np.ravel(value)[0])
-    return None
+def measured_of(array: h5py.Dataset, dtype: np.dtype[Any], *, default: bool = False) -> Measured:
+    """What values of an array, read as `dtype`, are measurements, by its attributes.
+
+    `default` as in `measured_values`: where HDF5 was told to fill space that nobody writes.
+    """
+    found = attributes_of(array)
+    default = default and array.id.get_create_plist().get_fill_time() != h5py.h5d.FILL_TIME_NEVER
+    measured = cf.measured_values(found, dtype, default=default)
+    others = [
+        np.ravel(value)[0].item()
+        for name, value in found.items()
+        if name.lower() in NODATA_NAMES and np.size(value) and np.asarray(value).dtype.kind in "iuf"
+    ]
+    return replace(measured, fills=(*others, *measured.fills)) if others else measured
+
+
+def attributes_of(array: h5py.Dataset) -> dict[str, Any]:
+    """The attributes that say something of what is data."""
+    names = [name for name in array.attrs if cf.counts(name) or name.lower() in NODATA_NAMES]
+    return {name: array.attrs[name] for name in names}
+
+
+def is_netcdf(file: h5py.File) -> bool:
+    """Whether netCDF's library wrote the file (`_NCProperties`), or by its conventions (CF)."""
+    said = file.attrs.get("Conventions", "")
+    text = said.decode("ascii", "replace") if isinstance(said, bytes) else str(said)
+    return "_NCProperties" in file.attrs or text.startswith("CF")
 
 
 def units_of_cube(cube: h5py.Dataset, bands: int) -> Units | None:
