@@ -25,7 +25,7 @@ from hsi_ssl.training.checkpoint import load_run
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1
 from hsi_ssl.training.inputs import BESIDE_GAIN
-from hsi_ssl.training.novelty import PREFIX, Measure, Novelty
+from hsi_ssl.training.novelty import PREFIX, Measure, Novelty, means
 from hsi_ssl.training.temperature import tempered
 
 Raw = npt.NDArray[Any]
@@ -151,7 +151,7 @@ class Classifier:
 
     @torch.inference_mode()
     def novelty_score(self, raw: Raw, measure: Measure, samples: int) -> Floats:
-        """Minus log p(x) `(n,)` in nats by `measure`: the larger, the more novel a spectrum is.
+        """Novelty `(n,)` in nats by `measure`: the larger, the more novel a spectrum is.
 
         Raises
         ------
@@ -162,8 +162,9 @@ class Classifier:
             return -self.log_density(raw, samples)
         found = np.empty(len(raw), np.float32)
         for first, x in self._scaled(raw):
-            log_p = self.novelty_kept.gaussians.log_density(x)
-            found[first : first + len(x)] = -log_p.cpu().numpy()
+            level = torch.from_numpy(means(raw[first : first + len(x)])).to(self.device)
+            strange = self.novelty_kept.appearance.strangeness(x, level)
+            found[first : first + len(x)] = strange.cpu().numpy()
         return found
 
     @property

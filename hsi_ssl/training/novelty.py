@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
-from hsi_ssl.training.class_gaussians import ClassGaussians
+from hsi_ssl.training.appearance import Appearance, scaled_noise
 
 if TYPE_CHECKING:
     from hsi_ssl.training.classifier import Classifier
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Measure = Literal["classes", "likelihood"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
-"""Minus log p(x) by what is labelled alone (`ClassGaussians`), or by the whole generative model."""
+"""How little what is labelled explains it (`Appearance`), or minus log p(x) by the whole generative
+model."""
 PREFIX = "novelty."
+MOST_FOR_NOISE = 20_000
+"""Spectra that noise is measured on, at most, where the scaling did not."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Novelty:
     were made with `samples` samples.
     """
 
-    gaussians: ClassGaussians
+    appearance: Appearance
     reference: dict[Measure, Floats]
     samples: int
 
@@ -75,11 +79,11 @@ class Novelty:
     def to_tensors(self, label_set: str = "") -> dict[str, Tensor]:
         """As weights of a run, by name; one that has several label sets names each."""
         prefix = f"{PREFIX}{label_set}."
-        gaussians = {f"{prefix}gaussians.{n}": t for n, t in vars(self.gaussians).items()}
+        appearance = {f"{prefix}{n}": t for n, t in self.appearance.to_tensors().items()}
         reference = {
             f"{prefix}reference.{m}": torch.from_numpy(s) for m, s in self.reference.items()
         }
-        return {**gaussians, **reference, f"{prefix}samples": torch.tensor(self.samples)}
+        return {**appearance, **reference, f"{prefix}samples": torch.tensor(self.samples)}
 
     @classmethod
     def from_tensors(
@@ -90,23 +94,42 @@ class Novelty:
         own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         if not own:
             return None
-        gaussians = {n.partition(".")[2]: t for n, t in own.items() if n.startswith("gaussians")}
         reference: dict[Measure, Any] = {m: own[f"reference.{m}"].numpy() for m in MEASURES}
-        return cls(ClassGaussians(**gaussians).to(device), reference, int(own["samples"]))
+        return cls(Appearance.from_tensors(own).to(device), reference, int(own["samples"]))
 
 
 def measure_novelty(classifier: Classifier, dataset: Dataset, samples: int) -> Novelty:
-    """What a run is to keep: Gaussians of its training pixels, scores of the validation pixels.
+    """What a run is to keep: the looks of its training pixels, scores of the validation pixels.
 
     Validation pixels of a class without training pixels are left out: to the run they are novel.
     """
-    rows = dataset.rows(Part.TRAIN)
-    x = torch.from_numpy(classifier.scaler.transform(dataset.spectra(rows)))
-    gaussians = ClassGaussians.fit(x, torch.from_numpy(dataset.label[rows].astype(np.int64)))
-    gaussians = gaussians.to(classifier.device)
-    telling = replace(classifier, novelty=Novelty(gaussians, {}, samples))
+    appearance = appearance_of(dataset, classifier.scaler).to(classifier.device)
+    telling = replace(classifier, novelty=Novelty(appearance, {}, samples))
     others = dataset.rows(Part.VALIDATION)
-    others = others[np.isin(dataset.label[others], dataset.label[rows])]
+    trained = dataset.label[dataset.rows(Part.TRAIN)]
+    others = others[np.isin(dataset.label[others], trained)]
     raw = dataset.spectra(others)
     scores = {m: np.sort(telling.novelty_score(raw, m, samples)) for m in MEASURES}
-    return Novelty(gaussians, scores, samples)
+    return Novelty(appearance, scores, samples)
+
+
+def appearance_of(dataset: Dataset, scaler: Scaler) -> Appearance:
+    """What the training pixels look like, scaled in this way."""
+    rows = dataset.rows(Part.TRAIN)
+    raw = dataset.spectra(rows)
+    many = np.union1d(rows, dataset.unlabelled_rows)
+    some = many[:: 1 + len(many) // MOST_FOR_NOISE]
+    return Appearance.fit(
+        torch.from_numpy(scaler.transform(raw)),
+        torch.from_numpy(means(raw)),
+        torch.from_numpy(dataset.label[rows].astype(np.int64)),
+        scaler,
+        scaled_noise(dataset.spectra(some), scaler),
+        dataset.wavelengths_nm,
+    )
+
+
+def means(raw: npt.NDArray[Any]) -> Floats:
+    """Mean of each spectrum's raw values `(n,)`."""
+    found: Floats = raw.mean(axis=1, dtype=np.float64).astype(np.float32)
+    return found

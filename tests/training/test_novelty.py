@@ -16,7 +16,7 @@ from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.class_gaussians import ClassGaussians
 from hsi_ssl.training.classifier import BATCH, Classifier, load_classifier
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.novelty import MEASURES, Novelty
+from hsi_ssl.training.novelty import MEASURES, PREFIX, Novelty
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +87,9 @@ def test_novelty_of_a_large_window_is_told_some_pixels_at_a_time(
     at_once: list[int] = []
     whole = ClassGaussians.log_density
 
-    def counted(self: ClassGaussians, x: torch.Tensor) -> torch.Tensor:
+    def counted(self: ClassGaussians, x: torch.Tensor, loudness: torch.Tensor) -> torch.Tensor:
         at_once.append(len(x))
-        return whole(self, x)
+        return whole(self, x, loudness)
 
     raw = tiny_dataset.spectra()
     expected = classifier.novelty_score(raw, "classes", 1)
@@ -125,6 +125,26 @@ def test_a_run_keeps_the_scores_of_its_validation_pixels(
     assert {n: t.tolist() for n, t in again.to_tensors().items()} == {
         n: t.tolist() for n, t in tensors.items()
     }
+
+
+def test_a_run_from_before_brightness_counted_is_still_told(
+    classifier: Classifier, tiny_dataset: Dataset
+) -> None:
+    """Its Gaussians were over scaled spectra, its factors triangular."""
+    rows = tiny_dataset.rows(Part.TRAIN)
+    x = torch.from_numpy(classifier.scaler.transform(tiny_dataset.spectra(rows)))
+    found = ClassGaussians.fit(x, torch.from_numpy(tiny_dataset.label[rows].astype(np.int64)))
+    covariance = torch.linalg.inv(found.whiten @ found.whiten.mT)
+    old = {
+        "centre": found.centre, "axes": found.axes, "mean": found.mean,
+        "whiten": torch.linalg.cholesky(torch.linalg.inv(covariance)),
+    }  # fmt: skip
+    kept = classifier.novelty_kept
+    tensors = {n: t for n, t in kept.to_tensors().items() if "reference" in n or "samples" in n}
+    tensors |= {f"{PREFIX}.gaussians.{name}": tensor for name, tensor in old.items()}
+    again = replace(classifier, novelty=Novelty.from_tensors(tensors, torch.device("cpu")))
+    told = again.novelty_score(tiny_dataset.spectra(rows), "classes", 1)
+    np.testing.assert_allclose(told, -found.log_density(x).numpy(), rtol=1e-2, atol=0.05)
 
 
 def test_what_cannot_be_told_is_refused(classifier: Classifier) -> None:
