@@ -42,7 +42,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Decoding:
     """How a scene is to be read: its number type, its one nodata value, what bands must hold.
 
     `bands` is None where the file's own values are those already.
@@ -61,7 +61,7 @@ class Reading:
         return values if self.bands is None else _Rules(self).clean(values)
 
 
-def reading(dtype: np.dtype[Any], bands: Sequence[Measured], *, marked: bool = False) -> Reading:
+def decoding(dtype: np.dtype[Any], bands: Sequence[Measured], *, marked: bool = False) -> Decoding:
     """How to read bands of one number type as a scene with one nodata value.
 
     That value is one that is no measurement in any band: a declared one, else NaN, or for integers
@@ -76,16 +76,16 @@ def reading(dtype: np.dtype[Any], bands: Sequence[Measured], *, marked: bool = F
     limited = bands[0].low is not None or bands[0].high is not None
     if alike and len(fills) <= 1 and not limited and (fills or not marked):
         met = (f for f in declared if _of_type(Measured((f,)), dtype).fills == (*fills,))
-        return Reading(dtype, next(met, declared[0] if declared else None))
+        return Decoding(dtype, next(met, declared[0] if declared else None))
     wide, nothing = _nothing(dtype, fills, bands)
     rules = None if wide == dtype and not any(map(_says, bands)) else tuple(bands)
-    return Reading(wide, nothing, rules)
+    return Decoding(wide, nothing, rules)
 
 
 class MeasuredReader:
     """A reader whose values are the scene's one nodata value wherever they are no measurement."""
 
-    def __init__(self, reader: CubeReader, how: Reading) -> None:
+    def __init__(self, reader: CubeReader, how: Decoding) -> None:
         self._reader = reader
         self._rules = _Rules(how)
 
@@ -111,7 +111,7 @@ class MeasuredReader:
 class _Rules:
     """The bands' rules as arrays, of one number where all bands have the same."""
 
-    def __init__(self, how: Reading) -> None:
+    def __init__(self, how: Decoding) -> None:
         bands = how.bands or ()
         self._dtype, self._nothing = how.dtype, how.nodata
         self._alike = all(band == bands[0] for band in bands)

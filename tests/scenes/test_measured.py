@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hsi_ssl.scenes.measured import Measured, MeasuredReader, reading
+from hsi_ssl.scenes.measured import Measured, MeasuredReader, decoding
 from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Array, valid_spectra
 
 
 def cleaned(cube: Array, bands: list[Measured]) -> tuple[Array, float | None]:
     """What a reader of the cube hands out, and the nodata value; every way of reading agrees."""
-    how = reading(cube.dtype, bands)
+    how = decoding(cube.dtype, bands)
     reader = how.through(ArrayReader(cube.copy()))
     rows, cols, _ = cube.shape
     whole = reader.window(0, rows, 0, cols)
@@ -36,7 +36,7 @@ def cleaned(cube: Array, bands: list[Measured]) -> tuple[Array, float | None]:
 def test_one_plain_value_needs_no_reader(
     dtype: str, fills: tuple[float, ...], nodata: float | None
 ) -> None:
-    how = reading(np.dtype(dtype), [Measured(fills)] * 3)
+    how = decoding(np.dtype(dtype), [Measured(fills)] * 3)
     inner: Any = object()
     assert how.through(inner) is inner
     assert how.dtype == dtype
@@ -77,7 +77,7 @@ def test_all_that_is_no_measurement_is_the_one_value(bands: list[Measured], dtyp
 
 def test_nothing_is_a_value_that_is_none() -> None:
     def nothing(dtype: str, *bands: Measured, marked: bool = False) -> tuple[str, float | None]:
-        how = reading(np.dtype(dtype), bands, marked=marked)
+        how = decoding(np.dtype(dtype), bands, marked=marked)
         return how.dtype.str[1:], how.nodata
 
     assert nothing("i2", Measured((-1, -2))) == ("i2", -1)
@@ -105,5 +105,5 @@ def test_limits_are_of_the_type() -> None:
 def test_a_large_window_is_cleaned_slab_by_slab(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hsi_ssl.scenes.measured.SLAB", 100)
     cube = np.random.default_rng(0).integers(0, 50, (40, 7, 5)).astype(np.int16)
-    reader = MeasuredReader(ArrayReader(cube.copy()), reading(cube.dtype, [Measured((3, 4))] * 5))
+    reader = MeasuredReader(ArrayReader(cube.copy()), decoding(cube.dtype, [Measured((3, 4))] * 5))
     np.testing.assert_array_equal(reader.window(0, 40, 0, 7), np.where(cube == 4, 3, cube))

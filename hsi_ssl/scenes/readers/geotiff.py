@@ -19,7 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.measured import Measured, reading
+from hsi_ssl.scenes.measured import Measured, decoding
 from hsi_ssl.scenes.readers import cf
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
@@ -87,7 +87,7 @@ def scene_of(
         raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
     layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path))
     measured, notes = _measured(dataset, path, layout)
-    how = reading(dtype, measured, marked=layout.each_its_own)
+    how = decoding(dtype, measured, marked=layout.each_its_own)
     reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
     scene = Scene(
         path=path,

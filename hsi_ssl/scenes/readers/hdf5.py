@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneError
-from hsi_ssl.scenes.measured import reading
+from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.readers import matlab_cells
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf import number_type
@@ -61,7 +61,7 @@ def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False)
         rows, cols, bands = arrays[name]
         stored = number_type(attributes_of(cube), cube.dtype)
         native = stored.newbyteorder("=")
-        how = reading(native, [measured_of(cube, native, default=is_netcdf(file))] * bands)
+        how = decoding(native, [measured_of(cube, native, default=is_netcdf(file))] * bands)
         facts = band_facts_of(file, cube, arrays)
         labels = "/".join((*name.split("/")[:-1], "labels"))
         axes = REVERSED if reverse else BY_PIXEL
@@ -119,7 +119,7 @@ def read_plane(
         values = np.asarray(plane[()])
         values = values.view(number_type(attributes_of(plane), values.dtype))
         # No default fill value: of labels it would say that their 0 is a class.
-        how = reading(values.dtype, [measured_of(plane, values.dtype)])
+        how = decoding(values.dtype, [measured_of(plane, values.dtype)])
         values = how.clean(values[..., None])[..., 0]
         return (values.T if reverse else values), how.nodata
 
