@@ -23,11 +23,13 @@ LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 LOW, MIDDLE, HIGH = 0, LEVELS.index(0.5), len(LEVELS) - 1
 ALIKE = math.log10(4)
 """Medians of two scenes of one unit seldom differ by more: a wet, shaded scene and a dry one."""
-ONE_FACTOR = 0.15
+ONE_FACTOR = 0.1
 """Median distance between bands' log10 ratios up to which one factor explains them all."""
 NEAR_TEN = 0.35
 """Distance from a power of ten up to which scenes of other brightness may differ besides."""
 NEAR_PRODUCT = 0.05
+ABOUT_ZERO = 0.05
+"""Of the range that was learnt."""
 WITHIN = 0.8
 """Share of a scene's numbers in the range that was learnt, from which on it may be a dark part of
 what was learnt from: water alone, say."""
@@ -97,7 +99,9 @@ def difference(learnt: LearntNumbers, spectra: Array) -> Difference | None:
     here = np.quantile(spectra.astype(np.float64), LEVELS, axis=0)
     there = learnt.quantiles
     middle, known = here[MIDDLE], there[MIDDLE]
-    telling = (middle != 0) & (known != 0) & (np.sign(middle) == np.sign(known))
+    # Numbers that lie about 0 have no size to compare.
+    sized = np.abs(known) > ABOUT_ZERO * (there[HIGH] - there[LOW])
+    telling = sized & (middle != 0) & (np.sign(middle) == np.sign(known))
     if not telling.any():
         outside = not (np.abs(middle) <= np.abs(there[[LOW, HIGH]]).max(axis=0)).all()
         return Difference(None, _numbers(middle, known)) if outside else None

@@ -152,6 +152,14 @@ def fitted(
                 "are taken as they are, for they lie where those of the model did"
             )
         return match
+    if here.said and not match.converts:
+        own = match.converted(here, as_they_are(len(model.used)))
+        if difference(numbers, own.interpolate(raw)) is None:
+            watcher.say(
+                f"{scene.path.name}: its numbers are brought to the model's by its own scale "
+                f"({here.source})"
+            )
+            return own
     unlike = (
         f"the numbers of {scene.path} are not in the range that the model learnt from "
         f"({found.numbers})"
@@ -161,18 +169,21 @@ def fitted(
         going_on = "both say their unit, so it goes on" if both else "going on, as asked"
         watcher.warn(f"{unlike}: {going_on}")
         return match
-    # What the scene's raw numbers must be multiplied by to be the model's physical ones.
-    apart = difference(numbers.physical, _matched(scene, model, resample=resample).interpolate(raw))
-    if apart is None:
+    if here.given:
         raise UnitsError(
-            f"{unlike}, as --scale {here.scale[0]:g} makes them; without it they are: leave out "
-            "--scale, or pass --force too"
+            f"{unlike}, with --scale {here.scale[0]:g}; expected a factor that brings them there: "
+            "leave it out or pass another, or --force too to go on"
         )
-    if apart.factor is not None:
+    # What the scene's raw numbers must be multiplied by to be the model's physical ones.
+    plain = _matched(scene, model, resample=resample).interpolate(raw)
+    apart = difference(numbers.physical, plain)
+    if apart is None or apart.factor is not None:
+        factor = 1.0 if apart is None or apart.factor is None else 1 / apart.factor
+        times = f"but {found.factor:g} times that" if found.factor else "but in another unit"
         raise UnitsError(
-            f"{unlike}, but {found.factor or apart.factor:g} times that; expected a scene in the "
-            f"unit that it was trained on: pass --scale {1 / apart.factor:g} if that is what lies "
-            "between them, or --force to go on with the numbers as they are"
+            f"{unlike}, {times}; expected a scene in the unit that it was trained on: pass "
+            f"--scale {factor:g} if that is what lies between them, or --force to go on with the "
+            "numbers as they are"
         )
     raise UnitsError(
         f"{unlike}, and no single factor explains it; expected a scene in the unit that it was "
