@@ -20,8 +20,8 @@ from rasterio.windows import Window
 
 from hsi_ssl.scenes.scene import Array
 
-SAMPLES = 8
-"""Places down and across a raster at which a band called alpha is looked at."""
+SAMPLES = (5, 16)
+"""Places down and across a raster at which a band called alpha is looked at; many if all is 0."""
 SAMPLE = 64
 """Their rows and columns, or fewer where the file's blocks are smaller."""
 SOFT_EDGES = 0.05
@@ -119,26 +119,33 @@ class PixelMasks:
 
 def _no_alpha(dataset: DatasetReader, band: int) -> str | None:
     """Why a band called alpha can be no transparency, judged by places spread over the raster."""
-    block = dataset.block_shapes[band - 1]
-    sizes = dataset.height, dataset.width
-    high, wide = (min(SAMPLE, *pair) for pair in zip(block, sizes, strict=True))
-    starts = [
-        sorted({round(i * (size - side) / (SAMPLES - 1)) for i in range(SAMPLES)})
-        for size, side in zip(sizes, (high, wide), strict=True)
-    ]
-    places = [Window(col, row, wide, high) for row, col in itertools.product(*starts)]
-    try:
-        values = np.concatenate([dataset.read(band, window=p).ravel() for p in places])
-    except RasterioError:  # a broken file: said when it is read
-        return None
-    shown = values[values > 0]
-    if not shown.size:
+    for samples in SAMPLES:
+        try:
+            values = _sample(dataset, band, samples)
+        except RasterioError:  # a broken file: said when it is read
+            return None
+        shown = values[values > 0]
+        if shown.size:
+            break
+    else:
         return "is 0 wherever it was looked at"
     top = OPAQUE if values.dtype == np.uint8 else shown.max()
     between = float((shown != top).mean())
     if between > SOFT_EDGES:
         return f"takes other values than 0 and {top:g}"
     return None
+
+
+def _sample(dataset: DatasetReader, band: int, samples: int) -> Array:
+    """Values of a band at so many places down and across."""
+    sizes = dataset.height, dataset.width
+    sides = [min(SAMPLE, *pair) for pair in zip(dataset.block_shapes[band - 1], sizes, strict=True)]
+    starts = [
+        sorted({round(i * (size - side) / (samples - 1)) for i in range(samples)})
+        for size, side in zip(sizes, sides, strict=True)
+    ]
+    places = [Window(col, row, sides[1], sides[0]) for row, col in itertools.product(*starts)]
+    return np.concatenate([dataset.read(band, window=place).ravel() for place in places])
 
 
 def picture_with_alpha(dataset: DatasetReader, layout: Layout) -> Array | None:

@@ -85,7 +85,8 @@ def scene_of(
     if dtype.kind not in "iuf":
         dataset.close()
         raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
-    layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path))
+    with gdal_settings():
+        layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path))
     measured, notes = _measured(dataset, path, layout)
     how = decoding(dtype, measured, marked=layout.each_its_own)
     reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
