@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES
+from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES, is_our_mask
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.vectors import is_vector, vector_file
 from hsi_ssl.scenes.readers.envi import find_header
@@ -61,6 +61,8 @@ def label_files(given: Sequence[Path], option: str) -> dict[Path, bool]:
 
 def _may_be_labels(path: Path) -> bool:
     if path.name.startswith(".") or path.suffix.lower() in {".hdr", ".qml", ".clr"}:
+        return False
+    if is_our_mask(path):
         return False
     if is_vector(path):
         return path.suffix.lower() not in {".dbf", ".shx", ".prj", ".cpg"}
