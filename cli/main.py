@@ -14,6 +14,7 @@ COMMANDS = {
     "init": "init",
     "catalog": "catalog",
     "simulate": "simulate",
+    "mask": "mask",
     "prepare": "prepare",
     "balance": "balance",
     "train-m1": "train_m1",

@@ -10,6 +10,7 @@ from pathlib import Path
 from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, recognise
 from hsi_ssl.errors import CatalogError, SceneNotFoundError
 from hsi_ssl.labels.vectors import is_part, is_vector
+from hsi_ssl.masks.codes import MASK_TAG
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import is_envi_header
 from hsi_ssl.watcher import Watcher
@@ -24,6 +25,9 @@ OUR_MAP = "_classes"
 """In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
 OUR_MOSAIC = b'"TIFFTAG_SOFTWARE">hsi-ssl '
 """Near the beginning of a mosaic of such maps, whose name is the user's."""
+
+HEAD = 2**16
+"""Bytes at the beginning of a GeoTIFF in which GDAL puts its tags."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def _beside(path: Path) -> Found:
 
 def _in_folder(folder: Path) -> list[Found]:
     """The cubes in a folder, each with its labels; other files are left alone."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not is_our_mask(p))
     cubes = [path for path in files if _may_be_cube(path)]
     whole = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
     layers = [path for path in whole if is_vector(path)]
@@ -179,6 +183,20 @@ def _may_be_cube(path: Path) -> bool:
 def _is_our_mosaic(path: Path) -> bool:
     with path.open("rb") as file:
         return OUR_MOSAIC in file.read(4096)
+
+
+def is_our_mask(path: Path) -> bool:
+    """Whether a file is a mask of `hsi-ssl mask`, or lies beside one as its picture or legend.
+
+    It tells which pixels to look at, not what they are: neither a cube nor labels.
+    """
+    suffix = path.suffix.lower()
+    if suffix in {".png", ".csv"}:
+        return any(is_our_mask(path.with_suffix(tif)) for tif in (".tif", ".tiff"))
+    if suffix not in {".tif", ".tiff"} or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return f'name="{MASK_TAG}"'.encode() in file.read(HEAD)
 
 
 def _headers(path: Path) -> Iterable[Path]:

@@ -163,7 +163,7 @@ def _areas(
     found: list[dict[Path, Area]] = [{} for _ in scenes]
     if not given:
         return found
-    mine = paired(scenes, label_files(given, option), _is_placed, option, watcher)
+    mine = paired(scenes, label_files(given, option, masks=True), _is_placed, option, watcher)
     for path in dict.fromkeys(path for some in mine for path, _ in some):
         numbers = [i for i, some in enumerate(mine) if path in {p for p, _ in some}]
         areas = marked(path, [scenes[i] for i in numbers], watcher)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES
+from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES, is_our_mask
 from hsi_ssl.labels.forms.shape_sets import ZIP, sets_in
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.vectors import is_part, is_vector, vector_file
@@ -30,10 +30,12 @@ OF_SCENES = re.compile(
 """Words for scenes about a name: `image_001`, `tile_3_cube`."""
 
 
-def label_files(given: Sequence[Path], option: str) -> dict[Path, bool]:
+def label_files(given: Sequence[Path], option: str, *, masks: bool = False) -> dict[Path, bool]:
     """The label files of what the user names: files, folders, patterns such as `labels/*.tif`.
 
     True for those that were met in a folder or by a pattern, which need not be for any scene.
+    Masks that hsi-ssl proposed lie in folders beside labels and are none; with `masks` they are
+    what is looked for.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def label_files(given: Sequence[Path], option: str) -> dict[Path, bool]:
     found: dict[Path, bool] = {}
     for path in given:
         if path.is_dir() and not is_vector(path):
-            inside = sorted(p for p in path.iterdir() if p.is_file() and _may_be_labels(p))
+            inside = sorted(p for p in path.iterdir() if p.is_file() and _may_be_labels(p, masks))
             if not inside:
                 raise LabelError(
                     f"{option}: no label raster and no vector layer in the folder {path}; name a "
@@ -76,8 +78,10 @@ def _whole(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(vector_file(p) if is_part(p) else p for p in paths))
 
 
-def _may_be_labels(path: Path) -> bool:
+def _may_be_labels(path: Path, masks: bool) -> bool:
     if path.name.startswith(".") or path.suffix.lower() in {".hdr", ".qml", ".clr"}:
+        return False
+    if not masks and is_our_mask(path):
         return False
     if is_vector(path):
         return not is_part(path)

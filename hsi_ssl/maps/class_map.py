@@ -32,7 +32,7 @@ from hsi_ssl.labels.label_set import (
 )
 from hsi_ssl.labels.legends import CLASSES_TAG
 from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
-from hsi_ssl.maps.legend import aux_xml, legend_csv, names_tag, qml
+from hsi_ssl.maps.legend import UNCLASSIFIED, aux_xml, legend_csv, names_tag, qml
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
@@ -184,14 +184,15 @@ def class_map(
     layers: Sequence[Layer] = (),
     reject: bool = False,
     tags: Mapping[str, str] | None = None,
+    rest: str = UNCLASSIFIED,
     overwrite: bool = False,
 ) -> Iterator[MapWriter]:
     """Make the class map at `path`, whole or not at all; the body writes its windows.
 
-    The map is uint8 (uint16 when a code is above 255), 0 is nodata, with the scene's grid, the
-    label set's colours and names, and `tags`; layers are float32 with NaN as nodata. What the body
-    does not write is nodata. With `reject`, index K stands for rejected pixels. The name's ending
-    tells the format, GeoTIFF or ENVI. Memory does not grow with the map.
+    The map is uint8 (uint16 when a code is above 255), 0 is nodata and called `rest`, with the
+    scene's grid, the label set's colours and names, and `tags`; layers are float32 with NaN as
+    nodata. What the body does not write is nodata. With `reject`, index K stands for rejected
+    pixels. The name's ending tells the format, GeoTIFF or ENVI. Memory does not grow with the map.
 
     Raises
     ------
@@ -235,7 +236,7 @@ def class_map(
             # Closing writes what is still in the cache.
             with raster_errors(path):
                 stack.close()
-        names = aux_xml(label_set, writer.counts)
+        names = aux_xml(label_set, writer.counts, rest)
         with raster_errors(path):
             if is_envi(path):
                 _aux(drafts["map"]).write_text(names, encoding="utf-8")
@@ -248,9 +249,8 @@ def class_map(
             _read_back(finished, layers, writer.counts)
             quicklook(finished["quicklook"], finished["map"], label_set, path.stem)
         finished["style"].write_text(qml(label_set), encoding="utf-8")
-        finished["legend"].write_text(
-            legend_csv(label_set, writer.counts, writer.masked), encoding="utf-8"
-        )
+        legend = legend_csv(label_set, writer.counts, rest, writer.masked)
+        finished["legend"].write_text(legend, encoding="utf-8")
         for name, place in outputs(path, layers).items():
             if name != "map":
                 replace(finished[name], place)

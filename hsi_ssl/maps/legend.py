@@ -25,22 +25,22 @@ COLUMNS = (
 )
 
 
-def aux_xml(label_set: LabelSet, counts: Mapping[int, int]) -> str:
+def aux_xml(label_set: LabelSet, counts: Mapping[int, int], rest: str = UNCLASSIFIED) -> str:
     """GDAL's PAM file of a map: category names by code and a raster attribute table.
 
-    `counts` are pixels by code, 0 (not classified) included.
+    `counts` are pixels by code, 0 included, which is called `rest`.
     """
     root = ET.Element("PAMDataset")
     band = ET.SubElement(root, "PAMRasterBand", band="1")
-    band.extend((category_names(label_set), attribute_table(label_set, counts)))
+    band.extend((category_names(label_set, rest), attribute_table(label_set, counts)))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def category_names(label_set: LabelSet) -> ET.Element:
+def category_names(label_set: LabelSet, rest: str = UNCLASSIFIED) -> ET.Element:
     """GDAL's list of names of all codes from 0 to the largest."""
     names = ET.Element("CategoryNames")
-    by_code = {UNLABELLED_CODE: UNCLASSIFIED} | {c.code: c.name for c in label_set.classes}
+    by_code = {UNLABELLED_CODE: rest} | {c.code: c.name for c in label_set.classes}
     for code in range(max(by_code) + 1):
         ET.SubElement(names, "Category").text = by_code.get(code, "")
     return names
@@ -83,8 +83,13 @@ def names_tag(label_set: LabelSet) -> str:
     return json.dumps({c.code: c.name for c in label_set.classes}, ensure_ascii=False)
 
 
-def legend_csv(label_set: LabelSet, counts: Mapping[int, int], masked: int | None = None) -> str:
-    """Rows `code, name, colour, pixels` by ascending code, beginning with 0 (not classified).
+def legend_csv(
+    label_set: LabelSet,
+    counts: Mapping[int, int],
+    rest: str = UNCLASSIFIED,
+    masked: int | None = None,
+) -> str:
+    """Rows `code, name, colour, pixels` by ascending code, beginning with 0, called `rest`.
 
     Where there was a mask, `masked` is how many of the latter it left out: a further column.
     """
@@ -93,7 +98,7 @@ def legend_csv(label_set: LabelSet, counts: Mapping[int, int], masked: int | Non
     more = [] if masked is None else ["masked"]
     rows.writerow(("code", "name", "colour", "pixels", *more))
     more = [] if masked is None else [str(masked)]
-    rows.writerow((UNLABELLED_CODE, UNCLASSIFIED, "", counts[UNLABELLED_CODE], *more))
+    rows.writerow((UNLABELLED_CODE, rest, "", counts[UNLABELLED_CODE], *more))
     more = [] if masked is None else ["0"]
     for c in sorted(label_set.classes, key=lambda c: c.code):
         rows.writerow((c.code, c.name, c.colour, counts[c.code], *more))

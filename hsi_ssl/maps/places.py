@@ -27,9 +27,12 @@ SUFFIXES: dict[Format, str] = {"geotiff": ".tif", "envi": ENVI_SUFFIX}
 
 
 def map_paths(
-    scenes: Sequence[Scene], output: Path | None, format: Format | None = None
+    scenes: Sequence[Scene],
+    output: Path | None,
+    format: Format | None = None,
+    ending: str = MAP_ENDING,
 ) -> list[Path]:
-    """Where the maps of the scenes go.
+    """Where the maps of the scenes go; `ending` is put to a scene's name to name its map.
 
     `output` is a file if it is named `.tif`, `.tiff` or `.img`, else a folder; None is the current
     one, and that of a mosaic `m.vrt` is `m`. In a folder, a map is called `<scene>_classes.tif`, or
@@ -61,14 +64,14 @@ def map_paths(
     names = [scene.name for scene in scenes]
     if len(set(names)) < len(names):
         names = [scene.path.stem for scene in scenes]
-    ending = Path(MAP_ENDING).stem + SUFFIXES[format or "geotiff"]
+    ending = Path(ending).stem + SUFFIXES[format or "geotiff"]
     maps = [(output or Path()) / f"{name}{ending}" for name in names]
     for i, path in enumerate(maps):
         if path in maps[:i]:
             first = scenes[maps.index(path)]
             raise SettingsError(
                 f"the maps of {first.path} and {scenes[i].path} would both be {path}: "
-                "classify them one by one with -o"
+                "take them one by one with -o"
             )
     return maps
 

@@ -116,7 +116,7 @@ def test_nothing_is_masked_in_real_landscapes(
 
 def test_no_data() -> None:
     core = cores.core(7, rows=90, cols=99, sticks=2)
-    cube = core.scene.reader.cube.copy()
+    cube = core.scene.read()
     cube[:5] = 0
     cube[40, 30, 77] = 65535
     cube[10:12, 50] = 0
@@ -128,7 +128,7 @@ def test_no_data() -> None:
 
 def test_values_as_they_come() -> None:
     core = cores.core(12)
-    cube = core.scene.reader.cube
+    cube = core.scene.read()
     expected = propose_mask(core.scene)
     for other in (cube.astype(np.float32) / 4000, cube.astype(">i4"), cube.astype(np.float64)):
         mask = propose_mask(cores.held(other, cores.NM))
@@ -154,7 +154,7 @@ def test_nothing_but_nodata() -> None:
 
 def test_glints() -> None:
     core = cores.core(14, tray="timber")
-    cube = core.scene.reader.cube.copy()
+    cube = core.scene.read()
     rng = np.random.default_rng(1)
     rock = np.argwhere((core.material > 0) & ~core.mixed & ~core.shadow)
     at, far = rng.choice(rock, (2, 20))
