@@ -33,6 +33,8 @@ ABOUT_ZERO = 0.05
 WITHIN = 0.8
 """Share of a scene's numbers in the range that was learnt, from which on it may be a dark part of
 what was learnt from: water alone, say."""
+HARDLY = 0.2
+"""Share of a scene's numbers in that range below which it is worth a word."""
 PRODUCT_FACTORS = (2.75e-5, 2e-5, 4e-4, 1 / 255, 1 / 4095, 1 / 65535)
 """That products multiply by, beside powers of ten: Landsat's collection 2, for one."""
 SHOWN = 3
@@ -83,18 +85,21 @@ class LearntNumbers:
 class Difference:
     """How numbers differ from those of another: `factor` times them where one explains it all.
 
-    `numbers` are medians of some bands, for people.
+    `numbers` are medians of some bands, for people. `slight`: as a scene in other light may, so
+    that only an offset or a factor a band would be a reason.
     """
 
     factor: float | None
     numbers: str
+    slight: bool = False
 
 
 def difference(learnt: LearntNumbers, spectra: Array) -> Difference | None:
     """How raw spectra `(n, bands)` differ in unit from what was learnt; None where they need not.
 
     They do where medians differ by more than scenes do (`ALIKE`), and either all bands by about the
-    same factor, or most numbers lie outside the range that was learnt.
+    same factor, or most numbers lie outside the range that was learnt; slightly where medians are
+    alike and hardly a number lies in that range.
     """
     here = np.quantile(spectra.astype(np.float64), LEVELS, axis=0)
     there = learnt.quantiles
@@ -107,13 +112,13 @@ def difference(learnt: LearntNumbers, spectra: Array) -> Difference | None:
         return Difference(None, _numbers(middle, known)) if outside else None
     ratios = np.log10(middle[telling] / known[telling])
     ratio = float(np.median(ratios))
+    inside = float(((spectra >= there[LOW]) & (spectra <= there[HIGH])).mean())
     if abs(ratio) <= ALIKE:
-        return None
+        return Difference(None, _numbers(middle, known), True) if inside < HARDLY else None
     spread = float(np.median(np.abs(ratios - ratio)))
     if spread <= ONE_FACTOR and (factor := _round(ratio)) is not None:
         return Difference(factor, _numbers(middle, known))
-    inside = (spectra >= there[LOW]) & (spectra <= there[HIGH])
-    return None if inside.mean() >= WITHIN else Difference(None, _numbers(middle, known))
+    return None if inside >= WITHIN else Difference(None, _numbers(middle, known))
 
 
 def _round(ratio: float) -> float | None:

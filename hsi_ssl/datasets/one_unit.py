@@ -72,7 +72,7 @@ def _compare(scenes: Sequence[Scene], raw: Sequence[Array], watcher: Watcher) ->
             continue
         first = LearntNumbers.of(raw[known][:, both[scenes[known].good]], None)
         found = difference(first, some[:, both[scene.good]])
-        if found is None:
+        if found is None or found.slight:
             continue
         if found.factor is not None:
             raise UnitsError(

@@ -164,7 +164,21 @@ def fitted(
         f"the numbers of {scene.path} are not in the range that the model learnt from "
         f"({found.numbers})"
     )
+    # What the scene's raw numbers must be multiplied by to be the model's physical ones.
+    plain = _matched(scene, model, resample=resample).interpolate(raw)
+    apart = difference(numbers.physical, plain)
     both = here.said and numbers.units.said and not here.given
+    if both and apart is None and not force:
+        raise UnitsError(
+            f"{unlike} by its own scale ({here.source}), but without it they are, as if a program "
+            "had applied it and kept it: pass --scale 1 to take them as they are, or --force to "
+            "believe the scale"
+        )
+    if found.slight:
+        watcher.warn(
+            f"{unlike}: other light, or another offset or gain? look at the map before you trust it"
+        )
+        return match
     if force or both:
         going_on = "both say their unit, so it goes on" if both else "going on, as asked"
         watcher.warn(f"{unlike}: {going_on}")
@@ -174,9 +188,6 @@ def fitted(
             f"{unlike}, with --scale {here.scale[0]:g}; expected a factor that brings them there: "
             "leave it out or pass another, or --force too to go on"
         )
-    # What the scene's raw numbers must be multiplied by to be the model's physical ones.
-    plain = _matched(scene, model, resample=resample).interpolate(raw)
-    apart = difference(numbers.physical, plain)
     if apart is None or apart.factor is not None:
         factor = 1.0 if apart is None or apart.factor is None else 1 / apart.factor
         times = f"but {found.factor:g} times that" if found.factor else "but in another unit"
