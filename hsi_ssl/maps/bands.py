@@ -1,7 +1,6 @@
 """A scene's bands brought to those that a model was trained on, and its numbers to their unit.
 
-Bands go by wavelength, else by position. Numbers are converted where both sides say their unit,
-else compared with what was learnt from.
+Bands go by wavelength, else by position. Numbers are converted where both sides say their unit.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.datasets.learnt_numbers import LearntNumbers, difference
+from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.errors import BandsError, UnitsError
 from hsi_ssl.scenes.ranges import WavelengthRange
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.units import Units, as_they_are, refuse_scaled_twice, sample
-from hsi_ssl.watcher import Watcher
+from hsi_ssl.scenes.units import Units
 
 TOLERANCE_NM = 1.0
 """Bands whose centres lie no further apart are the same; sensors drift by less from day to day."""
@@ -33,8 +31,8 @@ class ModelBands:
     """What a model says of its bands: the used ones among all `total` of the files it learnt from.
 
     `wavelengths_nm` are those of the used bands, `numbers` what they held, None for a run of a
-    version that did not remember it; `excluded_nm` the ranges, ends included, of those that the
-    user left out: what a scene holds there must not be interpolated from.
+    version that did not remember it or of `pictures`; `excluded_nm` the ranges, ends included, of
+    those that the user left out: what a scene holds there must not be interpolated from.
     """
 
     total: int
@@ -42,6 +40,7 @@ class ModelBands:
     wavelengths_nm: Sequence[float] | None
     numbers: LearntNumbers | None = None
     excluded_nm: Sequence[Sequence[float]] = ()
+    pictures: bool = False
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Self:
@@ -53,6 +52,7 @@ class ModelBands:
             card["wavelengths_nm"],
             None if numbers is None else LearntNumbers.from_card(numbers),
             card.get("excluded_nm", ()),
+            bool(card.get("image_like")),
         )
 
 
@@ -112,97 +112,6 @@ class BandMatch:
         return replace(self, weights=weights, gain=gain, shift=shift)
 
 
-def fitted(
-    scene: Scene,
-    model: ModelBands,
-    *,
-    resample: bool = False,
-    force: bool = False,
-    watcher: Watcher,
-) -> BandMatch:
-    """As `match_bands`, once what the scene's numbers are like has been looked at; notes are said.
-
-    Raises
-    ------
-    BandsError
-        As `match_bands`.
-    UnitsError
-        The scene's numbers cannot be in the unit of those that the model learnt from, and it is
-        not forced; the sentence names the factor where there is one. They were scaled twice.
-    """
-    match = match_bands(scene, model, resample=resample)
-    if match.note is not None:
-        watcher.say(match.note)
-    if model.numbers is None:
-        watcher.say(
-            "this run does not remember the numbers that it learnt from: whether "
-            f"{scene.path.name} is in the same unit could not be checked"
-        )
-        return match
-    raw = sample(scene, match.bands)
-    if not len(raw):
-        return match
-    refuse_scaled_twice(scene, raw, match.bands)
-    numbers, here = model.numbers, scene.units or as_they_are(scene.bands)
-    found = difference(numbers, match.interpolate(raw))
-    if found is None:
-        if here.said and not numbers.units.said and not match.converts:
-            watcher.say(
-                f"{scene.path.name} tells a scale and the model's scenes told none: its numbers "
-                "are taken as they are, for they lie where those of the model did"
-            )
-        return match
-    if here.said and not match.converts:
-        own = match.converted(here, as_they_are(len(model.used)))
-        if difference(numbers, own.interpolate(raw)) is None:
-            watcher.say(
-                f"{scene.path.name}: its numbers are brought to the model's by its own scale "
-                f"({here.source})"
-            )
-            return own
-    unlike = (
-        f"the numbers of {scene.path} are not in the range that the model learnt from "
-        f"({found.numbers})"
-    )
-    # What the scene's raw numbers must be multiplied by to be the model's physical ones.
-    plain = _matched(scene, model, resample=resample).interpolate(raw)
-    apart = difference(numbers.physical, plain)
-    both = here.said and numbers.units.said and not here.given
-    if both and apart is None and not force:
-        raise UnitsError(
-            f"{unlike} by its own scale ({here.source}), but without it they are, as if a program "
-            "had applied it and kept it: pass --scale 1 to take them as they are, or --force to "
-            "believe the scale"
-        )
-    if found.slight:
-        watcher.warn(
-            f"{unlike}: other light, or another offset or gain? look at the map before you trust it"
-        )
-        return match
-    if force or both:
-        going_on = "both say their unit, so it goes on" if both else "going on, as asked"
-        watcher.warn(f"{unlike}: {going_on}")
-        return match
-    if here.given:
-        raise UnitsError(
-            f"{unlike}, with --scale {here.scale[0]:g}; expected a factor that brings them there: "
-            "leave it out or pass another, or --force too to go on"
-        )
-    if apart is None or apart.factor is not None:
-        factor = 1.0 if apart is None or apart.factor is None else 1 / apart.factor
-        times = f"but {found.factor:g} times that" if found.factor else "but in another unit"
-        raise UnitsError(
-            f"{unlike}, {times}; expected a scene in the unit that it was trained on: pass "
-            f"--scale {factor:g} if that is what lies between them, or --force to go on with the "
-            "numbers as they are"
-        )
-    raise UnitsError(
-        f"{unlike}, and no single factor explains it; expected a scene in the unit that it was "
-        "trained on: convert it, pass --scale F (numbers times F), or --force to go on with them "
-        "as they are"
-    )
-
-
 def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> BandMatch:
     """Find the model's bands in a scene; where both say their unit, numbers are converted.
 
@@ -220,7 +129,7 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
     UnitsError
         One says reflectance and the other radiance.
     """
-    match = _matched(scene, model, resample=resample)
+    match = match_wavelengths(scene, model, resample=resample)
     if model.numbers is None or scene.units is None:
         return match
     here, there = scene.units, model.numbers.units
@@ -236,8 +145,8 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
     return match.converted(here, there)
 
 
-def _matched(scene: Scene, model: ModelBands, *, resample: bool) -> BandMatch:
-    """The bands alone."""
+def match_wavelengths(scene: Scene, model: ModelBands, *, resample: bool = False) -> BandMatch:
+    """As `match_bands`, with numbers as they are."""
     used = np.asarray(model.used, np.int64)
     if scene.wavelengths_nm is None or model.wavelengths_nm is None:
         return _by_position(scene, model, used)

@@ -18,8 +18,9 @@ from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.labels.area import Area, areas
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.sources import resolve
-from hsi_ssl.maps.bands import BandMatch, ModelBands, fitted
+from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import class_map, outputs, with_reject
+from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
 from hsi_ssl.maps.stac import forget_item, write_item

@@ -13,7 +13,8 @@ import hsi_ssl
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import written_beside
-from hsi_ssl.maps.bands import ModelBands, fitted
+from hsi_ssl.maps.bands import ModelBands
+from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Scene

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, SceneError
 from hsi_ssl.labels.sources import resolve
-from hsi_ssl.maps.bands import ModelBands, fitted
+from hsi_ssl.maps.bands import ModelBands
+from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.scenes.scene import valid_spectra
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.extractor import check_bands

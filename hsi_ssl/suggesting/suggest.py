@@ -14,7 +14,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.maps.bands import BandMatch, ModelBands, fitted
+from hsi_ssl.maps.bands import BandMatch, ModelBands
+from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.suggesting.choosing import choose, uncertainty
