@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -106,8 +107,43 @@ def netcdf(folder: Path, cube: Cube) -> Path:
     return folder / "s.nc"
 
 
+def mask_of_the_users(folder: Path, cube: Cube) -> Path:
+    """Nothing in the file says it: the options do."""
+    geotiff(folder / "s.tif", cube)
+    geotiff(folder / "look.tif", (~HIDDEN).astype(np.uint8)[..., None])
+    return folder / "s.tif"
+
+
+def polygons_of_the_users(folder: Path, cube: Cube) -> Path:
+    """Squares about the hidden pixels."""
+    rows, cols = np.nonzero(HIDDEN)
+    squares = shapely.box(cols, rows, cols + 1, rows + 1)
+    onto = shapely.transform(shapely.union_all(squares), lambda xy: xy * (5, -5) + (GRID.c, GRID.f))
+    pyogrio.raw.write(
+        folder / "out.gpkg", shapely.to_wkb([onto]), [], [], geometry_type="MultiPolygon",
+        crs="EPSG:32719",
+    )  # fmt: skip
+    geotiff(folder / "s.tif", cube)
+    return folder / "s.tif"
+
+
+ASKED: dict[Any, tuple[str, ...]] = {
+    mask_of_the_users: ("--mask", "look.tif"),
+    polygons_of_the_users: ("--mask-out", "out.gpkg"),
+}
+
+
 @pytest.mark.parametrize(
-    "written", [mask_inside, mask_beside_and_overviews, alpha_band, nodata_a_band, netcdf]
+    "written",
+    [
+        mask_inside,
+        mask_beside_and_overviews,
+        alpha_band,
+        nodata_a_band,
+        netcdf,
+        mask_of_the_users,
+        polygons_of_the_users,
+    ],
 )
 def test_the_whole_way(
     written: Callable[[Path, Cube], Path],
@@ -120,12 +156,13 @@ def test_the_whole_way(
     cube = tiny_dataset.spectra().reshape(ROWS, COLS, BANDS).copy()
     cube[HIDDEN] += 500  # what lies below would be learnt, mapped and suggested
     path = written(tmp_path, cube)
+    asked = ASKED.get(written, ())
     labels = np.indices((ROWS, COLS))[1] // 10 + 1
     geotiff(tmp_path / "l.tif", labels[..., None].astype(np.uint8))
     torch.set_num_threads(1)
 
     # prepare: all that is shown, nothing that is hidden
-    ran = hsi_ssl("prepare", path, "--labels", "l.tif", "--unlabelled", 9999, "--tile", 1)
+    ran = hsi_ssl("prepare", path, "--labels", "l.tif", "--unlabelled", 9999, "--tile", 1, *asked)
     assert ran.code == 0, ran.err
     dataset = open_dataset(Path("runs/dataset.h5"))
     assert len(dataset) > 0.8 * (~HIDDEN).sum()
@@ -145,7 +182,7 @@ def test_the_whole_way(
     )  # fmt: skip
 
     # classify: 0 in the map, NaN in its layers
-    ran = hsi_ssl("classify", path, "-o", "map.tif", "--confidence")
+    ran = hsi_ssl("classify", path, "-o", "map.tif", "--confidence", *asked)
     assert ran.code == 0, ran.err
     with rasterio.open("map.tif") as raster:
         np.testing.assert_array_equal(raster.read(1) == 0, HIDDEN)
@@ -153,13 +190,13 @@ def test_the_whole_way(
         np.testing.assert_array_equal(np.isnan(raster.read(1)), HIDDEN)
 
     # features: NaN
-    ran = hsi_ssl("features", path, "-o", "features.tif")
+    ran = hsi_ssl("features", path, "-o", "features.tif", *asked)
     assert ran.code == 0, ran.err
     with rasterio.open("features.tif") as raster:
         np.testing.assert_array_equal(np.isnan(raster.read()).all(axis=0), HIDDEN)
 
     # suggest: never
-    ran = hsi_ssl("suggest", "runs/m2", path, "-n", 300, "--radius", 0, "-o", "next.gpkg")
+    ran = hsi_ssl("suggest", "runs/m2", path, "-n", 300, "--radius", 0, "-o", "next.gpkg", *asked)
     assert ran.code == 0, ran.err
     points = shapely.get_coordinates(shapely.from_wkb(pyogrio.raw.read("next.gpkg")[2]))
     with open_scene(path) as scene:
@@ -171,10 +208,15 @@ def test_the_whole_way(
     # discover: all pixels that are shown are counted, and no others
     ran = hsi_ssl(
         "discover", "runs/m2", path, "--min-pixels", 1, "--min-posterior", 0,
-        "--min-compactness", -1, "--json",
+        "--min-compactness", -1, "--json", *asked,
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["pixels"] == (~HIDDEN).sum()
+
+    if asked:
+        legend = list(csv.DictReader(Path("map.csv").open()))
+        assert legend[0]["masked"] == legend[0]["pixels"] == str(HIDDEN.sum())
+        return  # view shows the scene as it is
 
     # view: see-through, and no measurement
     with open_scene(path) as scene:
