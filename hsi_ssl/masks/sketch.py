@@ -32,10 +32,8 @@ SHAPES = 5
 """Directions of shape that it keeps."""
 WINDOW, LARGEST_WINDOW = 2**13, 2**16
 """Pixels read at a time: few stay in a core's cache; more where the file hands out more at once."""
-SAMPLE = 2**16
-"""Pixels, at most about so many, that a sketch is fitted to."""
-SAMPLE_PIECES = 16
-"""Places all over the scene that they come from."""
+SAMPLE_PIECES, SAMPLE_WINDOW = 16, 2**10
+"""Places all over the scene that a sketch is fitted to, and pixels of each."""
 THREADS = 4
 MIDDLE = 128
 """Byte of the scene's middle brightness, and of the mean of each shape."""
@@ -117,9 +115,8 @@ def window_pixels(scene: Scene) -> int:
 
 def sample(scene: Scene) -> Iterator[Array]:
     """Raw windows `(r, c, bands)` all over the scene."""
-    size = window_pixels(scene)
-    windows = list(scene.windows(size))
-    pieces = min(len(windows), max(1, min(SAMPLE_PIECES, -(-SAMPLE // size))))
+    windows = list(scene.windows(SAMPLE_WINDOW))
+    pieces = min(len(windows), SAMPLE_PIECES)
     for i in np.linspace(0, len(windows) - 1, pieces).round().astype(int):
         yield scene.read(*windows[i])
 
