@@ -85,7 +85,7 @@ def find_lanes(seen: Bytes, valid: Bools) -> Iterator[Lanes]:
                 yield lanes
             else:
                 single.append(lanes)
-    yield from single
+    yield from sorted(single, key=lambda lanes: -float(lanes.lane.mean()))
 
 
 def _along(seen: Bytes, valid: Bools, down: bool) -> Iterator[Lanes]:
