@@ -139,6 +139,8 @@ def fit_eye(scene: Scene, pieces: list[Array]) -> Eye | None:
     ]
     every = np.concatenate([n[v] for n, v in zip(normal, valid, strict=True)])
     usual = np.median(every, axis=0)
+    if not usual.max() > 0:
+        return None
     usual = np.maximum(usual, 1e-3 * usual.max()).astype(np.float32)
     every = np.clip(every / usual, -1, 4)
     differences = np.concatenate(
