@@ -9,7 +9,7 @@ within a stick are a mineral, however much they look like the tray.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ LEARNT = 6_000
 """Pixels of lanes, and of strips, that are learnt from."""
 GROUPS, TURNS = 12, 8
 """Groups of spectra in the strips, and turns of k-means that find them."""
-ROUNDS = 2
+ROUNDS = 1
 """Times that the tray is learnt anew, with what was found of it in the strips."""
 SOFT = 0.3
 """Variance that shapes have beyond what was measured, in units of noise squared."""
@@ -86,10 +86,10 @@ class Backdrop:
     at_place: float
 
 
-def find_backdrop(seen: Bytes, valid: Bools, candidates: Iterator[Lanes]) -> Backdrop | None:
-    """The tray of a scene, None where no candidate holds."""
-    found = [one for lanes in candidates if (one := _judged(seen, valid, lanes)) is not None]
-    return max(found, key=lambda one: one.at_place * one.tray.mean(), default=None)
+def find_backdrop(seen: Bytes, valid: Bools, candidates: Iterable[Lanes]) -> Backdrop | None:
+    """The tray in the first of the candidates that holds, None where none does."""
+    judged = (_judged(seen, valid, lanes) for lanes in candidates)
+    return next((one for one in judged if one is not None), None)
 
 
 def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:

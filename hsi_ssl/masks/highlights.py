@@ -95,7 +95,7 @@ class Highlights:
         bright = np.flatnonzero((mean > self.limit) & valid)
         if len(bright):
             codes = np.zeros(len(raw), np.uint8)
-            flat = spectra[bright].std(axis=1) < FLAT * mean[bright]
+            flat = (spectra[bright] / mean[bright, None]).std(axis=1) < FLAT
             codes[bright[flat]] = GLINT
         if self.cloud_bands:
             lit = np.flatnonzero((mean > 0) & valid)

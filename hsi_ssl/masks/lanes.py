@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 
 ALONG = 96
 """Pixels of a line that are looked at."""
+ACROSS = 512
+"""Places across, at most, at which tilts are compared."""
 TILT = 0.1
 """Steepest tilt against columns or rows, as rise over run."""
 TILTS = 81
@@ -68,11 +70,22 @@ def turned(plane: Bytes, down: bool) -> Bytes:
 
 
 def find_lanes(seen: Bytes, valid: Bools) -> Iterator[Lanes]:
-    """All sets of lanes that might be a tray's; likelier directions do not come first."""
-    for down in (True, False):
+    """All sets of lanes that might be a tray's, those with several sticks between them first.
+
+    The longer side of the scene is looked along first: sticks are laid that way.
+    """
+    single: list[Lanes] = []
+    longer = valid.shape[0] >= valid.shape[1]
+    for down in (longer, not longer):
         plane, there = turned(seen, down), turned(valid.view(np.uint8), down).view(np.bool_)
-        if min(plane.shape[:2]) > 2 * NARROWEST_STRIP:
-            yield from _along(plane, there, down)
+        if min(plane.shape[:2]) <= 2 * NARROWEST_STRIP:
+            continue
+        for lanes in _along(plane, there, down):
+            if len(lanes.strips) > 1:
+                yield lanes
+            else:
+                single.append(lanes)
+    yield from sorted(single, key=lambda lanes: -float(lanes.lane.mean()))
 
 
 def _along(seen: Bytes, valid: Bools, down: bool) -> Iterator[Lanes]:
@@ -90,8 +103,9 @@ def _along(seen: Bytes, valid: Bools, down: bool) -> Iterator[Lanes]:
     enough = here.mean(axis=0) >= INSIDE
     middle_light = np.full(width, np.nan, np.float32)
     middle = np.full((width, shape.shape[-1]), np.nan, np.float32)
-    middle_light[enough] = np.nanmedian(light[:, enough], axis=0)
-    middle[enough] = np.nanmedian(shape[:, enough], axis=0)
+    median = np.median if here[:, enough].all() else np.nanmedian
+    middle_light[enough] = median(light[:, enough], axis=0)
+    middle[enough] = median(shape[:, enough], axis=0)
     away = np.sqrt(((shape - middle) ** 2).mean(axis=-1)) / noise_of(middle_light)
     alike = (away < ALIKE) & (np.abs(light - middle_light) < ALIKE_LIGHT)
     share = np.where(here, alike, False).sum(axis=0) / np.maximum(here.sum(axis=0), 1)
@@ -116,14 +130,17 @@ def _tilt(seen: Bytes, rows: Ints, length: int) -> float:
     """The tilt along which lines differ most from each other."""
     width = seen.shape[1]
     most = max(1, min(TILTS // 2, int(TILT * length / 2)))
-    planes = seen[..., :3].astype(np.float32)
+    rows, step = rows[::2], -(-width // ACROSS)
+    planes = seen[::2, :, :3].astype(np.float32)
+    if step > 1:
+        planes = planes[:, : width // step * step].reshape(len(rows), -1, step, planes.shape[2])
+        planes = planes.mean(axis=2)
     planes -= planes.mean(axis=(0, 1))
     planes /= planes.std(axis=(0, 1)) + 1e-6
-    planes = planes[::2]
-    rows = rows[::2]
     best, found = -1.0, 0.0
     for tilt in sorted(np.linspace(-TILT, TILT, 2 * most + 1).tolist(), key=abs):
-        lines = _lines(rows, length, width, tilt)
+        lines = np.arange(planes.shape[1]) + _shift(rows, length, tilt)[:, None] // step
+        lines = np.clip(lines, 0, planes.shape[1] - 1)
         means = np.take_along_axis(planes, lines[..., None], 1).mean(axis=0)
         score = float(means.var(axis=0).sum())
         if score > best * 1.02:

@@ -32,10 +32,8 @@ SHAPES = 5
 """Directions of shape that it keeps."""
 WINDOW, LARGEST_WINDOW = 2**13, 2**16
 """Pixels read at a time: few stay in a core's cache; more where the file hands out more at once."""
-SAMPLE = 2**16
-"""Pixels, at most about so many, that a sketch is fitted to."""
-SAMPLE_PIECES = 16
-"""Places all over the scene that they come from."""
+SAMPLE_PIECES, FEWEST_PIECES, SAMPLE_WINDOW = 16, 4, 2**10
+"""Places all over the scene that a sketch is fitted to, most and fewest, and pixels of each."""
 THREADS = 4
 MIDDLE = 128
 """Byte of the scene's middle brightness, and of the mean of each shape."""
@@ -111,15 +109,15 @@ def noise_of(ln_brightness: npt.ArrayLike) -> Floats:
 
 
 def window_pixels(scene: Scene) -> int:
-    """Pixels to read at a time: a row of blocks at least where that is not too much."""
-    return min(max(WINDOW, scene.block[0] * scene.block[1]), LARGEST_WINDOW)
+    """Pixels to read at a time: many where the file hands out tiles, several of them at once."""
+    return WINDOW if scene.block[0] == 1 else LARGEST_WINDOW
 
 
 def sample(scene: Scene) -> Iterator[Array]:
-    """Raw windows `(r, c, bands)` all over the scene."""
-    size = window_pixels(scene)
-    windows = list(scene.windows(size))
-    pieces = min(len(windows), max(1, min(SAMPLE_PIECES, -(-SAMPLE // size))))
+    """Raw windows `(r, c, bands)` all over the scene, of few of its blocks."""
+    windows = list(scene.windows(SAMPLE_WINDOW))
+    blocks = -(-scene.rows // scene.block[0]) * -(-scene.cols // scene.block[1])
+    pieces = min(len(windows), SAMPLE_PIECES, max(FEWEST_PIECES, blocks // 12))
     for i in np.linspace(0, len(windows) - 1, pieces).round().astype(int):
         yield scene.read(*windows[i])
 
@@ -141,6 +139,8 @@ def fit_eye(scene: Scene, pieces: list[Array]) -> Eye | None:
     ]
     every = np.concatenate([n[v] for n, v in zip(normal, valid, strict=True)])
     usual = np.median(every, axis=0)
+    if not usual.max() > 0:
+        return None
     usual = np.maximum(usual, 1e-3 * usual.max()).astype(np.float32)
     every = np.clip(every / usual, -1, 4)
     differences = np.concatenate(
@@ -154,7 +154,7 @@ def _bands(scene: Scene, pieces: list[Array], valid: list[Bools]) -> npt.NDArray
     """Good bands spread over the range in which something is measured."""
     good = np.flatnonzero(scene.good)
     some = np.concatenate(
-        [p[v][:: max(1, len(p[v]) // 256)] for p, v in zip(pieces, valid, strict=True)]
+        [p[v][:: max(1, len(p[v]) // 64)] for p, v in zip(pieces, valid, strict=True)]
     )
     level = np.median(some[:, good].astype(np.float32), axis=0)
     kept = good[level > 0] if (level > 0).any() else good

@@ -203,3 +203,21 @@ def test_clouds() -> None:
     assert (propose_mask(cores.held(cube)) != CLOUD).all()
     swir = nm > 1000
     assert (propose_mask(cores.held(cube[..., swir].copy(), nm[swir])) != CLOUD).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_out_of_the_ordinary() -> None:
+    rng = np.random.default_rng(0)
+    cube = rng.random((40, 50, 30))
+    strange = cube.copy()
+    strange[3, 3, 3] = 1e30
+    for values in (
+        np.full(cube.shape, 7, np.uint16),
+        rng.normal(0, 1, cube.shape).astype(np.float32),
+        -np.ones(cube.shape, np.float32),
+        (cube > 0.5).astype(np.uint8) * 255,
+        strange,
+    ):
+        assert (propose_mask(cores.held(values)) == LOOK).all()
+    cube[rng.random(cube.shape[:2]) < 0.3] = np.nan
+    assert ((propose_mask(cores.held(cube)) == NO_DATA) == np.isnan(cube[..., 0])).all()
