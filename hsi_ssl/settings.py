@@ -343,8 +343,7 @@ class ClassifySettings(ReadingSettings):
     reject: float | None = Field(None, gt=0, lt=1)
     """Pixels whose p-value is not above this get a code of their own."""
     novelty_by: Literal["classes", "likelihood"] = "classes"
-    """Which log p(x): that of one Gaussian a class, of labelled pixels, or of the generative part,
-    of all."""
+    """By what labelled pixels look like, or by log p(x) of the generative part, of all pixels."""
     samples: int | None = Field(None, ge=1)
     """Of z, for the likelihood; None: as many as training took for the validation pixels."""
     spatial: float | Literal["learnt", "tuned"] = 0.0

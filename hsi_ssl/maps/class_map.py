@@ -43,7 +43,7 @@ LAYERS: tuple[Layer, ...] = get_args(Layer)
 DESCRIPTIONS: dict[Layer, str] = {
     "confidence": "probability of the most probable class",
     "entropy": "entropy of the class probabilities in nats",
-    "novelty": "minus log p(x) in nats: high where nothing that was learnt explains the spectrum",
+    "novelty": "novelty in nats: high where nothing that was learnt explains the spectrum",
     "p_value": "share of validation pixels that are as novel: low where no class explains it",
 }
 UNITS: dict[Layer, str] = {

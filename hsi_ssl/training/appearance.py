@@ -37,10 +37,11 @@ LEAST_SPREAD = 0.01
 """Of ln b, where all labelled pixels are equally bright."""
 SMALLEST_NOISE = 1e-3
 """Of the median: for columns in which there is none."""
-SMALLEST_STEP = 1e-6
+SMALLEST_STEP = 0.05
+"""Between those of featurelessness, a logarithm: of few pixels they lie as good as together."""
 ENOUGH = 6
 """Pixels a class, on average, so that half of them tell how a class spreads."""
-OF_CLASSES, OF_FEATURES = (0.5, 0.99), (0.98, 0.995)
+OF_CLASSES, OF_FEATURES = (0.5, 0.99), (0.995, 0.999)
 """Which quantiles of minus log p(x) and of featurelessness stand for each other. It must be
 exceptional to be heard: if the usual counted too, known pixels of weak absorptions would rank above
 minerals that nobody labelled."""

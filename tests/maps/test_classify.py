@@ -136,7 +136,7 @@ def test_windows_do_not_show(
     mapped(scene, classifier, tmp_path / "parts.tif", novelty=True, window=256)
     np.testing.assert_array_equal(read(tmp_path / "whole.tif"), read(tmp_path / "parts.tif"))
     np.testing.assert_allclose(
-        read(tmp_path / "whole_novelty.tif"), read(tmp_path / "parts_novelty.tif"), 1e-4, 2e-5
+        read(tmp_path / "whole_novelty.tif"), read(tmp_path / "parts_novelty.tif"), 1e-4, 1e-3
     )
 
 
@@ -153,7 +153,7 @@ def test_layers_say_what_their_names_promise(
     entropy = -(p * np.log(p.clip(1e-30))).sum(-1)
     np.testing.assert_allclose(read(tmp_path / "m_entropy.tif"), entropy, atol=1e-5)
     novelty = classifier.novelty_score(cube.reshape(-1, 12), "classes", 1).reshape(40, 30)
-    np.testing.assert_allclose(read(tmp_path / "m_novelty.tif"), novelty, rtol=1e-4, atol=2e-5)
+    np.testing.assert_allclose(read(tmp_path / "m_novelty.tif"), novelty, rtol=1e-4, atol=1e-3)
 
 
 def test_a_spectrum_like_no_other_is_novel(
