@@ -36,6 +36,8 @@ class Marked(Protocol):
         """Which of single pixels are marked, `(n,)`."""
 
 
+MASKED_TAG = "MASKED_BY"
+"""Tag of maps that names the masks by which pixels were left out."""
 AUTO = Path("auto")
 """In the place of a mask: the one that is proposed."""
 KEPT = 16

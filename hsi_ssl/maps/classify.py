@@ -17,6 +17,7 @@ import numpy as np
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.labels.area import Area, areas
 from hsi_ssl.labels.label_set import LabelSet
+from hsi_ssl.labels.looking import MASKED_TAG
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import class_map, outputs, with_reject
@@ -34,10 +35,6 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import ClassifySettings
-
-
-MASK_TAG = "MASK"
-"""Tag that names the masks by which pixels were left out."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +259,7 @@ def classify_scene(
             "LABEL_SET": label_set.name,
             "SPATIAL_PRIOR": f"{strength:g}",
             "SETTINGS": json.dumps(settings.model_dump(mode="json")),
-            **({MASK_TAG: ", ".join(scene.looked.names)} if scene.looked else {}),
+            **({MASKED_TAG: ", ".join(scene.looked.names)} if scene.looked else {}),
         },
         overwrite=overwrite,
     ) as written:

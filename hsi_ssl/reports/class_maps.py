@@ -23,6 +23,7 @@ from hsi_ssl.labels.codes import Nothing, Numbering
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.legends import CLASSES_TAG, legend_of, tagged_names
+from hsi_ssl.labels.looking import MASKED_TAG
 from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.reports.figures import paint
 from hsi_ssl.reports.html import picture_uri
@@ -202,7 +203,7 @@ def open_class_map(path: Path, ignore: tuple[int, ...] = ()) -> ClassMap:
             legend.colours,
             declared,
             zero,
-            _notes(path, names, empty),
+            _notes(path, names, empty, tags.get(MASKED_TAG)),
             Nothing(scene.nodata, (*ignore, *empty), zero),
         )
     except BaseException:
@@ -210,11 +211,18 @@ def open_class_map(path: Path, ignore: tuple[int, ...] = ()) -> ClassMap:
         raise
 
 
-def _notes(path: Path, names: Mapping[int, str], empty: list[int]) -> tuple[str, ...]:
-    if not empty:
-        return ()
-    called = (f"{value} ({names[value]})" for value in empty)
-    return (f"{path.name}: {listed(called, len(empty))} is taken as not classified",)
+def _notes(
+    path: Path, names: Mapping[int, str], empty: list[int], masks: str | None
+) -> tuple[str, ...]:
+    notes = []
+    if empty:
+        called = (f"{value} ({names[value]})" for value in empty)
+        notes.append(f"{path.name}: {listed(called, len(empty))} is taken as not classified")
+    if masks:
+        notes.append(
+            f"{path.name} was made under a mask ({masks}): its areas are those of what was looked at"
+        )
+    return tuple(notes)
 
 
 def _tags(path: Path) -> dict[str, str]:
