@@ -220,7 +220,7 @@ def _notes(
         notes.append(f"{path.name}: {listed(called, len(empty))} is taken as not classified")
     if masks:
         notes.append(
-            f"{path.name} was made under a mask ({masks}): its areas are those of what was looked at"
+            f"{path.name} was made under a mask ({masks}): areas are those of what was looked at"
         )
     return tuple(notes)
 
