@@ -81,8 +81,8 @@ def _whole(paths: Sequence[Path]) -> list[Path]:
 def _may_be_labels(path: Path, masks: bool) -> bool:
     if path.name.startswith(".") or path.suffix.lower() in {".hdr", ".qml", ".clr"}:
         return False
-    if not masks and is_our_mask(path):
-        return False
+    if is_our_mask(path):  # or its picture or legend
+        return masks and path.suffix.lower() in {".tif", ".tiff"}
     if is_vector(path):
         return not is_part(path)
     return path.suffix.lower() in CUBES | PICTURES | OTHERS or find_header(path) is not None

@@ -15,6 +15,7 @@ from rasterio.transform import Affine
 from hsi_ssl.errors import LabelError, VectorError
 from hsi_ssl.labels.looking import looked_at
 from hsi_ssl.labels.sources import resolve
+from hsi_ssl.maps.masks import write_mask
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
@@ -124,6 +125,18 @@ def test_masks_go_to_the_scenes_whose_name_they_bear(write_tif: Write, tmp_path:
     assert b is not None
     assert a.valid(a.read()).sum() == 1
     assert b.valid(b.read()).all()
+
+
+def test_a_folder_of_proposed_masks_holds_pictures_and_legends_too(
+    write_tif: Write, tmp_path: Path
+) -> None:
+    with open_scene(write_tif("a.tif", CUBE)) as scene:
+        write_mask(
+            tmp_path / "masks" / "a_mask.tif", scene, np.where(MARKED > 0, 1, 2).astype(np.uint8)
+        )
+        (seen,) = looked_at([scene], Reading(mask=(tmp_path / "masks",)), SILENT)
+        assert seen is not None
+        np.testing.assert_array_equal(seen.valid(seen.read()), MARKED > 0)
 
 
 def test_a_scene_of_which_nothing_is_looked_at_is_left_out(write_tif: Write, hears: Hears) -> None:
