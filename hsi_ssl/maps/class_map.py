@@ -247,7 +247,9 @@ def class_map(
                 _as_geotiffs(drafts, finished, layers)
                 finished["names"].write_text(names, encoding="utf-8")
             _read_back(finished, layers, writer.counts)
-            quicklook(finished["quicklook"], finished["map"], label_set, path.stem)
+            quicklook(
+                finished["quicklook"], finished["map"], label_set, path.stem, rest, writer.masked
+            )
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         legend = legend_csv(label_set, writer.counts, rest, writer.masked)
         finished["legend"].write_text(legend, encoding="utf-8")
@@ -337,10 +339,21 @@ def _read_back(
             pass
 
 
-def quicklook(picture: Path, path: Path, label_set: LabelSet, title: str) -> None:
-    """Draw the map at `path`, at most `QUICKLOOK_SIDE` pixels a side, with its legend."""
+def quicklook(
+    picture: Path,
+    path: Path,
+    label_set: LabelSet,
+    title: str,
+    rest: str = UNCLASSIFIED,
+    masked: int | None = None,
+) -> None:
+    """Draw the map at `path`, at most `QUICKLOOK_SIDE` pixels a side, with its legend.
+
+    `rest` and `masked` as in `legend_csv`.
+    """
     with unlocated(), rasterio.open(path) as raster:
         step = max(1, -(-max(raster.shape) // QUICKLOOK_SIDE))
         shape = tuple(-(-side // step) for side in raster.shape)
         plane = np.asarray(raster.read(1, out_shape=shape), np.int64)
-    map_quicklook(picture, plane, label_set, title)
+        share = (masked or 0) / (raster.width * raster.height)
+    map_quicklook(picture, plane, label_set, title, rest=rest, masked=share)

@@ -174,7 +174,15 @@ def with_gaps(
     return np.insert(x, gaps, np.nan), np.insert(spectra, gaps, np.nan, axis=-1)
 
 
-def map_quicklook(path: Path, codes: Array, label_set: LabelSet, title: str) -> None:
+def map_quicklook(
+    path: Path,
+    codes: Array,
+    label_set: LabelSet,
+    title: str,
+    *,
+    rest: str = "not classified",
+    masked: float = 0.0,
+) -> None:
     """Write a picture of a class map with its legend beside it.
 
     Parameters
@@ -186,6 +194,8 @@ def map_quicklook(path: Path, codes: Array, label_set: LabelSet, title: str) -> 
         about 1500 pixels a side first: every cell is drawn.
     label_set
         Codes, names and colours; classes that do not occur in the map are left out of the legend.
+    rest, masked
+        What 0 is called, and which share of all pixels is 0 because a mask left it out.
     """
     share = {code: float((codes == code).mean()) for code in (0, *label_set.codes.tolist())}
     entries = [
@@ -198,7 +208,8 @@ def map_quicklook(path: Path, codes: Array, label_set: LabelSet, title: str) -> 
             Patch(
                 facecolor=NOT_CLASSIFIED,
                 edgecolor="none",
-                label=f"not classified  {percent(share[UNLABELLED_CODE])}",
+                label=f"{rest}  {percent(share[UNLABELLED_CODE])}"
+                + (f", masked {percent(masked)}" if masked else ""),
             )
         )
     rows, cols = codes.shape
