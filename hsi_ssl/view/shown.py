@@ -18,6 +18,7 @@ from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.errors import DatasetError, HsiSslError, ModelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.label_set import LabelClass, indices_to_codes
 from hsi_ssl.maps.class_map import Layer
+from hsi_ssl.masks.codes import MASK_TAG
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.training.checkpoint import CARD
@@ -213,6 +214,8 @@ def _model_of(
     """The classifier that made a map, its classes, and what it learnt from, if they are there."""
     named = tags.get("MODEL")
     run = model or (first_there(Path(named) / CARD, bases) if named else None)
+    if run is None and MASK_TAG in tags:
+        return None, None, None  # no model made it
     if run is None:
         watcher.warn(
             f"the model {named or 'of this map'} is not there, so no probabilities and no training "

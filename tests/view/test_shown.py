@@ -16,6 +16,8 @@ import torch
 from hsi_ssl.datasets.store import open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.label_set import LabelClass
+from hsi_ssl.maps.masks import write_mask
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.discovered import DiscoveredSlot, save_discovered
 from hsi_ssl.training.m2_stage import train_m2
@@ -255,3 +257,22 @@ def test_scenes_of_other_formats_answer_alike(project: Any, tmp_path: Path) -> N
                 assert answers.tile(0, "scene", 1, 1, 0, (9, 4, 1)) == picture
             for key in ("spectrum", "probabilities", "map"):
                 assert answers.pixel(0, 200, 33)[key] == pixel[key]
+
+
+def test_a_mask_is_shown_over_its_scene_and_asks_for_no_model(project: Any, tmp_path: Path) -> None:
+    with open_scene(project.scene) as scene:
+        codes = np.ones((scene.rows, scene.cols), np.uint8)
+        codes[:, :5] = 2
+        write_mask(tmp_path / "a_mask.tif", scene, codes)
+    heard = Heard()
+    with shown([tmp_path / "a_mask.tif"], scene=project.scene, watcher=heard) as found:
+        assert heard.warnings == []
+        assert [(c.code, c.name) for c in found.classes] == [
+            (1, "look at"),
+            (2, "shadow or background"),
+            (3, "glint"),
+            (4, "cloud"),
+        ]
+        counts = found.scenes[0].counts
+        assert counts is not None
+        assert counts[2] == 5 * scene.rows
