@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import LabelError, ModelError, SceneError
 from hsi_ssl.labels.codes import checked_codes
+from hsi_ssl.labels.finding import is_our_mask
 from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.labels.rasters import open_label_raster, own_labels, plane_codes
 from hsi_ssl.labels.vector_labels import TYPES
@@ -72,6 +73,8 @@ def _scene(scene: Scene) -> Description:
         of_map = None if counts is None else _map_names(scene)
         if of_map is not None:
             kind, names = "class map", of_map
+            if is_our_mask(scene.path):
+                kind = "mask"
     else:
         try:
             plane = own_labels(scene)
@@ -90,6 +93,7 @@ def _scene(scene: Scene) -> Description:
         "wavelengths_nm": None if wavelengths is None else wavelengths.tolist(),
         "good_bands": np.flatnonzero(scene.good).tolist(),
         "nodata": _json_number(scene.nodata),
+        "units": _units(scene),
         "crs": _crs_name(scene.grid.crs),
         "transform": None if scene.grid.transform is None else list(scene.grid.transform),
         "labels": _by_text(counts),
@@ -103,11 +107,24 @@ def _scene(scene: Scene) -> Description:
     if kind == "scene":
         lines += _band_lines(scene)
     lines.append("no nodata value" if scene.nodata is None else f"nodata {values['nodata']}")
+    if scene.units is not None and scene.units.said:
+        lines.append(scene.units.in_words)
+    elif scene.units is not None:
+        lines.append(f"{scene.units.kind}, in numbers without a scale")
     lines += _grid_lines(scene)
     if counts is not None:
         lines += _count_lines(counts, scene.rows * scene.cols, names)
     lines += [f"note: {note}" for note in notes]
     return Description(values, lines)
+
+
+def _units(scene: Scene) -> dict[str, Any] | None:
+    """What the file tells of its numbers."""
+    units = scene.units
+    if units is None:
+        return None
+    scale, offset = (values.tolist() for values in (units.scale, units.offset))
+    return {"scale": scale, "offset": offset, "kind": units.kind, "source": units.source or None}
 
 
 def _labels(path: Path, codes: npt.NDArray[np.int64], names: dict[int, str]) -> Description:

@@ -490,4 +490,5 @@ def _source_card(source: LabelledScene) -> dict[str, Any]:
         "transform": scene.grid.transform,
         "control_points": [astuple(point) for point in scene.grid.control_points],
         "format": scene.format,
+        "masks": [] if scene.looked is None else list(scene.looked.names),
     }

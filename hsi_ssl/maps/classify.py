@@ -17,6 +17,7 @@ import numpy as np
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.labels.area import Area, areas
 from hsi_ssl.labels.label_set import LabelSet
+from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.looking import MASKED_TAG
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.bands import BandMatch, ModelBands
@@ -238,6 +239,12 @@ def classify_scene(
     match = match or _fitted(scene, classifier, settings, watcher)
     classes = map_classes(classifier.label_set, load_discovered(settings.model, classifier.card))
     label_set, layers = classes.label_set, asked_layers(settings)
+    masks = classifier.card["dataset"].get("masks", ())
+    if masks and scene.looked is None:
+        watcher.say(
+            f"the model learnt under a mask ({listed(masks, len(masks))}) and {scene.path.name} is "
+            "mapped without: what its mask left out is mapped too; give --mask, or --mask auto"
+        )
     strength = strength_of(classifier.card, settings.spatial)
     if isinstance(settings.spatial, str):
         watcher.say(f"spatial prior of strength {strength:.2f}, {settings.spatial}")

@@ -50,6 +50,13 @@ class Units:
             and np.allclose(self.offset, other.offset, rtol=1e-6, atol=1e-9)
         )
 
+    @property
+    def in_words(self) -> str:
+        """`reflectance = raw x 0.0001 + -0.1 (scale_factor)`; ranges where bands differ."""
+        scale, offset = (_span(values) for values in (self.scale, self.offset))
+        plus = "" if not self.offset.any() else f" + {offset}"
+        return f"{self.kind or 'physical'} = raw x {scale}{plus} ({self.source})"
+
     def of_bands(self, which: npt.NDArray[Any]) -> Units:
         """Those of some bands, by numbers or flags."""
         return replace(self, scale=self.scale[which], offset=self.offset[which])
@@ -248,6 +255,12 @@ def refuse_scaled_twice(scene: Scene, raw: Array, bands: npt.NDArray[np.int64]) 
             f"its numbers reach {typical:.3g}; expected reflectance about 0 to 1: pass --scale "
             f"{factor:g} if its numbers times {factor:g} are reflectance"
         )
+
+
+def _span(values: Floats) -> str:
+    """One number, or the least and the largest."""
+    low, high = float(values.min()), float(values.max())
+    return f"{low:.6g}" if low == high else f"[{low:.6g} to {high:.6g}, by band]"
 
 
 def _column(value: Any, default: float, bands: int) -> Floats | None:

@@ -77,6 +77,7 @@ def test_scene(tmp_path: Path) -> None:
         "wavelengths_nm": [401, 402, 403],
         "good_bands": [0, 2],
         "nodata": "nan",
+        "units": None,
         "crs": "EPSG:32633",
         "transform": [30, 0, 1000, 0, -30, 2000],
         "labels": None,
@@ -260,3 +261,20 @@ def test_real_files(real_data: Callable[[str], Path], name: str, kind: str, band
     found = values(real_data(name))
     assert found["kind"] == kind
     assert found["bands"] == bands
+
+
+def test_a_scene_tells_its_units(hsi_ssl: Any, tmp_path: Path) -> None:
+    cube = np.full((3, 4, 2), 1000, np.int16)
+    cube.transpose(2, 0, 1).tofile(tmp_path / "e.dat")
+    header = (
+        "ENVI\nsamples = 4\nlines = 3\nbands = 2\ndata type = 2\ninterleave = bsq\nbyte order = 0\n"
+    )
+    (tmp_path / "e.hdr").write_text(header + "data gain values = {0.1, 0.2}\n")
+    ran = hsi_ssl("info", tmp_path / "e.dat")
+    assert "physical = raw x [0.1 to 0.2, by band] (data gain values)" in ran.out
+    (tmp_path / "e.hdr").write_text(header + "reflectance scale factor = 10000\n")
+    ran = hsi_ssl("info", tmp_path / "e.dat", "--json")
+    found = json.loads(ran.out)["units"]
+    assert (found["scale"], found["kind"]) == ([1e-4, 1e-4], "reflectance")
+    (tmp_path / "e.hdr").write_text(header)
+    assert json.loads(hsi_ssl("info", tmp_path / "e.dat", "--json").out)["units"] is None

@@ -216,6 +216,8 @@ def test_the_whole_way(
     if asked:
         legend = list(csv.DictReader(Path("map.csv").open()))
         assert legend[0]["masked"] == legend[0]["pixels"] == str(HIDDEN.sum())
+        ran = hsi_ssl("classify", path, "-o", "whole.tif")
+        assert f"learnt under a mask ({asked[1]})" in ran.out
         return  # view shows the scene as it is
 
     # view: see-through, and no measurement
