@@ -21,7 +21,8 @@ def in_one_unit(sources: Sources, watcher: Watcher) -> Sources:
 
     The scenes have the same bands. Where all files tell the same scale and offset, or none, numbers
     stay raw. Where they tell different ones, numbers become physical, float32. A file that tells
-    none beside others that do is taken to be in their raw unit if its numbers lie where theirs do.
+    none beside others that do is taken to be in their raw unit if its numbers lie where theirs do; if
+    they lie where the physical numbers of the others do, all become physical.
 
     Raises
     ------
@@ -46,6 +47,12 @@ def in_one_unit(sources: Sources, watcher: Watcher) -> Sources:
                 f"{silent.path} tells no scale and the other scenes tell different ones; expected "
                 "each to tell its own: write it into its header, or prepare that scene apart"
             )
+        if told and len(told) < len(scenes) and _silent_are_physical(scenes, raw):
+            watcher.say(
+                f"numbers of scenes that tell a scale ({told[0].source}) are brought to those of "
+                "the scenes that tell none"
+            )
+            return _each(sources, physical)
         _compare(scenes, raw, watcher)
         if not told:
             return sources
@@ -55,6 +62,32 @@ def in_one_unit(sources: Sources, watcher: Watcher) -> Sources:
         f"{told[0].kind or 'as each file says'}"
     )
     return _each(sources, physical)
+
+
+def _silent_are_physical(scenes: Sequence[Scene], raw: Sequence[Array]) -> bool:
+    """Whether scenes that tell no scale hold the physical numbers of those that do, not the raw.
+
+    `raw`: spectra of each at its good bands.
+    """
+    told = next(
+        (i for i, one in enumerate(scenes) if one.units and one.units.said and len(raw[i])), None
+    )
+    if told is None:
+        return False
+    known = scenes[told]
+    assert known.units is not None
+    fits = []
+    for scene, some in zip(scenes, raw, strict=True):
+        both = known.good & scene.good
+        if (scene.units and scene.units.said) or not len(some) or not both.any():
+            continue
+        units = known.units.of_bands(both)
+        learnt = LearntNumbers.of(raw[told][:, both[known.good]], units)
+        here = some[:, both[scene.good]]
+        apart = difference(learnt, here)
+        raw_too = apart is None or apart.slight
+        fits.append(not raw_too and difference(learnt.physical, here) is None)
+    return bool(fits) and all(fits)
 
 
 def _compare(scenes: Sequence[Scene], raw: Sequence[Array], watcher: Watcher) -> None:

@@ -144,8 +144,13 @@ def areas(path: Path, scenes: Iterable[Scene], watcher: Watcher = SILENT) -> lis
     return found
 
 
-def marked(path: Path, scenes: Sequence[Scene], watcher: Watcher = SILENT) -> list[Area | None]:
-    """As `areas`, without a word on scenes where nothing is marked."""
+def marked(
+    path: Path, scenes: Sequence[Scene], watcher: Watcher = SILENT, *, needed: bool = True
+) -> list[Area | None]:
+    """As `areas`, without a word on scenes where nothing is marked.
+
+    Unless it is `needed`, it may lie on none of them.
+    """
     if is_vector(path):
         layer = read_layer(layer_facts(path), watcher=watcher)
         found: list[Area | None] = [_drawn(layer, scene, watcher) for scene in scenes]
@@ -154,7 +159,7 @@ def marked(path: Path, scenes: Sequence[Scene], watcher: Watcher = SILENT) -> li
         raster = open_label_raster(path)
         found = [_laid(raster, scene) for scene in scenes]
         where = extent(raster)
-    if all(area is None for area in found):
+    if needed and all(area is None for area in found):
         raise VectorError(
             f"{path} marks no part of {scenes[0].path}: it spans {where}, the scene "
             f"{extent(scenes[0])}; draw it over the scene"

@@ -43,7 +43,7 @@ AUTO = Path("auto")
 KEPT = 16
 """Windows whose mask is kept at hand, since they are asked for more than once."""
 STRIP = 2**20
-"""Pixels of labels that are masked at a time."""
+"""Pixels of labels that are masked at a time, or of a mask in which one is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +128,26 @@ def looked_at(scenes: Sequence[Scene], reading: Reading, watcher: Watcher) -> li
         if AUTO in reading.mask:
             areas.append([Plane(_proposed(scene, watcher) == LOOK)])
             names.append(str(AUTO))
-        found.append(masked(scene, Masks(areas, list(outside.values()), tuple(names))))
+        looked = Masks(areas, list(outside.values()), tuple(names))
+        if not _any(looked, scene):
+            watcher.say(f"left out {scene.path}: its masks leave nothing of it to look at")
+            found.append(None)
+            continue
+        found.append(masked(scene, looked))
     if not any(found):
+        given = " and ".join(str(path) for path in (*reading.mask, *reading.mask_out))
         raise LabelError(
-            f"--mask leaves nothing of {scenes[0].path} to look at; give a mask that marks it"
+            f"{given} leaves nothing of {scenes[0].path} to look at; give masks that leave some "
+            "of its pixels"
         )
     return found
+
+
+def _any(looked: Masks, scene: Scene) -> bool:
+    """Whether anything of a scene is looked at; reads masks only as far as the first such pixel."""
+    high = max(1, STRIP // scene.cols)
+    strips = (slice(top, min(top + high, scene.rows)) for top in range(0, scene.rows, high))
+    return any(looked.mask(rows, slice(0, scene.cols)).any() for rows in strips)
 
 
 def without_masked(source: LabelledScene, watcher: Watcher) -> LabelledScene:
@@ -165,10 +179,12 @@ def _areas(
     found: list[dict[Path, Area]] = [{} for _ in scenes]
     if not given:
         return found
-    mine = paired(scenes, label_files(given, option, masks=True), _is_placed, option, watcher)
+    files = label_files(given, option, masks=True)
+    mine = paired(scenes, files, _is_placed, option, watcher)
     for path in dict.fromkeys(path for some in mine for path, _ in some):
         numbers = [i for i, some in enumerate(mine) if path in {p for p, _ in some}]
-        areas = marked(path, [scenes[i] for i in numbers], watcher)
+        # One that was met in a folder may be for a scene that is not asked about.
+        areas = marked(path, [scenes[i] for i in numbers], watcher, needed=not files[path])
         for i, area in zip(numbers, areas, strict=True):
             if area is not None:
                 found[i][path] = area

@@ -288,6 +288,8 @@ def classify_scene(
         rejected = counts[max(counts)] if settings.reject is not None else None
         if counts[0] == pixels and not free:
             where = "" if area is None else f" in the area of {settings.area}"
+            if scene.looked is not None:
+                where += " that its masks leave"
             raise SceneError(
                 f"{scene.path} has no valid pixel{where}: in each some used band is nodata or not "
                 "finite, or all are zero; check the scene's nodata value and its bands"

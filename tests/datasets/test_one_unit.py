@@ -118,13 +118,28 @@ def test_a_silent_file_is_in_the_raw_unit_of_the_others_if_its_numbers_are(made:
     np.testing.assert_allclose(dataset.meta["numbers"]["scale"], 1e-4)
 
 
-@pytest.mark.parametrize("tells", [{}, told(1e-4)])
+@pytest.mark.parametrize("tells", [{}, told(1e-2)])
 def test_a_silent_file_in_another_unit_is_refused_with_the_factor(
     made: Any, tells: dict[str, Any], tmp_path: Path
 ) -> None:
     with pytest.raises(UnitsError, match=r"s1\.tif are 10000 times those of .*s0\.tif"):
         made((reflectance(0).astype(np.float32), {}), (digital(1, 1e-4), tells))
     assert not (tmp_path / "d.h5").exists()
+
+
+def test_a_silent_file_may_hold_what_the_others_scales_make_of_their_numbers(made: Any) -> None:
+    """Reflectance as floats, of which no file tells a scale, beside integers that tell theirs."""
+    dataset, said = made(
+        (reflectance(0).astype(np.float32), {}),
+        (digital(1, GAINS, OFFSETS), told(GAINS, OFFSETS)),
+    )
+    assert "brought to those of the scenes that tell none" in said
+    spectra = dataset.spectra()
+    for scene in (0, 1):
+        rows = np.flatnonzero(dataset.scene == scene)
+        wanted = reflectance(scene)[tuple(dataset.pixel[rows].T)]
+        np.testing.assert_allclose(spectra[rows], wanted, atol=2e-4)
+    np.testing.assert_array_equal(dataset.meta["numbers"]["scale"], 1)
 
 
 def test_a_silent_file_beside_different_scales_is_refused(made: Any) -> None:

@@ -150,6 +150,31 @@ def test_a_scene_of_which_nothing_is_looked_at_is_left_out(write_tif: Write, hea
     assert all(one is not None for one in out)
 
 
+def test_a_scene_all_of_which_masks_take_away_is_left_out(write_tif: Write, hears: Hears) -> None:
+    """One mask lies over both scenes, and marks nothing of the second or all of it."""
+    scenes = several(write_tif, "a", "b")
+    both = np.concatenate([MARKED, np.zeros_like(MARKED)])
+    mask, out = write_tif("mask.tif", both), write_tif("out.tif", np.flipud(both > 0).astype("u1"))
+    found = looked_at(scenes, Reading(mask=(mask,)), hears)
+    assert [one is None for one in found] == [False, True]
+    assert "b.tif: its masks leave nothing" in hears.all
+    with pytest.raises(LabelError, match=r"mask\.tif and .*out\.tif leaves nothing of .*a\.tif"):
+        looked_at(scenes[:1], Reading(mask=(mask,), mask_out=(mask, out)), hears)
+
+
+def test_a_folder_may_hold_masks_of_other_scenes(
+    scene: Path, write_tif: Write, tmp_path: Path
+) -> None:
+    """As people keep them: one a flight line, of which one is classified."""
+    write_tif("masks/s_mask.tif", MARKED)
+    other = write_tif("masks/t_mask.tif", MARKED, transform=Affine(10, 0, 0, 0, -10, 0))
+    folder = tmp_path / "masks"
+    np.testing.assert_array_equal(left(scene, Reading(mask=(folder,))), MARKED > 0)
+    np.testing.assert_array_equal(left(scene, Reading(mask_out=(folder,))), MARKED == 0)
+    with open_scene(scene) as opened, pytest.raises(VectorError, match="marks no part of"):
+        looked_at([opened], Reading(mask=(folder / "s_mask.tif", other)), SILENT)
+
+
 def test_a_mask_that_lies_elsewhere_is_refused(scene: Path, write_tif: Write) -> None:
     mask = write_tif("mask.tif", MARKED, transform=Affine(10, 0, 0, 0, -10, 0))
     with open_scene(scene) as opened, pytest.raises(VectorError, match="marks no part of"):
