@@ -107,7 +107,10 @@ def main() -> None:
         )  # fmt: skip
 
     masks = masks_of(scene, folder)
-    tasks = {"prepare": partial(prepared, output=folder / "dataset.h5"), "classify": mapped}
+    tasks: dict[str, Callable[[tuple[Path, ...]], None]] = {
+        "prepare": partial(prepared, output=folder / "dataset.h5"),
+        "classify": mapped,
+    }
     found: dict[str, dict[str, list[Taken]]] = {t: {m: [] for m in masks} for t in tasks}
     for round_ in range(arguments.rounds + 1):
         for task, run_it in tasks.items():
