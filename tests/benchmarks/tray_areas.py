@@ -407,8 +407,8 @@ def write(decks: list[dict[str, Any]]) -> None:
         "",
         "## What is left, in all minerals' area together",
         "",
-        "Edges are pixels of tray with rock among their eight neighbours. Cracks are rock in shadow: "
-        "the last column has those whose mineral is not the one that they are mapped as.",
+        "Edges are pixels of tray with rock among their eight neighbours. Cracks are rock in "
+        "shadow: the last column has those whose mineral is not the one that they are mapped as.",
         "",
         "| deck | way | pixels mapped | tray, not at edges | tray, at edges | cracks | "
         "cracks, of another mineral |",

@@ -15,7 +15,7 @@ from hsi_ssl.scenes.simulate import box_of, simulate
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.m2_stage import train_m2
 
-ROWS, COLS, SEED = 128, 230, 81
+ROWS, COLS, SEED = 256, 154, 82
 LARGE = 100
 """Mapped pixels from which a share is worth its name."""
 
