@@ -60,11 +60,16 @@ Plane = npt.NDArray[Any]
 
 
 class Tray(NamedTuple):
-    """What a tray is of (None: the simulator's wood), and the light on its floors and walls."""
+    """What a tray is of (None: the simulator's wood), and the light on its floors and walls.
+
+    `even`: one spectrum throughout. The simulator's film of water and slopes of ln R, which vary
+    over the core, lie on what is seen of the tray through gaps and at ends too, not in lanes.
+    """
 
     material: Mineral | None
     floor: float = FLOOR
     wall: float = WALL
+    even: bool = False
 
 
 PLASTIC = ((1210, 60, 0.08), (1730, 60, 0.3), (2310, 80, 0.4))
@@ -74,6 +79,10 @@ TRAYS = {
     "white plastic with bands": Tray(Mineral("white", 0.8, 0.1, PLASTIC), 0.85, 1.0),
     "black plastic": Tray(Mineral("black", 0.08, 0.0, ((1730, 50, 0.1), (2310, 70, 0.15))), 0.8),
 }
+TRAYS |= {
+    f"{name}, even": TRAYS[name]._replace(even=True)
+    for name in ("light grey plastic", "white plastic with bands")
+}
 DECKS = {
     # Seed, used nowhere else -> tray, and whether the rock has patches of the dark mineral.
     70: ("wood", False),
@@ -82,6 +91,8 @@ DECKS = {
     73: ("white plastic with bands", True),
     74: ("black plastic", True),
     75: ("wood", True),
+    86: ("light grey plastic, even", True),
+    87: ("white plastic with bands, even", True),
 }
 WAYS = {
     # Words -> mask in prepare, mask in classify.
@@ -138,6 +149,9 @@ def draw(path: Path, index: int, seed: int, tray: Tray, *, dark: bool) -> tuple[
         if tray.material is not None:
             changed.enter_context(patch.dict(MINERALS, wood=tray.material))
         lit = replace(box, light=light)
+        if tray.even:
+            tilt, water = (np.where(wood, 0, p).astype(np.float32) for p in (box.tilt, box.water))
+            lit = replace(lit, tilt=tilt, water=water)
         cube = np.concatenate(list(simulate.render(lit, seed=seed, index=index)))
     with h5py.File(path, "r+") as file:
         file["hsimage/data"][...] = cube
@@ -377,7 +391,9 @@ def write(decks: list[dict[str, Any]]) -> None:
         f"scenes. `hsi-ssl prepare --unlabelled {POOL}`, `train-m2 --no-m1 --epochs {EPOCHS}`, "
         "`classify`; *mask* is `--mask auto`, in both of prepare and classify or in classify "
         f"alone; *reject* is `--reject {REJECT}`. Trays other than wood are drawn with the light "
-        "of a lit box; the dark mineral is flat, a tenth as bright as white, and nobody labels it.",
+        "of a lit box; the dark mineral is flat, a tenth as bright as white, and nobody labels it. "
+        "In the simulator the film of water and the slopes of ln R that vary over the core lie on "
+        "the tray in gaps and at ends too, though not in lanes; *even* trays are without.",
         "",
         "Tray: what is not core, gaps and ends included. Cracks: core that gets less than "
         f"{100 * DEEP:.0f} % of the light of sound core; rock: where it gets more than "
