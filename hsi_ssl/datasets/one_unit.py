@@ -21,8 +21,8 @@ def in_one_unit(sources: Sources, watcher: Watcher) -> Sources:
 
     The scenes have the same bands. Where all files tell the same scale and offset, or none, numbers
     stay raw. Where they tell different ones, numbers become physical, float32. A file that tells
-    none beside others that do is taken to be in their raw unit if its numbers lie where theirs do; if
-    they lie where the physical numbers of the others do, all become physical.
+    none beside others that do is taken to be in their raw unit if its numbers lie where theirs do;
+    if they lie where the physical numbers of the others do, all become physical.
 
     Raises
     ------

@@ -48,7 +48,7 @@ def fitted(
     refuse_scaled_twice(scene, raw, match.bands)
     found = difference(model.numbers, match.interpolate(raw))
     here = scene.units or as_they_are(scene.bands)
-    one_sided = here.said and not match.converts
+    one_sided = here.said and not here.given and not match.converts
     if found is None:
         if one_sided and not model.numbers.units.said:
             watcher.say(
@@ -75,7 +75,8 @@ def fitted(
     _refuse(scene, model, found, plain, unlike)
     times = f", but {found.factor:g} times that" if found.factor else ""
     watcher.warn(
-        f"{unlike}{times}: other light, or another offset or gain? look at the map before you trust it"
+        f"{unlike}{times}: other light, or another offset or gain? look at the map before you "
+        "trust it"
     )
     return match
 

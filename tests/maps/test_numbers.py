@@ -163,6 +163,14 @@ def test_a_scale_that_was_applied_and_kept_is_noticed_without_a_word_of_reflecta
     assert (mapped(scene, model, scale=1.0) == plain(model)).mean() > 0.999
 
 
+def test_a_scale_of_the_user_s_is_not_said_to_be_the_file_s(
+    run: Run, cube: Any, write_scene: Callable[..., Path]
+) -> None:
+    hears = Hears()
+    mapped(write_scene(cube, name="other.tif"), run(None), hears, scale=1.0)
+    assert "tells a scale" not in hears.all
+
+
 def test_gains_that_nobody_tells_are_refused_with_numbers(
     run: Run, cube: Any, write_scene: Callable[..., Path]
 ) -> None:
