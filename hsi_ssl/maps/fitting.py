@@ -48,7 +48,7 @@ def fitted(
     refuse_scaled_twice(scene, raw, match.bands)
     found = difference(model.numbers, match.interpolate(raw))
     here = scene.units or as_they_are(scene.bands)
-    one_sided = here.said and not match.converts
+    one_sided = here.said and not here.given and not match.converts
     if found is None:
         if one_sided and not model.numbers.units.said:
             watcher.say(
@@ -73,8 +73,10 @@ def fitted(
         return match
     plain = match_wavelengths(scene, model, resample=resample).interpolate(raw)
     _refuse(scene, model, found, plain, unlike)
+    times = f", but {found.factor:g} times that" if found.factor else ""
     watcher.warn(
-        f"{unlike}: other light, or another offset or gain? look at the map before you trust it"
+        f"{unlike}{times}: other light, or another offset or gain? look at the map before you "
+        "trust it"
     )
     return match
 
@@ -83,7 +85,7 @@ def _refuse(scene: Scene, model: ModelBands, found: Difference, plain: Array, un
     """Refuse numbers that differ as `found` says; raw ones are `plain (n, bands)`.
 
     Not where they differ slightly, nor where both sides say their unit and do not contradict what
-    the numbers say.
+    the numbers say. Of radiance there are several units, of which a scale does not tell which.
     """
     assert model.numbers is not None
     numbers, here = model.numbers, scene.units or as_they_are(scene.bands)
@@ -95,6 +97,13 @@ def _refuse(scene: Scene, model: ModelBands, found: Difference, plain: Array, un
                 f"{unlike} by its own scale ({here.source}), but without it they are, as if a "
                 "program had applied it and kept it: pass --scale 1 to take them as they are, or "
                 "--force to believe the scale"
+            )
+        if found.factor is not None and "radiance" in (here.kind, numbers.units.kind):
+            way = "" if apart.factor is None else f"pass --scale {1 / apart.factor:g}, "
+            raise UnitsError(
+                f"{unlike}, but {found.factor:g} times that, as if one were radiance in "
+                "uW/cm2/nm/sr and the other in W/m2/um/sr; expected a scene in the unit that it "
+                f"was trained on: {way}convert it, or --force to go on with the numbers as they are"
             )
         return
     if found.slight:

@@ -163,6 +163,14 @@ def test_a_scale_that_was_applied_and_kept_is_noticed_without_a_word_of_reflecta
     assert (mapped(scene, model, scale=1.0) == plain(model)).mean() > 0.999
 
 
+def test_a_scale_of_the_user_s_is_not_said_to_be_the_file_s(
+    run: Run, cube: Any, write_scene: Callable[..., Path]
+) -> None:
+    hears = Hears()
+    mapped(write_scene(cube, name="other.tif"), run(None), hears, scale=1.0)
+    assert "tells a scale" not in hears.all
+
+
 def test_gains_that_nobody_tells_are_refused_with_numbers(
     run: Run, cube: Any, write_scene: Callable[..., Path]
 ) -> None:
@@ -196,6 +204,22 @@ def test_radiance_is_no_reflectance(run: Run, cube: Any, write_scene: Callable[.
         raster.units = ["W m-2 sr-1 um-1"] * BANDS
     with pytest.raises(UnitsError, match="holds radiance and the model learnt from reflectance"):
         mapped(scene, run(Units(ONE, NONE, "reflectance", "")))
+
+
+def test_radiance_in_another_unit_is_refused_though_both_tell_a_scale(
+    run: Run, cube: Any, write_scene: Callable[..., Path], plain: Any
+) -> None:
+    """1 W/m2/um/sr = 0.1 uW/cm2/nm/sr, and each file's scale makes its own of raw numbers."""
+    model = run(Units(0.01 * ONE, NONE, "radiance", "scale and offset of the bands"))
+    scene = tell(write_scene(cube, name="other.tif"), 1e-3 * ONE, NONE)
+    with rasterio.open(scene, "r+") as raster:
+        raster.units = ["uW/(cm^2*nm*sr)"] * BANDS
+    with pytest.raises(UnitsError, match=r"0\.1 times that.*--scale 0\.01"):
+        mapped(scene, model)
+    np.testing.assert_array_equal(mapped(scene, model, scale=0.01), plain(model))
+    hears = Hears()
+    mapped(scene.rename(scene.with_name("forced.tif")), model, hears, force=True)
+    assert "going on, as asked" in hears.all
 
 
 def test_bands_are_interpolated_in_physical_numbers(
