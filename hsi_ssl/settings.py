@@ -7,6 +7,7 @@ and the options of that command. An unknown key is an error that names the neare
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -71,7 +72,7 @@ class ReadingSettings(Settings):
     """Name of the data set inside a MATLAB or HDF5 file that holds several."""
     wavelengths: Path | None = None
     """CSV with one wavelength a band, when the file has none."""
-    scale: float | None = Field(None, gt=0)
+    scale: float | None = Field(None, gt=0, allow_inf_nan=False)
     """What raw numbers are multiplied by to be in the unit wanted; None: as files say."""
     mask: tuple[Path, ...] = ()
     """Rasters that are not 0, or polygons, where to look; `auto`: proposed from the scene."""
@@ -448,6 +449,8 @@ def _sentence(model: type[BaseModel], mistake: Any) -> str:
         hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(sorted(known))
         return f"unknown key {name}; {hint}"
     message = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] == "tuple_type":
+        message = f"expected a list, such as [{json.dumps(str(mistake['input']))}]"
     return f"{name}: {message} (found {mistake['input']!r})" if name else message
 
 

@@ -59,6 +59,8 @@ def test_without_a_file_the_defaults_serve() -> None:
         ("[prepare]\ntrain_labels = ['a.tif']\n", "go together"),
         ("[prepare]\nexclude = '1450-1350'\n", "exclude: .*1450-1350 ends before it begins"),
         ("[prepare]\nexclude = [1350, 1450]\n", "exclude: 1350 is no range"),
+        ("[prepare]\nmask = 'core.tif'\n", r"mask: expected a list, such as \[\"core\.tif\"\]"),
+        ("[classify]\nscale = inf\n", r"scale: .*finite number \(found inf\)"),
         ("[prepare\n", "is no valid TOML"),
         ("seed = 1\n", "unknown key seed"),
     ],

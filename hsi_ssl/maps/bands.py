@@ -16,7 +16,7 @@ from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.errors import BandsError, UnitsError
 from hsi_ssl.scenes.ranges import WavelengthRange
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.units import Units
+from hsi_ssl.scenes.units import Units, as_they_are
 
 TOLERANCE_NM = 1.0
 """Bands whose centres lie no further apart are the same; sensors drift by less from day to day."""
@@ -130,8 +130,13 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
         One says reflectance and the other radiance.
     """
     match = match_wavelengths(scene, model, resample=resample)
-    if model.numbers is None or scene.units is None:
+    if scene.units is None:
         return match
+    if model.numbers is None:
+        # Nothing but what the user says tells how numbers become those that it learnt from.
+        raw = as_they_are(len(model.used))
+        given = scene.units.given and not scene.units.of_bands(match.bands).same_numbers(raw)
+        return match.converted(scene.units, raw) if given else match
     here, there = scene.units, model.numbers.units
     if here.kind and there.kind and here.kind != there.kind:
         raise UnitsError(

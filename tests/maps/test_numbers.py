@@ -249,3 +249,11 @@ def test_a_run_that_remembers_nothing_is_applied_and_that_is_said(
     hears = Hears()
     mapped(write_scene(cube, name="other.tif"), tiny_run, hears)
     assert "could not be checked" in hears.all
+
+
+def test_a_scale_of_the_user_s_counts_for_a_run_that_remembers_nothing(
+    tiny_run: Path, cube: Any, write_scene: Callable[..., Path], plain: Any
+) -> None:
+    scene = write_scene((cube * 1e-4).astype(np.float32), name="other.tif")
+    found = mapped(scene, tiny_run, scale=1e4)
+    assert (found == plain(tiny_run)).mean() > 0.999
