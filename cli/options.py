@@ -161,7 +161,7 @@ def reading(command: F) -> F:
             "--mask",
             type=FILE,
             multiple=True,
-            help="Raster or polygons: only what they mark is looked at; auto: proposed.",
+            help="Raster or polygons: only what one of them marks is looked at; auto: proposed.",
         ),
         click.option(
             "--scale",

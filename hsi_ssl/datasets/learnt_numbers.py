@@ -35,7 +35,7 @@ WITHIN = 0.8
 what was learnt from: water alone, say."""
 HARDLY = 0.2
 """Share of a scene's numbers in that range below which it is worth a word."""
-PRODUCT_FACTORS = (2.75e-5, 2e-5, 4e-4, 1 / 255, 1 / 4095, 1 / 65535)
+PRODUCT_FACTORS = (2.75e-5, 2e-5, 1 / 255, 1 / 65535)
 """That products multiply by, beside powers of ten: Landsat's collection 2, for one."""
 SHOWN = 3
 """Bands of which a refusal gives the numbers."""

@@ -13,11 +13,15 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.area import Area, marked
+from hsi_ssl.labels.finding import is_our_mask
 from hsi_ssl.labels.labelling import LabelledScene, layer_is_placed, raster_is_placed
+from hsi_ssl.labels.layers import listed
+from hsi_ssl.labels.legends import legend_of
 from hsi_ssl.labels.pairing import label_files, paired
 from hsi_ssl.labels.vectors import is_vector
-from hsi_ssl.masks.codes import LOOK
+from hsi_ssl.masks.codes import LOOK, NAMES
 from hsi_ssl.scenes.masked import masked
+from hsi_ssl.scenes.opening import is_raster, open_scene
 from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import Watcher
@@ -42,6 +46,8 @@ AUTO = Path("auto")
 """In the place of a mask: the one that is proposed."""
 KEPT = 16
 """Windows whose mask is kept at hand, since they are asked for more than once."""
+GLANCE = 64
+"""Rows and columns of a mask that tell which values it holds."""
 STRIP = 2**20
 """Pixels of labels that are masked at a time, or of a mask in which one is looked for."""
 
@@ -182,6 +188,7 @@ def _areas(
     files = label_files(given, option, masks=True)
     mine = paired(scenes, files, _is_placed, option, watcher)
     for path in dict.fromkeys(path for some in mine for path, _ in some):
+        _tell_values(path, option, watcher)
         numbers = [i for i, some in enumerate(mine) if path in {p for p, _ in some}]
         # One that was met in a folder may be for a scene that is not asked about.
         areas = marked(path, [scenes[i] for i in numbers], watcher, needed=not files[path])
@@ -189,6 +196,24 @@ def _areas(
             if area is not None:
                 found[i][path] = area
     return found
+
+
+def _tell_values(path: Path, option: str, watcher: Watcher) -> None:
+    """Say where a mask holds several values, so that all but 0 count alike; told by some pixels."""
+    if is_vector(path) or not is_raster(path) or is_our_mask(path):
+        return
+    with open_scene(path) as raster:
+        rows, cols = (
+            np.unique(np.linspace(0, size - 1, GLANCE).astype(np.int64))
+            for size in (raster.rows, raster.cols)
+        )
+        values = np.unique(raster.thinned(rows, cols, [0]))
+        values = values[(values != 0) & np.isfinite(values)]
+        if raster.nodata is not None:
+            values = values[values != raster.nodata]
+    if len(values) > 1 and legend_of(path).names.get(LOOK) != NAMES[LOOK]:
+        few = listed(values.tolist(), len(values))
+        watcher.say(f"{option}: {path.name} holds {few}: all that is not 0 is taken alike")
 
 
 def _is_placed(path: Path) -> bool:

@@ -138,10 +138,11 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
         given = scene.units.given and not scene.units.of_bands(match.bands).same_numbers(raw)
         return match.converted(scene.units, raw) if given else match
     here, there = scene.units, model.numbers.units
-    if here.kind and there.kind and here.kind != there.kind:
+    if here.kind and there.kind and here.kind != there.kind and not here.given:
         raise UnitsError(
             f"{scene.path} holds {here.kind} and the model learnt from {there.kind}; expected "
-            "scenes of one kind: convert it, or train on such scenes"
+            "scenes of one kind: convert it, train on such scenes, or pass --scale F where the "
+            "file's word is wrong"
         )
     if not here.said or not (there.said or here.given):
         return match

@@ -102,7 +102,7 @@ def kind_in(*texts: object) -> Kind | None:
     """The kind that words such as a unit or the name of a variable tell; None for both or none."""
     words = " ".join(str(text).lower() for text in texts if text)
     found = [kind for kind in KINDS if kind in words]
-    if not found and re.search(r"\b[mu]?w\b.*\bsr\b", words.replace("/", " ").replace("-", " ")):
+    if not found and re.search(r"\b[muµμ]?w\b.*\bsr\b", words.replace("/", " ").replace("-", " ")):
         return "radiance"
     return found[0] if len(found) == 1 else None
 

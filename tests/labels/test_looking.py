@@ -96,11 +96,14 @@ def test_inside_one_and_outside_of_another(scene: Path, write_tif: Write) -> Non
 
 
 def test_of_a_proposed_mask_only_what_is_to_be_looked_at_counts(
-    scene: Path, write_tif: Write
+    scene: Path, write_tif: Write, hears: Hears
 ) -> None:
     codes = np.where(MARKED > 0, 1, 2).astype(np.uint8)
     codes[:3] = 4
     plain = write_tif("mask.tif", codes)
+    with open_scene(scene) as opened:
+        looked_at([opened], Reading(mask=(plain,)), hears)
+    assert "mask.tif holds 1, 2, 4: all that is not 0 is taken alike" in hears.all
     assert left(scene, Reading(mask=(plain,))).all()
     plain.with_suffix(".csv").write_text("code,name\n1,look at\n2,shadow or background\n4,cloud\n")
     np.testing.assert_array_equal(left(scene, Reading(mask=(plain,))), MARKED > 0)

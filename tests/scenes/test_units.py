@@ -125,6 +125,7 @@ def test_cf_multiplies_and_neon_divides(tmp_path: Path) -> None:
         (("toa radiance",), "radiance"),
         (("W m-2 sr-1 um-1",), "radiance"),
         (("uW/cm^2/nm/sr",), "radiance"),
+        (("µW/cm² nm sr",), "radiance"),
         (("reflectance from radiance",), None),
         (("count", ""), None),
     ],
