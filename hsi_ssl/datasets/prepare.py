@@ -194,6 +194,8 @@ def prepare_sources(
             neighbours=neighbour_table(rows.scene[fit], rows.pixel[fit])
             if scaling == "mnf"
             else None,
+            band_numbers=np.flatnonzero(used).tolist(),
+            watcher=watcher,
         )
         neighbours = neighbour_table(rows.scene, rows.pixel)
         if sources.image_like:  # its rows and columns are no place on the ground

@@ -7,16 +7,18 @@ the dataset and with every model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from hsi_ssl.datasets.noise import Floats, Noise, measure_noise
 from hsi_ssl.errors import DatasetError, ModelError
-
-Floats = npt.NDArray[np.float64]
+from hsi_ssl.watcher import SILENT, Watcher
 
 BLOCK = 8192
 """Spectra transformed at a time: a block and its float copy stay in the processor's cache."""
@@ -184,6 +186,8 @@ def fit_scaler(
     components: int,
     wavelengths: npt.ArrayLike | None = None,
     neighbours: npt.NDArray[np.integer[Any]] | None = None,
+    band_numbers: Sequence[int] | None = None,
+    watcher: Watcher = SILENT,
 ) -> Scaler:
     """Scaling fitted on `spectra (n, bands)`, raw and valid.
 
@@ -193,16 +197,20 @@ def fit_scaler(
         standard deviation 1; `derivative`: Savitzky-Golay slope along the bands, then standard;
         `snv`: each spectrum to mean 0, standard deviation 1 (Barnes et al. 1989); `continuum`:
         each spectrum divided by its upper convex hull (Clark & Roush 1984);
-        `noise`: each band divided by its noise, the residual of its regression on all others
-        (Roger & Arnold 1996), then rotated onto the leading components, the largest of which
-        gets standard deviation 1; `mnf`: the same with the full noise covariance of differences
-        between neighbours (Green et al. 1988).
+        `noise`: each band divided by the noise of an independent measurement, the residual of its
+        regression on the others (Roger & Arnold 1996; `measure_noise`), then rotated onto the
+        leading components, the largest of which gets standard deviation 1; `mnf`: the same with
+        the full noise covariance of differences between neighbours (Green et al. 1988).
     components
         Columns that `noise` and `mnf` keep, at most.
     wavelengths
-        `(bands,)` in nm, for `continuum`; band numbers serve without.
+        `(bands,)` in nm, for `continuum`, where band numbers serve without, and to name bands.
     neighbours
         `(n, 8)` rows of `spectra`, -1 where absent, as in `Dataset`; for `mnf`.
+    band_numbers
+        Which bands of the scene these are, to name them, counted from 0; else all.
+    watcher
+        Hears from `noise` of bands that are copies, interpolated or smoothed.
 
     Raises
     ------
@@ -212,7 +220,12 @@ def fit_scaler(
     # Between matrices of this size threads wait more than they work, for seconds where other
     # programs keep the processor busy.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fitted(kind, spectra, components, wavelengths, neighbours)
+        if kind != "noise":
+            return _fitted(kind, spectra, components, wavelengths, neighbours)
+        numbers, noise = _fit_noise(*_varying(kind, spectra), len(spectra), components)
+        for sentence in noise.sentences(partial(_band_name, band_numbers, wavelengths)):
+            watcher.say(sentence)
+        return _affine(kind, numbers)
 
 
 def mean_and_covariance(spectra: npt.NDArray[Any]) -> tuple[Floats, Floats]:
@@ -226,36 +239,6 @@ def mean_and_covariance(spectra: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     constant = (spectra == spectra[0]).all(axis=0)
     product[constant] = product[:, constant] = 0
     return mean, product / max(1, len(spectra) - 1)
-
-
-def regression_noise(covariance: Floats, n: int) -> Floats:
-    """Standard deviation of each band's noise `(bands,)`; 0 for constant bands.
-
-    The residual of the band's linear regression on all other bands. With P the inverse of the
-    correlation matrix R of n pixels, row j of P / P_jj applied to a standardised spectrum is that
-    residual, so its variance is (P R P)_jj / P_jj^2, times n - 1 over the degrees of freedom
-    left. A ridge makes R regular; it grows where pixels are so few that the regression would use
-    up more than half of their degrees of freedom.
-
-    Bands that others determine exactly (a band stored twice) would get no noise and rule all
-    distances: nothing goes below a thirtieth of the median, in units of each band's spread.
-    """
-    spread = np.sqrt(covariance.diagonal())
-    varies = spread > 0
-    correlation = covariance[np.ix_(varies, varies)] / np.outer(spread[varies], spread[varies])
-    values, vectors = np.linalg.eigh(correlation)
-    values = values.clip(min=0)
-    ridges = np.geomspace(1e-12, 10 * len(values), 200)
-    freedoms = (values / (values + ridges[:, None])).sum(axis=1)
-    fits = np.flatnonzero(freedoms <= max(1, n - 1) / 2)
-    ridge, freedom = (ridges[fits[0]], freedoms[fits[0]]) if len(fits) else (ridges[-1], 0.0)
-    squares = vectors**2
-    inverse = squares @ (1 / (values + ridge))
-    residual = squares @ (values / (values + ridge) ** 2) / inverse**2
-    relative = np.sqrt(residual * (n - 1) / max(1.0, n - freedom))
-    noise = np.zeros_like(spread)
-    noise[varies] = spread[varies] * relative.clip(min=max(np.median(relative) / 30, 1e-6))
-    return noise
 
 
 def standard_normal_variate(spectra: Floats) -> Floats:
@@ -333,12 +316,7 @@ def _fitted(
         low, high = (f(axis=0).astype(np.float64) for f in (spectra.min, spectra.max))
         numbers = {"minimum": low, "range": _or_one(high - low)}
     else:
-        mean, covariance = mean_and_covariance(spectra)
-        if not covariance.diagonal().any():
-            raise DatasetError(
-                f"scaling {kind} needs spectra that differ, and all {len(spectra)} pixels to fit "
-                "it on are equal; take more pixels or check the cubes"
-            )
+        mean, covariance = _varying(kind, spectra)
         if kind == "standard":
             numbers = {"mean": mean, "sd": _or_one(np.sqrt(covariance.diagonal()))}
         elif kind == "derivative":
@@ -347,15 +325,33 @@ def _fitted(
             # Slopes of bands that are exactly straight differ by rounding only.
             real = variance > 1e-12 * variance.max()
             numbers = {"mean": mean, "sd": _or_one(np.sqrt(np.where(real, variance, 0)))}
-        elif kind == "noise":
-            numbers = _fit_noise(mean, covariance, len(spectra), components)
         else:
             numbers = _fit_mnf(mean, covariance, spectra, neighbours, components)
     return _affine(kind, numbers)
 
 
-def _fit_noise(mean: Floats, covariance: Floats, n: int, components: int) -> dict[str, Floats]:
-    noise = regression_noise(covariance, n)
+def _varying(kind: str, spectra: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    """Mean and covariance of spectra that are not all equal."""
+    mean, covariance = mean_and_covariance(spectra)
+    if not covariance.diagonal().any():
+        raise DatasetError(
+            f"scaling {kind} needs spectra that differ, and all {len(spectra)} pixels to fit "
+            "it on are equal; take more pixels or check the cubes"
+        )
+    return mean, covariance
+
+
+def _band_name(numbers: Sequence[int] | None, wavelengths: npt.ArrayLike | None, band: int) -> str:
+    """The number of a band, counted from 1, and its wavelength: `63 (1350.2 nm)`."""
+    number = str((band if numbers is None else numbers[band]) + 1)
+    return number if wavelengths is None else f"{number} ({np.asarray(wavelengths)[band]:.1f} nm)"
+
+
+def _fit_noise(
+    mean: Floats, covariance: Floats, n: int, components: int
+) -> tuple[dict[str, Floats], Noise]:
+    measured = measure_noise(covariance, n)
+    noise = measured.independent
     per_noise = 1 / np.where(noise > 0, noise, np.inf)
     variances, rotation = _leading(covariance * np.outer(per_noise, per_noise), components)
     return {
@@ -363,7 +359,7 @@ def _fit_noise(mean: Floats, covariance: Floats, n: int, components: int) -> dic
         "noise": noise,
         "rotation": rotation,
         "scale": np.sqrt(variances[0]),
-    }
+    }, measured
 
 
 def _fit_mnf(

@@ -22,7 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.scaling import Scaler, mean_and_covariance, regression_noise
+from hsi_ssl.datasets.noise import measure_noise
+from hsi_ssl.datasets.scaling import Scaler, mean_and_covariance
 from hsi_ssl.training.class_gaussians import SMALLEST_SHARE, ClassGaussians
 
 Floats = npt.NDArray[np.float64]
@@ -210,7 +211,8 @@ def scaled_noise(spectra: npt.NDArray[Any], scaler: Scaler) -> Floats:
     if scaler.noise_sd is not None:
         noise = scaler.noise_sd
     else:
-        noise = regression_noise(mean_and_covariance(scaler.transform(spectra))[1], len(spectra))
+        covariance = mean_and_covariance(scaler.transform(spectra))[1]
+        noise = measure_noise(covariance, len(spectra)).independent
     some = noise[noise > 0]
     least = SMALLEST_NOISE * np.median(some) if len(some) else 1.0
     found: Floats = noise.clip(min=least)

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from hsi_ssl.datasets.noise import measure_noise
 from hsi_ssl.datasets.scaling import (
     AffineScaler,
     continuum_removed,
     fit_scaler,
     mean_and_covariance,
-    regression_noise,
     scaler_from_card,
 )
 from hsi_ssl.errors import DatasetError, ModelError
@@ -58,7 +58,7 @@ def fitted(kind: str, spectra: npt.NDArray[Any] = SPECTRA, components: int = 10)
 @pytest.mark.parametrize("n", [2000, 100])
 def test_noise_is_the_residual_of_each_band_regressed_on_all_others(n: int) -> None:
     spectra = SPECTRA[:n]
-    noise = regression_noise(mean_and_covariance(spectra)[1], n)
+    noise = measure_noise(mean_and_covariance(spectra)[1], n).independent
     for band in range(BANDS):
         others = np.delete(spectra, band, axis=1)
         left = spectra[:, band] - LinearRegression().fit(others, spectra[:, band]).predict(others)
