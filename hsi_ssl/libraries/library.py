@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import LibraryError
-from hsi_ssl.libraries.names import is_mixture
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,13 +28,14 @@ class LibrarySpectrum:
     """One sample's reflectance `(n,)`, in any unit, at ascending `wavelengths_nm (n,)`.
 
     NaN where the library has no value. `material` is what it is a sample of: several samples of
-    one mineral share it.
+    one mineral share it. `mixture`: it is several materials mixed, by its name.
     """
 
     name: str
     material: str
     wavelengths_nm: Floats = field(repr=False)
     reflectance: Floats = field(repr=False)
+    mixture: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Resampled:
     notes: tuple[str, ...]
 
 
-def spectrum(name: str, material: str, wavelengths_nm: Any, reflectance: Any) -> LibrarySpectrum:
+def spectrum(
+    name: str, material: str, wavelengths_nm: Any, reflectance: Any, *, mixture: bool = False
+) -> LibrarySpectrum:
     """A library spectrum of values in any order; those that are no positive number become NaN.
 
     Libraries mark deleted points by such values, the USGS by -1.23e34.
@@ -69,7 +71,8 @@ def spectrum(name: str, material: str, wavelengths_nm: Any, reflectance: Any) ->
     values = np.asarray(reflectance, np.float64)[order]
     with np.errstate(invalid="ignore"):
         values = np.where(np.isfinite(values) & (values > 0), values, np.nan)
-    return LibrarySpectrum(name, material, np.asarray(wavelengths_nm, np.float64)[order], values)
+    centres = np.asarray(wavelengths_nm, np.float64)[order]
+    return LibrarySpectrum(name, material, centres, values, mixture)
 
 
 def band_widths(wavelengths_nm: Floats) -> Floats:
@@ -104,7 +107,7 @@ def resample(
     """
     centres = np.asarray(wavelengths_nm, np.float64)
     widths = band_widths(centres) if fwhm_nm is None else np.asarray(fwhm_nm, np.float64)
-    pure = [s for s in library.spectra if not is_mixture(s.material)]
+    pure = [s for s in library.spectra if not s.mixture]
     seen = [(s, _at_bands(s, centres, widths)) for s in pure]
     kept = [(s, v) for s, v in seen if np.isnan(v).mean() <= MOST_MISSING]
     span = f"{centres.min():.0f} to {centres.max():.0f} nm"
