@@ -19,7 +19,7 @@ MIXED = "+"
 """In the name of a mixture of materials."""
 SAID = re.compile(r"\b(usgs|ecostress|speclib)|splib0|\baster spectral lib", re.IGNORECASE)
 """In what libraries say of themselves whose sample names begin with the mineral."""
-RECORD = re.compile(r"\bs0\d\w+=|\bs0[67][a-z]|\b[AR]REF\b|splib0", re.IGNORECASE)
+RECORD = re.compile(r"\bs0\d\w+=|^s0[67]_?[a-z]|\b[AR]REF\b|splib0", re.IGNORECASE)
 """In the USGS's names of spectra and files: `s06av95a=b`, `s07_AV95`, `BECKb AREF`."""
 
 

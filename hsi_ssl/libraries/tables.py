@@ -82,8 +82,10 @@ def read_table(path: Path) -> Table:
         return Table(names, values[0], values[1:], _unit(head[0]), " ".join(comments))
     start = next((k for k, (_, cells) in enumerate(rows) if _is_number(cells[0], decimal)), 1)
     data = rows[start:]
+    if not data:
+        raise LibraryError(f"{path} has no row of numbers below its names")
     titles = [cells for _, cells in rows[:start] if len(cells) > 1]
-    wanted = len(data[0][1]) if data else width
+    wanted = len(data[0][1])
     unit = next((cells[0] for cells in titles if _is_unit(cells[0])), None)
     titles = [cells for cells in titles if not _is_unit(cells[0])] or titles
     if not titles:
