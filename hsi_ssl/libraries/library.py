@@ -43,11 +43,16 @@ class LibrarySpectrum:
 
 @dataclass(frozen=True)
 class SpectralLibrary:
-    """Spectra of known materials; `notes` is what reading it guessed or left out."""
+    """Spectra of known materials; `notes` is what reading it guessed or left out.
+
+    `unit` is the unit of wavelengths that the file tells.
+    """
 
     path: Path
     spectra: tuple[LibrarySpectrum, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    format: str = ""
+    unit: str | None = None
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,9 @@ def _noise(wavelengths_nm: Floats, reflectance: Floats) -> Bools:
 
 
 def _in_words(wavelengths_nm: Floats, chosen: Bools) -> str:
-    return ", ".join(f"{low:.0f} to {high:.0f} nm" for low, high in ranges_of(wavelengths_nm, chosen))
+    return ", ".join(
+        f"{low:.0f} to {high:.0f} nm" for low, high in ranges_of(wavelengths_nm, chosen)
+    )
 
 
 def matches_csv(found: list[Named]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from array import array
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,8 @@ def _envi(path: Path) -> SpectralLibrary:
     if facts.wavelengths_nm is None:
         raise LibraryError(f"{header} gives no wavelength for each band; add them to the header")
     says = str(fields.get("description", ""))
-    return _on_one_grid(path, found.names, facts.wavelengths_nm, values, facts.notes, says=says)
+    library = _on_one_grid(path, found.names, facts.wavelengths_nm, values, facts.notes, says=says)
+    return replace(library, format="ENVI", unit=fields.get("wavelength units"))
 
 
 def _sli(path: Path) -> bool:
@@ -94,9 +96,10 @@ def _csv(path: Path) -> SpectralLibrary:
     if facts.wavelengths_nm is None:
         raise LibraryError(f"{path}: the first column holds no wavelength in every row")
     notes = (*table.notes, *facts.notes)
-    return _on_one_grid(
+    library = _on_one_grid(
         path, list(table.names), facts.wavelengths_nm, table.values, notes, says=table.says
     )
+    return replace(library, format="table of text", unit=table.unit)
 
 
 def _on_one_grid(
@@ -111,9 +114,7 @@ def _on_one_grid(
     names = [" ".join(name.split()) for name in names]
     of_minerals = names_minerals(names, path.name, says)
     found = (
-        spectrum(
-            name, material, wavelengths_nm, row, mixture=of_minerals and is_mixture(material)
-        )
+        spectrum(name, material, wavelengths_nm, row, mixture=of_minerals and is_mixture(material))
         for name, material, row in zip(
             names, materials(names) if of_minerals else names, values, strict=True
         )
@@ -161,4 +162,5 @@ def _ecostress(path: Path) -> SpectralLibrary:
             )
     if not found:
         raise LibraryError(f"{path} holds no reflectance spectrum")
-    return SpectralLibrary(path, tuple(found), tuple(notes))
+    unit = rows[0][4]
+    return SpectralLibrary(path, tuple(found), tuple(notes), format="ECOSTRESS", unit=unit)

@@ -34,6 +34,8 @@ FORMS = (
     (None, ","),
 )
 """What is between cells (None: blanks) and before decimals, in the order in which it is tried."""
+TITLES = ("wave", "wl", "lambda", "wellenl", "longueur", "longitud", "lunghezza", "band center")
+"""How names of columns of wavelengths begin."""
 ENOUGH = 200
 """Lines from which the form is told."""
 FEWEST = 2
@@ -44,7 +46,8 @@ FEWEST = 2
 class Table:
     """Spectra `values (spectra, bands)` at `wavelengths (bands,)` in `unit`, as the file has them.
 
-    `says` is what its comments say; `notes` what was made up.
+    `says` is what its comments say, `named` whether the first column is called wavelengths or the
+    like; `notes` is what was made up.
     """
 
     names: tuple[str, ...]
@@ -52,6 +55,7 @@ class Table:
     values: npt.NDArray[np.float64]
     unit: str | None
     says: str
+    named: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -79,7 +83,9 @@ def read_table(path: Path) -> Table:
         data = [(i, cells[1:]) for i, cells in rows]
         values = _numbers(path, [(0, head[1:]), *data], len(head) - 1, decimal)
         names = tuple(cells[0] for _, cells in rows)
-        return Table(names, values[0], values[1:], _unit(head[0]), " ".join(comments))
+        return Table(
+            names, values[0], values[1:], _unit(head[0]), " ".join(comments), _is_title(head[0])
+        )
     start = next((k for k, (_, cells) in enumerate(rows) if _is_number(cells[0], decimal)), 1)
     data = rows[start:]
     if not data:
@@ -109,9 +115,14 @@ def read_table(path: Path) -> Table:
         )
     values = _numbers(path, data, len(head), decimal)
     return Table(
-        tuple(head[1:]), values[:, 0], values[:, 1:].T, unit or _unit(head[0]), " ".join(comments),
+        tuple(head[1:]),
+        values[:, 0],
+        values[:, 1:].T,
+        unit or _unit(head[0]),
+        " ".join(comments),
+        unit is not None or _is_title(head[0]),
         notes,
-    )  # fmt: skip
+    )
 
 
 def _text(path: Path) -> str:
@@ -174,16 +185,10 @@ def _along_rows(rows: list[tuple[int, list[str]]], decimal: str) -> bool:
     )
 
 
-def _titles_in_comments(
-    comments: list[str], wanted: int, delimiter: str | None
-) -> list[list[str]]:
+def _titles_in_comments(comments: list[str], wanted: int, delimiter: str | None) -> list[list[str]]:
     """Names in a comment, as numpy writes them: `# wavelength alunite calcite`."""
     found = [_cells(comment.lstrip("#%!/ "), delimiter) for comment in comments]
-    return [
-        cells
-        for cells in found
-        if len(cells) == wanted and all(cells) and cells[0].lower().startswith(("wave", "wl"))
-    ]
+    return [cells for cells in found if len(cells) == wanted and all(cells) and _is_title(cells[0])]
 
 
 def _numbers(
@@ -224,6 +229,11 @@ def _is_number(cell: str, decimal: str) -> bool:
 def _is_unit(cell: str) -> bool:
     """Whether a cell is a unit alone, as in a second row of titles."""
     return singular(cell.strip("()[]")) in NANOMETRES
+
+
+def _is_title(cell: str) -> bool:
+    """Whether a cell is what columns of wavelengths are called."""
+    return cell.lower().startswith(TITLES) or _is_unit(cell)
 
 
 def _unit(name: str) -> str | None:

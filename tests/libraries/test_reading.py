@@ -207,9 +207,11 @@ def test_csv_of_western_windows(tmp_path: Path) -> None:
     assert found.notes == ()
 
 
-@pytest.mark.parametrize("text", ["1000,0.5\n1500,0.75\n", "1000;0,5\n1500;0,75", "1000\t0.5\n1500 0.75"])
+@pytest.mark.parametrize(
+    "text", ["1000,0.5\n1500,0.75\n", "1000;0,5\n1500;0,75", "1000\t0.5\n1500 0.75"]
+)
 def test_csv_without_names_has_that_of_its_file(tmp_path: Path, text: str) -> None:
-    found = open_library(csv(tmp_path, text.replace("\t", " ")))
+    found = open_library(csv(tmp_path, text))
     assert [s.name for s in found.spectra] == ["mine"]
     assert found.spectra[0].wavelengths_nm.tolist() == [1000, 1500]
     assert found.spectra[0].reflectance.tolist() == [0.5, 0.75]
