@@ -1,4 +1,4 @@
-"""`hsi-ssl info`: what a scene, a label raster, a class map, a dataset or a run folder is."""
+"""`hsi-ssl info`: what a scene, labels, a class map, a library, a dataset, a run, a report is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import options
 from .output import Terminal
 
 
-@click.command("info", short_help="What a scene, map, dataset or run folder is.")
+@click.command("info", short_help="What a scene, map, library, dataset, run or report is.")
 @click.argument("path", type=options.FILE)
 @click.option("--variable", help="Name of the array inside a file that holds several.")
 @options.common
@@ -21,6 +21,7 @@ def command(path: Path, variable: str | None, project: object, terminal: Termina
     hsi-ssl info scene.tif
     hsi-ssl info images.h5 --variable asph
     hsi-ssl info polygons.gpkg
+    hsi-ssl info s06av95a_envi.sli
     hsi-ssl info runs/dataset.h5
     hsi-ssl info runs/m2
     """

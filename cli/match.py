@@ -34,9 +34,10 @@ def command(
 ) -> None:
     """Tell which materials of a library each of SPECTRA looks like most, with the runners-up.
 
-    Both are an ENVI library (.sli), an ECOSTRESS database made by the package spectral, or a CSV:
-    wavelengths in the first column, in nm or um, then one column a spectrum. The score is the
-    spectral angle in degrees after continuum removal, the smaller the better.
+    Both are an ENVI library (.sli), an ECOSTRESS database made by the package spectral, or a
+    table of text: wavelengths in the first column, in nm or um, then one column a spectrum. The
+    score is the spectral angle in degrees after continuum removal, the smaller the better. Bands
+    of noise are left out, and said.
 
     \b
     hsi-ssl match means.csv --library s06av95a_envi.sli
@@ -58,6 +59,6 @@ def command(
         with written_beside(output, overwrite=overwrite) as beside:
             beside.write_text(matches_csv(found), encoding="utf-8")
     terminal.result(
-        {"spectra": [named.to_json() for named in found]},
+        {"spectra": [named.to_json() for named in found], "notes": list(notes)},
         *(f"{named.name}: {in_words(named.matches)}" for named in found),
     )

@@ -1,4 +1,4 @@
-"""What a path holds: a scene, labels, a class map, a prepared dataset or a run folder."""
+"""What a path holds: a scene, labels, a class map, a library, a dataset, a run, a report."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import math
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.describe_library import describe_library
+from hsi_ssl.description import Description, counted
 from hsi_ssl.errors import LabelError, ModelError, SceneError
 from hsi_ssl.labels.codes import checked_codes
 from hsi_ssl.labels.finding import is_our_mask
@@ -20,19 +22,14 @@ from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.labels.rasters import open_label_raster, own_labels, plane_codes
 from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
+from hsi_ssl.libraries.telling import is_library
+from hsi_ssl.products import unread_product
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.ranges import WavelengthRange
 from hsi_ssl.scenes.scene import Scene
 
 WINDOW = 2**20
 """Pixels of a label raster counted at a time."""
-
-
-class Description(NamedTuple):
-    """The same twice: `values` are JSON without NaN, `lines` are for people."""
-
-    values: dict[str, Any]
-    lines: list[str]
 
 
 def describe(path: Path, *, variable: str | None = None) -> Description:
@@ -44,15 +41,19 @@ def describe(path: Path, *, variable: str | None = None) -> Description:
         There is nothing, or nothing that hsi-ssl knows.
     VectorError
         A vector file is broken, or has no such layer.
+    LibraryError
+        A spectral library is broken.
     DatasetError, ModelError
-        A dataset or a run folder is broken or of another version.
+        A dataset, a run folder or a report is broken or of another version.
     """
     if path.is_dir():
-        return _run(path)
+        return _folder(path)
     if _is_dataset(path):
         return _dataset(path)
     if is_vector(path):
         return _layers(path)
+    if is_library(path):
+        return describe_library(path)
     try:
         scene = open_scene(path, variable=variable)
     except SceneError as error:
@@ -60,7 +61,8 @@ def describe(path: Path, *, variable: str | None = None) -> Description:
             with open_label_raster(path, variable=variable) as raster:
                 return _labels(path, plane_codes(raster), dict(enumerate(raster.named, start=1)))
         except (LabelError, SceneError):
-            raise error from None
+            product = unread_product(path)
+            raise error if product is None else SceneError(product) from None
     with scene:
         return _scene(scene)
 
@@ -101,8 +103,8 @@ def _scene(scene: Scene) -> Description:
     }
     lines = [
         f"{scene.path}: {kind}, {scene.format}",
-        f"{_number(scene.rows, 'row')} x {_number(scene.cols, 'column')} x "
-        f"{_number(scene.bands, 'band')}, {scene.dtype}, {_size(scene)} as numbers",
+        f"{counted(scene.rows, 'row')} x {counted(scene.cols, 'column')} x "
+        f"{counted(scene.bands, 'band')}, {scene.dtype}, {_size(scene)} as numbers",
     ]
     if kind == "scene":
         lines += _band_lines(scene)
@@ -139,7 +141,7 @@ def _labels(path: Path, codes: npt.NDArray[np.int64], names: dict[int, str]) -> 
     }
     if names:
         values["names"] = {str(code): name for code, name in names.items()}
-    lines = [f"{path}: labels", f"{_number(rows, 'row')} x {_number(cols, 'column')}"]
+    lines = [f"{path}: labels", f"{counted(rows, 'row')} x {counted(cols, 'column')}"]
     return Description(values, lines + _count_lines(counts, codes.size, names))
 
 
@@ -159,11 +161,11 @@ def _layers(path: Path) -> Description:
             for one in layers
         ],
     }
-    lines = [f"{path}: {_number(len(layers), 'layer')} of labels"]
+    lines = [f"{path}: {counted(len(layers), 'layer')} of labels"]
     for one in layers:
         fields = ", ".join(f"{n} ({TYPES.get(kind, kind)})" for n, kind in one.fields.items())
         lines += [
-            f"{one.name}: {_number(one.features, 'feature')} ({one.kind}), "
+            f"{one.name}: {counted(one.features, 'feature')} ({one.kind}), "
             f"{_crs_name(one.crs) or 'no CRS'}",
             f"  fields: {fields or 'none'}",
         ]
@@ -230,10 +232,28 @@ def _dataset(path: Path) -> Description:
         f"split by {meta['split']['kind']}, scaling {meta['scaling']['kind']}, seed {meta['seed']}"
         + (", transductive" if meta["transductive"] else ""),
         *counts,
-        f"from {_number(len(meta['sources']), 'scene')}:",
+        f"from {counted(len(meta['sources']), 'scene')}:",
         *(f"  {s['path']} ({s['rows']} x {s['cols']}, {s['format']})" for s in values["sources"]),
     ]
     return Description(values, lines)
+
+
+def _folder(path: Path) -> Description:
+    """A run, finished or not, or a report."""
+    from hsi_ssl.describe_folders import describe_report, describe_unfinished
+    from hsi_ssl.training.checkpoint import CARD
+
+    if (path / CARD).exists():
+        return _run(path)
+    found = describe_unfinished(path) or describe_report(path)
+    if found is not None:
+        return found
+    product = unread_product(path)
+    if product is not None:
+        raise SceneError(product)
+    raise ModelError(
+        f"{path} is a folder without {CARD} or a report; give a run folder, a dataset or a scene"
+    )
 
 
 def _run(path: Path) -> Description:
@@ -241,10 +261,6 @@ def _run(path: Path) -> Description:
 
     try:
         kind = json.loads((path / CARD).read_text(encoding="utf-8"))["kind"]
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path} is a folder without {CARD}; give a run folder, a dataset or a scene"
-        ) from None
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(f"{path / CARD} is broken ({error}); train again") from error
     card, _ = load_run(path, kind)
@@ -260,6 +276,7 @@ def _run(path: Path) -> Description:
     values = {
         "kind": "run",
         "path": str(path),
+        "finished": True,
         "model": model,
         "architecture": card["architecture"],
         "bands": card["bands"],
@@ -279,14 +296,14 @@ def _run(path: Path) -> Description:
     hidden = "-".join(str(width) for width in architecture["hidden"])
     lines = [
         f"{path}: {model}, trained {card['created']} with hsi-ssl {card['hsi_ssl']}",
-        f"{_number(architecture['latent'], 'latent unit')}, hidden layers {hidden}, "
+        f"{counted(architecture['latent'], 'latent unit')}, hidden layers {hidden}, "
         f"{architecture['likelihood']} likelihood, scaling {card['scaling']['kind']}",
         f"learnt on {card['dataset']['title']} ({card['dataset']['path']}), "
         f"{len(card['used_bands'])} of {_bands(card)}",
     ]
     if training["epochs"]:
         lines.append(
-            f"{_number(training['epochs'], 'epoch')} in {training['seconds']:.0f} s on "
+            f"{counted(training['epochs'], 'epoch')} in {training['seconds']:.0f} s on "
             f"{training['device']}, best epoch {training['best_epoch']}"
         )
     lines += [
@@ -356,7 +373,7 @@ def _band_lines(scene: Scene) -> list[str]:
         runs = np.split(bad, np.flatnonzero(np.diff(bad) > 1) + 1)
         named = [f"{run[0] + 1}-{run[-1] + 1}" if len(run) > 1 else f"{run[0] + 1}" for run in runs]
         lines.append(
-            f"{scene.bands - len(bad)} of {_number(scene.bands, 'band')} good; "
+            f"{scene.bands - len(bad)} of {counted(scene.bands, 'band')} good; "
             f"bad, counted from 1: {', '.join(named)}"
         )
     return lines
@@ -376,7 +393,7 @@ def _grid_lines(scene: Scene) -> list[str]:
         turned = ", rotated" if b or d else ""
         lines.append(f"pixels of {size}{turned}, upper left corner at {c:.10g}, {f:.10g}")
     if grid.control_points:
-        lines.append(_number(len(grid.control_points), "ground control point"))
+        lines.append(counted(len(grid.control_points), "ground control point"))
     if grid.rpcs:
         lines.append("rational polynomial coefficients")
     return lines or ["no coordinates"]
@@ -384,7 +401,7 @@ def _grid_lines(scene: Scene) -> list[str]:
 
 def _count_lines(counts: Counter[int], pixels: int, names: dict[int, str]) -> list[str]:
     total = counts.total()
-    lines = [f"{total} of {pixels} pixels labelled, {_number(len(counts), 'class', 'classes')}:"]
+    lines = [f"{total} of {pixels} pixels labelled, {counted(len(counts), 'class', 'classes')}:"]
     for code, n in sorted(counts.items()):
         lines.append(f"{code:8}  {n:10}  {names.get(code, '')}".rstrip())
     return lines
@@ -430,11 +447,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def _bands(card: dict[str, Any]) -> str:
     """How many bands the files have, and what of them was excluded."""
     ranges = [str(WavelengthRange(low, high)) for low, high in card.get("excluded_nm", ())]
-    return _number(card["bands"], "band") + (f" (without {', '.join(ranges)})" if ranges else "")
-
-
-def _number(n: int, one: str, many: str | None = None) -> str:
-    return f"{n} {one if n == 1 else many or one + 's'}"
+    return counted(card["bands"], "band") + (f" (without {', '.join(ranges)})" if ranges else "")
 
 
 def _size(scene: Scene) -> str:

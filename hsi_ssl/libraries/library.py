@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import LibraryError
-from hsi_ssl.libraries.names import is_mixture
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,6 +21,9 @@ WIDEST_GAP = 2.5
 spectrum says nothing there."""
 MOST_MISSING = 0.1
 """Share of the bands that a spectrum may lack."""
+SAME_BAND, AS_WIDE, MOST_THE_SAME = 0.01, 1.5, 0.5
+"""A band is the library's own if their centres are no farther apart than this share of its width,
+and it is not so many times wider than the library's steps; this share of all bands must be."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +31,28 @@ class LibrarySpectrum:
     """One sample's reflectance `(n,)`, in any unit, at ascending `wavelengths_nm (n,)`.
 
     NaN where the library has no value. `material` is what it is a sample of: several samples of
-    one mineral share it.
+    one mineral share it. `mixture`: it is several materials mixed, by its name.
     """
 
     name: str
     material: str
     wavelengths_nm: Floats = field(repr=False)
     reflectance: Floats = field(repr=False)
+    mixture: bool = False
 
 
 @dataclass(frozen=True)
 class SpectralLibrary:
-    """Spectra of known materials; `notes` is what reading it guessed or left out."""
+    """Spectra of known materials; `notes` is what reading it guessed or left out.
+
+    `unit` is the unit of wavelengths that the file tells.
+    """
 
     path: Path
     spectra: tuple[LibrarySpectrum, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    format: str = ""
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,9 @@ class Resampled:
     notes: tuple[str, ...]
 
 
-def spectrum(name: str, material: str, wavelengths_nm: Any, reflectance: Any) -> LibrarySpectrum:
+def spectrum(
+    name: str, material: str, wavelengths_nm: Any, reflectance: Any, *, mixture: bool = False
+) -> LibrarySpectrum:
     """A library spectrum of values in any order; those that are no positive number become NaN.
 
     Libraries mark deleted points by such values, the USGS by -1.23e34.
@@ -69,7 +79,8 @@ def spectrum(name: str, material: str, wavelengths_nm: Any, reflectance: Any) ->
     values = np.asarray(reflectance, np.float64)[order]
     with np.errstate(invalid="ignore"):
         values = np.where(np.isfinite(values) & (values > 0), values, np.nan)
-    return LibrarySpectrum(name, material, np.asarray(wavelengths_nm, np.float64)[order], values)
+    centres = np.asarray(wavelengths_nm, np.float64)[order]
+    return LibrarySpectrum(name, material, centres, values, mixture)
 
 
 def band_widths(wavelengths_nm: Floats) -> Floats:
@@ -84,52 +95,77 @@ def band_widths(wavelengths_nm: Floats) -> Floats:
     return np.maximum(widths, 1e-6)
 
 
-def resample(
+@dataclass(frozen=True)
+class AtBands:
+    """A library without its mixtures at a sensor's bands, `values (L, bands)`, whole or not."""
+
+    library: SpectralLibrary
+    spectra: tuple[LibrarySpectrum, ...]
+    wavelengths_nm: Floats
+    values: Floats
+
+    def covering(self, used: npt.NDArray[np.bool_] | None = None) -> Resampled:
+        """At the bands that are `used` (`(bands,)`; None: all), the spectra that cover them.
+
+        Those that lack more than a tenth of these bands are left out.
+
+        Raises
+        ------
+        LibraryError
+            No spectrum is left.
+        """
+        values = self.values if used is None else self.values[:, used]
+        centres = self.wavelengths_nm if used is None else self.wavelengths_nm[used]
+        kept = np.flatnonzero(np.isnan(values).mean(axis=1) <= MOST_MISSING)
+        path = self.library.path
+        span = f"{centres.min():.0f} to {centres.max():.0f} nm"
+        if not len(kept):
+            raise LibraryError(
+                f"no spectrum of {path} covers the bands at {span}; "
+                "give a library that reaches over this range"
+            )
+        notes = list(self.library.notes)
+        mixed = len(self.library.spectra) - len(self.spectra)
+        if mixed:
+            notes.append(f"left out {mixed} mixtures of several materials in {path.name}")
+        if len(kept) < len(values):
+            notes.append(
+                f"left out {len(values) - len(kept)} of {len(values)} spectra in {path.name}, "
+                f"which do not cover {span}"
+            )
+        return Resampled(
+            tuple(self.spectra[i].name for i in kept),
+            tuple(self.spectra[i].material for i in kept),
+            values[kept],
+            tuple(notes),
+        )
+
+
+def at_bands(
     library: SpectralLibrary, wavelengths_nm: npt.ArrayLike, fwhm_nm: npt.ArrayLike | None = None
-) -> Resampled:
+) -> AtBands:
     """The library as a sensor with bands of Gaussian response would see it.
 
-    Bands narrower than the library's own steps get interpolated values. Spectra that lack more
-    than a tenth of the bands, and mixtures of materials, are left out.
+    Bands narrower than the library's own steps get interpolated values; where bands are the
+    library's own, values stay as they are. Mixtures of materials are left out.
 
     Parameters
     ----------
     wavelengths_nm, fwhm_nm
         Centres and full widths at half maximum `(bands,)`; None: the bands' spacing.
-
-    Raises
-    ------
-    LibraryError
-        No spectrum is left.
     """
     centres = np.asarray(wavelengths_nm, np.float64)
     widths = band_widths(centres) if fwhm_nm is None else np.asarray(fwhm_nm, np.float64)
-    pure = [s for s in library.spectra if not is_mixture(s.material)]
-    seen = [(s, _at_bands(s, centres, widths)) for s in pure]
-    kept = [(s, v) for s, v in seen if np.isnan(v).mean() <= MOST_MISSING]
-    span = f"{centres.min():.0f} to {centres.max():.0f} nm"
-    if not kept:
-        raise LibraryError(
-            f"no spectrum of {library.path} covers the bands at {span}; "
-            "give a library that reaches over this range"
-        )
-    notes = list(library.notes)
-    if len(pure) < len(library.spectra):
-        notes.append(
-            f"left out {len(library.spectra) - len(pure)} mixtures of several materials in "
-            f"{library.path.name}"
-        )
-    if len(kept) < len(seen):
-        notes.append(
-            f"left out {len(seen) - len(kept)} of {len(seen)} spectra in {library.path.name}, "
-            f"which do not cover {span}"
-        )
-    return Resampled(
-        tuple(s.name for s, _ in kept),
-        tuple(s.material for s, _ in kept),
-        np.stack([values for _, values in kept]),
-        tuple(notes),
-    )
+    pure = tuple(s for s in library.spectra if not s.mixture)
+    values = [_at_bands(s, centres, widths) for s in pure]
+    return AtBands(library, pure, centres, np.reshape(values, (len(pure), len(centres))))
+
+
+def resample(
+    library: SpectralLibrary, wavelengths_nm: npt.ArrayLike, fwhm_nm: npt.ArrayLike | None = None
+) -> Resampled:
+    """The spectra of a library that cover all of a sensor's bands; see `at_bands`, `covering`."""
+    return at_bands(library, wavelengths_nm, fwhm_nm).covering()
 
 
 def _at_bands(sample: LibrarySpectrum, centres: Floats, widths: Floats) -> Floats:
@@ -146,4 +182,26 @@ def _at_bands(sample: LibrarySpectrum, centres: Floats, widths: Floats) -> Float
     # The last sample before a gap is one all the same.
     near |= np.minimum(np.abs(centres - x[after - 1]), np.abs(x[after] - centres)) <= step / 4
     near &= (centres >= x[0] - step) & (centres <= x[-1] + step)
-    return np.where(near, values, np.nan)
+    values = np.where(near, values, np.nan)
+    own = _own_values(sample, centres, widths)
+    return np.where(np.isfinite(own), own, values)
+
+
+def _own_values(sample: LibrarySpectrum, centres: Floats, widths: Floats) -> Floats:
+    """A spectrum's own values `(bands,)` where a sensor's bands are its own, else NaN.
+
+    All NaN unless most bands are: a Gaussian mean would smooth what is compared as it is.
+    """
+    x = sample.wavelengths_nm
+    # Detectors may overlap: the second of two equal wavelengths is the second there too.
+    order = np.argsort(centres, kind="stable")
+    ordered = centres[order]
+    later = np.arange(len(ordered)) - np.searchsorted(ordered, ordered, side="left")
+    tolerance = SAME_BAND * widths
+    place = np.empty(len(centres), np.int64)
+    place[order] = np.searchsorted(x, ordered - tolerance[order], side="left") + later
+    place = place.clip(max=len(x) - 1)
+    same = np.abs(x[place] - centres) <= tolerance
+    same &= widths <= AS_WIDE * band_widths(x)[place]
+    found = np.where(same, sample.reflectance[place], np.nan)
+    return found if same.mean() > MOST_THE_SAME else np.full(len(centres), np.nan)

@@ -17,6 +17,10 @@ VARIETIES = {
 """Members and varieties of a mineral that go by a name of their own; names misspelt in splib06."""
 MIXED = "+"
 """In the name of a mixture of materials."""
+SAID = re.compile(r"\b(usgs|ecostress|speclib)|splib0|\baster spectral lib", re.IGNORECASE)
+"""In what libraries say of themselves whose sample names begin with the mineral."""
+RECORD = re.compile(r"\bs0\d\w+=|^s0[67]_?[a-z]|\b[AR]REF\b|splib0", re.IGNORECASE)
+"""In the USGS's names of spectra and files: `s06av95a=b`, `s07_AV95`, `BECKb AREF`."""
 
 
 def materials(names: Sequence[str]) -> tuple[str, ...]:
@@ -36,6 +40,22 @@ def materials(names: Sequence[str]) -> tuple[str, ...]:
         return VARIETIES.get(word.lower(), word[:1].upper() + word[1:])
 
     return tuple(material(word) for word in words)
+
+
+def names_minerals(names: Sequence[str], file: str = "", says: str = "") -> bool:
+    """Whether a library is one whose samples are called by their mineral first (`materials`).
+
+    It must say so itself: in its description or comments (`says`), its file's name, or by the
+    USGS's numbers of spectra in most names. In any other library a name is a name, and two
+    spectra are of one material only if they are called the same.
+    """
+    of_usgs = sum(RECORD.search(name) is not None for name in names)
+    return (
+        SAID.search(says) is not None
+        or SAID.search(file) is not None
+        or RECORD.search(file) is not None
+        or 2 * of_usgs > len(names)
+    )
 
 
 def is_mixture(material: str) -> bool:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import warnings
 from array import array
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from hsi_ssl.errors import LibraryError, SceneNotFoundError
 from hsi_ssl.libraries.library import LibrarySpectrum, SpectralLibrary, spectrum
-from hsi_ssl.libraries.names import materials
+from hsi_ssl.libraries.names import is_mixture, materials, names_minerals
+from hsi_ssl.libraries.tables import WIDE, read_table
 from hsi_ssl.scenes.readers.envi import pair
 from hsi_ssl.scenes.wavelengths import (
     band_facts,
@@ -23,7 +23,6 @@ from hsi_ssl.scenes.wavelengths import (
 )
 
 SQLITE = b"SQLite format 3\0"
-DELIMITERS = ",;\t"
 
 
 def open_library(path: Path) -> SpectralLibrary:
@@ -46,7 +45,7 @@ def open_library(path: Path) -> SpectralLibrary:
         return _ecostress(path)
     if path.suffix.lower() == ".sli" or is_envi_header(path):
         return _envi(path)
-    if b"\0" in start:
+    if b"\0" in start and not start.startswith(WIDE):
         raise LibraryError(
             f"{path} is no spectral library; expected ENVI (.sli beside its .hdr), an ECOSTRESS "
             "database made by spectral, or a CSV with a column of wavelengths"
@@ -76,7 +75,9 @@ def _envi(path: Path) -> SpectralLibrary:
     facts = envi_facts(fields, values.shape[1], where=header.name)
     if facts.wavelengths_nm is None:
         raise LibraryError(f"{header} gives no wavelength for each band; add them to the header")
-    return _on_one_grid(path, found.names, facts.wavelengths_nm, values, facts.notes)
+    says = str(fields.get("description", ""))
+    library = _on_one_grid(path, found.names, facts.wavelengths_nm, values, facts.notes, says=says)
+    return replace(library, format="ENVI", unit=fields.get("wavelength units"))
 
 
 def _sli(path: Path) -> bool:
@@ -84,40 +85,21 @@ def _sli(path: Path) -> bool:
 
 
 def _csv(path: Path) -> SpectralLibrary:
-    """A CSV: a column of wavelengths first, then one column a spectrum, named in the first row.
+    """A table of text (`hsi_ssl/libraries/tables.py`).
 
     The unit may stand in the first column's name (`wavelength_um`); empty cells are missing.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LibraryError(f"{path} is no CSV of spectra ({error})") from error
-    head = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=head.count)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
-    names = [cell.strip() for cell in rows[0][1:]] if rows else []
-    if not names or not all(names):
-        raise LibraryError(
-            f"{path} is no CSV of spectra: expected a first row of names, wavelength first and "
-            "then one for each spectrum"
-        )
-    table = np.full((len(rows) - 1, len(names) + 1), np.nan)
-    for i, row in enumerate(rows[1:]):
-        if len(row) > len(names) + 1:
-            raise LibraryError(f"{path}: row {i + 2} has {len(row)} cells, the first {len(names)}")
-        for j, cell in enumerate(row):
-            try:
-                table[i, j] = float(cell) if cell.strip() else np.nan
-            except ValueError:
-                raise LibraryError(
-                    f"{path}: {cell!r} in row {i + 2} is no number; leave a missing value empty"
-                ) from None
+    table = read_table(path)
     facts = band_facts(
-        len(table), where=path.name, wavelengths=table[:, 0], units=unit_in(rows[0][0])
+        len(table.wavelengths), where=path.name, wavelengths=table.wavelengths, units=table.unit
     )
     if facts.wavelengths_nm is None:
         raise LibraryError(f"{path}: the first column holds no wavelength in every row")
-    return _on_one_grid(path, names, facts.wavelengths_nm, table[:, 1:].T, facts.notes)
+    notes = (*table.notes, *facts.notes)
+    library = _on_one_grid(
+        path, list(table.names), facts.wavelengths_nm, table.values, notes, says=table.says
+    )
+    return replace(library, format="table of text", unit=table.unit)
 
 
 def _on_one_grid(
@@ -126,11 +108,16 @@ def _on_one_grid(
     wavelengths_nm: np.ndarray[tuple[int], np.dtype[np.float64]],
     values: np.ndarray[tuple[int, int], np.dtype[np.float64]],
     notes: tuple[str, ...],
+    says: str = "",
 ) -> SpectralLibrary:
-    """A library whose spectra share their wavelengths."""
+    """A library whose spectra share their wavelengths; `says` is what it says of itself."""
+    names = [" ".join(name.split()) for name in names]
+    of_minerals = names_minerals(names, path.name, says)
     found = (
-        spectrum(" ".join(name.split()), material, wavelengths_nm, row)
-        for name, material, row in zip(names, materials(names), values, strict=True)
+        spectrum(name, material, wavelengths_nm, row, mixture=of_minerals and is_mixture(material))
+        for name, material, row in zip(
+            names, materials(names) if of_minerals else names, values, strict=True
+        )
     )
     return SpectralLibrary(path, tuple(found), notes)
 
@@ -169,7 +156,11 @@ def _ecostress(path: Path) -> SpectralLibrary:
         notes.update(facts.notes)
         if facts.wavelengths_nm is not None:
             label = " ".join(word for word in (name, number, grain) if word and word != "none")
-            found.append(spectrum(label, material, facts.wavelengths_nm, array("f", y)))
+            mixture = kind.lower() == "mineral" and is_mixture(material)
+            found.append(
+                spectrum(label, material, facts.wavelengths_nm, array("f", y), mixture=mixture)
+            )
     if not found:
         raise LibraryError(f"{path} holds no reflectance spectrum")
-    return SpectralLibrary(path, tuple(found), tuple(notes))
+    unit = rows[0][4]
+    return SpectralLibrary(path, tuple(found), tuple(notes), format="ECOSTRESS", unit=unit)

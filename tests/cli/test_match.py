@@ -17,8 +17,11 @@ FINE = np.linspace(990, 2510, 400)
 BANDS = np.linspace(1000, 2500, 90)
 
 
-def write_csv(path: Path, wavelengths: np.ndarray, columns: dict[str, np.ndarray]) -> Path:
+def write_csv(
+    path: Path, wavelengths: np.ndarray, columns: dict[str, np.ndarray], says: str = ""
+) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
+        file.write(f"# {says}\n" if says else "")
         rows = csv.writer(file)
         rows.writerow(("wavelength_nm", *columns))
         rows.writerows(zip(wavelengths, *columns.values(), strict=True))
@@ -33,7 +36,7 @@ def library(tmp_path: Path) -> Path:
         for name in names
         for i, grain in enumerate((0.7, 1.0, 1.4))
     }
-    return write_csv(tmp_path / "library.csv", FINE, columns)
+    return write_csv(tmp_path / "library.csv", FINE, columns, "named as in USGS libraries")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hsi_ssl.errors import LibraryError
 from hsi_ssl.libraries.library import (
     FWHM_PER_SD,
     SpectralLibrary,
+    at_bands,
     band_widths,
     resample,
     spectrum,
@@ -24,7 +25,8 @@ def library(
     *values: np.ndarray, names: tuple[str, ...] = ("Alunite A", "Calcite B")
 ) -> SpectralLibrary:
     spectra = [
-        spectrum(name, name.split()[0], FINE, v) for name, v in zip(names, values, strict=False)
+        spectrum(name, name.split()[0], FINE, v, mixture="+" in name)
+        for name, v in zip(names, values, strict=False)
     ]
     return SpectralLibrary(Path("lab.csv"), tuple(spectra))
 
@@ -89,3 +91,41 @@ def test_the_order_of_a_file_does_not_matter() -> None:
     values = dip(2200, 15, 0.4)
     turned = spectrum("a", "a", FINE[::-1], values[::-1])
     assert turned.reflectance == pytest.approx(values)
+
+
+def test_bands_of_the_librarys_own_keep_their_values() -> None:
+    rng = np.random.default_rng(0)
+    rough = 0.5 + rng.normal(0, 0.05, len(FINE))
+    own = library(rough)
+    assert resample(own, FINE).reflectance[0] == pytest.approx(rough, abs=0)
+    # Some of its bands, none of them a neighbour's: as wide as their spacing, so they are means.
+    tenth = resample(own, FINE[::10]).reflectance[0]
+    assert np.std(tenth) < 0.5 * np.std(rough[::10])
+    # Bands left out leave the others' values as they are; so do a few bands beyond the library.
+    used = (FINE < 1800) | (FINE > 1950)
+    assert resample(own, FINE[used]).reflectance[0] == pytest.approx(rough[used], abs=0)
+    wider = resample(own, np.arange(890.0, 2601.0)).reflectance[0]
+    assert wider[10:] == pytest.approx(rough, abs=0)
+    assert np.isnan(wider[:8]).all()
+
+
+def test_detectors_that_overlap_keep_both_values_of_a_wavelength() -> None:
+    x = np.repeat(np.arange(1000.0, 1500, 10), 2)
+    values = np.where(np.arange(len(x)) % 2, 0.4, 0.5)
+    twice = SpectralLibrary(Path("x"), (spectrum("a", "a", x, values),))
+    assert resample(twice, x).reflectance[0] == pytest.approx(values, abs=0)
+
+
+def test_a_deleted_point_is_bridged_where_bands_are_the_librarys_own() -> None:
+    values = dip(2200, 15, 0.4)
+    values[FINE == 1500] = np.nan
+    found = resample(library(values), FINE).reflectance[0]
+    assert found[FINE == 1500] == pytest.approx(0.8)
+
+
+def test_spectra_are_asked_for_the_bands_that_are_used() -> None:
+    short = np.where(FINE < 1300, np.nan, 0.5)
+    seen = at_bands(library(dip(2200, 15, 0.4), short), BANDS)
+    assert len(seen.covering().names) == 1
+    assert len(seen.covering(BANDS > 1350).names) == 2
+    assert seen.covering(BANDS > 1350).reflectance.shape == (2, (BANDS > 1350).sum())

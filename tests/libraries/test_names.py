@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from hsi_ssl.libraries.names import is_mixture, materials
+import pytest
+
+from hsi_ssl.libraries.names import is_mixture, materials, names_minerals
 
 
 def test_samples_of_one_mineral_share_its_name() -> None:
@@ -37,3 +39,23 @@ def test_mixtures_keep_their_whole_name() -> None:
 
 def test_a_number_alone_is_a_name_too() -> None:
     assert materials(("32", "", "kaolinite;")) == ("32", "", "Kaolinite")
+
+
+@pytest.mark.parametrize(
+    ("names", "file", "says", "expected"),
+    [
+        (("Alunite GDS84 Na03 s06av95a=a", "Talc TL2702 s06av95a=b"), "lab.sli", "", True),
+        (("Acmite NMNH133746 Pyroxene BECKb AREF",), "lab.sli", "", True),
+        (("Acmite NMNH133746",), "s07_AV95_envi.sli", "", True),
+        (("Acmite NMNH133746",), "splib07a.csv", "", True),
+        (("Alunite 1", "Alunite 2"), "lab.sli", "from the USGS Spectral Library", True),
+        (("Alunite 1", "Alunite 2"), "lab.csv", "# ECOSTRESS spectral library 1.0", True),
+        (("Alunite 1", "Alunite 2"), "lab.csv", "", False),
+        (("oak crown 3", "oak leaf"), "september_s07.csv", "asterisks are repeats", False),
+        (("oak", "s06av95a=a talc", "grass"), "own.sli", "New spectral library file", False),
+    ],
+)
+def test_a_library_says_whether_its_names_begin_with_minerals(
+    names: tuple[str, ...], file: str, says: str, expected: bool
+) -> None:
+    assert names_minerals(names, file, says) is expected

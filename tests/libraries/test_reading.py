@@ -106,6 +106,7 @@ def test_envi(tmp_path: Path, named: str, unit: str, factor: float) -> None:
     EnviLibrary(values, header).save(str(tmp_path / "lab"))
     found = open_library(tmp_path / named)
     assert [s.name for s in found.spectra] == ["Alunite A", "Calcite B"]
+    assert [s.material for s in found.spectra] == ["Alunite A", "Calcite B"]
     assert found.spectra[0].wavelengths_nm == pytest.approx(NANOMETRES, abs=1e-2)
     assert found.spectra[0].reflectance == pytest.approx(VALUES)
     assert np.flatnonzero(np.isnan(found.spectra[1].reflectance)).tolist() == [7]
@@ -125,14 +126,119 @@ def test_envi_that_is_broken_or_a_cube(tmp_path: Path) -> None:
         open_library(tmp_path / "cut.sli")
 
 
+def csv(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / "mine.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
 def test_csv_with_units_and_empty_cells(tmp_path: Path) -> None:
-    path = tmp_path / "mine.csv"
-    path.write_text("wavelength_um;alunite_1;alunite_2\n1.0;0.5;0.4\n2.0;;0.5\n2.5;0.7;nan\n")
-    found = open_library(path)
-    assert [s.material for s in found.spectra] == ["Alunite", "Alunite"]
+    text = "wavelength_um;alunite_1;alunite_2\n1.0;0.5;0.4\n2.0;;0.5\n2.5;0.7;nan\n"
+    found = open_library(csv(tmp_path, text))
+    assert [s.material for s in found.spectra] == ["alunite_1", "alunite_2"]
     assert found.spectra[0].wavelengths_nm.tolist() == [1000, 2000, 2500]
     assert found.spectra[0].reflectance == pytest.approx([0.5, np.nan, 0.7], nan_ok=True)
     assert found.notes == ()
+
+
+SAME = {
+    "points": "wavelength_nm,oak leaf,soil\n1000,0.5,0.25\n1500.5,0.75,\n2000,0.5,0.5\n",
+    "semicolons and decimal commas": (
+        "wavelength_nm;oak leaf;soil\r\n1000,0;0,5;0,25\r\n1500,5;0,75;\r\n2000;0,5;0,5\r\n"
+    ),
+    "semicolons after every row": (
+        "wavelength_nm;oak leaf;soil;\n1000;0.5;0.25;\n1500.5;0.75;n/a;\n2000;0.5;0.5;\n"
+    ),
+    "tabs": "wavelength_nm\toak leaf\tsoil\n1000\t0.5\t0.25\n1500.5\t0.75\t\n2000\t0.5\t0.5\n",
+    "tabs and decimal commas": (
+        "wavelength_nm\toak leaf\tsoil\n1000\t0,5\t0,25\n1500,5\t0,75\tNA\n2000\t0,5\t0,5\n"
+    ),
+    "quoted decimal commas": (
+        'wavelength_nm,oak leaf,soil\n"1000","0,5","0,25"\n"1500,5","0,75",\n2000,"0,5","0,5"\n'
+    ),
+    "blanks after commas": (
+        "wavelength_nm, oak leaf, soil\n1000, 0.5, 0.25\n1500.5, 0.75, \n2000, 0.5, 0.5\n"
+    ),
+    "comments, empty lines, a row of units": (
+        "# measured in May\n\nWavelength,oak leaf,soil\nnm,-,-\n% lamp 2\n1000,0.5,0.25\n,,\n"
+        "1500.5,0.75,\n2000,0.5,0.5\n"
+    ),
+    "a title above": (
+        "Spectra of May\nwavelength_nm,oak leaf,soil\n1000,0.5,0.25\n1500.5,0.75,\n2000,0.5,0.5\n"
+    ),
+    "along rows": "nm;1000;1500,5;2000\noak leaf;0,5;0,75;0,5\nsoil;0,25;;0,5\n",
+}
+
+
+@pytest.mark.parametrize("text", SAME.values(), ids=list(SAME))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_csv_as_programs_write_it(tmp_path: Path, text: str, encoding: str) -> None:
+    found = open_library(csv(tmp_path, text, encoding))
+    assert [(s.name, s.material) for s in found.spectra] == [
+        ("oak leaf", "oak leaf"),
+        ("soil", "soil"),
+    ]
+    assert found.spectra[1].wavelengths_nm.tolist() == [1000, 1500.5, 2000]
+    assert found.spectra[0].reflectance.tolist() == [0.5, 0.75, 0.5]
+    assert found.spectra[1].reflectance == pytest.approx([0.25, np.nan, 0.5], nan_ok=True)
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "wavelength_nm oak soil\n1000 0.5 0.25\n2000   0.5 nan\n",
+        "wavelength_nm  oak  soil\n 1000  0,5  0,25\n 2000  0,5  -\n",
+        "# wavelength_nm oak soil\n1.0e+03 5e-01 2.5e-01\n2.0e+03 5e-01 nan\n",
+    ],
+)
+def test_csv_with_blanks(tmp_path: Path, text: str) -> None:
+    found = open_library(csv(tmp_path, text))
+    assert [s.name for s in found.spectra] == ["oak", "soil"]
+    assert found.spectra[0].reflectance.tolist() == [0.5, 0.5]
+    assert found.spectra[1].reflectance == pytest.approx([0.25, np.nan], nan_ok=True)
+
+
+def test_csv_of_western_windows(tmp_path: Path) -> None:
+    path = csv(tmp_path, "Wellenl\u00e4nge [\u00b5m];Kr\u00e4uter\n1,0;0,5\n2,0;0,4\n", "cp1252")
+    found = open_library(path)
+    assert found.spectra[0].name == "Kr\u00e4uter"
+    assert found.spectra[0].wavelengths_nm.tolist() == [1000, 2000]
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["1000,0.5\n1500,0.75\n", "1000;0,5\n1500;0,75", "1000\t0.5\n1500 0.75"]
+)
+def test_csv_without_names_has_that_of_its_file(tmp_path: Path, text: str) -> None:
+    found = open_library(csv(tmp_path, text))
+    assert [s.name for s in found.spectra] == ["mine"]
+    assert found.spectra[0].wavelengths_nm.tolist() == [1000, 1500]
+    assert found.spectra[0].reflectance.tolist() == [0.5, 0.75]
+
+
+def test_several_spectra_without_names_are_counted(tmp_path: Path) -> None:
+    found = open_library(csv(tmp_path, "1000,0.5,0.4\n1500,0.75,0.3\n"))
+    assert [s.name for s in found.spectra] == ["mine 1", "mine 2"]
+    assert found.notes[0] == (
+        "mine.csv has no first row of names: its 2 spectra are called mine 1 to mine 2"
+    )
+
+
+def test_names_that_occur_twice_are_both_kept(tmp_path: Path) -> None:
+    found = open_library(csv(tmp_path, "wavelength_nm,oak,oak\n1000,0.5,0.4\n1500,0.75,0.3\n"))
+    assert [s.material for s in found.spectra] == ["oak", "oak"]
+    assert [s.reflectance[0] for s in found.spectra] == [0.5, 0.4]
+
+
+def test_a_csv_that_says_so_is_one_of_minerals(tmp_path: Path) -> None:
+    rows = "wavelength_nm,alunite 1,alunite 2,calcite+talc 3\n1000,0.5,0.4,0.3\n1500,0.7,0.3,0.2\n"
+    plain = open_library(csv(tmp_path, rows))
+    assert [s.material for s in plain.spectra] == ["alunite 1", "alunite 2", "calcite+talc 3"]
+    assert not any(s.mixture for s in plain.spectra)
+    said = open_library(csv(tmp_path, "# from the USGS spectral library 7\n" + rows))
+    assert [s.material for s in said.spectra] == ["Alunite", "Alunite", "Calcite+talc"]
+    assert [s.mixture for s in said.spectra] == [False, False, True]
 
 
 def test_csv_without_unit_says_what_was_taken(tmp_path: Path) -> None:
@@ -151,6 +257,10 @@ def test_csv_without_unit_says_what_was_taken(tmp_path: Path) -> None:
         ("wavelength,a\n1,x\n", "'x' in row 2 is no number"),
         ("wavelength,a\n1,2,3\n", "row 2 has 3 cells"),
         ("wavelength,a\n,2\n", "no wavelength in every row"),
+        ("wavelength,,b\n1,2,3\n", "found an empty name"),
+        ("wavelength;a\n1,0;0,5\n2,0;0.5\n", "'0.5' in row 3 is no number"),
+        ("wavelength,a\n", "no row of numbers below its names"),
+        ("just a letter\nto a friend\n", "is no number"),
     ],
 )
 def test_broken_csv(tmp_path: Path, text: str, sentence: str) -> None:

@@ -1,0 +1,189 @@
+"""What a folder without a model holds: a run that is not finished, or a report."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from hsi_ssl.description import Description, counted
+from hsi_ssl.errors import ModelError
+from hsi_ssl.training.checkpoint import LAST_METRICS, STATE
+from hsi_ssl.training.m2_shared import SUPERVISED
+
+PAGE, METRICS, GROUPS, COMPARISON = "index.html", "metrics.json", "groups.json", "compare.json"
+BALANCE = "balance.csv"
+
+
+def describe_unfinished(path: Path) -> Description | None:
+    """Describe a run without a card; None where the folder is none.
+
+    Raises
+    ------
+    ModelError
+        Its state is broken.
+    """
+    parts = [(path, "")]
+    parts += [(path / SUPERVISED, ", supervised part")]
+    found = [(place, part) for place, part in parts if (place / STATE).is_file()]
+    begun = any((place / LAST_METRICS).parent.is_dir() for place, _ in parts)
+    if not found and not begun:
+        return None
+    progress: dict[str, Any] = {}
+    written = part = None
+    if found:
+        # The supervised part comes first: a state of the whole is newer.
+        place, part = found[0]
+        progress = _progress(place / STATE)
+        seconds = (place / STATE).stat().st_mtime
+        written = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    epoch = int(progress.get("epoch", 0))
+    values = {
+        "kind": "run",
+        "path": str(path),
+        "finished": False,
+        "epoch": epoch,
+        "best_epoch": progress.get("best_epoch"),
+        "seconds": progress.get("seconds"),
+        "stopped": progress.get("stopped") or None,
+        "state_written": written,
+    }
+    lines = [f"{path}: run, unfinished, epoch {epoch}{part or ''}"]
+    if found:
+        lines.append(
+            f"{counted(int(progress.get('step', 0)), 'step')} in "
+            f"{float(progress.get('seconds', 0)):.0f} s, best epoch {progress.get('best_epoch')}; "
+            f"state written {written}"
+        )
+    lines.append("still running, or cut off: --resume goes on with it")
+    return Description(values, lines)
+
+
+def describe_report(path: Path) -> Description | None:
+    """Describe a folder that holds a report of ours; None where it holds none.
+
+    Raises
+    ------
+    ModelError
+        Its numbers are broken.
+    """
+    if (path / METRICS).is_file():
+        return _scores(path, _json(path / METRICS))
+    if (path / GROUPS).is_file():
+        return _groups(path, _json(path / GROUPS))
+    if (path / COMPARISON).is_file():
+        return _comparison(path, _json(path / COMPARISON))
+    if not (path / PAGE).is_file():
+        several = sorted(found.parent for found in path.glob(f"*/{METRICS}"))
+        if not several:
+            return None
+        parts = [_scores(one, _json(one / METRICS)) for one in several]
+        values = {
+            "kind": "report",
+            "path": str(path),
+            "report": "evaluation",
+            "reports": [part.values for part in parts],
+        }
+        lines = [f"{path}: {counted(len(parts), 'report')}"]
+        return Description(values, lines + [line for part in parts for line in part.lines])
+    if (path / BALANCE).is_file():
+        title = _title(path / PAGE)
+        values = {"kind": "report", "path": str(path), "report": "balance", "title": title}
+        return Description(values, [f"{path}: report, {title}"])
+    return None
+
+
+def _scores(path: Path, numbers: dict[str, Any]) -> Description:
+    """A report of `evaluate`: on a run, or on maps."""
+    values: dict[str, Any] = {"kind": "report", "path": str(path)}
+    if "run" in numbers:
+        kept = ("run", "model", "dataset", "split", "n", "oa", "macro_f1")
+        values |= {"report": "evaluation"} | {key: numbers.get(key) for key in kept}
+        lines = [
+            f"{path}: report of evaluate on {numbers['run']} ({numbers.get('model')})",
+            f"{numbers.get('n')} pixels of {numbers.get('dataset')}, part {numbers.get('split')}",
+        ]
+        return Description(values, [*lines, _headline(numbers)])
+    maps = numbers.get("maps", [numbers])
+    kept = ("map", "reference", "n", "oa", "macro_f1")
+    each = [{key: one.get(key) for key in kept} for one in maps]
+    values |= {"report": "map accuracy", "maps": each}
+    lines = [f"{path}: report on the accuracy of {counted(len(each), 'map')}"]
+    for one in maps:
+        lines += [
+            f"{one.get('map')} by {one.get('reference')}, {one.get('n')} pixels",
+            _headline(one),
+        ]
+    return Description(values, lines)
+
+
+def _headline(numbers: dict[str, Any]) -> str:
+    names = {"oa": "OA", "macro_f1": "macro-F1", "kappa": "kappa"}
+    told = [
+        f"{name} {numbers[key]:.3f}" for key, name in names.items() if numbers.get(key) is not None
+    ]
+    return ", ".join(told) or "no scores"
+
+
+def _groups(path: Path, numbers: dict[str, Any]) -> Description:
+    """A report of `discover`."""
+    groups, scenes = numbers.get("groups", []), numbers.get("scenes", [])
+    values = {
+        "kind": "report",
+        "path": str(path),
+        "report": "discovery",
+        "run": numbers.get("run"),
+        "scenes": scenes,
+        "groups": len(groups),
+        "library": numbers.get("library"),
+    }
+    by = f", named by {numbers['library']}" if numbers.get("library") else ""
+    lines = [
+        f"{path}: report of discover on {numbers.get('run')}",
+        f"{counted(len(groups), 'group')} in {counted(len(scenes), 'scene')}{by}",
+    ]
+    return Description(values, lines)
+
+
+def _comparison(path: Path, numbers: dict[str, Any]) -> Description:
+    """A table of `compare`."""
+    methods = list(dict.fromkeys(str(row.get("method")) for row in numbers.get("results", [])))
+    values = {
+        "kind": "report",
+        "path": str(path),
+        "report": "comparison",
+        "dataset": numbers.get("dataset"),
+        "methods": methods,
+    }
+    lines = [f"{path}: comparison of {', '.join(methods)} on {numbers.get('dataset')}"]
+    return Description(values, lines)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is broken ({error}); make the report again") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is broken (no object); make the report again")
+    return found
+
+
+def _progress(state: Path) -> dict[str, Any]:
+    try:
+        with safe_open(state, framework="pt") as file:
+            found: dict[str, Any] = json.loads(file.metadata()["values"])["progress"]
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+        raise ModelError(f"{state} is broken ({error}); start anew with --overwrite") from error
+    return found
+
+
+def _title(page: Path) -> str:
+    text = page.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
+    return html.unescape(found[1].strip()) if found else "without a title"
