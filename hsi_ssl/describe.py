@@ -92,7 +92,9 @@ def _scene(scene: Scene) -> Description:
         "cols": scene.cols,
         "bands": scene.bands,
         "dtype": str(scene.dtype),
-        "wavelengths_nm": None if wavelengths is None else wavelengths.tolist(),
+        "wavelengths_nm": None
+        if wavelengths is None
+        else [nm if math.isfinite(nm) else None for nm in wavelengths.tolist()],
         "good_bands": np.flatnonzero(scene.good).tolist(),
         "nodata": _json_number(scene.nodata),
         "units": _units(scene),
@@ -328,7 +330,7 @@ def _is_dataset(path: Path) -> bool:
 
 def _map_names(scene: Scene) -> dict[int, str] | None:
     """Names by code if this is a class map of ours: the file itself carries them."""
-    if scene.format not in {"GeoTIFF", "ENVI", "VRT"} or scene.path.suffix == ".hdr":
+    if scene.format not in {"GeoTIFF", "ENVI", "VRT"} or scene.path.suffix.lower() == ".hdr":
         return None
     from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
     from hsi_ssl.scenes.readers.geotiff import opened
@@ -366,7 +368,7 @@ def _band_lines(scene: Scene) -> list[str]:
     if scene.wavelengths_nm is None:
         lines = ["wavelengths not known"]
     else:
-        low, high = scene.wavelengths_nm.min(), scene.wavelengths_nm.max()
+        low, high = np.nanmin(scene.wavelengths_nm), np.nanmax(scene.wavelengths_nm)
         lines = [f"wavelengths {low:.1f} to {high:.1f} nm"]
     bad = np.flatnonzero(~scene.good)
     if len(bad):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,9 @@ from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, recognise
 from hsi_ssl.errors import CatalogError, SceneNotFoundError
 from hsi_ssl.labels.vectors import is_part, is_vector
 from hsi_ssl.masks.codes import MASK_TAG
+from hsi_ssl.scenes.envi_header import is_envi_header
 from hsi_ssl.scenes.virtual import is_virtual
-from hsi_ssl.scenes.wavelengths import is_envi_header
+from hsi_ssl.scenes.wavelengths import headers_beside
 from hsi_ssl.watcher import Watcher
 
 CUBES = {".h5", ".hdf5", ".he5", ".nc", ".mat", ".npy", ".tif", ".tiff", ".vrt", ".jp2"}
@@ -170,14 +170,14 @@ def _labels_of(path: Path) -> str | None:
 
 
 def _may_be_cube(path: Path) -> bool:
-    if path.name.startswith(".") or OUR_MAP in path.name or path.suffix == ".hdr":
+    if path.name.startswith(".") or OUR_MAP in path.name or path.suffix.lower() == ".hdr":
         return False
     if path.suffix.lower() == ".vrt" and _is_our_mosaic(path):
         return False
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     if plain.suffix.lower() in CUBES or plain.name.endswith("-ubyte"):
         return True
-    return any(map(is_envi_header, _headers(plain)))
+    return any(map(is_envi_header, headers_beside(plain)))
 
 
 def _is_our_mosaic(path: Path) -> bool:
@@ -197,7 +197,3 @@ def is_our_mask(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return f'name="{MASK_TAG}"'.encode() in file.read(HEAD)
-
-
-def _headers(path: Path) -> Iterable[Path]:
-    return path.with_name(path.name + ".hdr"), path.with_suffix(".hdr")

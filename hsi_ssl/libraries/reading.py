@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from array import array
 from collections import Counter
 from dataclasses import replace
@@ -10,15 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from hsi_ssl.errors import LibraryError, SceneNotFoundError
+from hsi_ssl.errors import LibraryError, SceneError, SceneNotFoundError
 from hsi_ssl.libraries.library import LibrarySpectrum, SpectralLibrary, spectrum
 from hsi_ssl.libraries.names import is_mixture, materials, names_minerals
 from hsi_ssl.libraries.tables import WIDE, read_table
+from hsi_ssl.scenes.envi_header import (
+    is_envi_header,
+    is_library,
+    layout_of,
+    listed,
+    read_header,
+)
 from hsi_ssl.scenes.readers.envi import pair
 from hsi_ssl.scenes.wavelengths import (
+    BandFacts,
     band_facts,
     envi_facts,
-    is_envi_header,
     unit_in,
 )
 
@@ -55,33 +61,37 @@ def open_library(path: Path) -> SpectralLibrary:
 
 def _envi(path: Path) -> SpectralLibrary:
     """An ENVI library, given by its data or its header."""
-    from spectral.io.envi import SpectralLibrary as EnviLibrary
-    from spectral.io.envi import open as open_envi
-    from spectral.io.envi import read_envi_header
-
     try:
-        header, data = (path, path.with_suffix(".sli")) if _sli(path) else pair(path)
-        with warnings.catch_warnings():  # upper-case names in headers are harmless
-            warnings.simplefilter("ignore")
-            found = open_envi(str(header), str(data))
-            fields = read_envi_header(str(header))
+        header, data = pair(path)
+        fields = read_header(header)
+        layout = layout_of(fields, header)
     except SceneNotFoundError as error:
         raise LibraryError(str(error)) from None
-    except Exception as error:  # spectral lets numpy's and Python's own through
+    except SceneError as error:
         raise LibraryError(f"{path} is no readable ENVI spectral library ({error})") from error
-    if not isinstance(found, EnviLibrary):
+    if not is_library(fields):
         raise LibraryError(f"{path} is an ENVI cube, no spectral library; give the library's file")
-    values = np.asarray(found.spectra, np.float64)
+    size = data.stat().st_size
+    if size < layout.size or layout.bands != 1 or layout.compressed or layout.dtype.kind == "c":
+        raise LibraryError(
+            f"{path} is no readable ENVI spectral library: expected {layout.size} bytes of real "
+            f"numbers, not compressed, in one band, found {size} in {layout.bands}"
+        )
+    count = layout.rows * layout.cols
+    raw = np.fromfile(data, layout.dtype, count, offset=layout.offset)
+    values = raw.reshape(layout.rows, layout.cols).astype(np.float64)
+    names = listed(fields.get("spectra names", "")) or [f"{i + 1}" for i in range(len(values))]
+    if len(names) != len(values):
+        raise LibraryError(
+            f"{header} names {len(names)} spectra where there are {len(values)}; expected as many "
+            "in `spectra names`, none of them with a comma"
+        )
     facts = envi_facts(fields, values.shape[1], where=header.name)
     if facts.wavelengths_nm is None:
         raise LibraryError(f"{header} gives no wavelength for each band; add them to the header")
     says = str(fields.get("description", ""))
-    library = _on_one_grid(path, found.names, facts.wavelengths_nm, values, facts.notes, says=says)
+    library = _on_one_grid(path, names, facts, values, layout.notes, says=says)
     return replace(library, format="ENVI", unit=fields.get("wavelength units"))
-
-
-def _sli(path: Path) -> bool:
-    return path.suffix.lower() == ".hdr" and path.with_suffix(".sli").is_file()
 
 
 def _csv(path: Path) -> SpectralLibrary:
@@ -95,9 +105,8 @@ def _csv(path: Path) -> SpectralLibrary:
     )
     if facts.wavelengths_nm is None:
         raise LibraryError(f"{path}: the first column holds no wavelength in every row")
-    notes = (*table.notes, *facts.notes)
     library = _on_one_grid(
-        path, list(table.names), facts.wavelengths_nm, table.values, notes, says=table.says
+        path, list(table.names), facts, table.values, table.notes, says=table.says
     )
     return replace(library, format="table of text", unit=table.unit)
 
@@ -105,21 +114,29 @@ def _csv(path: Path) -> SpectralLibrary:
 def _on_one_grid(
     path: Path,
     names: list[str],
-    wavelengths_nm: np.ndarray[tuple[int], np.dtype[np.float64]],
+    facts: BandFacts,
     values: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    notes: tuple[str, ...],
+    notes: tuple[str, ...] = (),
     says: str = "",
 ) -> SpectralLibrary:
-    """A library whose spectra share their wavelengths; `says` is what it says of itself."""
+    """A library whose spectra share their wavelengths; `says` is what it says of itself.
+
+    A band without a wavelength is left out.
+    """
+    assert facts.wavelengths_nm is not None
+    known = np.isfinite(facts.wavelengths_nm)
+    wavelengths = facts.wavelengths_nm[known]
     names = [" ".join(name.split()) for name in names]
     of_minerals = names_minerals(names, path.name, says)
     found = (
-        spectrum(name, material, wavelengths_nm, row, mixture=of_minerals and is_mixture(material))
+        spectrum(
+            name, material, wavelengths, row[known], mixture=of_minerals and is_mixture(material)
+        )
         for name, material, row in zip(
             names, materials(names) if of_minerals else names, values, strict=True
         )
     )
-    return SpectralLibrary(path, tuple(found), notes)
+    return SpectralLibrary(path, tuple(found), (*notes, *facts.notes))
 
 
 def _ecostress(path: Path) -> SpectralLibrary:
@@ -156,9 +173,11 @@ def _ecostress(path: Path) -> SpectralLibrary:
         notes.update(facts.notes)
         if facts.wavelengths_nm is not None:
             label = " ".join(word for word in (name, number, grain) if word and word != "none")
+            known = np.isfinite(facts.wavelengths_nm)
+            measured = np.array(array("f", y))[known]
             mixture = kind.lower() == "mineral" and is_mixture(material)
             found.append(
-                spectrum(label, material, facts.wavelengths_nm, array("f", y), mixture=mixture)
+                spectrum(label, material, facts.wavelengths_nm[known], measured, mixture=mixture)
             )
     if not found:
         raise LibraryError(f"{path} holds no reflectance spectrum")

@@ -12,7 +12,7 @@ import numpy as np
 from hsi_ssl.errors import LibraryError
 from hsi_ssl.libraries.reading import SQLITE
 from hsi_ssl.libraries.tables import Table, read_table
-from hsi_ssl.scenes.wavelengths import is_envi_header
+from hsi_ssl.scenes.envi_header import is_envi_header
 
 SAYS = re.compile(rb"file\s+type\s*=\s*envi\s+spectral\s+library", re.IGNORECASE)
 """In an ENVI header."""

@@ -174,7 +174,7 @@ def fit_highlights(
 def _cloud_bands(wavelengths_nm: npt.NDArray[np.float64] | None) -> dict[str, int]:
     if wavelengths_nm is None:
         return {}
-    found = {name: int(np.abs(wavelengths_nm - nm).argmin()) for name, nm in CLOUD_NM.items()}
+    found = {name: int(np.nanargmin(np.abs(wavelengths_nm - nm))) for name, nm in CLOUD_NM.items()}
     near = all(
         abs(wavelengths_nm[band] - CLOUD_NM[name]) <= NEAR_NM for name, band in found.items()
     )

@@ -60,10 +60,10 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
 def _grows(scene: Scene, raw: Array) -> bool:
     """Whether the sampled spectra show vegetation, which no core box holds."""
     nm = scene.wavelengths_nm
-    if nm is None or nm.min() > RED_NM or nm.max() < NEAR_INFRARED_NM:
+    if nm is None or np.nanmin(nm) > RED_NM or np.nanmax(nm) < NEAR_INFRARED_NM:
         return False
     red, infrared = (
-        raw[:, int(np.abs(nm - at).argmin())].astype(np.float32)
+        raw[:, int(np.nanargmin(np.abs(nm - at)))].astype(np.float32)
         for at in (RED_NM, NEAR_INFRARED_NM)
     )
     total = red + infrared

@@ -118,7 +118,7 @@ def _format(path: Path) -> Format:
         return NUMPY
     if path.suffix.lower() == ".npz":
         return NUMPY_ARCHIVE
-    if start.startswith(TIFF):
+    if start.startswith(TIFF) or envi.is_other_format(start):
         return GDAL
     if path.suffix.lower() == ".hdr" or envi.find_header(path) is not None:
         return ENVI

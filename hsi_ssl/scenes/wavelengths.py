@@ -1,8 +1,8 @@
 """What files say of their bands: centre wavelengths, widths, which are bad; all in nanometres.
 
-Sources are asked in this order, and the first that has an answer for every band counts: band
-metadata in GDAL's IMAGERY domain, band tags, the dataset's ENVI domain, a companion .hdr, the
-catalog or a CSV given by the user.
+Of what a raster itself says the source with most digits counts: band metadata in GDAL's IMAGERY
+domain, which GDAL rounds to whole nanometres where it makes it of others, band tags, the dataset's
+ENVI domain. Then come a companion .hdr, the catalog or a CSV given by the user.
 """
 
 from __future__ import annotations
@@ -10,15 +10,23 @@ from __future__ import annotations
 import csv
 import io
 import re
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
+from hsi_ssl.scenes.envi_header import (
+    esri_wavelengths,
+    header_text,
+    is_envi_header,
+    is_esri_header,
+    listed,
+    read_header,
+)
 from hsi_ssl.scenes.scene import Bools, Floats, Scene
 
 MICROMETRES_BELOW = 100
@@ -27,16 +35,44 @@ NANOMETRES = {"nanometer": 1, "nanometre": 1, "nm": 1, "angstrom": 0.1} | {
     name: 1000 for name in ("micrometer", "micrometre", "micron", "um", "µm", "μm")
 }
 """Unit, in the singular and lower case -> nanometres."""
+LENGTHS = NANOMETRES | {
+    name: factor
+    for factor, names in (
+        (1e6, ("millimeter", "millimetre", "mm")),
+        (1e7, ("centimeter", "centimetre", "cm")),
+        (1e9, ("meter", "metre", "m")),
+    )
+    for name in names
+}
+"""Those of ENVI headers, in which a scene's wavelengths may be in metres."""
+RECIPROCAL = dict.fromkeys(("wavenumber", "cm-1", "cm^-1", "1/cm"), 1e7) | {
+    "thz": 299_792.458, "ghz": 299_792_458.0, "mhz": 299_792_458_000.0,
+}  # fmt: skip
+"""Unit of wavenumbers (1/cm) or frequencies -> nanometres times the number."""
+SHOWN = 8
+"""Bands that a note names."""
+HEADER_SUFFIXES = (".hdr", ".HDR", ".Hdr")
+
+
+DECIMALS = 4
+"""Of a nanometre: more are noise of float32 and of the change of unit."""
+ROUNDED_NM = 0.5001
+"""Whole nanometres lie no further from what they were."""
 
 
 @dataclass(frozen=True)
 class BandFacts:
-    """What one source says of all bands; None where it says nothing."""
+    """What one source says of all bands; None where it says nothing.
+
+    A band whose wavelength is NaN has none, and is bad.
+    """
 
     wavelengths_nm: Floats | None = None
     fwhm_nm: Floats | None = None
     good: Bools | None = None
     notes: tuple[str, ...] = ()
+    guessed: bool = False
+    """Whether the unit of the wavelengths is."""
 
     def else_from(self, other: BandFacts) -> BandFacts:
         """These facts, with those of `other` where they have none."""
@@ -45,7 +81,19 @@ class BandFacts:
         else:
             mine, notes = other, (*self.notes, *other.notes)
         good = self.good if self.good is not None else other.good
-        return BandFacts(mine.wavelengths_nm, mine.fwhm_nm, good, notes)
+        return BandFacts(mine.wavelengths_nm, mine.fwhm_nm, good, notes, mine.guessed)
+
+    @property
+    def digits(self) -> int:
+        """Decimals that the wavelengths have, in nanometres; -1 where there are none to be sure of.
+
+        More of them tell a source from one that rounds.
+        """
+        if self.wavelengths_nm is None or self.guessed:
+            return -1
+        known = self.wavelengths_nm[np.isfinite(self.wavelengths_nm)]
+        decimals = range(DECIMALS)
+        return next((d for d in decimals if np.allclose(known, known.round(d), 0, 1e-6)), DECIMALS)
 
 
 def band_facts(
@@ -59,25 +107,63 @@ def band_facts(
 ) -> BandFacts:
     """Facts from lists of numbers or of their texts, one a band.
 
-    A list that is not whole (another length, no numbers, wavelengths that are not positive) says
-    nothing. `bad_band_list` holds 1 for good and 0 for bad bands. `where` names the source in the
-    note on guessed units.
+    A list of another length says nothing, nor do wavelengths of which half or more are no positive
+    numbers. Fewer cost their bands: they are NaN there, which is noted. `bad_band_list` holds 1 for
+    good and 0 for bad bands. `where` names the source in notes.
     """
-    good = _numbers(bad_band_list, bands)
-    facts = BandFacts(good=None if good is None else good != 0)
-    centres = _numbers(wavelengths, bands)
-    if centres is None or not (centres > 0).all():
+    flags = _numbers(bad_band_list, bands)
+    good = None if flags is None or np.isnan(flags).any() else flags != 0
+    facts = BandFacts(good=good)
+    centres = _positive(_numbers(wavelengths, bands))
+    if centres is None:
         return facts
-    factor, notes = _nanometres(units, centres, where)
-    if factor is None:
+    to_nm, notes, guessed = _nanometres(units, centres, where)
+    if to_nm is None:
         return replace(facts, notes=notes)
-    widths = _numbers(fwhm, bands)
+    lacking = np.isnan(centres)
+    if lacking.any():
+        found = dict.fromkeys(str(value).strip() for value in _flat(wavelengths)[lacking])
+        counts = "counts" if lacking.sum() == 1 else "count"
+        note = (
+            f"no wavelength of {where} for {_counted(lacking)} (it has "
+            f"{', '.join(list(found)[:SHOWN]) or 'nothing'} there), which {counts} as bad"
+        )
+        notes = (*notes, note)
+    widths = _positive(_numbers(fwhm, bands))
+    if widths is not None:
+        wanting = np.isnan(widths) & ~lacking
+        if wanting.any():
+            known = np.flatnonzero(~np.isnan(widths))
+            widths[wanting] = np.interp(np.flatnonzero(wanting), known, widths[known])
+            note = f"no width (FWHM) of {where} for {_counted(wanting)}: taken from neighbours"
+            notes = (*notes, note)
     return replace(
         facts,
-        wavelengths_nm=_clean(centres * factor),
-        fwhm_nm=None if widths is None else _clean(widths * factor),
+        wavelengths_nm=_clean(to_nm(centres, None)),
+        fwhm_nm=None if widths is None else _clean(to_nm(centres, widths)),
         notes=notes,
+        guessed=guessed,
     )
+
+
+def finest(*sources: BandFacts) -> BandFacts:
+    """The facts of the source whose wavelengths have most digits, with what it lacks of others.
+
+    The first of several. Widths are another's where its wavelengths are the same but for rounding.
+    """
+    best = max(sources, key=lambda facts: facts.digits)
+    if best.wavelengths_nm is None:
+        best = BandFacts()
+    elif best.fwhm_nm is None:
+        for other in sources:
+            if other.wavelengths_nm is not None and other.fwhm_nm is not None:
+                away = np.abs(other.wavelengths_nm - best.wavelengths_nm)
+                if not (away > ROUNDED_NM).any():
+                    best = replace(best, fwhm_nm=other.fwhm_nm)
+                    break
+    for other in sources:
+        best = best.else_from(other)
+    return best
 
 
 def tagged_facts(tags: Sequence[Mapping[str, str]], *, where: str) -> BandFacts:
@@ -85,14 +171,14 @@ def tagged_facts(tags: Sequence[Mapping[str, str]], *, where: str) -> BandFacts:
     lower = [{key.lower(): value for key, value in band.items()} for band in tags]
 
     def column(*names: str) -> list[str | None]:
-        name = next((n for n in names if lower and n in lower[0]), names[0])
+        name = next((n for n in names if any(n in band for band in lower)), names[0])
         return [band.get(name) for band in lower]
 
     return band_facts(
         len(tags),
         where=where,
         wavelengths=column("wavelength", "wavelengths"),
-        units=column("wavelength_units", "wavelength_unit")[0] if tags else None,
+        units=next(filter(None, column("wavelength_units", "wavelength_unit")), None),
         fwhm=column("fwhm"),
         bad_band_list=column("bbl"),
     )
@@ -112,39 +198,53 @@ def imagery_facts(tags: Sequence[Mapping[str, str]]) -> BandFacts:
 def envi_facts(header: Mapping[str, Any], bands: int, *, where: str) -> BandFacts:
     """Facts from the fields of an ENVI header, lists as such or as the text `{1, 2}`."""
     fields = {key.lower().replace("_", " "): value for key, value in header.items()}
-    return band_facts(
+    lists: dict[str, Any] = {}
+    notes: list[str] = []
+    for name in ("wavelength", "fwhm", "bbl"):
+        value = fields.get(name)
+        if isinstance(value, str) and value.startswith("{") and not value.endswith("}"):
+            notes.append(f"{where} is a broken ENVI header: its list {name} has no end: left out")
+        elif value is not None:
+            lists[name] = listed(value) if isinstance(value, str) else value
+    facts = band_facts(
         bands,
         where=where,
-        wavelengths=_listed(fields.get("wavelength")),
-        units=fields.get("wavelength units"),
-        fwhm=_listed(fields.get("fwhm")),
-        bad_band_list=_listed(fields.get("bbl")),
+        wavelengths=lists.get("wavelength"),
+        units=str(fields.get("wavelength units") or "").split(";")[0].strip(" {}\"'"),
+        fwhm=lists.get("fwhm"),
+        bad_band_list=lists.get("bbl"),
     )
+    for name, values in lists.items():
+        if len(values) not in {0, bands}:
+            entries = f"{len(values)} entries for {bands} bands"
+            notes.append(f"the list {name} of {where} has {entries}: left out")
+    if "bbl" in lists and facts.good is None and len(lists["bbl"]) == bands:
+        notes.append(f"the list bbl of {where} holds what is neither 0 nor 1: left out")
+    return replace(facts, notes=(*facts.notes, *notes))
 
 
 def companion_facts(path: Path, bands: int) -> BandFacts:
-    """Facts from the ENVI header beside a file of another format: `name.hdr`, `name.tif.hdr`."""
-    from spectral.io.envi import EnviException, read_envi_header
+    """Facts from the header beside a file of another format: `name.hdr`, `name.tif.hdr`.
 
-    for beside in (path.with_suffix(".hdr"), path.with_name(path.name + ".hdr")):
-        if beside == path or not is_envi_header(beside):
-            continue
-        try:
-            with warnings.catch_warnings():  # it warns of upper-case names, which are harmless
-                warnings.simplefilter("ignore")
-                return envi_facts(read_envi_header(str(beside)), bands, where=beside.name)
-        except (EnviException, UnicodeDecodeError):
-            return BandFacts(notes=(f"{beside} is a broken ENVI header: left out",))
+    ENVI's, or ESRI's with its section WAVELENGTHS; `path` may be that header itself.
+    """
+    for beside in headers_beside(path):
+        if is_envi_header(beside):
+            return envi_facts(read_header(beside), bands, where=beside.name)
+        if is_esri_header(beside):
+            listed_there = esri_wavelengths(header_text(beside))
+            if listed_there is not None:
+                return band_facts(bands, where=beside.name, wavelengths=listed_there)
     return BandFacts()
 
 
-def is_envi_header(path: Path) -> bool:
-    """Whether there is a file whose first line begins with ENVI (other programs use .hdr too)."""
-    try:
-        with path.open("rb") as file:
-            return file.read(64).lstrip().startswith(b"ENVI")
-    except OSError:
-        return False
+def headers_beside(path: Path) -> tuple[Path, ...]:
+    """What headers of a file may be called, in small letters or capitals."""
+    return tuple(
+        name
+        for suffix in HEADER_SUFFIXES
+        for name in (path.with_suffix(suffix), Path(f"{path}{suffix}"))
+    )
 
 
 def csv_facts(path: Path, bands: int) -> BandFacts:
@@ -201,15 +301,17 @@ def csv_facts(path: Path, bands: int) -> BandFacts:
 
 def with_facts(scene: Scene, *later: BandFacts) -> Scene:
     """`scene` with the facts of later sources where its own file has none."""
-    own = BandFacts(scene.wavelengths_nm, scene.fwhm_nm, None if scene.good.all() else scene.good)
-    facts = own
+    lacking = _lacking(scene.wavelengths_nm, scene.bands)
+    told = None if (scene.good | lacking).all() else scene.good
+    facts = BandFacts(scene.wavelengths_nm, scene.fwhm_nm, told)
     for source in later:
         facts = facts.else_from(source)
+    good = np.ones(scene.bands, dtype=bool) if facts.good is None else facts.good
     return replace(
         scene,
         wavelengths_nm=facts.wavelengths_nm,
         fwhm_nm=facts.fwhm_nm,
-        good=np.ones(scene.bands, dtype=bool) if facts.good is None else facts.good,
+        good=good & ~_lacking(facts.wavelengths_nm, scene.bands),
         notes=(*scene.notes, *facts.notes),
     )
 
@@ -225,43 +327,90 @@ def singular(unit: str) -> str:
     return unit.strip().lower().removesuffix("s")
 
 
+def _lacking(wavelengths_nm: Floats | None, bands: int) -> Bools:
+    """Which bands have no wavelength where others have one."""
+    found: Bools = np.zeros(bands, bool) if wavelengths_nm is None else np.isnan(wavelengths_nm)
+    return found
+
+
+ToNanometres = Callable[[Floats, Floats | None], Floats]
+"""Centres, or widths at centres, in nanometres."""
+
+
 def _nanometres(
     units: str | None, centres: Floats, where: str
-) -> tuple[float | None, tuple[str, ...]]:
-    """Nanometres a unit, and what was guessed; None for units that are no lengths."""
+) -> tuple[ToNanometres | None, tuple[str, ...], bool]:
+    """How numbers become nanometres, and what was guessed; None for units that are no lengths."""
     word = singular(units or "unknown")
-    if word in NANOMETRES:
-        return NANOMETRES[word], ()
+    if word in LENGTHS:
+        return _times(LENGTHS[word]), (), False
+    if word in RECIPROCAL:
+        return _through(RECIPROCAL[word]), (), False
     if word in {"unknown", "none"}:
-        micro = centres.max() < MICROMETRES_BELOW
+        low, high = np.nanmin(centres), np.nanmax(centres)
+        micro = high < MICROMETRES_BELOW
         taken = "micrometres" if micro else "nanometres"
-        span = f"{centres.min():g} to {centres.max():g}"
-        note = f"the wavelengths of {where} ({span}) carry no unit: taken as {taken}"
-        return (1000 if micro else 1), (note,)
-    return None, (f"the wavelengths of {where} are in {units}, which is no length: left out",)
+        note = f"the wavelengths of {where} ({low:g} to {high:g}) carry no unit: taken as {taken}"
+        return _times(1000 if micro else 1), (note,), True
+    return (
+        None,
+        (f"the wavelengths of {where} are in {units}, which is no length: left out",),
+        False,
+    )
 
 
-def _listed(value: object) -> object:
-    """The list in a text such as `{400.0, 410.5}`."""
-    return value.strip(" \n{}").split(",") if isinstance(value, str) else value
+def _times(factor: float) -> ToNanometres:
+    return lambda centres, widths: (centres if widths is None else widths) * factor
+
+
+def _through(constant: float) -> ToNanometres:
+    """Of wavenumbers or frequencies f: constant / f, and widths by its derivative."""
+    return lambda centres, widths: (
+        constant / centres if widths is None else constant / centres**2 * widths
+    )
+
+
+def _counted(flags: Bools) -> str:
+    """`bands 1, 5`, counted from 1; the first few of many."""
+    numbers = (np.flatnonzero(flags) + 1).tolist()
+    shown = ("band " if len(numbers) == 1 else "bands ") + ", ".join(map(str, numbers[:SHOWN]))
+    return shown if len(numbers) <= SHOWN else f"{shown} and {len(numbers) - SHOWN} more"
+
+
+def _flat(values: object) -> npt.NDArray[Any]:
+    return np.ravel(np.asarray(values, dtype=object))
 
 
 def _numbers(values: object, bands: int) -> Floats | None:
-    """`bands` finite numbers, or None."""
+    """`bands` numbers, NaN where there is none; None for another number of them."""
     if values is None:
         return None
-    found = [_number(value) for value in np.ravel(np.asarray(values, dtype=object))]
-    numbers = np.array([np.nan if number is None else number for number in found])
-    return numbers if len(numbers) == bands and np.isfinite(numbers).all() else None
+    flat = _flat(values)
+    if len(flat) != bands:
+        return None
+    try:
+        return np.array(list(map(float, flat)))
+    except (TypeError, ValueError):
+        found = [_number(value) for value in flat]
+        return np.array([np.nan if number is None else number for number in found])
+
+
+def _positive(values: Floats | None) -> Floats | None:
+    """Numbers that are positive and finite, NaN in place of others; None where half are not."""
+    if values is None:
+        return None
+    odd = ~(np.isfinite(values) & (values > 0))
+    return None if 2 * odd.sum() >= max(1, len(values)) else np.where(odd, np.nan, values)
 
 
 def _number(value: object) -> float | None:
+    """Of a number or its text; `True` is 1."""
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return None
+        return {"true": 1.0, "false": 0.0}.get(str(value).strip().lower())
 
 
 def _clean(values: Floats) -> Floats:
     """Without the noise of float32 and of the change of unit: 0.4363 um is 436.3 nm, no more."""
-    return np.round(values, 4)
+    return np.round(values, DECIMALS)

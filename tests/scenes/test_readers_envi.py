@@ -108,13 +108,13 @@ def test_units_are_guessed_aloud(tmp_path: Path, cube: Cube) -> None:
         assert "0.4 to 1) carry no unit: taken as micrometres" in scene.notes[0]
 
 
-def test_wavenumbers_are_left_out(tmp_path: Path, cube: Cube) -> None:
-    metadata = {"wavelength": [4000 - i for i in range(7)], "wavelength units": "Wavenumber"}
+def test_an_index_is_no_wavelength(tmp_path: Path, cube: Cube) -> None:
+    metadata = {"wavelength": [1 + i for i in range(7)], "wavelength units": "Index"}
     write(tmp_path, cube, metadata=metadata)
     with open_scene(tmp_path / "cube.img") as scene:
         assert scene.wavelengths_nm is None
         (note,) = scene.notes
-        assert "Wavenumber, which is no length: left out" in note
+        assert "Index, which is no length: left out" in note
 
 
 def test_header_of_another_encoding(tmp_path: Path, cube: Cube, agrees: Agrees) -> None:

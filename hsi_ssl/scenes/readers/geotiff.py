@@ -7,7 +7,8 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from hsi_ssl.scenes.wavelengths import (
     BandFacts,
     companion_facts,
     envi_facts,
+    finest,
     imagery_facts,
     tagged_facts,
     with_facts,
@@ -71,10 +73,13 @@ def scene_of(
     *,
     on_close: Callable[[], None] | None = None,
     unmasked: Callable[[CubeReader], CubeReader] = lambda reader: reader,
+    header: Mapping[str, str] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Scene:
     """The scene of an open raster; `on_close` clears up after it.
 
-    `unmasked` may put another reader in place of GDAL's where no mask says what is data.
+    `unmasked` may put another reader in place of GDAL's where no mask says what is data. `header`
+    is the ENVI header, where the raster has one of its own and GDAL may not know all of it.
 
     Raises
     ------
@@ -86,8 +91,8 @@ def scene_of(
         dataset.close()
         raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
     with gdal_settings():
-        layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path))
-    measured, notes = _measured(dataset, path, layout)
+        layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path, header))
+    measured, told = _measured(dataset, path, layout)
     how = decoding(dtype, measured, marked=layout.each_its_own)
     reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
     scene = Scene(
@@ -99,12 +104,12 @@ def scene_of(
         dtype=how.dtype,
         reader=how.through(reader if layout.masked else unmasked(reader)),
         nodata=how.nodata,
-        units=_units(dataset, layout.spectral),
+        units=_units(dataset, layout.spectral, header),
         grid=_grid(dataset),
         block=reader.piece[:2],
-        notes=(*layout.notes, *notes),
+        notes=(*notes, *layout.notes, *told),
     )
-    return with_facts(scene, _band_facts(dataset, path, layout.spectral))
+    return with_facts(scene, _band_facts(dataset, path, layout.spectral, header))
 
 
 def read_plane(
@@ -381,26 +386,38 @@ def _measured(
     return [cf.measured_values(attributes, dtype, default=True)] * len(layout.spectral), notes
 
 
-def _has_wavelengths(dataset: DatasetReader, path: Path) -> bool:
+def _has_wavelengths(dataset: DatasetReader, path: Path, header: Mapping[str, str] | None) -> bool:
     """Whether all bands of a raster have a wavelength, by itself or by a header beside it."""
-    facts = _band_facts(dataset, path, dataset.indexes)
+    facts = _band_facts(dataset, path, dataset.indexes, header)
     facts = facts.else_from(companion_facts(path, dataset.count))
-    return facts.wavelengths_nm is not None
+    return facts.wavelengths_nm is not None and bool(np.isfinite(facts.wavelengths_nm).all())
 
 
-def _band_facts(dataset: DatasetReader, path: Path, bands: Sequence[int]) -> BandFacts:
-    facts = BandFacts()
-    if dataset.driver != ENVI:  # there GDAL derives these itself, rounded to whole nm
-        facts = imagery_facts([dataset.tags(band, ns="IMAGERY") for band in bands])
-        facts = facts.else_from(
-            tagged_facts([dataset.tags(band) for band in bands], where=path.name)
-        )
-    return facts.else_from(envi_facts(dataset.tags(ns="ENVI"), len(bands), where=path.name))
+def _band_facts(
+    dataset: DatasetReader, path: Path, bands: Sequence[int], header: Mapping[str, str] | None
+) -> BandFacts:
+    """What a raster says of its bands; `header` as in `scene_of`."""
+    told = dataset.tags(ns="ENVI") if header is None else header
+    facts = envi_facts(told, len(bands), where=path.name)
+    tags = tagged_facts([dataset.tags(band) for band in bands], where=path.name)
+    if dataset.driver != ENVI:
+        imagery = imagery_facts([dataset.tags(band, ns="IMAGERY") for band in bands])
+        return finest(imagery, tags, facts)
+    # There GDAL makes the tags of the header itself, unless it wrote them beside.
+    if "wavelength" in told or tags.wavelengths_nm is None:
+        return facts
+    note = (
+        f"the header of {path.name} tells no wavelengths: those that GDAL wrote beside it "
+        "(.aux.xml) are taken; a list of bad bands that there may have been is lost"
+    )
+    return facts.else_from(replace(tags, notes=(*tags.notes, note)))
 
 
-def _units(dataset: DatasetReader, bands: Sequence[int]) -> Units | None:
+def _units(
+    dataset: DatasetReader, bands: Sequence[int], own: Mapping[str, str] | None
+) -> Units | None:
     """What the bands say of their numbers, else an ENVI header, whose fields copies keep too."""
-    header = envi_units(dataset.tags(ns="ENVI"), len(bands))
+    header = envi_units(dataset.tags(ns="ENVI") if own is None else own, len(bands))
     if dataset.driver == ENVI:  # GDAL knows the gains alone
         return header
     tags = [dataset.tags(), dataset.tags(1)]
