@@ -35,8 +35,10 @@ class Description(NamedTuple):
     lines: list[str]
 
 
-def describe(path: Path, *, variable: str | None = None) -> Description:
+def describe(path: Path, *, variable: str | None = None, axes: str | None = None) -> Description:
     """Describe what is at `path`; `variable` names an array inside a file that holds several.
+
+    `axes` as in `open_scene`.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def describe(path: Path, *, variable: str | None = None) -> Description:
     if is_vector(path):
         return _layers(path)
     try:
-        scene = open_scene(path, variable=variable)
+        scene = open_scene(path, variable=variable, axes=axes)
     except SceneError as error:
         try:
             with open_label_raster(path, variable=variable) as raster:
