@@ -23,6 +23,7 @@ SOURCES_REPORT = Path("runs/balance")
 @options.labels
 @click.option("--label-set", help="Which of the source's label sets, for example lithology.")
 @click.option("--variable", help="Name of the cube in a file that holds several arrays.")
+@options.axes
 @options.overwrite
 @options.common
 def command(

@@ -13,8 +13,11 @@ from .output import Terminal
 @click.command("info", short_help="What a scene, map, library, dataset, run or report is.")
 @click.argument("path", type=options.FILE)
 @click.option("--variable", help="Name of the array inside a file that holds several.")
+@options.axes
 @options.common
-def command(path: Path, variable: str | None, project: object, terminal: Terminal) -> None:
+def command(
+    path: Path, variable: str | None, axes: str | None, project: object, terminal: Terminal
+) -> None:
     """Tell what is at PATH: size, bands, wavelengths, coordinates, labels, classes.
 
     \b
@@ -27,5 +30,5 @@ def command(path: Path, variable: str | None, project: object, terminal: Termina
     """
     from hsi_ssl.describe import describe
 
-    values, lines = describe(path, variable=variable)
+    values, lines = describe(path, variable=variable, axes=axes)
     terminal.result(values, *lines)

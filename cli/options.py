@@ -37,6 +37,11 @@ FILE = click.Path(path_type=Path)
 seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of all random numbers.")
 device = click.option("--device", help="auto, cpu, cuda or cuda:i.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+axes = click.option(
+    "--axes",
+    metavar="A,B,C",
+    help="What the axes of a cube are: bands,rows,cols in the order of the array's.",
+)
 
 
 class Widths(click.ParamType[list[int]]):
@@ -169,6 +174,7 @@ def reading(command: F) -> F:
             metavar="F",
             help="Numbers times F are in the unit wanted, whatever files say.",
         ),
+        axes,
         click.option("--wavelengths", type=FILE, help="CSV with one wavelength a band."),
         click.option("--variable", help="Name of the cube in a file that holds several arrays."),
     ):

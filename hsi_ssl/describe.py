@@ -32,8 +32,10 @@ WINDOW = 2**20
 """Pixels of a label raster counted at a time."""
 
 
-def describe(path: Path, *, variable: str | None = None) -> Description:
+def describe(path: Path, *, variable: str | None = None, axes: str | None = None) -> Description:
     """Describe what is at `path`; `variable` names an array inside a file that holds several.
+
+    `axes` as in `open_scene`.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def describe(path: Path, *, variable: str | None = None) -> Description:
     if is_library(path):
         return describe_library(path)
     try:
-        scene = open_scene(path, variable=variable)
+        scene = open_scene(path, variable=variable, axes=axes)
     except SceneError as error:
         try:
             with open_label_raster(path, variable=variable) as raster:

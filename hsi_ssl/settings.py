@@ -23,6 +23,7 @@ from pydantic import (
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.scenes.axes import in_words, order_of
 from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
 from hsi_ssl.scenes.reading import Reading
 
@@ -78,11 +79,20 @@ class ReadingSettings(Settings):
     """Rasters that are not 0, or polygons, where to look; `auto`: proposed from the scene."""
     mask_out: tuple[Path, ...] = ()
     """Rasters or polygons that mark where not to look."""
+    axes: str | None = None
+    """What a cube's axes are, `bands,rows,cols` say; None: as evidence in its file tells."""
+
+    @field_validator("axes")
+    @classmethod
+    def _three_words(cls, axes: str | None) -> str | None:
+        return None if axes is None else in_words(order_of(axes))
 
     @property
     def reading(self) -> Reading:
         """As the functions that read scenes take it."""
-        return Reading(self.variable, self.wavelengths, self.scale, self.mask, self.mask_out)
+        return Reading(
+            self.variable, self.wavelengths, self.scale, self.mask, self.mask_out, self.axes
+        )
 
 
 class PrepareSettings(ReadingSettings):

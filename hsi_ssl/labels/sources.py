@@ -188,6 +188,7 @@ def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
             found.cube,
             variable=reading.variable or found.variable,
             wavelengths=reading.wavelengths,
+            axes=reading.axes,
         )
     except SceneError as error:
         if not found.searched or reading.variable:

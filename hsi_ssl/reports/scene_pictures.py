@@ -177,7 +177,8 @@ def _reopened(card: dict[str, Any], dataset: Dataset) -> Scene | None:
     if not path.is_file() or fingerprint(path) != card["fingerprint"]:
         return None
     try:
-        scene = open_scene(path, variable=dataset.meta["settings"].get("variable"))
+        settings = dataset.meta["settings"]
+        scene = open_scene(path, variable=settings.get("variable"), axes=settings.get("axes"))
     except HsiSslError:  # several arrays in the file, say: the report can do without
         return None
     if dataset.wavelengths_nm is None or scene.bands != dataset.meta["bands"]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
-from hsi_ssl.scenes.readers import envi, geotiff, hdf5, idx, matlab, numpy_file, text, unpacking
+from hsi_ssl.scenes.axes import Asked, order_of
+from hsi_ssl.scenes.readers import (
+    classic,
+    envi,
+    geotiff,
+    hdf5,
+    idx,
+    matlab,
+    netcdf3,
+    numpy_file,
+    text,
+    unpacking,
+)
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import companion_facts, csv_facts, with_facts
@@ -20,16 +34,24 @@ MATLAB_5 = b"MATLAB 5.0 MAT-file"
 
 
 class Format(NamedTuple):
-    """How to read a format: `(path, variable)` and `(path, variable, shape)`."""
+    """How to read a format: `(path, variable)` and `(path, variable, shape)`.
+
+    `open_turned` opens cubes of formats that do not say which axis holds the bands: it takes what
+    is known of that, too.
+    """
 
     open_cube: Callable[[Path, str | None], Scene]
     read_plane: Callable[[Path, str | None, tuple[int, int] | None], tuple[Array, float | None]]
+    open_turned: Callable[[Path, str | None, Asked], Scene] | None = None
 
 
-HDF5 = Format(hdf5.open_cube, hdf5.read_plane)
-MATLAB = Format(matlab.open_cube, matlab.read_plane)
-NUMPY = Format(numpy_file.open_cube, numpy_file.read_plane)
-NUMPY_ARCHIVE = Format(numpy_file.open_archive, numpy_file.read_archive_plane)
+HDF5 = Format(hdf5.open_cube, hdf5.read_plane, hdf5.open_cube)
+NETCDF3 = Format(netcdf3.open_cube, netcdf3.read_plane, netcdf3.open_cube)
+MATLAB = Format(matlab.open_cube, matlab.read_plane, matlab.open_cube)
+NUMPY = Format(numpy_file.open_cube, numpy_file.read_plane, numpy_file.open_cube)
+NUMPY_ARCHIVE = Format(
+    numpy_file.open_archive, numpy_file.read_archive_plane, numpy_file.open_archive
+)
 TEXT = Format(text.open_cube, text.read_plane)
 GDAL = Format(geotiff.open_cube, geotiff.read_plane)
 ENVI = Format(envi.open_cube, envi.read_plane)
@@ -41,6 +63,7 @@ def open_scene(
     *,
     variable: str | None = None,
     wavelengths: Path | None = None,
+    axes: str | None = None,
 ) -> Scene:
     """Open a cube of any format, lazily; on a server or in an archive, one that GDAL reads.
 
@@ -50,17 +73,31 @@ def open_scene(
         Name of the array inside an HDF5, MATLAB or netCDF file that holds several.
     wavelengths
         A CSV for files that do not tell (see `csv_facts`); one that does is believed.
+    axes
+        What the axes of the array are, such as `bands,rows,cols`, for formats that do not say it
+        (HDF5, netCDF, MATLAB, NumPy); None: what evidence tells (see `axes.py`).
 
     Raises
     ------
+    SettingsError
+        `axes` are not these three words.
     SceneNotFoundError
         There is no such file, or no `variable` in it.
     SceneError
         The file is empty, broken, of no known format, holds no cube or several; `wavelengths` are
-        not one a band.
+        not one a band; which axis of a cube holds its bands remains open.
     """
     path = Path(path)
-    scene = _format(path).open_cube(path, variable)
+    chosen = _format(path)
+    order = None if axes is None else order_of(axes)
+    if chosen.open_turned is not None:
+        asked = Asked(order, partial(_as_many, path, wavelengths))
+        scene = chosen.open_turned(path, variable, asked)
+    else:
+        scene = chosen.open_cube(path, variable)
+        if order is not None:
+            note = f"{path.name} tells its own axes: --axes is not used"
+            scene = replace(scene, notes=(*scene.notes, note))
     try:
         if scene.format != geotiff.ENVI:  # there the header is the scene's own
             scene = with_facts(scene, companion_facts(path, scene.bands))
@@ -73,6 +110,15 @@ def open_scene(
     except BaseException:
         scene.close()
         raise
+
+
+def _as_many(path: Path, wavelengths: Path | None, size: int) -> bool:
+    """Whether the user's wavelengths, or those of a header beside a file, are so many."""
+    if wavelengths is not None:
+        with contextlib.suppress(SceneError):
+            return csv_facts(wavelengths, size).wavelengths_nm is not None
+        return False
+    return companion_facts(path, size).wavelengths_nm is not None
 
 
 def read_plane(
@@ -118,6 +164,8 @@ def _format(path: Path) -> Format:
         return NUMPY
     if path.suffix.lower() == ".npz":
         return NUMPY_ARCHIVE
+    if start.startswith(classic.MAGIC):
+        return NETCDF3
     if start.startswith(TIFF) or envi.is_other_format(start):
         return GDAL
     if path.suffix.lower() == ".hdr" or envi.find_header(path) is not None:
@@ -130,11 +178,11 @@ def _format(path: Path) -> Format:
 
 
 def is_raster(path: Path) -> bool:
-    """Whether GDAL reads a file, by windows and with the place that it may have.
+    """Whether a file is read as a raster, by windows and with the place that it may have.
 
     Raises
     ------
     SceneNotFoundError, SceneError
         As in `open_scene`.
     """
-    return _format(Path(path)) in (GDAL, ENVI)
+    return _format(Path(path)) in (GDAL, ENVI, NETCDF3)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Reading:
-    """`variable` and `wavelengths` as in `open_scene`; the other things are what is made of it.
+    """`variable`, `wavelengths` and `axes` as in `open_scene`; the others: what is made of it.
 
     `scale`: what raw numbers are multiplied by to be physical, in the place of what files say.
     `mask`: files that mark what to look at (rasters that are not 0 there, or polygons), laid on
@@ -21,6 +21,7 @@ class Reading:
     scale: float | None = None
     mask: tuple[Path, ...] = ()
     mask_out: tuple[Path, ...] = ()
+    axes: str | None = None
 
 
 AS_THEY_ARE = Reading()

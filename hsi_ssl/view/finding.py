@@ -120,7 +120,7 @@ def opened_map(path: Path) -> Scene:
 def opened_scene(
     path: Path, settings: dict[str, Any], dataset: Dataset | None, watcher: Watcher
 ) -> Scene:
-    """A scene, with the variable, wavelengths and scale that it was opened with before.
+    """A scene, with the variable, axes, wavelengths and scale that it was opened with before.
 
     Raises
     ------
@@ -136,6 +136,7 @@ def opened_scene(
                 settings.get("variable") or meta.get("variable"),
                 Path(wavelengths) if wavelengths and Path(wavelengths).exists() else None,
                 settings.get("scale") or meta.get("scale"),
+                axes=settings.get("axes") or meta.get("axes"),
             ),
             labelled=False,
             watcher=watcher,

@@ -1,7 +1,7 @@
 """What is data in netCDF and HDF5: fill values, missing values, valid ranges, unsigned numbers.
 
 netCDF-4 is HDF5 with netCDF's attributes, which h5py writes here as netCDF's library does; netCDF-3
-is written by scipy and read through GDAL.
+is written by scipy.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def netcdf4(path: Path, cube: Cube, chunks: bool, **attributes: Any) -> Path:
 
 
 def netcdf3(path: Path, cube: Cube, **attributes: Any) -> Path:
-    """The cube as bands, rows from below, columns."""
+    """The cube as bands, rows, columns."""
     with netcdf_file(path, "w", version=2) as file:
         for name, size in (("band", BANDS), ("y", ROWS), ("x", COLS)):
             file.createDimension(name, size)
         variable = file.createVariable("reflectance", cube.dtype, ("band", "y", "x"))
-        variable[:] = np.moveaxis(cube, -1, 0)[:, ::-1]
+        variable[:] = np.moveaxis(cube, -1, 0)
         for name, value in attributes.items():
             setattr(variable, name, value)
     return path

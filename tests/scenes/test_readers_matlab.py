@@ -137,8 +137,11 @@ def test_cut_short(tmp_path: Path, cube: Cube, write: Write, kept: float) -> Non
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_structures_are_no_cubes(tmp_path: Path, cube: Cube) -> None:
-    path = write_5(tmp_path / "scene.mat", about={"cube": cube}, text="abc")
+def test_tables_and_texts_are_no_cubes(tmp_path: Path, cube: Cube) -> None:
+    """A struct of several elements is a table, whatever its fields hold."""
+    table = np.zeros(2, [("cube", object)])
+    table[0] = table[1] = (cube,)
+    path = write_5(tmp_path / "scene.mat", about=table, text="abc")
     with pytest.raises(SceneError, match="no numeric array at all"):
         open_scene(path)
 

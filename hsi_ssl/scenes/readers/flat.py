@@ -34,8 +34,9 @@ PROBES = 64
 class FlatReader(BoxReader):
     """A cube `shape` (rows, cols, bands) from byte `offset` of a file on.
 
-    `axes` tells which of those three the file's first, second and third axis is. Reads at given
-    places of the file, so that threads may share it.
+    `axes` tells which of those three the file's first, second and third axis is; `step` how many
+    bytes lie from one entry of the first to the next, where other things lie in between. Reads at
+    given places of the file, so that threads may share it.
 
     Raises
     ------
@@ -52,6 +53,7 @@ class FlatReader(BoxReader):
         offset: int,
         axes: tuple[int, int, int] = BY_PIXEL,
         file: BinaryIO | None = None,
+        step: int | None = None,
     ) -> None:
         # What one look costs: a row of pixels, or a band's row or column.
         whole = {axes[2]} | ({axes[1]} if axes == BY_PIXEL else set())
@@ -61,13 +63,17 @@ class FlatReader(BoxReader):
         self._offset = offset
         self._axes = axes
         self._swap = not dtype.isnative
+        outer, *inner = (shape[axis] for axis in axes)
+        size = int(np.prod(inner)) * dtype.itemsize
+        self._apart = step is not None and step != size
+        self._step = size if step is None else step
         self._file = file if file is not None else path.open("rb", buffering=0)
-        size = os.fstat(self._file.fileno()).st_size
-        wanted = offset + int(np.prod(shape)) * dtype.itemsize
-        if size < wanted:
+        held = os.fstat(self._file.fileno()).st_size
+        wanted = offset + (outer - 1) * self._step + size
+        if held < wanted:
             self.close()
             raise SceneError(
-                f"{path} is cut short: {size} bytes where its cube of {shape} needs {wanted}; "
+                f"{path} is cut short: {held} bytes where its cube of {shape} needs {wanted}; "
                 "get the file again"
             )
 
@@ -76,22 +82,22 @@ class FlatReader(BoxReader):
         sizes = tuple(self.shape[axis] for axis in self._axes)
         outer, middle, inner = ((rows, cols, bands)[axis] for axis in self._axes)
         stored = np.empty(tuple(s.stop - s.start for s in (outer, middle, inner)), self.dtype)
-        if stored.size and stored.shape[1:] == sizes[1:]:
-            self._fill(stored, outer.start * sizes[1] * sizes[2])
+        if stored.size and stored.shape[1:] == sizes[1:] and not self._apart:
+            self._fill(stored, outer.start * self._step)
         elif stored.size:
             # One stretch for each step of the outer axis, from its first to its last wanted value.
             whole = np.empty((stored.shape[1], sizes[2]), self.dtype)
             stretch = whole.reshape(-1)[: (stored.shape[1] - 1) * sizes[2] + stored.shape[2]]
             for i in range(stored.shape[0]):
-                start = ((outer.start + i) * sizes[1] + middle.start) * sizes[2] + inner.start
-                self._fill(stretch, start)
+                start = middle.start * sizes[2] + inner.start
+                self._fill(stretch, (outer.start + i) * self._step + start * self.dtype.itemsize)
                 stored[i] = whole[:, : stored.shape[2]]
         found = stored.transpose(np.argsort(self._axes))
         return np.ascontiguousarray(found)
 
     def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
         """Raw spectra `(n, bands)` of single pixels; neighbours in a row are read as one run."""
-        if self._axes != BY_PIXEL:
+        if self._axes != BY_PIXEL or self._apart:
             return super().pixels(rows, cols)
         place = rows * self.shape[1] + cols
         if (np.diff(place) > 0).all():
@@ -146,9 +152,9 @@ class FlatReader(BoxReader):
         return True
 
     def _fill(self, values: Array, start: int) -> None:
-        """Read contiguous `values`, counted from the cube's beginning."""
+        """Read contiguous `values`, `start` bytes from the cube's beginning."""
         view = values.reshape(-1).view(np.uint8).data
-        self._read(view, self._offset + start * self.dtype.itemsize)
+        self._read(view, self._offset + start)
         if self._swap:
             values.byteswap(inplace=True)
 

@@ -3,13 +3,14 @@
 The 2016 layout: `/hsimage/data` (rows, cols, bands) uint16 and `/hsimage/labels` (rows, cols);
 further label planes may lie beside. NEON's: `SITE/Reflectance/Reflectance_Data` (rows, cols,
 bands) with `Metadata/Spectral_Data` and `Metadata/Coordinate_System` beside (NEON.DOC.000761).
-In any other file the last axis of the only three-dimensional array holds the bands. MATLAB's v7.3
-files are HDF5 with all axes reversed.
+PRISMA's: `HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/VNIR_Cube` and `SWIR_Cube` (rows, bands, cols), by
+ASI's PRISMA Products Specification Document. In any other file `axes.py` decides which axis of the
+only three-dimensional array holds the bands. MATLAB's v7.3 files are HDF5 with all axes reversed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,38 +18,64 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hsi_ssl.errors import HsiSslError, SceneError
+from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.axes import (
+    BANDS,
+    COLS,
+    ROWS,
+    Asked,
+    Decided,
+    Dimension,
+    Order,
+    decide,
+)
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.readers import matlab_cells
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf import number_type
+from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
-from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, FlatReader
+from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import (
     NEON_CUBE,
+    PRISMA,
     attributes_of,
     band_facts_of,
+    dimensions_of,
+    grid_mapping_of,
     grid_of,
     is_netcdf,
     measured_of,
     units_of_cube,
+    wavelength_vectors,
 )
-from hsi_ssl.scenes.scene import Array, Scene
+from hsi_ssl.scenes.scene import Array, CubeReader, Scene
 from hsi_ssl.scenes.wavelengths import with_facts
 
 DRILL_CORE_CUBE = "hsimage/data"
 DRILL_CORE_LABELS = "hsimage/labels"
+PRODUCTS: dict[str, tuple[Order, str]] = {
+    name: ((ROWS, BANDS, COLS), "PRISMA's specification") for name in ("VNIR_Cube", "SWIR_Cube")
+}
+"""Cubes of PRISMA, whose axes the product's specification gives."""
 NUMBERS = "iufb"
 """Kinds of numpy types that are numbers (or yes and no, in a label plane)."""
 
 
-def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False) -> Scene:
+def open_cube(
+    path: Path,
+    variable: str | None = None,
+    asked: Asked = Asked(),  # noqa: B008
+    *,
+    reverse: bool = False,
+) -> Scene:
     """Open the cube `variable`, by default the only one of the file; with `reverse`, MATLAB's axes.
 
     Raises
     ------
     SceneError
-        The file is broken; it holds no cube or several; the cube has not three dimensions.
+        The file is broken; it holds no cube or several; the cube has not three dimensions; an axis
+        is a series; what the file says leaves two orders of the axes.
     SceneNotFoundError
         It holds no `variable`.
     """
@@ -56,15 +83,20 @@ def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False)
         arrays = numeric_arrays(file, reverse=reverse)
         if variable is None and len(arrays.get(DRILL_CORE_CUBE, ())) == CUBE:
             variable = DRILL_CORE_CUBE
-        name = choose(arrays, variable, path=path, dimensions=CUBE)
+        name = _chosen(arrays, variable, path=path, dimensions=CUBE, reverse=reverse)
         cube = file[name]
-        rows, cols, bands = arrays[name]
+        dimensions = dimensions_of(cube, reverse=reverse)
+        decided = _decided(file, cube, arrays, dimensions, asked, reverse=reverse)
+        rows, cols, bands = decided.sizes(arrays[name])
+        where = placed(
+            dimensions, decided, grid_mapping_of(cube), path=path, variable=cube.name.strip("/")
+        )
         stored = number_type(attributes_of(cube), cube.dtype)
         native = stored.newbyteorder("=")
         how = decoding(native, [measured_of(cube, native, default=is_netcdf(file))] * bands)
-        facts = band_facts_of(file, cube, arrays)
-        labels = "/".join((*name.split("/")[:-1], "labels"))
-        axes = REVERSED if reverse else BY_PIXEL
+        facts = band_facts_of(file, cube, arrays, bands, dimensions[decided.order.index(BANDS)])
+        labels = _own_labels(name, arrays, decided, reverse=reverse)
+        axes: Order = decided.order[::-1] if reverse else decided.order
         offset = _plain_offset(cube)
         scene_of = partial(
             Scene,
@@ -76,17 +108,22 @@ def open_cube(path: Path, variable: str | None = None, *, reverse: bool = False)
             dtype=how.dtype,
             nodata=how.nodata,
             units=units_of_cube(cube, bands),
-            grid=grid_of(cube),
-            label_reader=partial(read_plane, path, labels, reverse=reverse)
-            if arrays.get(labels) == (rows, cols)
-            else None,
-        )
+            grid=where.grid if where.grid.placed else grid_of(cube),
+            label_reader=None
+            if labels is None
+            else partial(
+                read_plane, path, _shown(labels, reverse), reverse=reverse,
+                as_cube=decided, upside_down=where.upside_down,
+            ),
+            notes=(*decided.notes, *where.notes),
+        )  # fmt: skip
     reader: BoxReader
     if offset is not None:
         reader = FlatReader(path, (rows, cols, bands), stored, offset=offset, axes=axes)
     else:
         reader = ChunkReader(path, name, axes=axes)
-    scene = scene_of(reader=how.through(reader), block=reader.piece[:2])
+    inner: CubeReader = UpsideDown(reader, rows) if where.upside_down else reader
+    scene = scene_of(reader=how.through(inner), block=reader.piece[:2])
     return with_facts(scene, facts)
 
 
@@ -96,11 +133,14 @@ def read_plane(
     shape: tuple[int, int] | None = None,
     *,
     reverse: bool = False,
+    as_cube: Decided | None = None,
+    upside_down: bool = False,
 ) -> tuple[Array, float | None]:
     """Raw values `(rows, cols)` of a label plane, and its nodata value.
 
     Without `variable`, the 2016 layout's labels or the only plane (of `shape`, if given); of
-    MATLAB's (`reverse`) also one of texts.
+    MATLAB's (`reverse`) also one of texts. A plane of which the file does not tell the axes lies as
+    the cube beside it, whose axes are `as_cube` and whose first row is its last, if `upside_down`.
 
     Raises
     ------
@@ -112,7 +152,16 @@ def read_plane(
         if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
             variable = DRILL_CORE_LABELS
         texts = matlab_cells.shapes(file) if reverse else {}
-        name = choose(arrays, variable, path=path, dimensions=PLANE, shape=shape, texts=texts)
+        choosing = partial(
+            _chosen, path=path, dimensions=PLANE, reverse=reverse, shape=shape, texts=texts
+        )
+        try:
+            name = choosing(arrays, variable)
+        except (SceneError, SceneNotFoundError):  # MATLAB's yes and no only where nothing else is
+            more = numeric_arrays(file, reverse=reverse, logical=True)
+            if more == arrays:
+                raise
+            name = choosing(more, variable)
         plane = file[name]
         if name in texts:
             return matlab_cells.texts(file, name, path).T, None
@@ -121,7 +170,76 @@ def read_plane(
         # No default fill value: of labels it would say that their 0 is a class.
         how = decoding(values.dtype, [measured_of(plane, values.dtype)])
         values = how.clean(values[..., None])[..., 0]
-        return (values.T if reverse else values), how.nodata
+        values = values.T if reverse else values
+        if values.ndim == PLANE and not reverse:
+            dimensions = dimensions_of(plane)
+            if any(one.role in (ROWS, COLS) for one in dimensions):
+                dimensions = [*dimensions, Dimension(1, "band")]
+                shape3 = (*values.shape, 1)
+                as_cube = decide(shape3, Asked(), of=name, path=path, dimensions=dimensions)
+                upside_down = placed(dimensions, as_cube, grid_mapping_of(plane)).upside_down
+        if as_cube is not None:
+            values = turned(values, as_cube, upside_down=upside_down)
+        return values, how.nodata
+
+
+def _chosen(
+    arrays: dict[str, tuple[int, ...]],
+    variable: str | None,
+    *,
+    path: Path,
+    dimensions: int,
+    reverse: bool,
+    shape: tuple[int, int] | None = None,
+    texts: dict[str, tuple[int, ...]] | None = None,
+) -> str:
+    """Name in the file of the array meant; MATLAB's have points where HDF5's have slashes."""
+    if reverse and variable is not None:
+        variable = _shown(variable.strip("/"), reverse)
+    shown = {_shown(name, reverse): found for name, found in arrays.items()}
+    name = choose(shown, variable, path=path, dimensions=dimensions, shape=shape, texts=texts)
+    return name.replace(".", "/") if reverse else name
+
+
+def _shown(name: str, reverse: bool) -> str:
+    return name.replace("/", ".") if reverse else name
+
+
+def _decided(
+    file: h5py.File,
+    cube: h5py.Dataset,
+    arrays: dict[str, tuple[int, ...]],
+    dimensions: Sequence[Dimension],
+    asked: Asked,
+    *,
+    reverse: bool,
+) -> Decided:
+    name = cube.name.strip("/")
+    first, second, third = arrays[name]
+    shown = _shown(name, reverse)
+    planes = {n: found for n, found in arrays.items() if len(found) == PLANE and min(found) > 1}
+    return decide(
+        (first, second, third),
+        asked,
+        of=shown,
+        path=Path(file.filename),
+        dimensions=dimensions,
+        vectors=[(_shown(n, reverse), size) for n, size in wavelength_vectors(file, cube, arrays)],
+        planes={_shown(n, reverse): found for n, found in planes.items()},
+        known=PRODUCTS.get(name.split("/")[-1]) if PRISMA in name else None,
+    )
+
+
+def _own_labels(
+    name: str, arrays: dict[str, tuple[int, ...]], decided: Decided, *, reverse: bool
+) -> str | None:
+    """The plane `labels` beside a cube; of MATLAB's, the only plane of its shape."""
+    sizes = tuple(n for n, axis in zip(arrays[name], decided.order, strict=True) if axis != BANDS)
+    if reverse:
+        planes = [n for n, shape in arrays.items() if shape == sizes]
+        return planes[0] if len(planes) == 1 else None
+    labels = "/".join((*name.split("/")[:-1], "labels"))
+    return labels if arrays.get(labels) in (sizes, sizes[::-1]) else None
 
 
 @contextmanager
@@ -144,13 +262,19 @@ def opened(path: Path) -> Iterator[h5py.File]:
         ) from error
 
 
-def numeric_arrays(file: h5py.File, *, reverse: bool = False) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of all arrays of numbers in the file."""
+def numeric_arrays(
+    file: h5py.File, *, reverse: bool = False, logical: bool = False
+) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of all arrays of numbers in the file; MATLAB's logical ones only if asked."""
     found: dict[str, tuple[int, ...]] = {}
 
     def look(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in NUMBERS and item.size:
-            found[name] = tuple(item.shape[::-1] if reverse else item.shape)
+        if not isinstance(item, h5py.Dataset) or item.dtype.kind not in NUMBERS or not item.size:
+            return
+        if not reverse:
+            found[name] = tuple(item.shape)
+        elif matlab_cells.is_numbers(name, item, logical=logical):
+            found[name] = tuple(item.shape[::-1])
 
     file.visititems(look)
     return found
@@ -164,9 +288,11 @@ class ChunkReader(BoxReader):
         self._file = h5py.File(path, "r")
         self._cube = self._file[name]
         self._axes = axes
-        shape = tuple(self._cube.shape[axis] for axis in axes)
+        # Where in the file's order rows, columns and bands are.
+        self._places = tuple(axes.index(axis) for axis in range(3))
+        shape = tuple(self._cube.shape[place] for place in self._places)
         chunks = self._cube.chunks or (1, *self._cube.shape[1:])
-        piece = tuple(chunks[axis] for axis in axes)
+        piece = tuple(chunks[place] for place in self._places)
         self._stored = number_type(attributes_of(self._cube), self._cube.dtype)
         super().__init__(shape, self._stored.newbyteorder("="), piece)
 
@@ -181,7 +307,7 @@ class ChunkReader(BoxReader):
                 "get the file again"
             ) from error
         stored = stored.view(self._stored)
-        return np.ascontiguousarray(stored.transpose(self._axes), self.dtype)
+        return np.ascontiguousarray(stored.transpose(self._places), self.dtype)
 
     def close(self) -> None:
         """Release the file."""
@@ -191,6 +317,8 @@ class ChunkReader(BoxReader):
 def _layout(name: str) -> str:
     if name == DRILL_CORE_CUBE:
         return "drill-core HDF5"
+    if PRISMA in name:
+        return "PRISMA HDF5"
     return "NEON HDF5" if name.endswith(NEON_CUBE) else "HDF5"
 
 

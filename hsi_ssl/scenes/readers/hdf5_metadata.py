@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +13,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.scenes.axes import Dimension, names_wavelengths
 from hsi_ssl.scenes.measured import Measured
 from hsi_ssl.scenes.readers import cf
 from hsi_ssl.scenes.scene import Bools, Grid
-from hsi_ssl.scenes.units import Units, kind_in, units_of
+from hsi_ssl.scenes.units import Kind, Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in
 
 NODATA_NAMES = ("data_ignore_value", "nodata", "no_data")
@@ -23,6 +26,10 @@ GOOD_BANDS_NAMES = ("bbl", "goodwavelengths", "goodbands")
 WAVELENGTH_UNITS = ("wavelength_units", "wavelength_unit", "wavelength units")
 UNITS = ("units", "unit", *WAVELENGTH_UNITS)
 """Attributes of the vector of wavelengths; on the cube, `units` are those of its values."""
+COORDINATE = ("standard_name", "units", "axis", "long_name")
+NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
+PRISMA = "HDFEOS/SWATHS/PRS_"
+"""In the path of what a PRISMA product holds."""
 NEON_CUBE = "/Reflectance/Reflectance_Data"
 
 
@@ -66,36 +73,124 @@ def units_of_cube(cube: h5py.Dataset, bands: int) -> Units | None:
     names = ("units", "unit", "long_name", "standard_name", "description")
     texts = [_plain_text(said[name]) for name in names if name in said]
     scale, offset = said.get("scale_factor"), said.get("add_offset")
+    if PRISMA in cube.name:
+        return _units_of_prisma(cube, bands)
     if scale is not None and cube.name.endswith(NEON_CUBE):
         scale = 1 / np.asarray(scale, np.float64)
     kind = kind_in(cube.name.split("/")[-1], *texts)
     return units_of(bands, scale=scale, offset=offset, kind=kind, source="scale_factor")
 
 
-def band_facts_of(
-    file: h5py.File, cube: h5py.Dataset, arrays: dict[str, tuple[int, ...]]
-) -> BandFacts:
-    """Facts from attributes of the cube and its groups, or from vectors of one number a band."""
-    bands = arrays[cube.name.strip("/")][2]
-    groups = [cube]
-    while groups[-1].name != "/":
-        groups.append(groups[-1].parent)
-    vectors = [name for name, shape in arrays.items() if max(shape, default=0) == bands]
-    vectors = [name for name in vectors if np.prod(arrays[name]) == bands]
-    # The nearest to the cube first: those that share the most of its path.
-    vectors.sort(key=lambda name: -_shared(name, cube.name.strip("/")))
+def _units_of_prisma(cube: h5py.Dataset, bands: int) -> Units | None:
+    """Reflectance of level 2C and 2D: 0 to 65535 stand for the file's lowest to its highest."""
+    detector = cube.name.split("/")[-1].split("_")[0].title()
+    ends = [cube.file.attrs.get(f"L2Scale{detector}{end}") for end in ("Min", "Max")]
+    if None in [None if end is None else 1 for end in ends]:
+        return None
+    low, high = (float(np.ravel(end)[0]) for end in ends)
+    kind: Kind | None = "reflectance" if re.search("PRS_L2[CD]", cube.name) else None
+    scale = (high - low) / 65535
+    return units_of(bands, scale=scale, offset=low, kind=kind, source="L2Scale")
 
-    def find(*words: str) -> _Found | None:
+
+def dimensions_of(array: h5py.Dataset, *, reverse: bool = False) -> list[Dimension]:
+    """What the file says of the axes of an array, in the order in which they are named.
+
+    HDF5's dimension labels and scales, which netCDF's dimensions are; names in xarray's attribute.
+    """
+    names = [_plain_text(name) for name in np.ravel(array.attrs.get("_ARRAY_DIMENSIONS", ()))]
+    found = []
+    for i, size in enumerate(array.shape):
+        name = names[i] if len(names) == array.ndim else ""
+        dimension = Dimension(size, name)
+        with contextlib.suppress(OSError, RuntimeError, KeyError, ValueError):
+            dimension = _dimension(array.dims[i], size, name)
+        found.append(dimension)
+    return found[::-1] if reverse else found
+
+
+def _dimension(dim: Any, size: int, name: str) -> Dimension:
+    """One axis; the scale of a netCDF dimension without a variable has a name only."""
+    scale = dim[0] if len(dim) else None
+    name = dim.label or (scale.name.split("/")[-1] if scale is not None else name)
+    if scale is None:
+        return Dimension(size, name)
+    attributes = {key: scale.attrs[key] for key in COORDINATE if key in scale.attrs}
+    said = _plain_text(scale.attrs.get("NAME", ""))
+    whole = scale.shape == (size,) and scale.dtype.kind in "iuf"
+    if not whole or said.startswith(NO_VARIABLE):
+        return Dimension(size, name, attributes)
+    return Dimension(size, name, attributes, np.asarray(scale[()], np.float64))
+
+
+def grid_mapping_of(cube: h5py.Dataset) -> dict[str, Any]:
+    """The attributes of the grid mapping that a cube names, searched for in its groups upwards."""
+    named = _plain_text(cube.attrs.get("grid_mapping", "")).split(":")[0].strip()
+    for group in _groups(cube)[1:] if named else ():
+        if named in group:
+            return dict(group[named].attrs)
+    return {}
+
+
+def wavelength_vectors(
+    file: h5py.File, cube: h5py.Dataset, arrays: dict[str, tuple[int, ...]]
+) -> list[tuple[str, int]]:
+    """Names and lengths of all that holds wavelengths, the nearest to the cube first."""
+    found = [
+        (name, np.size(listed(value)))
+        for group in _groups(cube)
+        for name, value in group.attrs.items()
+        if names_wavelengths(name)
+    ]
+    for name, size in _vectors(file, cube, arrays).items():
+        if names_wavelengths(name):
+            found.append((name, size))
+    return [(name, size) for name, size in found if size > 1]
+
+
+def listed(value: Any) -> Any:
+    """A list of numbers or of their texts; one text with commas or spaces in between is a list."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.ravel()[0]
+    if isinstance(value, bytes | str):
+        return re.split(r"[,;\s]+", _plain_text(value).strip(" {}[]()\n\t,;"))
+    return value
+
+
+def band_facts_of(
+    file: h5py.File,
+    cube: h5py.Dataset,
+    arrays: dict[str, tuple[int, ...]],
+    bands: int,
+    dimension: Dimension | None = None,
+) -> BandFacts:
+    """Facts from the bands' own coordinate, attributes of the cube and its groups, and vectors."""
+    groups = _groups(cube)
+    vectors = [name for name, size in _vectors(file, cube, arrays).items() if size == bands]
+
+    def find(names: Callable[[str], bool]) -> _Found | None:
         for group in groups:
             for name, value in group.attrs.items():
-                if _plain(name).startswith(words) and np.size(value) == bands:
-                    return _Found(np.asarray(value), _unit(group.attrs, WAVELENGTH_UNITS, name))
+                if names(name) and np.size(listed(value)) == bands:
+                    found = np.asarray(listed(value))
+                    return _Found(found, _unit(group.attrs, WAVELENGTH_UNITS, name))
         for name in vectors:
-            if _plain(name.split("/")[-1]).startswith(words):
-                return _Found(file[name][()], _unit(file[name].attrs, UNITS, name))
+            if names(name.split("/")[-1]):
+                found = np.asarray(listed(file[name][()]))
+                return _Found(found, _unit(file[name].attrs, UNITS, name))
         return None
 
-    centres, widths, good = find("wavelength"), find("fwhm"), find(*GOOD_BANDS_NAMES)
+    def starting(*words: str) -> Callable[[str], bool]:
+        return lambda name: _plain(name).startswith(words)
+
+    centres = None
+    if dimension is not None and dimension.wavelengths is not None:
+        unit = _unit(dimension.attributes, UNITS, dimension.name)
+        centres = _Found(dimension.wavelengths, unit)
+    centres = centres or find(names_wavelengths)
+    widths, good = find(starting("fwhm")), find(starting(*GOOD_BANDS_NAMES))
+    if PRISMA in cube.name:
+        centres, widths = (_of_prisma(cube, what, bands) for what in ("Cw", "Fwhm"))
     facts = band_facts(
         bands,
         where=Path(file.filename).name,
@@ -105,6 +200,48 @@ def band_facts_of(
         bad_band_list=None if good is None else good.values,
     )
     return facts.else_from(BandFacts(good=_outside_windows(groups, facts)))
+
+
+def _of_prisma(cube: h5py.Dataset, what: str, bands: int) -> _Found | None:
+    """Wavelengths or widths of a PRISMA cube; its lists have zeros for bands that it leaves out."""
+    detector = cube.name.split("/")[-1].split("_")[0].title()
+    values = np.ravel(cube.file.attrs.get(f"List_{what}_{detector}", ()))
+    values = values if len(values) == bands else values[values > 0]
+    return _Found(values, "nm") if len(values) == bands else None
+
+
+def _groups(cube: h5py.Dataset) -> list[Any]:
+    """The cube, the group that it is in, and so on up to the file."""
+    groups = [cube]
+    while groups[-1].name != "/":
+        groups.append(groups[-1].parent)
+    return groups
+
+
+def _vectors(
+    file: h5py.File, cube: h5py.Dataset, arrays: dict[str, tuple[int, ...]]
+) -> dict[str, int]:
+    """Name -> length of vectors of numbers or texts, those first that share most of the path."""
+    found = {
+        name: max(shape)
+        for name, shape in arrays.items()
+        if max(shape, default=0) == np.prod(shape) and not _text_of(file[name], "NAME").startswith(
+            NO_VARIABLE
+        )
+    }  # fmt: skip
+
+    def look(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and h5py.check_string_dtype(item.dtype) is not None:
+            named = name.rsplit("/", maxsplit=1)[-1]
+            if names_wavelengths(named) or _plain(named).startswith(("fwhm", *GOOD_BANDS_NAMES)):
+                found[name] = np.size(listed(item[()]))
+
+    file.visititems(look)
+    return dict(sorted(found.items(), key=lambda pair: -_shared(pair[0], cube.name.strip("/"))))
+
+
+def _text_of(item: Any, name: str) -> str:
+    return _plain_text(item.attrs.get(name, ""))
 
 
 def _outside_windows(groups: list[Any], facts: BandFacts) -> Bools | None:

@@ -13,48 +13,72 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hsi_ssl.errors import HsiSslError, SceneError
+from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.axes import BANDS, Asked, decide, names_wavelengths
 from hsi_ssl.scenes.readers import hdf5, matlab_cells
+from hsi_ssl.scenes.readers.cf_grid import turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.scenes.wavelengths import band_facts, unit_in, with_facts
 
-NUMERIC = {"double", "single", "logical"} | {
-    f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
-}
+NUMERIC = {"double", "single"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
 """MATLAB's classes of plain numeric arrays."""
+LOGICAL = "logical"
+"""Yes and no: a mask, or labels of one class where nothing else can be meant."""
+STRUCT = "struct"
 CELL = "cell"
 """The class of arrays whose elements are arrays: of texts, class names."""
 
 
-def open_cube(path: Path, variable: str | None = None) -> Scene:
+def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -> Scene:  # noqa: B008
     """Open the array `variable`, by default the only one of three dimensions (rows, cols, bands).
+
+    A field of a struct is called `data.cube`.
 
     Raises
     ------
     SceneError
-        The file is broken; it holds no such array or several.
+        The file is broken; it holds no such array or several; which axis holds the bands remains
+        open.
     SceneNotFoundError
         It holds no `variable`.
     """
     if is_hdf5(path):
-        return hdf5.open_cube(path, variable, reverse=True)
-    arrays = _arrays(path)
-    cube = _numbers(path, choose(arrays, variable, path=path, dimensions=CUBE))
-    rows, cols, bands = cube.shape
-    planes = [name for name, shape in arrays.items() if shape == (rows, cols)]
+        return hdf5.open_cube(path, variable, asked, reverse=True)
+    held = _Held(path)
+    arrays = held.shapes()
+    name = choose(arrays, _dotted(variable), path=path, dimensions=CUBE)
+    first, second, third = arrays[name]
     vectors = [
-        name
-        for name, shape in arrays.items()
-        if name.lower().startswith("wavelength") and np.prod(shape) == bands == max(shape)
+        found
+        for found, shape in arrays.items()
+        if names_wavelengths(found) and np.prod(shape) == max(shape) > 1
     ]
+    vectors.sort(key=lambda found: found.rpartition(".")[0] != name.rpartition(".")[0])
+    decided = decide(
+        (first, second, third),
+        asked,
+        of=name,
+        path=path,
+        vectors=[(found, max(arrays[found])) for found in vectors],
+        planes={n: shape for n, shape in arrays.items() if len(shape) == PLANE and min(shape) > 1},
+    )
+    rows, cols, bands = decided.sizes(arrays[name])
+    cube = held.numbers(name).transpose([decided.order.index(axis) for axis in range(3)])
+    sizes = tuple(n for n, axis in zip(arrays[name], decided.order, strict=True) if axis != BANDS)
+    planes = [found for found, shape in arrays.items() if shape == sizes]
+    vectors = [found for found in vectors if max(arrays[found]) == bands]
     facts = band_facts(
         bands,
         where=path.name,
-        wavelengths=_numbers(path, vectors[0]) if vectors else None,
+        wavelengths=held.numbers(vectors[0]) if vectors else None,
         units=unit_in(vectors[0]) if vectors else None,
     )
+
+    def own_labels() -> tuple[Array, None]:
+        return turned(_Held(path).numbers(planes[0]), decided, upside_down=False), None
+
     scene = Scene(
         path=path,
         format="MATLAB",
@@ -63,7 +87,8 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
         bands=bands,
         dtype=cube.dtype,
         reader=ArrayReader(cube),
-        label_reader=partial(read_plane, path, planes[0]) if len(planes) == 1 else None,
+        label_reader=own_labels if len(planes) == 1 else None,
+        notes=decided.notes,
     )
     return with_facts(scene, facts)
 
@@ -73,16 +98,25 @@ def read_plane(
 ) -> tuple[Array, float | None]:
     """Raw values `(rows, cols)` of a label plane: `variable`, or the only one (of `shape`).
 
-    A cell array of texts is one where there are no such numbers. MATLAB has no nodata value. Errors
-    as for cubes.
+    A cell array of texts is one where there are no such numbers, and a logical array where there is
+    nothing else. MATLAB has no nodata value. Errors as for cubes.
     """
     if is_hdf5(path):
         return hdf5.read_plane(path, variable, shape, reverse=True)
-    numbers, cells = _arrays(path), _of_kinds(path, {CELL})
-    name = choose(numbers, variable, path=path, dimensions=PLANE, shape=shape, texts=cells)
+    held, cells = _Held(path), _of_kinds(path, {CELL})
+    choosing = partial(
+        choose, variable=_dotted(variable), path=path, dimensions=PLANE, shape=shape, texts=cells
+    )
+    try:
+        name = choosing(held.shapes())
+    except (SceneError, SceneNotFoundError):
+        more = held.shapes(logical=True)
+        if more == held.shapes():
+            raise
+        name = choosing(more)
     if name in cells:
         return matlab_cells.of_loaded(_load(path, name), name, path), None
-    return _numbers(path, name), None
+    return held.numbers(name), None
 
 
 def cell_texts(path: Path, names: Collection[str]) -> tuple[str, ...]:
@@ -123,10 +157,6 @@ def _of_kinds(path: Path, kinds: Collection[str]) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, (shape, kind) in _variables(path).items() if kind in kinds}
 
 
-def _arrays(path: Path) -> dict[str, tuple[int, ...]]:
-    return _of_kinds(path, NUMERIC)
-
-
 def _load(path: Path, name: str) -> Array:
     from scipy.io import loadmat
 
@@ -135,11 +165,62 @@ def _load(path: Path, name: str) -> Array:
     return array
 
 
-def _numbers(path: Path, name: str) -> Array:
-    array = _load(path, name)
-    if array.dtype.kind not in "iufb":
-        raise SceneError(f"{name} in {path} holds values of type {array.dtype}; expected numbers")
-    return array
+def _dotted(variable: str | None) -> str | None:
+    return None if variable is None else variable.strip("/").replace("/", ".")
+
+
+class _Held:
+    """The numeric arrays of a file up to version 7, those within structs as well.
+
+    A struct is read whole, once: its shapes stand nowhere else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._variables = _variables(path)
+        self._inside: dict[str, Array] = {}
+        for name, (_, kind) in self._variables.items():
+            if kind == STRUCT:
+                self._look(name, _load(path, name))
+
+    def shapes(self, *, logical: bool = False) -> dict[str, tuple[int, ...]]:
+        """Name -> shape; logical arrays only if asked."""
+        kinds = NUMERIC | {LOGICAL} if logical else NUMERIC
+        found = {name: shape for name, (shape, kind) in self._variables.items() if kind in kinds}
+        inside = {
+            name: array.shape
+            for name, array in self._inside.items()
+            if logical or array.dtype.kind != "b"
+        }
+        return {**found, **inside}
+
+    def numbers(self, name: str) -> Array:
+        """The array of that name.
+
+        Raises
+        ------
+        SceneError
+            It holds something else than real numbers.
+        """
+        array = self._inside[name] if name in self._inside else _load(self._path, name)
+        if array.dtype.kind not in "iufb":
+            raise SceneError(
+                f"{name} in {self._path} holds values of type {array.dtype}; expected numbers"
+            )
+        return array
+
+    def _look(self, name: str, struct: Array) -> None:
+        """Note what is in a struct of one element; those of several are tables, not images."""
+        if struct.dtype.names is None or struct.size != 1:
+            return
+        for field in struct.dtype.names:
+            value = struct.ravel()[0][field]
+            if not isinstance(value, np.ndarray) or not value.size:
+                continue
+            if value.dtype.names is not None:
+                self._look(f"{name}.{field}", value)
+            elif value.dtype.kind in "iufb":
+                self._inside[f"{name}.{field}"] = value
 
 
 @contextlib.contextmanager

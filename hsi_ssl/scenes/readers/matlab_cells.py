@@ -23,6 +23,26 @@ def shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
     }
 
 
+def is_numbers(name: str, item: h5py.Dataset, *, logical: bool = False) -> bool:
+    """Whether an array of a file, perhaps within structs, is one of plain numbers to MATLAB.
+
+    Not: what cells and objects refer to (`#refs#`, `#subsystem#`), the parts of a sparse matrix,
+    texts, logical arrays (unless `logical`), and the sizes that stand for an empty array.
+    """
+    if name.startswith("#") or item.attrs.get("MATLAB_empty", 0):
+        return False
+    kind = item.attrs.get("MATLAB_class", b"")
+    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    if kind in {"char", "cell"} or (kind == "logical" and not logical):
+        return False
+    above = item.parent
+    while above.name != "/":
+        if "MATLAB_sparse" in above.attrs:
+            return False
+        above = above.parent
+    return True
+
+
 def texts(file: h5py.File, name: str, path: Path) -> Array:
     """The texts in a cell array, with its axes as they are stored.
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
+from hsi_ssl.scenes.axes import BANDS, Asked, Order, decide, names_wavelengths
+from hsi_ssl.scenes.readers.cf_grid import turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
-from hsi_ssl.scenes.readers.flat import BY_PIXEL, REVERSED, ArrayReader, FlatReader
+from hsi_ssl.scenes.readers.flat import ArrayReader, FlatReader
 from hsi_ssl.scenes.scene import Array, Scene
+from hsi_ssl.scenes.wavelengths import band_facts, unit_in, with_facts
 
 MAGIC = np.lib.format.MAGIC_PREFIX
 NUMBERS, TEXTS = "iufb", "US"
@@ -20,20 +23,23 @@ NUMBERS, TEXTS = "iufb", "US"
 OBJECTS = "objects are never unpickled: save text as names.astype(str)"
 
 
-def open_cube(path: Path, variable: str | None = None) -> Scene:
+def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -> Scene:  # noqa: B008
     """Open an array (rows, cols, bands), of either memory order.
 
     Raises
     ------
     SceneError
-        The file is broken or cut short; the array has no three dimensions or holds no numbers.
+        The file is broken or cut short; the array has no three dimensions or holds no numbers;
+        wavelengths beside it leave two orders of its axes.
     SceneNotFoundError
         A `variable` is asked for: there are no names in such a file.
     """
     shape, fortran, dtype, offset = _header(path, variable)
     choose({"array": shape}, None, path=path, dimensions=CUBE)
-    rows, cols, bands = shape
-    axes = REVERSED if fortran else BY_PIXEL
+    first, second, third = shape
+    decided = decide((first, second, third), asked, of="array", path=path)
+    rows, cols, bands = decided.sizes(shape)
+    axes: Order = decided.order[::-1] if fortran else decided.order
     reader = FlatReader(path, (rows, cols, bands), dtype, offset=offset, axes=axes)
     return Scene(
         path=path,
@@ -44,6 +50,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
         dtype=reader.dtype,
         reader=reader,
         block=reader.piece[:2],
+        notes=decided.notes,
     )
 
 
@@ -61,18 +68,46 @@ def read_plane(
         raise _broken(path, error) from error
 
 
-def open_archive(path: Path, variable: str | None = None) -> Scene:
+def open_archive(path: Path, variable: str | None = None, asked: Asked = Asked()) -> Scene:  # noqa: B008
     """Open a cube (rows, cols, bands) of an archive: `variable`, or the only array of three axes.
 
     It is unpacked into memory. Errors as for `open_cube`.
     """
     arrays = _members(path)
     shapes = {name: array.shape for name, array in arrays.items()}
-    cube = arrays[choose(shapes, variable, path=path, dimensions=CUBE)]
+    name = choose(shapes, variable, path=path, dimensions=CUBE)
+    cube = arrays[name]
+    vectors = [
+        found
+        for found, shape in shapes.items()
+        if names_wavelengths(found) and np.prod(shape) == max(shape, default=0) > 1
+    ]
+    first, second, third = cube.shape
+    decided = decide(
+        (first, second, third),
+        asked,
+        of=name,
+        path=path,
+        vectors=[(found, max(shapes[found])) for found in vectors],
+        planes={n: shape for n, shape in shapes.items() if len(shape) == PLANE and min(shape) > 1},
+    )
+    rows, cols, bands = decided.sizes(cube.shape)
+    sizes = tuple(n for n, axis in zip(cube.shape, decided.order, strict=True) if axis != BANDS)
     cube = cube.astype(cube.dtype.newbyteorder("="), copy=False)
-    rows, cols, bands = cube.shape
-    planes = [name for name, shape in shapes.items() if shape == (rows, cols)]
-    return Scene(
+    cube = cube.transpose([decided.order.index(axis) for axis in range(3)])
+    planes = [found for found, shape in shapes.items() if shape == sizes]
+    vectors = [found for found in vectors if max(shapes[found]) == bands]
+    facts = band_facts(
+        bands,
+        where=path.name,
+        wavelengths=arrays[vectors[0]] if vectors else None,
+        units=unit_in(vectors[0]) if vectors else None,
+    )
+
+    def own_labels() -> tuple[Array, None]:
+        return turned(arrays[planes[0]], decided, upside_down=False), None
+
+    scene = Scene(
         path=path,
         format="NumPy",
         rows=rows,
@@ -80,8 +115,10 @@ def open_archive(path: Path, variable: str | None = None) -> Scene:
         bands=bands,
         dtype=cube.dtype,
         reader=ArrayReader(cube),
-        label_reader=(lambda: (arrays[planes[0]], None)) if len(planes) == 1 else None,
+        label_reader=own_labels if len(planes) == 1 else None,
+        notes=decided.notes,
     )
+    return with_facts(scene, facts)
 
 
 def read_archive_plane(
