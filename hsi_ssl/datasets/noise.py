@@ -25,7 +25,7 @@ QUIET = 5
 """Times below its neighbours from which a band's noise is suspected to be told by copies."""
 JUMP = 3
 """Times by which noise must rise once copies are left out, for them to be copies."""
-PARTNERS, PARTIAL, PARTIAL_LAST = 24, 0.05, 0.2
+PARTNERS, PARTIAL, PARTIAL_LAST = 24, 0.01, 0.2
 """Bands left out of one band's regression, at most; squared partial correlation from which one is,
 while the band is quiet and once it is no more."""
 LIGHT = 1.1
@@ -43,6 +43,8 @@ REACH = 16
 """Bands to each side, at most, that are left out of the regression in smoothed spectra."""
 LEVEL = 1.1
 """Growth of the noise's variance by leaving out one more neighbour that ends the kernel."""
+EXTRA = 4
+"""Windows are wider than that by one in so many, for the ends of long kernels."""
 BANDS_LEAST = 16
 """Fewer bands tell nothing of smoothing."""
 
@@ -135,6 +137,11 @@ def measure_noise(covariance: Floats, n: int) -> Noise:
     measured = own.copy()
     for b in quiet:
         group, variance = regressions.without_copies(b, groups[b], usual[b])
+        if variance * QUIET**2 < usual[b]:
+            # Copies that determine each other hide what each tells of b: all that are alike go.
+            others = sorted(set(quiet) - {b}, key=lambda c: -abs(correlation[b, c]))
+            group = np.union1d(groups[b], [b, *others[:PARTNERS]])
+            variance = regressions.left(group, b)[0]
         if variance > JUMP**2 * own[b] and variance * QUIET**2 > usual[b]:
             groups[b], measured[b] = group, variance
     shared = [b for b in range(bands) if len(groups[b]) > 1]
@@ -179,9 +186,10 @@ class _Regressions:
         return found
 
     def residuals(self, group: npt.NDArray[np.intp]) -> Floats:
-        """Covariance of the residuals of `group` on all other bands."""
-        inverse = np.linalg.inv(self.precision[np.ix_(group, group)])
-        found: Floats = inverse @ self.middle[np.ix_(group, group)] @ inverse
+        """Covariance of the residuals of `group (..., k)` on all other bands `(..., k, k)`."""
+        at = group[..., :, None], group[..., None, :]
+        inverse = np.linalg.inv(self.precision[at])
+        found: Floats = inverse @ self.middle[at] @ inverse
         return found
 
     def left(self, group: npt.NDArray[np.intp], band: int) -> tuple[float, Floats]:
@@ -195,14 +203,14 @@ class _Regressions:
         bands = len(own)
         wide = min(AROUND - 2, bands // 6)
         scale = np.sqrt(own.clip(min=RIDGE))
-        ratio = np.empty(bands)
-        for b in range(2, bands - 2):
-            group = _window(b, wide, bands)
-            at = int(np.flatnonzero(group == b)[0])
-            covariance = self.residuals(group) / np.outer(scale[group], scale[group])
-            ratio[b] = max(_second_difference(covariance, at, step) for step in (1, 2))
-        ratio[:2], ratio[-2:] = np.nan, np.nan
-        most = SMOOTHED_EVERYWHERE if np.nanmedian(ratio) > SMOOTHED_EVERYWHERE else SMOOTHED
+        inner = np.arange(2, bands - 2)
+        starts = (inner - wide).clip(0, bands - 2 * wide - 1)
+        windows = starts[:, None] + np.arange(2 * wide + 1)
+        covariances = self.residuals(windows) / (
+            scale[windows][:, :, None] * scale[windows][:, None]
+        )
+        ratio = np.pad(_second_differences(covariances, inner - starts), 2, mode="edge")
+        most = SMOOTHED_EVERYWHERE if np.median(ratio) > SMOOTHED_EVERYWHERE else SMOOTHED
         # A few bands that are interpolated are no smoothing: most around must be.
         found: Bools = _running(ratio, SMOOTHED_SHARE) > most
         near = np.convolve(found, np.ones(2 * AROUND + 1), "same") > 0
@@ -217,7 +225,7 @@ class _Regressions:
         for wide in range(most + 1):
             now = np.array([self.left(_window(b, wide, total), b)[0] for b in some])
             if before is not None and np.median(now / before) < LEVEL and wide > 1:
-                return wide
+                return min(most, wide + wide // EXTRA)
             before = now
         return most
 
@@ -275,20 +283,30 @@ def _window(band: int, wide: int, bands: int) -> npt.NDArray[np.intp]:
     return np.arange(max(0, band - wide), min(bands, band + wide + 1))
 
 
-def _second_difference(covariance: Floats, at: int, step: int) -> float:
-    """Variance of (-1, 2, -1) / 2 around `at`, 1 for white noise of variance 1; 0 at the ends."""
-    if at < step or at + step >= len(covariance):
-        return 0.0
-    three = np.array([at - step, at, at + step])
-    weights = np.array([-0.5, 1, -0.5])
-    return float(weights @ covariance[np.ix_(three, three)] @ weights) / 1.5  # 1.5: their squares
+def _second_differences(covariances: Floats, at: npt.NDArray[np.intp]) -> Floats:
+    """Variance of (-1, 2, -1) / 2 around `at` of each window, the larger of distance 1 and 2.
+
+    From covariances `(n, k, k)`; 1 for independent noise of variance 1.
+    """
+    rows = np.arange(len(at))
+    found = []
+    for step in (1, 2):
+        weights = np.zeros(covariances.shape[:2])
+        for place, weight in ((at - step, -0.5), (at, 1), (at + step, -0.5)):
+            weights[rows, place] = weight
+        variance = np.einsum("ni,nij,nj->n", weights, covariances, weights, optimize=True)
+        found.append(variance / (weights**2).sum(axis=1))
+    larger: Floats = np.maximum(found[0], found[1])
+    return larger
 
 
 def _running(numbers: Floats, share: float) -> Floats:
     """Quantile of `AROUND` to each side of each of `numbers (n,)`, as many in all at the ends."""
-    n = len(numbers)
-    middles = np.arange(n).clip(min(AROUND, n // 2), max(n - 1 - AROUND, n // 2))
-    return np.array([np.nanquantile(numbers[_window(b, AROUND, n)], share) for b in middles])
+    if len(numbers) <= 2 * AROUND + 1:
+        return np.full(len(numbers), np.quantile(numbers, share))
+    windows = np.lib.stride_tricks.sliding_window_view(numbers, 2 * AROUND + 1)
+    found: Floats = np.pad(np.quantile(windows, share, axis=1), AROUND, mode="edge")
+    return found
 
 
 def _copies(
