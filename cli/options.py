@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .output import Terminal
+from .output import Terminal, others_heard
 
 if TYPE_CHECKING:
     from hsi_ssl.scenes.reading import Reading
@@ -233,7 +233,10 @@ def common(command: F) -> F:
     @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings.")
     @functools.wraps(command)
     def wrapped(*args: Any, as_json: bool, verbose: bool, quiet: bool, **kwargs: Any) -> Any:
-        with Terminal(as_json=as_json, verbosity=int(verbose) - int(quiet)) as terminal:
+        with (
+            Terminal(as_json=as_json, verbosity=int(verbose) - int(quiet)) as terminal,
+            others_heard(terminal),
+        ):
             return command(*args, terminal=terminal, **kwargs)
 
     return wrapped  # type: ignore[return-value]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -88,3 +91,51 @@ class Terminal(Watcher):
         if self._bars is not None:
             self._bars.stop()
             self._bars, self._tasks = None, {}
+
+
+class _Log(logging.Handler):
+    """Hands what other libraries log to the terminal, for those who want details."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(logging.WARNING)
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hear one record."""
+        self._terminal.detail(f"{record.name}: {record.getMessage()}")
+
+
+@contextmanager
+def others_heard(terminal: Terminal) -> Iterator[None]:
+    """Within it, warnings and logs of other libraries come as details (-v), in one line each.
+
+    Our own warning on pictures comes once, however many pictures there are.
+    """
+    from hsi_ssl.errors import PictureWarning
+
+    told = False
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: object = None,
+        line: str | None = None,
+    ) -> None:
+        nonlocal told
+        if not issubclass(category, PictureWarning):
+            terminal.detail(f"{category.__name__}: {' '.join(str(message).split())}")
+        elif not told:
+            told = True
+            terminal.warn(str(message))
+
+    log = _Log(terminal)
+    root = logging.getLogger()
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        root.addHandler(log)
+        try:
+            yield
+        finally:
+            root.removeHandler(log)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.describe_library import describe_library
+from hsi_ssl.describe_planes import planes_beside
 from hsi_ssl.description import Description, counted
 from hsi_ssl.errors import LabelError, ModelError, SceneError
 from hsi_ssl.labels.codes import checked_codes
@@ -85,6 +86,9 @@ def _scene(scene: Scene) -> Description:
             counts = None if plane is None else _counts(plane)
         except LabelError as error:
             notes.append(str(error))
+    planes = {} if scene.bands == 1 else planes_beside(scene.path, scene.rows, scene.cols)
+    if len(planes) == 1 and counts is not None:
+        planes = {}  # the labels that are told of anyway
     wavelengths = scene.wavelengths_nm
     values = {
         "kind": kind,
@@ -105,6 +109,8 @@ def _scene(scene: Scene) -> Description:
         "labels": _by_text(counts),
         "notes": notes,
     }
+    if planes:
+        values["label_sets"] = {name: _by_text(found) for name, found in planes.items()}
     lines = [
         f"{scene.path}: {kind}, {scene.format}",
         f"{counted(scene.rows, 'row')} x {counted(scene.cols, 'column')} x "
@@ -120,6 +126,11 @@ def _scene(scene: Scene) -> Description:
     lines += _grid_lines(scene)
     if counts is not None:
         lines += _count_lines(counts, scene.rows * scene.cols, names)
+    lines += [
+        f"labels in {name}: {found.total()} of {scene.rows * scene.cols} pixels, "
+        f"{counted(len(found), 'class', 'classes')}"
+        for name, found in planes.items()
+    ]
     lines += [f"note: {note}" for note in notes]
     return Description(values, lines)
 

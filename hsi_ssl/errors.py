@@ -63,3 +63,7 @@ class DeviceError(HsiSslError, RuntimeError):
 
 class OutputError(HsiSslError, OSError):
     """An output cannot be written: it exists, the folder is read-only, the disk is full."""
+
+
+class PictureWarning(UserWarning):
+    """A picture shows something otherwise than it is called."""

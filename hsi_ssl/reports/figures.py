@@ -23,6 +23,7 @@ from matplotlib.patches import Patch
 
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
+from hsi_ssl.reports.glyphs import fit_fonts, silent_glyphs
 
 Array = npt.NDArray[Any]
 
@@ -69,6 +70,8 @@ def style(ink: str = INK) -> Iterator[None]:
             "axes.axisbelow": True,
             "legend.frameon": False,
             "svg.fonttype": "none",
+            # Class names are names: "$" in them begins no formula.
+            "text.parse_math": False,
             "svg.hashsalt": "hsi-ssl",
             "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, VERMILION, "#cc79a7", GREY]),
         }
@@ -79,7 +82,8 @@ def style(ink: str = INK) -> Iterator[None]:
 def write_png(figure: Figure, path: Path) -> None:
     """Write a figure, whole or not at all; a figure that was there is replaced."""
     FigureCanvasAgg(figure)
-    with written_beside(path, overwrite=True) as beside:
+    fit_fonts(figure)
+    with silent_glyphs(), written_beside(path, overwrite=True) as beside:
         # Without the date and the program's version: the same figure gives the same bytes.
         figure.savefig(beside, format="png", bbox_inches="tight", metadata={"Software": None})
 
@@ -91,7 +95,8 @@ def svg_text(figure: Figure) -> str:
     dark pages; its text stays text.
     """
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with silent_glyphs():  # the page's reader has fonts of his own
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(SENTINEL, "currentColor")
     # The page scales it by its viewBox.
