@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -66,6 +67,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 2 the user must change something, 1 our bug."""
+    os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own warnings: ours say what matters
     try:
         cli(prog_name="hsi-ssl")
     except HsiSslError as error:

@@ -221,7 +221,7 @@ def _of_gdal(raster: DatasetReader) -> Found:
     try:
         with MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(raster, memory.name, driver="VRT")
-            root = ET.fromstring(memory.read())
+            root = ET.fromstring(decoded(memory.read()))
     except (RasterioError, ET.ParseError):
         return {}, {}
     return _of_band(root.find("VRTRasterBand"))

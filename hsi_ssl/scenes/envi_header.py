@@ -22,7 +22,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 COMMENT = re.compile(r"^[ \t]*;.*$", re.MULTILINE)
 FIELD = re.compile(
     r"^[ \t]*([^=\n{}]*?[^=\n{}\s])[ \t]*="
-    r"[ \t]*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\{[^}]*\}|[^\n]*)",
+    r"[ \t]*(?:\n[ \t]*(?=\{))?(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\{[^}]*\}|[^\n]*)",
     re.MULTILINE,
 )
 """Name and value; in braces one more pair may lie. Braces that are never closed end with their
@@ -31,6 +31,7 @@ ESRI = re.compile(rb"^\s*(?:nrows|ncols|nbands|layout|byteorder)[ \t]+\S", re.I 
 ESRI_WAVELENGTHS = re.compile(
     r"^[ \t]*WAVELENGTHS[ \t]*\n(.*?)^[ \t]*WAVELENGTHS_END", re.I | re.M | re.S
 )
+NUMBER = re.compile(r"[-+.\deE]+|nan", re.IGNORECASE)
 TYPES = {
     1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 6: "c8", 9: "c16", 12: "u2", 13: "u4", 14: "i8",
     15: "u8",
@@ -99,10 +100,14 @@ def fields_of(text: str) -> dict[str, str]:
 
 
 def listed(value: str) -> list[str]:
-    """The entries of a list such as `{400.0, 410.5,}`: commas at its ends count for nothing."""
+    """The entries of a list such as `{400.0, 410.5,}`: commas at its ends count for nothing.
+
+    Numbers may stand without commas between them.
+    """
     inside = value.strip().removeprefix("{").removesuffix("}").strip()
-    parts = inside.split(",") if "," in inside else inside.split()
-    parts = [part.strip() for part in parts]
+    parts = list(map(str.strip, inside.split(",")))
+    if len(parts) == 1 and all(map(NUMBER.fullmatch, inside.split())):
+        return inside.split()
     while parts and not parts[0]:
         del parts[0]
     while parts and not parts[-1]:

@@ -12,11 +12,11 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.envi_header import (
@@ -122,7 +122,7 @@ def band_facts(
         return replace(facts, notes=notes)
     lacking = np.isnan(centres)
     if lacking.any():
-        found = dict.fromkeys(str(value).strip() for value in _flat(wavelengths)[lacking])
+        found = dict.fromkeys(str(value).strip() for value in compress(_flat(wavelengths), lacking))
         counts = "counts" if lacking.sum() == 1 else "count"
         note = (
             f"no wavelength of {where} for {_counted(lacking)} (it has "
@@ -377,8 +377,12 @@ def _counted(flags: Bools) -> str:
     return shown if len(numbers) <= SHOWN else f"{shown} and {len(numbers) - SHOWN} more"
 
 
-def _flat(values: object) -> npt.NDArray[Any]:
-    return np.ravel(np.asarray(values, dtype=object))
+def _flat(values: object) -> list[Any]:
+    """The entries of a list or an array; an array of texts is slow to make, so a list stays one."""
+    if isinstance(values, list) and {*map(type, values)} == {str}:
+        return values
+    flat: list[Any] = np.ravel(np.asarray(values, dtype=object)).tolist()
+    return flat
 
 
 def _numbers(values: object, bands: int) -> Floats | None:
