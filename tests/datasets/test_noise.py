@@ -21,7 +21,8 @@ def spectra() -> tuple[Floats, Floats]:
     """Mixtures of four smooth spectra, brighter and darker, with noise; the noise of each band."""
     rng = np.random.default_rng(0)
     place = np.linspace(0, 1, BANDS)
-    members = np.array([1 + 0.4 * np.sin(2 * np.pi * ((0.4 + k / 8) * place + k)) for k in range(4)])
+    waves = [(0.4 + k / 8) * place + k for k in range(4)]
+    members = 1 + 0.4 * np.sin(2 * np.pi * np.array(waves))
     shares = rng.dirichlet(np.ones(4), PIXELS) * rng.uniform(0.6, 1.4, (PIXELS, 1))
     sd = 0.006 + 0.012 * rng.uniform(size=BANDS) ** 2
     return shares @ members + rng.normal(size=(PIXELS, BANDS)) * sd, sd
