@@ -65,6 +65,13 @@ def test_copies_count_as_one_band(bands: list[int], times: float) -> None:
     assert noise.smoothed is None
 
 
+def test_all_bands_stored_twice() -> None:
+    noise = measured(np.hstack([SPECTRA, SPECTRA]))
+    np.testing.assert_allclose(noise.sd, np.tile(SD, 2), rtol=0.25)
+    np.testing.assert_allclose(noise.independent, np.tile(SD, 2) * np.sqrt(2), rtol=0.25)
+    assert noise.copies == tuple((b, BANDS + b) for b in range(BANDS))
+
+
 def test_copies_that_were_rounded_are_copies_too() -> None:
     noise = measured(np.round(10_000 * np.hstack([SPECTRA, 0.93 * SPECTRA[:, [20, 50]]])))
     assert noise.copies == ((20, 80), (50, 81))
