@@ -21,8 +21,10 @@ RIDGE = 1e-10
 """Least ridge on the correlation matrix: rounding of float32 lies below."""
 FLOOR = 30
 """No noise below the median divided by this, in units of each band's spread."""
-QUIET = 5
+QUIET = 8
 """Times below its neighbours from which a band's noise is suspected to be told by copies."""
+EXACT = 1e-9
+"""Share of a band's variance below which what others do not tell is rounding."""
 JUMP = 3
 """Times by which noise must rise once copies are left out, for them to be copies."""
 PARTNERS, PARTIAL, PARTIAL_LAST = 24, 0.01, 0.2
@@ -132,17 +134,17 @@ def measure_noise(covariance: Floats, n: int) -> Noise:
             for b in map(int, np.flatnonzero(smoothed)):
                 groups[b] = _window(b, reach, bands)
                 own[b] = regressions.left(groups[b], b)[0]
-    usual = _running(own, 0.5)
-    quiet = [int(b) for b in np.flatnonzero(own * QUIET**2 < usual)]
+    usual = (_running(own, 0.5) / QUIET**2).clip(min=EXACT)
+    quiet = [int(b) for b in np.flatnonzero(own < usual)]
     measured = own.copy()
     for b in quiet:
         group, variance = regressions.without_copies(b, groups[b], usual[b])
-        if variance * QUIET**2 < usual[b]:
+        if variance < usual[b]:
             # Copies that determine each other hide what each tells of b: all that are alike go.
             others = sorted(set(quiet) - {b}, key=lambda c: -abs(correlation[b, c]))
             group = np.union1d(groups[b], [b, *others[:PARTNERS]])
             variance = regressions.left(group, b)[0]
-        if variance > JUMP**2 * own[b] and variance * QUIET**2 > usual[b]:
+        if variance > max(JUMP**2 * own[b], usual[b]):
             groups[b], measured[b] = group, variance
     shared = [b for b in range(bands) if len(groups[b]) > 1]
     worth = np.ones(bands)
@@ -232,7 +234,10 @@ class _Regressions:
     def without_copies(
         self, band: int, group: npt.NDArray[np.intp], usual: float
     ) -> tuple[npt.NDArray[np.intp], float]:
-        """`group` with the bands that determine `band`, and the variance that they leave."""
+        """`group` with the bands that determine `band`, and the variance that they leave.
+
+        `usual`: variance below which it is still suspected to be determined.
+        """
         members = list(group)
         variance = 0.0
         for _ in range(PARTNERS + 1):
@@ -248,7 +253,7 @@ class _Regressions:
             partial[members] = 0
             variance = self.left(np.array(members), band)[0]
             best = int(partial.argmax())
-            enough = PARTIAL if variance * QUIET**2 < usual else PARTIAL_LAST
+            enough = PARTIAL if variance < usual else PARTIAL_LAST
             if partial[best] < enough:
                 break
             members.append(best)

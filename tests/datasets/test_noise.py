@@ -18,12 +18,13 @@ SAME = np.eye(BANDS)
 
 
 def spectra() -> tuple[Floats, Floats]:
-    """Mixtures of five smooth spectra, brighter and darker, with noise; the noise of each band."""
+    """Mixtures of four smooth spectra, brighter and darker, with noise; the noise of each band."""
     rng = np.random.default_rng(0)
     place = np.linspace(0, 1, BANDS)
-    members = np.array([1 + 0.4 * np.sin(2 * np.pi * ((0.4 + k / 8) * place + k)) for k in range(5)])
-    shares = rng.dirichlet(np.ones(5), PIXELS) * rng.uniform(0.6, 1.4, (PIXELS, 1))
-    sd = 0.004 + 0.012 * rng.uniform(size=BANDS) ** 2
+    waves = [(0.4 + k / 8) * place + k for k in range(4)]
+    members = 1 + 0.4 * np.sin(2 * np.pi * np.array(waves))
+    shares = rng.dirichlet(np.ones(4), PIXELS) * rng.uniform(0.6, 1.4, (PIXELS, 1))
+    sd = 0.006 + 0.012 * rng.uniform(size=BANDS) ** 2
     return shares @ members + rng.normal(size=(PIXELS, BANDS)) * sd, sd
 
 
@@ -62,6 +63,13 @@ def test_copies_count_as_one_band(bands: list[int], times: float) -> None:
     assert noise.copies == tuple(map(tuple, same))
     assert noise.interpolated == ()
     assert noise.smoothed is None
+
+
+def test_all_bands_stored_twice() -> None:
+    noise = measured(np.hstack([SPECTRA, SPECTRA]))
+    np.testing.assert_allclose(noise.sd, np.tile(SD, 2), rtol=0.25)
+    np.testing.assert_allclose(noise.independent, np.tile(SD, 2) * np.sqrt(2), rtol=0.25)
+    assert noise.copies == tuple((b, BANDS + b) for b in range(BANDS))
 
 
 def test_copies_that_were_rounded_are_copies_too() -> None:
