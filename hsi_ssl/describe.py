@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hsi_ssl.describe_library import describe_library
 from hsi_ssl.describe_planes import planes_beside
 from hsi_ssl.description import Description, counted
-from hsi_ssl.errors import LabelError, ModelError, SceneError
+from hsi_ssl.errors import LabelError, ModelError, SceneError, VectorError
 from hsi_ssl.labels.codes import checked_codes
 from hsi_ssl.labels.finding import is_our_mask
 from hsi_ssl.labels.label_set import UNLABELLED_CODE
@@ -54,7 +54,11 @@ def describe(path: Path, *, variable: str | None = None, axes: str | None = None
     if _is_dataset(path):
         return _dataset(path)
     if is_vector(path):
-        return _layers(path)
+        try:
+            return _layers(path)
+        except VectorError as error:
+            product = unread_product(path)
+            raise error if product is None else SceneError(product) from None
     if is_library(path):
         return describe_library(path)
     try:

@@ -110,8 +110,8 @@ def _scores(path: Path, numbers: dict[str, Any]) -> Description:
         ]
         return Description(values, [*lines, _headline(numbers)])
     maps = numbers.get("maps", [numbers])
-    kept = ("map", "reference", "n", "oa", "macro_f1")
-    each = [{key: one.get(key) for key in kept} for one in maps]
+    of_map = ("map", "reference", "n", "oa", "macro_f1")
+    each = [{key: one.get(key) for key in of_map} for one in maps]
     values |= {"report": "map accuracy", "maps": each}
     lines = [f"{path}: report on the accuracy of {counted(len(each), 'map')}"]
     for one in maps:

@@ -33,6 +33,7 @@ def describe_library(path: Path) -> Description:
     known = [values for values in known if len(values)]
     values_from = min((float(v.min()) for v in known), default=None)
     values_to = max((float(v.max()) for v in known), default=None)
+    mixtures = sum(s.mixture for s in spectra)
     values = {
         "kind": "library",
         "format": library.format,
@@ -40,7 +41,7 @@ def describe_library(path: Path) -> Description:
         "spectra": len(spectra),
         "names": [s.name for s in spectra],
         "materials": len(materials),
-        "mixtures": sum(s.mixture for s in spectra),
+        "mixtures": mixtures,
         "bands": bands[0] if len(bands) == 1 else bands,
         "range_nm": [low, high],
         "wavelengths_nm": None if one is None else one.tolist(),
@@ -50,7 +51,7 @@ def describe_library(path: Path) -> Description:
     }
     span = counted(bands[0], "band") if len(bands) == 1 else f"{bands[0]} to {bands[-1]} bands"
     unit = f" (in the file: {library.unit})" if library.unit else ""
-    mixed = f", {counted(int(values['mixtures']), 'mixture')}" if values["mixtures"] else ""
+    mixed = f", {counted(mixtures, 'mixture')}" if mixtures else ""
     more = f" and {len(spectra) - FIRST} more" if len(spectra) > FIRST else ""
     lines = [
         f"{path}: spectral library, {library.format}",

@@ -29,6 +29,7 @@ from hsi_ssl.libraries.matching import (
     spectral_angles,
     verdict,
 )
+from hsi_ssl.libraries.noise import noisy_bands
 from hsi_ssl.libraries.reading import open_library
 from hsi_ssl.scenes.drillcore import MATERIALS
 from hsi_ssl.scenes.simulate import REFLECTANCE_ONE, WAVELENGTHS_NM, box_of, render
@@ -57,6 +58,8 @@ class Asked:
     scatter: Floats | None
 
 
+LEFT_OUT: list[float] = []
+"""Share of the bands that each spectrum lost as noise."""
 Angles = Callable[[Asked, Resampled], Floats]
 
 
@@ -72,13 +75,27 @@ def as_discovered(asked: Asked, library: Resampled) -> Floats:
 
 
 def as_matched(asked: Asked, library: Resampled) -> Floats:
-    """The angles of `match`, which knows of no scatter."""
-    return angles_to(asked.spectra, WAVELENGTHS_NM, library, background=asked.background)[0]
+    """The angles of `match`, which knows of no scatter and leaves out bands of noise."""
+    return _without_noise(asked, library, asked.background)
 
 
 def without_background(asked: Asked, library: Resampled) -> Floats:
     """The same with nothing mixed in."""
-    return angles_to(asked.spectra, WAVELENGTHS_NM, library)[0]
+    return _without_noise(asked, library, None)
+
+
+def _without_noise(asked: Asked, library: Resampled, background: Floats | None) -> Floats:
+    """Each spectrum's angles over its bands that are no noise."""
+    noisy = noisy_bands(WAVELENGTHS_NM, shapes(asked.spectra, WAVELENGTHS_NM))
+    found = []
+    for spectrum, bad in zip(asked.spectra, noisy, strict=True):
+        LEFT_OUT.append(float(bad.mean()))
+        used = ~bad
+        here = Resampled(library.names, library.materials, library.reflectance[:, used], ())
+        beside = None if background is None else background[used]
+        bands = WAVELENGTHS_NM[used]
+        found.append(angles_to(spectrum[None, used], bands, here, background=beside)[0][0])
+    return np.array(found)
 
 
 def hull_depths(asked: Asked, library: Resampled) -> Floats:
@@ -223,6 +240,7 @@ def main() -> None:
         print(
             f"| {method} | " + " | ".join(f"{100 * np.mean(hits[c]):.0f}" for c in columns) + " |"
         )
+    print(f"\nbands lost as noise: {np.count_nonzero(LEFT_OUT)} of {len(LEFT_OUT)} spectra")
     print("\n| verdict | asked | right, % |\n|---|---|---|")
     for name in ("clear", "likely", "open", "none"):
         if verdicts[name]:

@@ -96,3 +96,41 @@ def test_spectra_outside_the_library_are_refused(
     ran = hsi_ssl("match", far, "--library", library)
     assert ran.code == 2
     assert "covers the bands at 8000 to 12000 nm" in ran.err
+
+
+def test_a_library_with_itself(hsi_ssl: Callable[..., Any], library: Path) -> None:
+    ran = hsi_ssl("match", library, "--library", library, "--json")
+    assert ran.code == 0, ran.err
+    for named in json.loads(ran.out)["spectra"]:
+        assert named["matches"][0]["angle"] < 1e-4
+        assert named["left_out_nm"] == []
+
+
+def test_noise_is_said(hsi_ssl: Callable[..., Any], tmp_path: Path) -> None:
+    bands = np.arange(1000.0, 2501)
+    rng = np.random.default_rng(0)
+    level = np.where((bands > 1800) & (bands < 1960), 0.1, 0.0005)
+    columns = {
+        name: MINERALS[name].reflectance(bands) * (1 + level * rng.normal(0, 1, len(bands)))
+        for name in ("gypsum", "calcite")
+    }
+    field = write_csv(tmp_path / "field.csv", bands, columns)
+    ran = hsi_ssl("match", field, "--library", field)
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("left out what is noise in 2 of 2 spectra of field.csv: 1")
+    assert "gypsum: like gypsum (0.0°), runner-up calcite" in ran.out
+    told = json.loads(hsi_ssl("match", field, "--library", field, "--json").out)
+    assert "left out what is noise" in told["notes"][0]
+
+
+def test_names_are_materials_where_no_library_says_otherwise(
+    hsi_ssl: Callable[..., Any], spectra: Path, tmp_path: Path
+) -> None:
+    plain = write_csv(
+        tmp_path / "plain.csv",
+        FINE,
+        {name: MINERALS[name.split()[0]].reflectance(FINE) for name in ("gypsum 1", "gypsum 2")},
+    )
+    ran = hsi_ssl("match", spectra, "--library", plain, "--json")
+    (first, *_) = json.loads(ran.out)["spectra"]
+    assert {match["material"] for match in first["matches"]} == {"gypsum 1", "gypsum 2"}
