@@ -21,7 +21,7 @@ MARK = b"ENVI"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 COMMENT = re.compile(r"^[ \t]*;.*$", re.MULTILINE)
 FIELD = re.compile(
-    r"^([^=\n{}]+)=[ \t]*(?:\n[ \t]*(?=\{))?(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\{[^}]*\}|[^\n]*)",
+    r"^([^=\n{}]+)=[ \t]*(?:\n[ \t]*(?=\{))?(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\{[^}=]*\}|[^\n]*)",
     re.MULTILINE,
 )
 """Name and value; in braces one more pair may lie. Braces that are never closed end with their

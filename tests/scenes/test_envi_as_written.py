@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,15 @@ LONG = "band names = {" + ", ".join(f"band {i} " + "x" * 2000 for i in range(7))
 
 
 def header_of(
-    cube: Cube, extra: str = "", interleave: str = "bsq", order: str = "<", **changed: str | None
+    cube: Cube,
+    extra: str = "",
+    interleave: str = "bsq",
+    order: str = "<",
+    changed: Mapping[str, str | None] | None = None,
 ) -> str:
     """The text of a header; `changed` by name, with underscores, None to leave a field out."""
     rows, cols, bands = cube.shape
-    fields = {
+    fields: dict[str, str | None] = {
         "samples": str(cols),
         "lines": str(rows),
         "bands": str(bands),
@@ -49,7 +53,7 @@ def header_of(
         "data_type": str(CODES[cube.dtype.str[1:]]),
         "interleave": interleave,
         "byte_order": str(int(order == ">")),
-    } | changed
+    } | dict(changed or {})
     kept = (f"{k.replace('_', ' ')} = {v}\n" for k, v in fields.items() if v is not None)
     return "ENVI\n" + "".join(kept) + extra
 
@@ -57,7 +61,7 @@ def header_of(
 def write(data: Path, cube: Cube, text: str | bytes, header: str = "", **how: str) -> Path:
     """A pair; gives the header, by default called as the data with `.hdr`."""
     stored = cube.transpose(AXES[how.get("interleave", "bsq")])
-    stored.astype(cube.dtype.newbyteorder(how.get("order", "<"))).tofile(data)  # type: ignore[call-overload]
+    stored.astype(how.get("order", "<") + cube.dtype.str[1:]).tofile(data)
     path = data.with_name(header) if header else data.with_suffix(".hdr")
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
@@ -206,7 +210,7 @@ def test_no_data_that_fits(tmp_path: Path, cube: Cube) -> None:
 def test_refusals(
     tmp_path: Path, cube: Cube, changed: dict[str, str | None], sentence: str
 ) -> None:
-    header = write(tmp_path / "c.img", cube, header_of(cube, **changed))
+    header = write(tmp_path / "c.img", cube, header_of(cube, changed=changed))
     for path in (header, tmp_path / "c.img"):
         with pytest.raises(SceneError, match=sentence) as caught:
             open_scene(path)
@@ -214,7 +218,7 @@ def test_refusals(
 
 
 def test_a_missing_byte_order_is_said(tmp_path: Path, cube: Cube, agrees: Agrees) -> None:
-    write(tmp_path / "c.img", cube, header_of(cube, byte_order=None))
+    write(tmp_path / "c.img", cube, header_of(cube, changed={"byte_order": None}))
     scene = open_scene(tmp_path / "c.img")
     assert scene.notes == ("c.hdr tells no byte order: taken as little-endian",)
     agrees(scene, cube)
