@@ -53,7 +53,8 @@ def header_of(
         "data_type": str(CODES[cube.dtype.str[1:]]),
         "interleave": interleave,
         "byte_order": str(int(order == ">")),
-    } | dict(changed or {})
+    }
+    fields.update(changed or {})
     kept = (f"{k.replace('_', ' ')} = {v}\n" for k, v in fields.items() if v is not None)
     return "ENVI\n" + "".join(kept) + extra
 
