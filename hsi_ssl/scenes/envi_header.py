@@ -21,8 +21,7 @@ MARK = b"ENVI"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 COMMENT = re.compile(r"^[ \t]*;.*$", re.MULTILINE)
 FIELD = re.compile(
-    r"^[ \t]*([^=\n{}]*?[^=\n{}\s])[ \t]*="
-    r"[ \t]*(?:\n[ \t]*(?=\{))?(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\{[^}]*\}|[^\n]*)",
+    r"^([^=\n{}]+)=[ \t]*(?:\n[ \t]*(?=\{))?(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\{[^}=]*\}|[^\n]*)",
     re.MULTILINE,
 )
 """Name and value; in braces one more pair may lie. Braces that are never closed end with their
@@ -115,6 +114,11 @@ def listed(value: str) -> list[str]:
     return parts
 
 
+def is_open(value: str) -> bool:
+    """Whether a value begins with a brace that is never closed."""
+    return value.startswith("{") and not value.endswith("}")
+
+
 def esri_wavelengths(text: str) -> list[str] | None:
     """The lines between `WAVELENGTHS` and `WAVELENGTHS_END` of an ESRI header, or None."""
     found = ESRI_WAVELENGTHS.search(text)
@@ -202,8 +206,9 @@ def is_plain(header: Path, fields: Fields) -> bool:
         data.startswith(MARK)
         and b"\r" not in data.replace(b"\r\n", b"\n")
         and max(map(len, data.split(b"\n"))) < PIECE
-        and not re.search(rb"^[ \t]*;", data, re.MULTILINE)
+        and not re.search(rb"^[ \t]*;|=[ \t]*\r?$", data, re.MULTILINE)
         and data.isascii()
+        and not any(map(is_open, fields.values()))
         and fields.get("interleave", "").lower() in INTERLEAVES
         and fields.get("byte order") in {"0", "1"}
         and all(fields[name].isdecimal() for name in ("samples", "lines", "bands", "data type"))
@@ -224,7 +229,7 @@ def for_gdal(fields: Fields, layout: Layout) -> str:
     }
     lines = ["ENVI", *(f"{name} = {value}" for name, value in sure.items())]
     for name, value in fields.items():
-        if name in sure or name in {"file compression", "description"}:
+        if name in sure or name in {"file compression", "description"} or is_open(value):
             continue
         one = " ".join(value.split())
         if len(one) > PIECE:
@@ -255,8 +260,8 @@ def _count(fields: Fields, name: str, header: Path, least: int = 1) -> int:
     try:
         number = float(word)
     except ValueError:
-        number = -1
-    if number < least or number != int(number):
+        number = -1.0
+    if number < least or not number.is_integer():
         raise SceneError(
             f"{header} is broken: {name} = {word}; expected a whole number from {least} on"
         )

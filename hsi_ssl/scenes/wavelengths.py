@@ -24,6 +24,7 @@ from hsi_ssl.scenes.envi_header import (
     header_text,
     is_envi_header,
     is_esri_header,
+    is_open,
     listed,
     read_header,
 )
@@ -202,7 +203,7 @@ def envi_facts(header: Mapping[str, Any], bands: int, *, where: str) -> BandFact
     notes: list[str] = []
     for name in ("wavelength", "fwhm", "bbl"):
         value = fields.get(name)
-        if isinstance(value, str) and value.startswith("{") and not value.endswith("}"):
+        if isinstance(value, str) and is_open(value):
             notes.append(f"{where} is a broken ENVI header: its list {name} has no end: left out")
         elif value is not None:
             lists[name] = listed(value) if isinstance(value, str) else value

@@ -117,3 +117,14 @@ def test_cell_arrays_of_matlab_name_classes(version: str, background: bool, tmp_
     found = legend_of(path)
     assert {code: found.names[code] for code in NAMES} == NAMES
     assert (0 in found.names) == background
+
+
+def test_class_names_in_windows_1252(tmp_path: Path) -> None:
+    header = (
+        "ENVI\nsamples = 3\nlines = 1\nbands = 1\nfile type = ENVI Classification\n"
+        "data type = 1\ninterleave = bsq\nbyte order = 0\nclasses = 3\n"
+        "class names = {Unclassified, Grünstein, Löss}\n"
+    )
+    (tmp_path / "map.hdr").write_bytes(header.encode("windows-1252"))
+    (tmp_path / "map.img").write_bytes(bytes([0, 1, 2]))
+    assert legend_of(tmp_path / "map.img").names == {0: "Unclassified", 1: "Grünstein", 2: "Löss"}

@@ -112,6 +112,55 @@ def test_envi(tmp_path: Path, named: str, unit: str, factor: float) -> None:
     assert np.flatnonzero(np.isnan(found.spectra[1].reflectance)).tolist() == [7]
 
 
+ENVI_HEADER = (
+    "ENVI\nsamples = {samples}\nlines = 2\nbands = 1\nheader offset = 4\n"
+    "file type = ENVI Spectral Library\ndata type = 4\ninterleave = bsq\nbyte order = 1\n"
+    "wavelength units = {unit}\nwavelength = {{{wavelengths}}}\nspectra names = {{{names}}}\n"
+)
+
+
+def write_envi(folder: Path, header: str, data: str, encoding: str = "utf-8", **given: str) -> Path:
+    fields = {
+        "samples": str(len(VALUES)),
+        "unit": "nm",
+        "wavelengths": ", ".join(map(str, NANOMETRES)),
+        "names": "Alunite, Calcite",
+    } | given
+    (folder / header).write_bytes(ENVI_HEADER.format(**fields).encode(encoding))
+    numbers = np.stack([VALUES, VALUES[::-1]]).astype(">f4").tobytes()
+    (folder / data).write_bytes(b"head" + numbers)
+    return folder / data
+
+
+@pytest.mark.parametrize(("header", "data"), [("LIB.HDR", "LIB.SLI"), ("lib.sli.hdr", "lib.sli")])
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+def test_envi_as_tools_write_it(tmp_path: Path, header: str, data: str, encoding: str) -> None:
+    microns = ", ".join(f"{nm / 1000:.4f}" for nm in NANOMETRES)
+    write_envi(
+        tmp_path, header, data, encoding, unit="µm", wavelengths=microns, names="Grünstein, Calcite"
+    )
+    for name in (header, data):
+        found = open_library(tmp_path / name)
+        assert [s.name for s in found.spectra] == ["Grünstein", "Calcite"]
+        assert found.spectra[1].wavelengths_nm == pytest.approx(NANOMETRES, abs=0.1)
+        assert found.spectra[1].reflectance == pytest.approx(VALUES[::-1])
+
+
+def test_a_band_without_wavelength_is_left_out_of_a_library(tmp_path: Path) -> None:
+    odd = ", ".join(["0", *map(str, NANOMETRES[1:])])
+    found = open_library(write_envi(tmp_path, "lib.hdr", "lib.sli", wavelengths=odd))
+    assert found.spectra[0].wavelengths_nm.tolist() == NANOMETRES[1:].tolist()
+    assert found.spectra[0].reflectance == pytest.approx(VALUES[1:])
+    (note,) = found.notes
+    assert "which counts as bad" in note
+
+
+def test_an_envi_library_with_another_number_of_names(tmp_path: Path) -> None:
+    path = write_envi(tmp_path, "lib.hdr", "lib.sli", names="one, two, three")
+    with pytest.raises(LibraryError, match="names 3 spectra where there are 2"):
+        open_library(path)
+
+
 def test_envi_that_is_broken_or_a_cube(tmp_path: Path) -> None:
     (tmp_path / "alone.sli").write_bytes(b"\0" * 100)
     with pytest.raises(LibraryError, match="no ENVI header beside"):
