@@ -86,12 +86,20 @@ class FlatReader(BoxReader):
             self._fill(stored, outer.start * self._step)
         elif stored.size:
             # One stretch for each step of the outer axis, from its first to its last wanted value.
-            whole = np.empty((stored.shape[1], sizes[2]), self.dtype)
-            stretch = whole.reshape(-1)[: (stored.shape[1] - 1) * sizes[2] + stored.shape[2]]
-            for i in range(stored.shape[0]):
-                start = middle.start * sizes[2] + inner.start
-                self._fill(stretch, (outer.start + i) * self._step + start * self.dtype.itemsize)
-                stored[i] = whole[:, : stored.shape[2]]
+            places = [
+                (outer.start + i) * self._step
+                + (middle.start * sizes[2] + inner.start) * self.dtype.itemsize
+                for i in range(stored.shape[0])
+            ]
+            if stored.shape[2] == sizes[2]:
+                for part, start in zip(stored, places, strict=True):
+                    self._fill(part, start)
+            else:
+                whole = np.empty((stored.shape[1], sizes[2]), self.dtype)
+                stretch = whole.reshape(-1)[: (stored.shape[1] - 1) * sizes[2] + stored.shape[2]]
+                for i, start in enumerate(places):
+                    self._fill(stretch, start)
+                    stored[i] = whole[:, : stored.shape[2]]
         found = stored.transpose(np.argsort(self._axes))
         return np.ascontiguousarray(found)
 

@@ -58,6 +58,8 @@ PRODUCTS: dict[str, tuple[Order, str]] = {
     name: ((ROWS, BANDS, COLS), "PRISMA's specification") for name in ("VNIR_Cube", "SWIR_Cube")
 }
 """Cubes of PRISMA, whose axes the product's specification gives."""
+LARGEST_CACHE, SMALLEST_CACHE = 400 * 2**20, 2**20
+"""Bytes of unpacked chunks kept; HDF5's own choice is the smaller."""
 NUMBERS = "iufb"
 """Kinds of numpy types that are numbers (or yes and no, in a label plane)."""
 
@@ -286,7 +288,7 @@ class ChunkReader(BoxReader):
     def __init__(self, path: Path, name: str, *, axes: tuple[int, int, int]) -> None:
         self._path = path
         self._file = h5py.File(path, "r")
-        self._cube = self._file[name]
+        self._cube = _cached(self._file, name, axes)
         self._axes = axes
         # Where in the file's order rows, columns and bands are.
         self._places = tuple(axes.index(axis) for axis in range(3))
@@ -312,6 +314,27 @@ class ChunkReader(BoxReader):
     def close(self) -> None:
         """Release the file."""
         self._file.close()
+
+
+def _cached(file: h5py.File, name: str, axes: Order) -> h5py.Dataset:
+    """A cube of whose packed chunks those of all bands at one place are kept once unpacked.
+
+    Windows that are parts of a chunk, a whole band say, would unpack it once each otherwise.
+    """
+    cube = file[name]
+    if cube.chunks is None or cube.id.get_create_plist().get_nfilters() == 0:
+        return cube
+    place = axes.index(BANDS)
+    deep = -(-cube.shape[place] // cube.chunks[place])
+    size = deep * int(np.prod(cube.chunks)) * cube.dtype.itemsize
+    if size > LARGEST_CACHE:
+        return cube
+    full_name = cube.name.encode()
+    del cube  # one that is open would lend its cache to whoever opens it again
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    # Slots: a prime well above the chunks kept, or two that share one would push each other out.
+    access.set_chunk_cache(max(10_007, 100 * deep + 1), max(SMALLEST_CACHE, size), 1.0)
+    return h5py.Dataset(h5py.h5d.open(file.id, full_name, access))
 
 
 def _layout(name: str) -> str:

@@ -1,0 +1,441 @@
+"""Which axis holds the bands: one cube, written in each order and format, reads as the same."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.io import netcdf_file, savemat
+
+from hsi_ssl.errors import SceneError, SettingsError
+from hsi_ssl.labels.rasters import own_labels
+from hsi_ssl.scenes.axes import (
+    ALL_ORDERS,
+    BANDS,
+    COLS,
+    PLAIN,
+    ROWS,
+    SERIES,
+    Asked,
+    Dimension,
+    Order,
+    decide,
+    in_words,
+    names_wavelengths,
+    order_of,
+)
+from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.scene import Scene
+
+Cube = npt.NDArray[Any]
+Agrees = Callable[[Scene, Cube], None]
+NAMES = ("y", "x", "wavelength")
+CENTRES = np.linspace(400, 1000, 7)
+LABELS = (np.arange(143) % 4).reshape(13, 11).astype(np.uint8)
+FIRST, MIDDLE = (BANDS, ROWS, COLS), (ROWS, BANDS, COLS)
+
+
+def stored(cube: Cube, order: Order) -> Cube:
+    """A cube (rows, cols, bands) with its axes in that order."""
+    return np.ascontiguousarray(cube.transpose(order))
+
+
+def own_order(plane: Cube, order: Order) -> Cube:
+    """A plane (rows, cols) as it lies beside a cube of that order."""
+    return plane.T if order.index(COLS) < order.index(ROWS) else plane
+
+
+def hdf5(path: Path, cube: Cube, order: Order, **storage: Any) -> Path:
+    path = path.with_suffix(".h5")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("cube", data=stored(cube, order), **storage)
+        file["wavelengths_nm"] = CENTRES
+        file["labels"] = own_order(LABELS, order)
+    return path
+
+
+def hdf5_chunks(path: Path, cube: Cube, order: Order) -> Path:
+    return hdf5(path, cube, order, chunks=(3, 4, 2), compression="gzip")
+
+
+def hdf5_attribute(path: Path, cube: Cube, order: Order) -> Path:
+    path = hdf5(path, cube, order)
+    with h5py.File(path, "a") as file:
+        del file["wavelengths_nm"]
+        file["cube"].attrs["wavelengths"] = ", ".join(map(str, CENTRES))
+        file["cube"].attrs["wavelength_units"] = "nm"
+    return path
+
+
+def netcdf4(
+    path: Path, cube: Cube, order: Order, *, grid: bool = False, labels: Cube = LABELS
+) -> Path:
+    path = path.with_suffix(".nc")
+    with h5py.File(path, "w") as file:
+        file.attrs["_NCProperties"] = "version=2,netcdf=4.9.2,hdf5=1.14.3"
+        for name, values, said in coordinates(cube, grid):
+            file[name] = values
+            file[name].make_scale(name)
+            file[name].attrs.update(said)
+        data = file.create_dataset("reflectance", data=stored(cube, order))
+        data.attrs["grid_mapping"] = "crs"
+        for i, axis in enumerate(order):
+            data.dims[i].attach_scale(file[NAMES[axis]])
+        file["labels"] = labels
+        for i in (0, 1):
+            file["labels"].dims[i].attach_scale(file[NAMES[i]])
+        file["crs"] = 0
+        file["crs"].attrs["crs_wkt"] = utm() if grid else ""
+    return path
+
+
+def netcdf3(
+    path: Path,
+    cube: Cube,
+    order: Order,
+    *,
+    grid: bool = False,
+    labels: Cube = LABELS,
+    record: int | None = None,
+) -> Path:
+    path = path.with_suffix(".nc")
+    with netcdf_file(path, "w", version=2) as file:
+        # An unlimited dimension must be the first that scipy is told of.
+        each = sorted(enumerate(coordinates(cube, grid)), key=lambda pair: pair[0] != record)
+        for axis, (name, values, said) in each:
+            file.createDimension(name, None if axis == record else len(values))
+            variable = file.createVariable(name, "f8", (name,))
+            variable[:] = values
+            for key, text in said.items():
+                setattr(variable, key, text)
+        # Classic netCDF has no unsigned numbers.
+        signed = cube.astype(cube.dtype.str.replace("u", "i"))
+        data = file.createVariable("reflectance", signed.dtype, [NAMES[i] for i in order])
+        data[:] = stored(signed, order)
+        data._Unsigned = "true"
+        data.grid_mapping = "crs"
+        file.createVariable("labels", "i1", ("y", "x"))[:] = labels.astype("i1")
+        file.createVariable("crs", "i4", ()).crs_wkt = utm() if grid else ""
+    return path
+
+
+def coordinates(cube: Cube, grid: bool) -> list[tuple[str, Cube, dict[str, str]]]:
+    """Of `y` from south to north, if placed: else without units, counting."""
+    rows, cols, bands = cube.shape
+    y = 5_000_000.0 + 10 * np.arange(rows) if grid else np.arange(float(rows))
+    x = 300_000.0 + 10 * np.arange(cols) if grid else np.arange(float(cols))
+    said = [{"units": "m", "standard_name": f"projection_{n}_coordinate"} for n in "yx"]
+    return [
+        ("y", y, said[0] if grid else {}),
+        ("x", x, said[1] if grid else {}),
+        ("wavelength", np.linspace(400, 1000, bands), {"units": "nm"}),
+    ]
+
+
+def utm() -> str:
+    from rasterio.crs import CRS
+
+    return str(CRS.from_epsg(32632).to_wkt())
+
+
+def matlab5(path: Path, cube: Cube, order: Order) -> Path:
+    path = path.with_suffix(".mat")
+    inside = {"cube": stored(cube, order), "gt": own_order(LABELS, order)}
+    savemat(
+        path, {"data": {**inside, "wavelengths_nm": CENTRES[None]}, "on": np.ones((13, 11), bool)}
+    )
+    return path
+
+
+def matlab73(path: Path, cube: Cube, order: Order) -> Path:
+    path = path.with_suffix(".mat")
+    with h5py.File(path, "w", userblock_size=512) as file:
+        inside = {"cube": stored(cube, order), "gt": own_order(LABELS, order)}
+        for name, array in {**inside, "wavelengths_nm": CENTRES[None]}.items():
+            file[f"data/{name}"] = array.T
+            file[f"data/{name}"].attrs["MATLAB_class"] = np.bytes_("double")
+        file["data"].attrs["MATLAB_class"] = np.bytes_("struct")
+        for name, kind in (("on", "logical"), ("words", "char")):
+            file[name] = np.ones((11, 13), np.uint16)
+            file[name].attrs["MATLAB_class"] = np.bytes_(kind)
+        file["thin/data"], file["thin/ir"], file["thin/jc"] = np.ones(7), np.ones(7), np.ones(7)
+        file["thin"].attrs["MATLAB_sparse"] = np.uint64(13)
+        file["none"] = np.array([0, 0], np.uint64)
+        file["none"].attrs["MATLAB_empty"] = np.uint8(1)
+        file.create_group("#refs#")["a"] = np.ones((3, 4, 5))
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    return path
+
+
+def archive(path: Path, cube: Cube, order: Order) -> Path:
+    path = path.with_suffix(".npz")
+    np.savez(path, cube=stored(cube, order), wavelengths_nm=CENTRES, gt=own_order(LABELS, order))
+    return path
+
+
+IN_FILE_ORDER = [order for order in ALL_ORDERS if order.index(ROWS) < order.index(COLS)]
+
+
+@pytest.mark.parametrize("write", [netcdf3, netcdf4])
+@pytest.mark.parametrize("order", ALL_ORDERS)
+def test_named_dimensions(
+    tmp_path: Path, cube: Cube, agrees: Agrees, write: Any, order: Order
+) -> None:
+    path = write(tmp_path / "s", cube, order)
+    with open_scene(path) as scene:
+        assert scene.wavelengths_nm is not None
+        assert scene.wavelengths_nm.tolist() == CENTRES.tolist()
+        assert bool(scene.notes) == (order != PLAIN)
+        assert all("wavelength" in note for note in scene.notes)
+        np.testing.assert_array_equal(own_labels(scene), LABELS)
+        assert scene.grid.transform is None
+    agrees(open_scene(path), cube)
+
+
+@pytest.mark.parametrize("write", [hdf5, hdf5_chunks, hdf5_attribute, matlab5, matlab73, archive])
+@pytest.mark.parametrize("order", IN_FILE_ORDER)
+def test_as_many_wavelengths(
+    tmp_path: Path, cube: Cube, agrees: Agrees, write: Any, order: Order
+) -> None:
+    path = write(tmp_path / "s", cube, order)
+    with open_scene(path) as scene:
+        assert scene.wavelengths_nm is not None
+        assert scene.wavelengths_nm.tolist() == CENTRES.tolist()
+        assert len(scene.notes) == (order != PLAIN)
+        np.testing.assert_array_equal(own_labels(scene), LABELS)
+    agrees(open_scene(path), cube)
+
+
+@pytest.mark.parametrize("write", [hdf5, hdf5_chunks, matlab5, matlab73, archive, netcdf3, netcdf4])
+@pytest.mark.parametrize("order", ALL_ORDERS)
+def test_what_the_user_says_goes_first(
+    tmp_path: Path, cube: Cube, agrees: Agrees, write: Any, order: Order
+) -> None:
+    path = write(tmp_path / "s", cube, order)
+    agrees(open_scene(path, axes=in_words(order)), cube)
+    other = next(o for o in ALL_ORDERS if o != order)
+    with open_scene(path, axes=in_words(other)) as scene:
+        assert any("--axes" in note for note in scene.notes) == (other != PLAIN)
+        sizes = stored(cube, order).shape
+        assert scene.bands == sizes[other.index(BANDS)]
+
+
+@pytest.mark.parametrize("fortran", [False, True])
+@pytest.mark.parametrize("order", IN_FILE_ORDER)
+def test_numpy_with_wavelengths_beside(
+    tmp_path: Path, cube: Cube, agrees: Agrees, order: Order, fortran: bool
+) -> None:
+    array = stored(cube, order)
+    np.save(tmp_path / "s.npy", np.asfortranarray(array) if fortran else array)
+    (tmp_path / "w.csv").write_text("wavelength_nm\n" + "\n".join(map(str, CENTRES)))
+    agrees(open_scene(tmp_path / "s.npy", wavelengths=tmp_path / "w.csv"), cube)
+    agrees(open_scene(tmp_path / "s.npy", axes=in_words(order)), cube)
+    listed = ", ".join(map(str, CENTRES))
+    (tmp_path / "s.hdr").write_text(f"ENVI\nwavelength = {{{listed}}}\nwavelength units = nm\n")
+    agrees(open_scene(tmp_path / "s.npy"), cube)
+
+
+@pytest.mark.parametrize("kind", [netcdf3, netcdf4])
+@pytest.mark.parametrize("order", [PLAIN, FIRST])
+def test_north_is_up_where_coordinates_say_so(
+    tmp_path: Path, cube: Cube, agrees: Agrees, kind: Any, order: Order
+) -> None:
+    path = kind(tmp_path / "s", cube[::-1], order, grid=True, labels=LABELS[::-1])
+    with open_scene(path) as scene:
+        assert scene.grid.transform == (10, 0, 299_995, 0, -10, 5_000_125)
+        assert scene.grid.crs is not None
+        assert '"32632"' in scene.grid.crs
+        np.testing.assert_array_equal(own_labels(scene), LABELS)
+        found = scene.thinned(np.arange(1, 13, 3), np.arange(1, 11, 3), [5, 0])
+        np.testing.assert_array_equal(found, cube[1::3, 1::3][..., [5, 0]])
+    agrees(open_scene(path), cube)
+
+
+@pytest.mark.parametrize(("order", "record"), [(PLAIN, ROWS), (FIRST, BANDS), (MIDDLE, ROWS)])
+def test_records_of_netcdf3(
+    tmp_path: Path, cube: Cube, agrees: Agrees, order: Order, record: int
+) -> None:
+    """An unlimited dimension: its coordinate's numbers lie between those of the cube."""
+    agrees(open_scene(netcdf3(tmp_path / "s", cube, order, record=record)), cube)
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.5, 0.05, 0.01])
+def test_netcdf3_cut_short(tmp_path: Path, cube: Cube, kept: float) -> None:
+    path = netcdf3(tmp_path / "s", cube, PLAIN)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(SceneError, match=r"s\.nc is cut short") as caught:
+        open_scene(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_degrees_need_no_grid_mapping(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.nc", "w") as file:
+        for name, values in (("lat", 50 - 0.1 * np.arange(4)), ("lon", 7 + 0.1 * np.arange(5))):
+            file[name] = values.astype(np.float32)
+            file[name].make_scale(name)
+        data = file.create_dataset("r", data=np.ones((3, 4, 5)))
+        data.dims[1].attach_scale(file["lat"])
+        data.dims[2].attach_scale(file["lon"])
+    with open_scene(tmp_path / "s.nc") as scene:
+        assert (scene.rows, scene.cols, scene.bands) == (4, 5, 3)
+        assert scene.grid.transform == pytest.approx((0.1, 0, 6.95, 0, -0.1, 50.05), abs=1e-5)
+        assert scene.grid.crs is not None
+        assert '"4326"' in scene.grid.crs
+
+
+def test_uneven_coordinates_place_nothing(tmp_path: Path, cube: Cube) -> None:
+    path = netcdf4(tmp_path / "s", cube, PLAIN, grid=True)
+    with h5py.File(path, "a") as file:
+        file["x"][3] += 4
+    with open_scene(path) as scene:
+        assert scene.grid.transform is None
+        assert any("not regular" in note for note in scene.notes)
+
+
+def test_products(tmp_path: Path, cube: Cube, agrees: Agrees) -> None:
+    """Tanager has its bands first and tells their wavelengths; PRISMA has them in the middle."""
+    fields = "HDFEOS/SWATHS/HYP/Data Fields/surface_reflectance"
+    with h5py.File(tmp_path / "tanager.h5", "w") as file:
+        file[fields] = stored(cube, FIRST)
+        file[fields].attrs["wavelengths"] = CENTRES.astype(np.float32)
+    agrees(open_scene(tmp_path / "tanager.h5"), cube)
+    fields = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/"
+    with h5py.File(tmp_path / "PRS.he5", "w") as file:
+        for name in ("VNIR", "SWIR"):
+            file[fields + name + "_Cube"] = stored(cube, MIDDLE)
+        file.attrs["List_Cw_Vnir"] = [0, *CENTRES[::-1], 0]
+        file.attrs["L2ScaleVnirMin"], file.attrs["L2ScaleVnirMax"] = 0.0, 1.0
+    with pytest.raises(SceneError, match="choose one with --variable"):
+        open_scene(tmp_path / "PRS.he5")
+    with open_scene(tmp_path / "PRS.he5", variable=fields + "VNIR_Cube") as scene:
+        assert scene.wavelengths_nm is not None
+        assert scene.wavelengths_nm.tolist() == CENTRES[::-1].tolist()
+        assert scene.units is not None
+        assert scene.units.kind == "reflectance"
+        assert "PRISMA" in scene.notes[0]
+    agrees(open_scene(tmp_path / "PRS.he5", variable=fields + "SWIR_Cube"), cube)
+
+
+@pytest.mark.parametrize("values", [[str(c) for c in CENTRES], ["; ".join(map(str, CENTRES))]])
+def test_wavelengths_as_texts(tmp_path: Path, cube: Cube, values: list[str]) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["cube"] = stored(cube, FIRST)
+        file["wavelength_nm"] = values
+    with open_scene(tmp_path / "s.h5") as scene:
+        assert scene.bands == 7
+        assert scene.wavelengths_nm is not None
+        assert scene.wavelengths_nm.tolist() == CENTRES.tolist()
+
+
+def test_labels_tell_the_axes(tmp_path: Path, cube: Cube) -> None:
+    for order in IN_FILE_ORDER:
+        with h5py.File(tmp_path / "s.h5", "w") as file:
+            file["cube"], file["gt"] = stored(cube, order), LABELS
+        with open_scene(tmp_path / "s.h5") as scene:
+            np.testing.assert_array_equal(scene.read(), cube)
+            assert len(scene.notes) == (order != PLAIN)
+
+
+def test_two_readings_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["cube"], file["wavelengths"] = np.zeros((7, 5, 7)), CENTRES
+    both = r"5 x 7 pixels of 7 bands \(--axes bands,rows,cols\)"
+    with pytest.raises(SceneError, match=r"7 x 5 pixels of 7 bands \(--axes rows,cols,bands\)"):
+        open_scene(tmp_path / "s.h5")
+    with pytest.raises(SceneError, match=both) as caught:
+        open_scene(tmp_path / "s.h5")
+    assert len(str(caught.value).splitlines()) == 1
+    # A plane of which nobody knows what it is contradicts the last axis, and decides nothing.
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["cube"], file["dark"] = np.zeros((7, 5, 9)), np.zeros((5, 9))
+    with pytest.raises(SceneError, match="may be"):
+        open_scene(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("time", {}),
+        ("n", {"axis": "T"}),
+        ("n", {"units": "days since 2020-01-01"}),
+        ("n", {"standard_name": "realization"}),
+        ("level", {}),
+        ("p", {"axis": "Z"}),
+        ("sample", {}),
+    ],
+)
+def test_series_are_no_spectra(tmp_path: Path, name: str, said: dict[str, str]) -> None:
+    for which in (0, 2):
+        names = ["y", "x"]
+        names.insert(which, name)
+        with netcdf_file(tmp_path / "s.nc", "w") as file:
+            for one in names:
+                file.createDimension(one, 6)
+                file.createVariable(one, "f8", (one,))[:] = np.arange(6)
+            for key, text in said.items():
+                setattr(file.variables[name], key, text)
+            file.createVariable("lai", "f4", names)[:] = 1
+        with pytest.raises(SceneError, match=rf"an axis {name} of 6 steps.*no spectrum"):
+            open_scene(tmp_path / "s.nc")
+        with open_scene(tmp_path / "s.nc", axes="rows,cols,bands") as scene:
+            assert scene.bands == 6
+
+
+def test_words_of_dimensions() -> None:
+    for names, role in (
+        ("y Rows lines lat downtrack along_track nrows /group/y", ROWS),
+        ("x col samples LON crosstrack across", COLS),
+        ("wavelength wl band Bands lambda radiation_wavelength", BANDS),
+        ("time level realization", SERIES),
+        ("phony_dim_0 a", None),
+    ):
+        for name in names.split():
+            assert Dimension(3, name).role == role, name
+    assert Dimension(3, "d", {"units": b"degrees_north"}).role == ROWS
+    assert Dimension(3, "d", {"axis": "X"}).role == COLS
+    assert Dimension(3, "wavelength", {"axis": "Z"}).role == BANDS
+    for name in (
+        "wavelengths",
+        "List_Wavelength",
+        "center_wavelengths",
+        "wl",
+        "data/wvl",
+        "Lambda",
+    ):
+        assert names_wavelengths(name), name
+    for name in ("wavelength_units", "fwhm", "wavelength_uncertainty", "wldata", "lambdas_std"):
+        assert not names_wavelengths(name), name
+
+
+def test_axes_as_the_user_writes_them() -> None:
+    for words in itertools.permutations(("rows", "cols", "bands")):
+        assert in_words(order_of(", ".join(words))) == ",".join(words)
+    for text in ("rows,cols", "rows,cols,cols", "y,x,bands", ""):
+        with pytest.raises(SettingsError, match="expected bands, rows and cols"):
+            order_of(text)
+
+
+def test_evidence_in_its_order() -> None:
+    shape, path = (5, 6, 7), Path("s.h5")
+    dims = [Dimension(5, "band"), Dimension(6, "y"), Dimension(7, "x")]
+    every = {"dimensions": dims, "vectors": [("wl", 6)], "planes": {"labels": (5, 6)}}
+
+    def order(asked: Asked = Asked(), **known: Any) -> Order:  # noqa: B008
+        return decide(shape, asked, of="cube", path=path, **known).order
+
+    assert order(Asked(PLAIN), **every) == PLAIN
+    assert order(**every) == FIRST
+    assert order(vectors=[("wl", 6)], planes=every["planes"]) == MIDDLE
+    assert order(planes={"labels": (5, 7)}) == MIDDLE
+    assert order(planes={"labels": (9, 9)}) == PLAIN
+    assert order() == PLAIN
+    with pytest.raises(SceneError, match="may be"):
+        order(dimensions=[Dimension(5, "y"), Dimension(6), Dimension(7)])
+    assert order(dimensions=[Dimension(5, "time"), Dimension(6, "x"), Dimension(7, "wl")]) == PLAIN
