@@ -21,7 +21,7 @@ from scipy.ndimage import convolve1d
 from scipy.signal import savgol_filter
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hsi_ssl.datasets.balance import codes_of
 from hsi_ssl.datasets.noise import Noise, measure_noise
@@ -152,7 +152,8 @@ def plainly_scaled(x: Floats) -> npt.NDArray[np.float32]:
     spread = x.std(axis=0)
     inverse = np.linalg.inv(np.corrcoef(x.T) + 1e-12 * np.eye(x.shape[1]))
     noise = 1 / np.sqrt(inverse.diagonal())
-    return (x / spread / noise.clip(min=np.median(noise) / 30)).astype(np.float32)
+    scaled: Floats = x / spread / noise.clip(min=np.median(noise) / 30)
+    return scaled.astype(np.float32)
 
 
 def macro_f1(scaled: npt.NDArray[np.float32], label: npt.NDArray[np.int64], seed: int) -> float:
