@@ -152,7 +152,7 @@ def plainly_scaled(x: Floats) -> npt.NDArray[np.float32]:
     spread = x.std(axis=0)
     inverse = np.linalg.inv(np.corrcoef(x.T) + 1e-12 * np.eye(x.shape[1]))
     noise = 1 / np.sqrt(inverse.diagonal())
-    scaled: npt.NDArray[np.float32] = x / spread / noise.clip(min=np.median(noise) / 30)
+    scaled: Floats = x / spread / noise.clip(min=np.median(noise) / 30)
     return scaled.astype(np.float32)
 
 
