@@ -40,7 +40,8 @@ def same_bands(
                 "a dataset needs the same bands in all scenes: prepare them apart"
             )
         if known.wavelengths_nm is not None and scene.wavelengths_nm is not None:
-            away = np.abs(scene.wavelengths_nm - known.wavelengths_nm)
+            # A band that has none in one of them is bad there.
+            away = np.nan_to_num(np.abs(scene.wavelengths_nm - known.wavelengths_nm))
             if not (away <= SAME_WAVELENGTH_NM).all():
                 band = int(np.argmax(away))
                 raise BandsError(

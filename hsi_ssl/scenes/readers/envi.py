@@ -72,7 +72,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
     packed = (layout.compressed or data.suffix.lower() == ".gz") and is_gzip(data)
     if not packed:
         _refuse_cut_short(data, data, layout)
-        if is_plain(header, fields) and _gdal_finds(header, data):
+        if is_plain(header, fields) and not layout.compressed and _gdal_finds(header, data):
             return _scene(data, path, variable, fields, layout)
     folder = tempfile.TemporaryDirectory(prefix="hsi-ssl-")
     try:
@@ -124,7 +124,7 @@ def find_header(data: Path) -> Path | None:
         if name != data and is_envi_header(name):
             return name
     alike = {name.name.lower() for name in names}
-    for name in sorted(data.parent.iterdir()) if data.parent.is_dir() else ():
+    for name in _in_folder(data.parent):
         if name.name.lower() in alike and name != data and is_envi_header(name):
             return name
     return None
@@ -188,9 +188,16 @@ def data_of(path: Path) -> Path:
     return pair(path)[1] if path.suffix.lower() == ".hdr" else path
 
 
+def _in_folder(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # a folder whose files may be read but not listed
+        return []
+
+
 def _data_beside(folder: Path, stem: str) -> Iterable[Path]:
     """Files called `stem`, with at most one suffix and `.gz`, that are of no other format."""
-    for name in sorted(folder.iterdir()):
+    for name in _in_folder(folder):
         rest = _rest(name, stem)
         if rest is None or rest == ".hdr" or rest.removesuffix(".gz").count(".") > 1:
             continue
