@@ -506,3 +506,18 @@ def test_products_are_refused_by_name(
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(SceneError, match=words):
         info(path)
+
+
+def test_axes_are_asked_for(hsi_ssl: Any, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["cube"], file["wavelengths_nm"] = np.ones((5, 6, 5)), np.linspace(400, 800, 5)
+    ran = hsi_ssl("info", tmp_path / "s.h5")
+    assert ran.code == 2
+    assert "--axes bands,rows,cols" in ran.err
+    ran = hsi_ssl("info", tmp_path / "s.h5", "--axes", "bands,rows,cols", "--json")
+    found = json.loads(ran.out)
+    assert (found["rows"], found["cols"], found["bands"]) == (6, 5, 5)
+    assert "as --axes says" in found["notes"][0]
+    ran = hsi_ssl("info", tmp_path / "s.h5", "--axes", "y,x,z")
+    assert ran.code == 2
+    assert "expected bands, rows and cols" in ran.err

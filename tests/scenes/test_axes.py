@@ -14,7 +14,7 @@ import pytest
 from scipy.io import netcdf_file, savemat
 
 from hsi_ssl.errors import SceneError, SettingsError
-from hsi_ssl.labels.rasters import own_labels
+from hsi_ssl.labels.rasters import own_labels, read_label_plane
 from hsi_ssl.scenes.axes import (
     ALL_ORDERS,
     BANDS,
@@ -118,10 +118,10 @@ def netcdf3(
         signed = cube.astype(cube.dtype.str.replace("u", "i"))
         data = file.createVariable("reflectance", signed.dtype, [NAMES[i] for i in order])
         data[:] = stored(signed, order)
-        data._Unsigned = "true"
-        data.grid_mapping = "crs"
+        for key, text in (("_Unsigned", "true"), ("grid_mapping", "crs")):
+            setattr(data, key, text)
         file.createVariable("labels", "i1", ("y", "x"))[:] = labels.astype("i1")
-        file.createVariable("crs", "i4", ()).crs_wkt = utm() if grid else ""
+        setattr(file.createVariable("crs", "i4", ()), "crs_wkt", utm() if grid else "")  # noqa: B010
     return path
 
 
@@ -425,7 +425,11 @@ def test_axes_as_the_user_writes_them() -> None:
 def test_evidence_in_its_order() -> None:
     shape, path = (5, 6, 7), Path("s.h5")
     dims = [Dimension(5, "band"), Dimension(6, "y"), Dimension(7, "x")]
-    every = {"dimensions": dims, "vectors": [("wl", 6)], "planes": {"labels": (5, 6)}}
+    every: dict[str, Any] = {
+        "dimensions": dims,
+        "vectors": [("wl", 6)],
+        "planes": {"labels": (5, 6)},
+    }
 
     def order(asked: Asked = Asked(), **known: Any) -> Order:  # noqa: B008
         return decide(shape, asked, of="cube", path=path, **known).order
@@ -439,3 +443,42 @@ def test_evidence_in_its_order() -> None:
     with pytest.raises(SceneError, match="may be"):
         order(dimensions=[Dimension(5, "y"), Dimension(6), Dimension(7)])
     assert order(dimensions=[Dimension(5, "time"), Dimension(6, "x"), Dimension(7, "wl")]) == PLAIN
+
+
+def test_polygons_give_the_same_spectra(tmp_path: Path, cube: Cube) -> None:
+    """Of both kinds of netCDF, in any order of axes: what is at one place is one spectrum."""
+    spectra = []
+    for write, order in itertools.product((netcdf3, netcdf4), (PLAIN, FIRST)):
+        with open_scene(write(tmp_path / "s", cube, order, grid=True)) as scene:
+            a, _, c, _, e, f = scene.grid.transform or (0,) * 6
+            x, y = 300_033.0, 5_000_071.0
+            spectra.append(scene.pixels([int((y - f) / e)], [int((x - c) / a)])[0])
+    for found in spectra:
+        np.testing.assert_array_equal(found, cube[7, 3])
+
+
+def test_a_format_that_tells_its_axes(tmp_path: Path, cube: Cube) -> None:
+    header = "ENVI\nsamples = 11\nlines = 13\nbands = 7\ndata type = 12\ninterleave = bip\n"
+    cube.tofile(tmp_path / "s.dat")
+    (tmp_path / "s.hdr").write_text(header)
+    with open_scene(tmp_path / "s.dat", axes="bands,rows,cols") as scene:
+        assert scene.bands == 7
+        assert any("--axes is not used" in note for note in scene.notes)
+
+
+def test_planes_of_netcdf3(tmp_path: Path, cube: Cube) -> None:
+    """A file of planes only is a scene of one band, as other rasters of labels are."""
+    with netcdf_file(tmp_path / "labels.nc", "w") as file:
+        for name, size in (("y", 13), ("x", 11)):
+            file.createDimension(name, size)
+            file.createVariable(name, "f8", (name,))[:] = np.arange(size) * 10.0 + 1000
+        file.createVariable("labels", "i2", ("y", "x"))[:] = LABELS[::-1]
+    with open_scene(tmp_path / "labels.nc") as scene:
+        assert (scene.rows, scene.cols, scene.bands) == (13, 11, 1)
+        np.testing.assert_array_equal(scene.read()[..., 0], LABELS)
+    np.testing.assert_array_equal(read_label_plane(tmp_path / "labels.nc", shape=(13, 11)), LABELS)
+
+
+def test_logical_planes_only_where_nothing_else_is(tmp_path: Path) -> None:
+    savemat(tmp_path / "s.mat", {"on": LABELS > 1})
+    np.testing.assert_array_equal(read_label_plane(tmp_path / "s.mat"), LABELS > 1)
