@@ -155,9 +155,9 @@ above 1: ours is faster.
 |---|---|---|---|---|---|---|
 {chr(10).join(lines)}
 
-What is packed costs its unpacking, which happens once: chunks of all bands at one place are kept
-(up to 400 MB). What lies there unpacked is read at the speed of memory, and turning it costs more
-than reading it.
+What is packed costs its unpacking, which happens once: chunks of all bands at one place are kept (up
+to 400 MB). What lies there unpacked is read at the speed of memory, and turning it, which h5py's own
+read leaves to others, costs several times as much as reading it.
 
 `python tests/benchmarks/axes_speed.py --folder DIR`, {machine_in_words()}, Python \
 {platform.python_version()}, {today()}
