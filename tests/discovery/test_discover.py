@@ -56,8 +56,8 @@ def test_the_mineral_that_nobody_labelled_is_found_and_named(
     assert group.stability is not None
     assert group.stability > 0.8
     assert found.agreements[0].adjusted_rand > 0.8
-    assert group.matches[0].material == "Alunite"
-    assert group.matches[1].material != "Alunite"
+    assert group.matches[0].material == "alunite"
+    assert group.matches[1].material != "alunite"
     assert group.nearest is not None
 
 
@@ -86,7 +86,7 @@ def test_what_is_asked_of_a_group_decides(project: Any) -> None:
 def test_of_a_dataset(found: Discovery, project: Any) -> None:
     of_pixels = discover(settings(project, project.dataset))
     assert of_pixels.of_dataset
-    assert of_pixels.groups[0].matches[0].material == "Alunite"
+    assert of_pixels.groups[0].matches[0].material == "alunite"
     scene, sparse = found.survey.scenes[0].plane, of_pixels.survey.scenes[0].plane
     known = sparse >= 0
     assert 0 < known.sum()
@@ -97,13 +97,13 @@ def test_outputs(found: Discovery, project: Any, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     page = write_discovery(found, folder)
     html = page.read_text(encoding="utf-8")
-    assert "unknown-1: like Alunite" in html
+    assert "unknown-1: like alunite" in html
     assert 'src="http' not in html
     assert html.count("<svg") == 2 * len(found.groups)  # its spectrum, and its shape
     group = found.groups[0]
     told = json.loads((folder / "groups.json").read_text(encoding="utf-8"))
     assert told["groups"][0]["code"] == 33
-    assert told["groups"][0]["matches"][0]["material"] == "Alunite"
+    assert told["groups"][0]["matches"][0]["material"] == "alunite"
     with (folder / "groups.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["name"] == "unknown-1"
