@@ -8,6 +8,7 @@ what is missing. ESRI's headers, which have the same suffix, are told apart.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,6 +97,27 @@ def fields_of(text: str) -> dict[str, str]:
         " ".join(name.lower().replace("_", " ").split()): value.strip()
         for name, value in FIELD.findall(text)
     }
+
+
+def turned_grid(map_info: str) -> tuple[float, float, float, float, float, float] | None:
+    """The transform of a `map info` with a rotation; None for one without, or that is broken.
+
+    a to f as in `Grid`. Rows and columns are turned by the angle, counterclockwise, about the
+    reference pixel, whose upper left corner has the coordinates given (pixels count from 1).
+    """
+    parts = listed(map_info)
+    angles = [part.partition("=")[2] for part in parts if part.lower().startswith("rotation")]
+    try:
+        col, row, x, y, wide, high = map(float, parts[1:7])
+        angle = math.radians(float(angles[-1])) if angles else 0.0
+    except ValueError:
+        return None
+    if not angle:
+        return None
+    cos, sin = math.cos(angle), math.sin(angle)
+    a, b, d, e = wide * cos, high * sin, wide * sin, -high * cos
+    col, row = col - 1, row - 1
+    return a, b, x - a * col - b * row, d, e, y - d * col - e * row
 
 
 def listed(value: str) -> list[str]:

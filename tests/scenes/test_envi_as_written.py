@@ -363,3 +363,28 @@ def test_gdal_warns_of_nothing_on_the_terminal(tmp_path: Path, cube: Cube) -> No
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode in {0, 2}
         assert "Warning 1" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("key", ["rotation", "Rotation"])
+@pytest.mark.parametrize(
+    ("angle", "col", "row"), [(30, 1, 1), (30, 3, 2), (-70, 3.5, 1), (90, 1, 1)]
+)
+def test_turned_pixels_that_are_not_square_keep_their_right_angle(
+    tmp_path: Path, angle: float, col: float, row: float, key: str
+) -> None:
+    """Two sides of 30 m and 20 m, at right angles; the reference pixel stays where it is."""
+    np.zeros((3, 4, 5), np.uint8).tofile(tmp_path / "r.img")
+    (tmp_path / "r.hdr").write_text(
+        "ENVI\nsamples = 5\nlines = 4\nbands = 3\ndata type = 1\ninterleave = bsq\nbyte order = 0\n"
+        f"map info = {{UTM, {col}, {row}, 500000, 5000000, 30, 20, 32, North, WGS-84, "
+        f"units=Meters, {key}={angle}}}\n"
+    )
+    with open_scene(tmp_path / "r.img") as scene:
+        assert scene.grid.transform is not None
+        a, b, c, d, e, f = scene.grid.transform
+    along, down = np.array([a, d]), np.array([b, e])
+    turn = np.radians(angle)
+    np.testing.assert_allclose(along, 30 * np.array([np.cos(turn), np.sin(turn)]), atol=1e-9)
+    np.testing.assert_allclose(down, 20 * np.array([np.sin(turn), -np.cos(turn)]), atol=1e-9)
+    reference = np.array([c, f]) + along * (col - 1) + down * (row - 1)
+    np.testing.assert_allclose(reference, [500_000, 5_000_000])

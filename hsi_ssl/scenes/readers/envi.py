@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from hsi_ssl.scenes.envi_header import (
     is_plain,
     layout_of,
     read_header,
+    turned_grid,
 )
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.flat import BY_BAND, BY_LINE, BY_PIXEL, FlatReader
@@ -258,7 +260,7 @@ def _scene(
     if _shape(dataset) != (layout.rows, layout.cols, layout.bands):
         dataset.close()
         raise SceneError(f"{path} cannot be read: GDAL takes its header for another; get it again")
-    return geotiff.scene_of(
+    scene = geotiff.scene_of(
         dataset,
         path,
         on_close=on_close,
@@ -266,6 +268,11 @@ def _scene(
         header=fields,
         notes=layout.notes,
     )
+    # GDAL shears turned pixels that are not square, and turns about the first pixel only.
+    turned = turned_grid(fields.get("map info", ""))
+    if scene.grid.transform is None or turned is None:
+        return scene
+    return replace(scene, grid=replace(scene.grid, transform=turned))
 
 
 def _shape(dataset: DatasetReader) -> tuple[int, int, int]:
