@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -121,6 +122,8 @@ def measure_noise(covariance: Floats, n: int) -> Noise:
     """
     spread = np.sqrt(covariance.diagonal())
     varies = np.flatnonzero(spread > 0)
+    if not len(varies):
+        return Noise(np.zeros_like(spread), np.zeros_like(spread), (), (), None, 0)
     correlation = covariance[np.ix_(varies, varies)] / np.outer(spread[varies], spread[varies])
     regressions, loss = _regressions(correlation, n)
     bands = len(varies)
@@ -215,7 +218,7 @@ class _Regressions:
         most = SMOOTHED_EVERYWHERE if np.median(ratio) > SMOOTHED_EVERYWHERE else SMOOTHED
         # A few bands that are interpolated are no smoothing: most around must be.
         found: Bools = _running(ratio, SMOOTHED_SHARE) > most
-        near = np.convolve(found, np.ones(2 * AROUND + 1), "same") > 0
+        near: Bools = ndimage.maximum_filter1d(found, 2 * AROUND + 1, mode="constant")
         return found | (near & (ratio > most))
 
     def reach(self, bands: npt.NDArray[np.intp]) -> int:

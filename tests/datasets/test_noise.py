@@ -189,3 +189,23 @@ def test_scaling_says_once_which_bands_are_copies_and_scales_as_without_them() -
         3 * plain.inverse(plain.transform(SPECTRA))[:, 40],
         rtol=0.02,
     )
+
+
+@pytest.mark.parametrize("bands", [*range(1, 30), 60])
+@pytest.mark.parametrize("kind", ["plain", "copy", "smoothed", "rounded", "empty"])
+def test_any_number_of_bands_is_measured(bands: int, kind: str) -> None:
+    rng = np.random.default_rng(bands)
+    spectra = rng.normal(0, 1, (300, 3)) @ rng.normal(0, 1, (3, bands))
+    spectra += rng.normal(0, 0.05, spectra.shape)
+    if kind == "copy":
+        spectra[:, bands // 2] = spectra[:, bands // 3]
+    elif kind == "smoothed":
+        spectra = convolve1d(spectra, [0.25, 0.5, 0.25], axis=1)
+    elif kind == "rounded":
+        spectra = spectra.round(1)
+    elif kind == "empty":
+        spectra[:, bands // 2] = 0
+    found = measure_noise(np.cov(spectra.T).reshape(bands, bands), len(spectra))
+    assert found.independent.shape == (bands,)
+    assert np.isfinite(found.independent).all()
+    assert (found.independent >= 0).all()
