@@ -19,7 +19,7 @@ from hsi_ssl.masks.lanes import Lanes
 from hsi_ssl.masks.sketch import Bools, Bytes, Floats, brightness, noise_of, shapes
 
 BLOCK = 3
-"""Pixels across a stick that are taken together."""
+"""Pixels across and along a stick that are taken together."""
 FRINGE = 2
 """Pixels beside a lane that may be its edge."""
 FEWEST_BLOCKS = 5
@@ -30,23 +30,30 @@ STEEPEST, SLANTS = 0.6, 25
 """Slants of lines, as rise over run, and how many are tried."""
 INSIDE = 0.6
 """Share of a line that is inside the scene and valid, at least."""
-FLAT, FLATTER = 0.08, 0.6
-"""Spread of ln brightness along a floor, at most, and over what is left of the line when the usual
-fall of light has been taken out."""
+UNEVEN, MOST_UNEVEN = 1.8, 0.08
+"""Spread of ln brightness along a floor over that along lanes, at most, and that spread itself."""
+SOME = 0.6
+"""Share of a block that is valid, at least."""
+FLATTER = 0.5
+"""The same over what is left of a line when the usual fall of light has been taken out."""
 OUTLIER = 0.3
 """Bound of each block's deviation in ln brightness."""
 LIT = 0.15
 """How much darker and brighter than the lanes, in ln, a line may be."""
-NEAR = 10.0
-"""Mean distance of a line's shapes from the lanes', in units of those' spread, at most."""
-THICK = 3
+NEAR, NEARER, NOT_SO_NEAR = 10.0, 0.9, 14.0
+"""Mean distance of a line's shapes from the lanes', in units of those' spread, at most; where core
+is farther away, this share of its distance, but no more than the last."""
+OF_CORE = 0.15
+"""Share of a strip that is nearer to the lanes than its core is taken to be."""
+THICK = 2
 """Lines side by side that a floor takes, at least."""
 BESIDE = 5
 """Pixels beside a line that may be floor too."""
 LOCAL = 3.0
 """Pixels over which the floor beside is averaged."""
-ALIKE, ALIKE_LIGHT = 2.5, 0.25
-"""Pixels are like the floor beside up to such a distance of shape and ln brightness."""
+ON_LINES, OFF_LINES = (2.5, 0.25), (1.4, 0.08)
+"""Pixels on lines of floor, and medians of those beside, are like the floor there up to such
+distances of shape, in units of noise, and of ln brightness."""
 
 
 def find_floors(seen: Bytes, valid: Bools, away: Floats, lanes: Lanes) -> Bools:
@@ -57,18 +64,29 @@ def find_floors(seen: Bytes, valid: Bools, away: Floats, lanes: Lanes) -> Bools:
     rows = np.arange(len(seen))[:, None]
     col, line = lanes.col_of(len(seen)), lanes.line_of(len(seen))
     light = brightness(seen)
-    of_lane = light[lanes.lane[line] & valid]
-    dark, bright = (float(q) for q in np.quantile(of_lane, [0.05, 0.95]))
+    dark, bright = np.quantile(light[lanes.lane[line] & valid], [0.05, 0.95]).tolist()
+    lit = dark - LIT, bright + LIT
+    in_strips = np.concatenate([np.ravel(away[rows, col[:, a:b]]) for a, b in lanes.strips])
+    near = float(np.clip(NEARER * np.quantile(in_strips, OF_CORE), NEAR, NOT_SO_NEAR))
+    uneven = min(MOST_UNEVEN, UNEVEN * _unevenness(light[rows, col[:, lanes.lane]]))
     found = np.zeros(valid.shape, bool)
     for first, last in lanes.strips:
         at = rows, col[:, first:last]
-        sure = _lines_of_floor(light[at], valid[at], away[at], (dark - LIT, bright + LIT))
+        sure = _lines_of_floor(light[at], valid[at], away[at], lit, uneven, near)
         if sure.any():
             found[at] = _beside(seen[at], light[at], valid[at], sure)
     return found
 
 
-def _lines_of_floor(light: Floats, valid: Bools, away: Floats, lit: tuple[float, float]) -> Bools:
+def _unevenness(light: Floats) -> float:
+    """Spread of blocks' ln brightness along lanes `(rows, lines)`."""
+    away = ndimage.uniform_filter(light - np.median(light, axis=0), BLOCK)
+    return 1.48 * float(np.median(np.abs(away)))
+
+
+def _lines_of_floor(
+    light: Floats, valid: Bools, away: Floats, lit: tuple[float, float], uneven: float, near: float
+) -> Bools:
     """Pixels `(rows, cols)` of a strip that lie on lines of floor."""
     rows, cols = light.shape
     blocks = (cols - 2 * FRINGE) // BLOCK
@@ -79,9 +97,10 @@ def _lines_of_floor(light: Floats, valid: Bools, away: Floats, lit: tuple[float,
 
     def blocked(plane: Any) -> Floats:
         part = plane[:, start : start + blocks * BLOCK].reshape(rows, blocks, BLOCK)
-        return np.asarray(part.mean(axis=2), np.float32)
+        found = ndimage.uniform_filter1d(part.mean(axis=2), BLOCK, axis=0, mode="nearest")
+        return np.asarray(found, np.float32)
 
-    light, away, whole = blocked(light), blocked(away), blocked(valid) == 1
+    light, away, whole = blocked(light), blocked(away), blocked(valid) > SOME
     fall = np.median(light, axis=0)
     fall -= fall.mean()
     if np.sqrt((fall**2).mean()) < ROUND:
@@ -102,12 +121,12 @@ def _lines_of_floor(light: Floats, valid: Bools, away: Floats, lit: tuple[float,
             (count >= INSIDE * blocks)
             & (level > lit[0])
             & (level < lit[1])
-            & (even < FLAT)
+            & (even < uneven)
             & (even < FLATTER * _spread(of_line - fall, weight)[1])
-            & ((away[row, block] * weight).sum(axis=1) < NEAR)
+            & ((away[row, block] * weight).sum(axis=1) < near)
         )
-        flat = ndimage.binary_opening(np.pad(flat, THICK, mode="edge"), np.ones(THICK, bool))
-        (at,) = np.nonzero(flat[THICK:-THICK])
+        flat = ndimage.binary_opening(flat, np.ones(THICK, bool))
+        (at,) = np.nonzero(ndimage.maximum_filter1d(flat, BLOCK))
         to = at[:, None] + np.round(slant * place).astype(np.int64)
         r, c = np.nonzero((to >= 0) & (to < rows))
         found[to[r, c], c] = True
@@ -123,18 +142,25 @@ def _spread(light: Floats, weight: Floats) -> tuple[Floats, Floats]:
 
 def _beside(seen: Bytes, light: Floats, valid: Bools, sure: Bools) -> Bools:
     """Pixels `(rows, cols)` on the lines or beside them that are like the floor there."""
-    known = (sure & valid).astype(np.float32)
-    shape = shapes(seen)
+    shape, noise = shapes(seen), noise_of(light)
 
-    def around(plane: Floats) -> Floats:
+    def around(plane: Any) -> Floats:
+        plane = np.asarray(plane, np.float32)
         return np.asarray(ndimage.gaussian_filter(plane, LOCAL, mode="constant", truncate=3))
 
-    near = ndimage.binary_dilation(sure, np.ones((3, 3), bool), iterations=BESIDE) & valid
-    weight = np.maximum(around(known), 1e-6)
-    noise = noise_of(light)
-    size = np.zeros(light.shape, np.float32)
-    for k in range(shape.shape[-1]):
-        size += ((shape[..., k] - around(shape[..., k] * known) / weight) / noise) ** 2
-    level = around(light * known) / weight
-    alike = (size < ALIKE**2 * shape.shape[-1]) & (np.abs(light - level) < ALIKE_LIGHT)
-    return np.asarray(near & alike)
+    def differences(known: Bools) -> tuple[Floats, Floats]:
+        weight = np.maximum(around(known), 1e-6)
+        size = np.zeros(light.shape, np.float32)
+        for k in range(shape.shape[-1]):
+            size += ((shape[..., k] - around(shape[..., k] * known) / weight) / noise) ** 2
+        return np.sqrt(size / shape.shape[-1]), np.abs(light - around(light * known) / weight)
+
+    known = sure & valid
+    for _ in range(2):  # dead detector elements and rock are left out the second time
+        size, lit = differences(known)
+        known = sure & valid & (size < ON_LINES[0]) & (lit < ON_LINES[1])
+    found = ndimage.binary_dilation(sure, np.ones((3, 3), bool), iterations=BESIDE) & ~sure
+    found &= ndimage.median_filter(size, 3) < OFF_LINES[0]
+    found &= ndimage.median_filter(lit, 3) < OFF_LINES[1]
+    found |= known
+    return np.asarray((ndimage.binary_closing(found, np.ones((3, 3), bool)) | found) & valid)
