@@ -28,7 +28,7 @@ ROUND = 0.06
 """Spread of ln brightness, root mean square, of a stick's usual fall of light, at least."""
 STEEPEST, SLANTS = 0.6, 25
 """Slants of lines, as rise over run, and how many are tried."""
-INSIDE = 0.6
+INSIDE = 0.9
 """Share of a line that is inside the scene and valid, at least."""
 UNEVEN, MOST_UNEVEN = 1.8, 0.08
 """Spread of ln brightness along a floor over that along lanes, at most, and that spread itself."""
@@ -73,8 +73,9 @@ def find_floors(seen: Bytes, valid: Bools, away: Floats, lanes: Lanes) -> Bools:
     for first, last in lanes.strips:
         at = rows, col[:, first:last]
         sure = _lines_of_floor(light[at], valid[at], away[at], lit, uneven, near)
-        if sure.any():
-            found[at] = _beside(seen[at], light[at], valid[at], sure)
+        for some in _runs(np.any(sure, axis=1)):
+            of = rows[some], col[some, first:last]
+            found[of] = _beside(seen[of], light[of], valid[of], sure[some])
     return found
 
 
@@ -82,6 +83,12 @@ def _unevenness(light: Floats) -> float:
     """Spread of blocks' ln brightness along lanes `(rows, lines)`."""
     away = ndimage.uniform_filter(light - np.median(light, axis=0), BLOCK)
     return 1.48 * float(np.median(np.abs(away)))
+
+
+def _runs(flags: Any) -> list[slice]:
+    """Rows that are flagged and those beside, run by run."""
+    wide = ndimage.maximum_filter1d(flags, 2 * (BESIDE + BLOCK) + 1, mode="constant")
+    return [rows for (rows,) in ndimage.find_objects(ndimage.label(wide)[0])]
 
 
 def _lines_of_floor(
