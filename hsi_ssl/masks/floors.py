@@ -51,7 +51,7 @@ BESIDE = 5
 """Pixels beside a line that may be floor too."""
 LOCAL = 3.0
 """Pixels over which the floor beside is averaged."""
-ON_LINES, OFF_LINES = (2.5, 0.25), (1.4, 0.08)
+ON_LINES, OFF_LINES = (2.5, 0.25), (1.2, 0.06)
 """Pixels on lines of floor, and medians of those beside, are like the floor there up to such
 distances of shape, in units of noise, and of ln brightness."""
 
