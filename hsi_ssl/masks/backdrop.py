@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.cluster.vq import vq
 
+from hsi_ssl.masks.floors import find_floors
 from hsi_ssl.masks.lanes import Lanes, turned
 from hsi_ssl.masks.sketch import MIDDLE, PER_LN, Bools, Bytes, Floats, brightness, noise_of, shapes
 
@@ -127,6 +128,7 @@ def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:
         or tray.sum() > MOST_TRAY * valid.sum()
     ):
         return None
+    tray |= find_floors(seen, valid, away.astype(np.float32) / STEPS, lanes)
     return Backdrop(_turned(tray, lanes.down), lanes, at_place)
 
 

@@ -63,6 +63,10 @@ class Lanes:
         """
         return _lines(np.arange(rows), rows, len(self.lane), -self.tilt)
 
+    def col_of(self, rows: int) -> Ints:
+        """The column `(rows, lines)` of each pixel of the lines; beyond the scene, its ends."""
+        return _lines(np.arange(rows), rows, len(self.lane), self.tilt)
+
 
 def turned(plane: Bytes, down: bool) -> Bytes:
     """A plane `(rows, cols, ...)` such that lines that run `down`, or along rows, run down it."""

@@ -33,6 +33,7 @@ TRAYS = {
     "timber": ((WOOD, ((1460, 110, 0.25), (1935, 110, 0.35), (2100, 90, 0.2))), 0.3, 0.75),
     "black plastic": (((0.085, 0.085, 0.08, 0.08), ((1730, 40, 0.12), (2310, 60, 0.15))), 0.8, 1.3),
     "white plastic": (((0.88, 0.86, 0.84, 0.78), PLASTIC), 0.85, 1.0),
+    "grey plastic": (((0.6, 0.6, 0.6, 0.6), ()), 0.85, 1.0),
     "grey paint": (((0.78, 0.79, 0.80, 0.80), ()), 0.95, 1.05),
     "light wood": (
         (LIGHT_WOOD, ((1460, 110, 0.2), (1935, 110, 0.28), (2100, 90, 0.15))),
@@ -115,10 +116,13 @@ def core(
     ends: bool = True,
     gaps: bool = True,
     rocks: tuple[str, ...] = tuple(ROCKS),
+    film: float = 0.0,
 ) -> Core:
     """A box of core; `tilt` is columns a row, `dark` puts a dark, flat mineral into the sticks.
 
-    `ends`: the box has ends in view; `gaps`: sticks are broken apart here and there.
+    `ends`: the box has ends in view; `gaps`: sticks are broken apart here and there. `film`: the
+    slope of ln R, root mean square, that floors in gaps and at ends have beside the rest of the
+    tray, as films of water and coloured light give it.
     """
     rng = np.random.default_rng(seed)
     fine = (rows * FINE, cols * FINE)
@@ -176,7 +180,12 @@ def core(
     for k in range(len(spectra)):
         lit = _averaged(light * (material == k))
         shares.append(_averaged((material == k).astype(float)))
-        cube += lit[..., None] * spectra[k]
+        seen = spectra[k]
+        if film and k == TRAY:
+            between = ndimage.zoom(np.abs(from_axis), 1 / FINE, order=1) < half
+            slope = film * ndimage.zoom(field(12), 1 / FINE, order=1) * between
+            seen = seen * np.exp(slope[..., None] * (NM - NM.mean()) / np.ptp(NM) * 2)
+        cube += lit[..., None] * seen
     share = np.stack(shares)
     texture = np.exp(0.05 * rng.standard_normal((rows, cols, 1)))
     cube = cube * texture + noise * (0.3 + np.sqrt(cube)) * rng.standard_normal(cube.shape)

@@ -43,6 +43,7 @@ BOXES: dict[str, dict[str, Any]] = {
     "dark mineral, sticks lie across": {"dark": True, "horizontal": True, "sticks": 3},
     "five sticks, noise doubled, tilted": {"sticks": 5, "noise": 0.012, "tilt": -0.04},
     "one stick, dark mineral": {"sticks": 1, "dark": True},
+    "dark mineral, floors in other light": {"dark": True, "film": 0.08},
     "no end in view": {"crop": (slice(20, 130), slice(0, 190)), "dark": True},
 }
 Plane = npt.NDArray[Any]

@@ -80,6 +80,25 @@ def test_other_cores(tray: str, more: dict[str, Any]) -> None:
         assert lost.mean() <= 0.01, name
 
 
+@pytest.mark.parametrize(
+    ("tray", "more"),
+    [
+        ("grey plastic", {"dark": True}),
+        ("white plastic", {"dark": True}),
+        ("grey plastic", {"dark": True, "tilt": 0.03}),
+        ("grey plastic", {"dark": True, "horizontal": True}),
+    ],
+)
+def test_floors_in_other_light_than_walls(tray: str, more: dict[str, Any]) -> None:
+    core = cores.core(31, rows=200, cols=260, tray=tray, film=0.08, **more)
+    masked = propose_mask(core.scene) == SHADOW
+    pure = ~core.mixed
+    assert masked[(core.material == cores.TRAY) & pure].mean() > 0.95
+    for k, name in enumerate(core.names, 1):
+        lost = masked[(core.material == k) & pure & ~core.shadow]
+        assert lost.mean() <= 0.01, name
+
+
 def test_a_stick_without_its_tray() -> None:
     ear = Ear()
     core = cores.core(5, sticks=2, crop=(slice(8, 140), slice(22, 75)), gaps=False)
