@@ -30,7 +30,7 @@ STEEPEST, SLANTS = 0.6, 25
 """Slants of lines, as rise over run, and how many are tried."""
 INSIDE = 0.9
 """Share of a line that is inside the scene and valid, at least."""
-UNEVEN, MOST_UNEVEN = 1.8, 0.08
+UNEVEN, MOST_UNEVEN = 1.8, 0.065
 """Spread of ln brightness along a floor over that along lanes, at most, and that spread itself."""
 SOME = 0.6
 """Share of a block that is valid, at least."""
