@@ -337,7 +337,7 @@ def test_library_of_envi(tmp_path: Path, named: str) -> None:
     assert (found["spectra"], found["mixtures"]) == (2, 1)
     assert "2 spectra of 2 materials, 1 mixture" in info(tmp_path / named).stdout
     (tmp_path / "lab.sli").write_bytes(b"\0")
-    with pytest.raises(HsiSslError, match="no readable ENVI spectral library"):
+    with pytest.raises(HsiSslError, match=r"no readable ENVI spectral library|lab\.sli has 1"):
         info(tmp_path / named)
 
 
