@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hsi_ssl.scenes.converted import ConvertedReader
 from hsi_ssl.scenes.scene import Array, CubeReader
 
 SLAB = 2**20
@@ -82,30 +82,11 @@ def decoding(dtype: np.dtype[Any], bands: Sequence[Measured], *, marked: bool = 
     return Decoding(wide, nothing, rules)
 
 
-class MeasuredReader:
+class MeasuredReader(ConvertedReader):
     """A reader whose values are the scene's one nodata value wherever they are no measurement."""
 
     def __init__(self, reader: CubeReader, how: Decoding) -> None:
-        self._reader = reader
-        self._rules = _Rules(how)
-
-    def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
-        """Values `(row1 - row0, col1 - col0, bands)`."""
-        return self._rules.clean(self._reader.window(row0, row1, col0, col1))
-
-    def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
-        """Spectra `(n, bands)` of single pixels."""
-        return self._rules.clean(self._reader.pixels(rows, cols))
-
-    def thinned(
-        self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
-    ) -> Array:
-        """Values `(len(rows), len(cols), len(bands))` where these rows and columns cross."""
-        return self._rules.clean(self._reader.thinned(rows, cols, bands), bands)
-
-    def close(self) -> None:
-        """Release the file."""
-        self._reader.close()
+        super().__init__(reader, _Rules(how).clean)
 
 
 class _Rules:

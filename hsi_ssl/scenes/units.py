@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import UnitsError
+from hsi_ssl.scenes.converted import ConvertedReader
 from hsi_ssl.scenes.scene import Array, Scene, valid_spectra
 
 Floats = npt.NDArray[np.float64]
@@ -148,49 +150,28 @@ def band_units(
     )
 
 
-class PhysicalReader:
-    """A cube in physical numbers, float32; what holds no measurement is NaN."""
-
-    def __init__(self, scene: Scene, units: Units) -> None:
-        self._scene, self._units = scene, units
-
-    def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
-        """Values `(row1 - row0, col1 - col0, bands)`."""
-        return self._converted(self._scene.reader.window(row0, row1, col0, col1), slice(None))
-
-    def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
-        """Spectra `(n, bands)` of single pixels."""
-        return self._converted(self._scene.reader.pixels(rows, cols), slice(None))
-
-    def thinned(
-        self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
-    ) -> Array:
-        """Values where ascending rows and columns cross."""
-        return self._converted(self._scene.reader.thinned(rows, cols, bands), np.asarray(bands))
-
-    def close(self) -> None:
-        """Release the file."""
-        self._scene.reader.close()
-
-    def _converted(self, raw: Array, bands: Any) -> Array:
-        units, nodata = self._units, self._scene.nodata
-        scale, offset = units.scale[bands], units.offset[bands]
-        found: Array = (raw * scale + offset).astype(np.float32)
-        nothing = ~np.isfinite(found)
-        if nodata is not None and not np.isnan(nodata):
-            nothing |= raw == nodata
-        found[nothing] = np.nan
-        # A spectrum of zeros holds nothing, whatever an offset makes of it.
-        found[~(raw != 0).any(axis=-1)] = np.nan
-        return found
+def _converted(
+    raw: Array, bands: Sequence[int] | None, units: Units, nodata: float | None
+) -> Array:
+    """Physical numbers, float32, of raw ones `(..., bands)`; NaN where nothing was measured."""
+    which = slice(None) if bands is None else np.asarray(bands)
+    found: Array = (raw * units.scale[which] + units.offset[which]).astype(np.float32)
+    nothing = ~np.isfinite(found)
+    if nodata is not None and not np.isnan(nodata):
+        nothing |= raw == nodata
+    found[nothing] = np.nan
+    # A spectrum of zeros holds nothing, whatever an offset makes of it.
+    found[~(raw != 0).any(axis=-1)] = np.nan
+    return found
 
 
 def physical(scene: Scene) -> Scene:
     """The scene in physical numbers by its own units, float32, NaN where nothing was measured."""
     units = scene.units or as_they_are(scene.bands)
+    convert = partial(_converted, units=units, nodata=scene.nodata)
     return replace(
         scene,
-        reader=PhysicalReader(scene, units),
+        reader=ConvertedReader(scene.reader, convert),
         dtype=np.dtype(np.float32),
         nodata=None,
         units=replace(

@@ -18,7 +18,7 @@ from scipy.io import netcdf_file
 from hsi_ssl.labels.rasters import own_labels, read_label_plane
 from hsi_ssl.scenes.measured import Measured, MeasuredReader
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.readers.cf import classic_attributes, measured_values, tagged_attributes
+from hsi_ssl.scenes.readers.cf import measured_values, tagged_attributes
 from hsi_ssl.scenes.readers.flat import FlatReader
 
 Cube = npt.NDArray[Any]
@@ -222,14 +222,6 @@ def test_ranges_of_files_that_do_not_tell_types() -> None:
     assert measured_values(found, int16, default=True) == Measured((-9, 7, 9))
     found, untold = tagged_attributes({"_FillValue": "none", "_Unsigned": "true"})
     assert measured_values(found, np.dtype("u2"), default=True) == Measured((65535,))
-
-
-def test_netcdf_that_scipy_does_not_read(tmp_path: Path) -> None:
-    (tmp_path / "s.nc").write_bytes(b"CDF\5" + bytes(60))
-    assert classic_attributes(tmp_path / "s.nc", "x") is None
-    (tmp_path / "s.nc").write_bytes(b"CDF\1" + b"\xff" * 60)
-    assert classic_attributes(tmp_path / "s.nc", "x") is None
-    assert classic_attributes(tmp_path / "none.nc", "x") is None
 
 
 def test_attributes_that_are_no_numbers_say_nothing() -> None:

@@ -9,9 +9,7 @@ wider than the file's, is taken to be of the unpacked values, as netCDF-Java doe
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,14 +23,11 @@ DEFAULT_FILLS = {
     "f4": 9.9692099683868690e36, "f8": 9.9692099683868690e36,
 }  # fmt: skip
 """netcdf.h's NC_FILL_SHORT to NC_FILL_DOUBLE; all values of one byte are data."""
-CLASSIC = (b"CDF\1", b"CDF\2")
-"""First bytes of netCDF-3 files that scipy reads."""
 PACKING = ("scale_factor", "add_offset")
 LIMITS = ("valid_range", "valid_min", "valid_max")
 UNSIGNED = "_Unsigned"
 FILLS = ("_fillvalue", "missing_value")
 """In lower case: other programs write these in other cases."""
-WRITTEN = ("_FillValue", "missing_value", UNSIGNED, *LIMITS, *PACKING)
 NEAR = 0.01
 """Steps of a packed integer that its limit may be off by, since scale factors are rounded."""
 NEARLY = 1e-6
@@ -83,25 +78,6 @@ def number_type(attributes: Mapping[str, Any], stored: np.dtype[Any]) -> np.dtyp
     if stored.kind != "i" or not is_unsigned(attributes):
         return stored
     return np.dtype(f"{stored.byteorder}u{stored.itemsize}")
-
-
-def classic_attributes(path: Path, variable: str) -> dict[str, Any] | None:
-    """Attributes of a variable of a netCDF-3 file, with their types; None of other files.
-
-    GDAL gives them as texts, which do not tell whether a range is packed.
-    """
-    from scipy.io import netcdf_file  # slow to import, and most scenes are in other formats
-
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        with path.open("rb") as file:
-            if file.read(4) not in CLASSIC:
-                return None
-        with netcdf_file(path, "r", mmap=True) as file:
-            held = vars(file.variables[variable]).items()
-            found = {name: value for name, value in held if name in WRITTEN}
-            del held  # or the file could not be closed
-            return found
-    return None
 
 
 def counts(name: str) -> bool:

@@ -374,14 +374,10 @@ def _measured(
         fills = [declared[band] for band in layout.spectral]
         return [Measured(() if fill is None else (fill,)) for fill in fills], ()
     tags = dataset.tags(layout.spectral[0])
-    attributes = None
-    if not is_virtual(path):
-        attributes = cf.classic_attributes(path, tags.get("NETCDF_VARNAME", ""))
+    attributes, untold = cf.tagged_attributes(tags)
     notes: tuple[str, ...] = ()
-    if attributes is None:
-        attributes, untold = cf.tagged_attributes(tags)
-        if untold is not None:
-            notes = (f"whether {untold} of {path.name} is packed cannot be told: not used",)
+    if untold is not None:
+        notes = (f"whether {untold} of {path.name} is packed cannot be told: not used",)
     dtype = np.dtype(dataset.dtypes[0])
     return [cf.measured_values(attributes, dtype, default=True)] * len(layout.spectral), notes
 

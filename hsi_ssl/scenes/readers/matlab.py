@@ -14,13 +14,11 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.axes import BANDS, Asked, decide, names_wavelengths
+from hsi_ssl.scenes.axes import Asked
 from hsi_ssl.scenes.readers import hdf5, matlab_cells
-from hsi_ssl.scenes.readers.cf_grid import turned
-from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
-from hsi_ssl.scenes.readers.flat import ArrayReader
+from hsi_ssl.scenes.readers.choosing import PLANE, choose
+from hsi_ssl.scenes.readers.named_arrays import scene_of_arrays
 from hsi_ssl.scenes.scene import Array, Scene
-from hsi_ssl.scenes.wavelengths import band_facts, unit_in, with_facts
 
 NUMERIC = {"double", "single"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
 """MATLAB's classes of plain numeric arrays."""
@@ -47,50 +45,10 @@ def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -
     if is_hdf5(path):
         return hdf5.open_cube(path, variable, asked, reverse=True)
     held = _Held(path)
-    arrays = held.shapes()
-    name = choose(arrays, _dotted(variable), path=path, dimensions=CUBE)
-    first, second, third = arrays[name]
-    vectors = [
-        found
-        for found, shape in arrays.items()
-        if names_wavelengths(found) and np.prod(shape) == max(shape) > 1
-    ]
-    vectors.sort(key=lambda found: found.rpartition(".")[0] != name.rpartition(".")[0])
-    decided = decide(
-        (first, second, third),
-        asked,
-        of=name,
-        path=path,
-        vectors=[(found, max(arrays[found])) for found in vectors],
-        planes={n: shape for n, shape in arrays.items() if len(shape) == PLANE and min(shape) > 1},
-    )
-    rows, cols, bands = decided.sizes(arrays[name])
-    cube = held.numbers(name).transpose([decided.order.index(axis) for axis in range(3)])
-    sizes = tuple(n for n, axis in zip(arrays[name], decided.order, strict=True) if axis != BANDS)
-    planes = [found for found, shape in arrays.items() if shape == sizes]
-    vectors = [found for found in vectors if max(arrays[found]) == bands]
-    facts = band_facts(
-        bands,
-        where=path.name,
-        wavelengths=held.numbers(vectors[0]) if vectors else None,
-        units=unit_in(vectors[0]) if vectors else None,
-    )
-
-    def own_labels() -> tuple[Array, None]:
-        return turned(_Held(path).numbers(planes[0]), decided, upside_down=False), None
-
-    scene = Scene(
-        path=path,
-        format="MATLAB",
-        rows=rows,
-        cols=cols,
-        bands=bands,
-        dtype=cube.dtype,
-        reader=ArrayReader(cube),
-        label_reader=own_labels if len(planes) == 1 else None,
-        notes=decided.notes,
-    )
-    return with_facts(scene, facts)
+    return scene_of_arrays(
+        path, held.shapes(), held.numbers, _dotted(variable), asked, format="MATLAB",
+        labels=lambda name: _Held(path).numbers(name),  # what is held goes with the cube
+    )  # fmt: skip
 
 
 def read_plane(

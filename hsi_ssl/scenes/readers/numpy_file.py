@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
-from hsi_ssl.scenes.axes import BANDS, Asked, Order, decide, names_wavelengths
-from hsi_ssl.scenes.readers.cf_grid import turned
+from hsi_ssl.scenes.axes import Asked, Order, decide
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
-from hsi_ssl.scenes.readers.flat import ArrayReader, FlatReader
+from hsi_ssl.scenes.readers.flat import FlatReader
+from hsi_ssl.scenes.readers.named_arrays import scene_of_arrays
 from hsi_ssl.scenes.scene import Array, Scene
-from hsi_ssl.scenes.wavelengths import band_facts, unit_in, with_facts
 
 MAGIC = np.lib.format.MAGIC_PREFIX
 NUMBERS, TEXTS = "iufb", "US"
@@ -75,50 +74,7 @@ def open_archive(path: Path, variable: str | None = None, asked: Asked = Asked()
     """
     arrays = _members(path)
     shapes = {name: array.shape for name, array in arrays.items()}
-    name = choose(shapes, variable, path=path, dimensions=CUBE)
-    cube = arrays[name]
-    vectors = [
-        found
-        for found, shape in shapes.items()
-        if names_wavelengths(found) and np.prod(shape) == max(shape, default=0) > 1
-    ]
-    first, second, third = cube.shape
-    decided = decide(
-        (first, second, third),
-        asked,
-        of=name,
-        path=path,
-        vectors=[(found, max(shapes[found])) for found in vectors],
-        planes={n: shape for n, shape in shapes.items() if len(shape) == PLANE and min(shape) > 1},
-    )
-    rows, cols, bands = decided.sizes(cube.shape)
-    sizes = tuple(n for n, axis in zip(cube.shape, decided.order, strict=True) if axis != BANDS)
-    cube = cube.astype(cube.dtype.newbyteorder("="), copy=False)
-    cube = cube.transpose([decided.order.index(axis) for axis in range(3)])
-    planes = [found for found, shape in shapes.items() if shape == sizes]
-    vectors = [found for found in vectors if max(shapes[found]) == bands]
-    facts = band_facts(
-        bands,
-        where=path.name,
-        wavelengths=arrays[vectors[0]] if vectors else None,
-        units=unit_in(vectors[0]) if vectors else None,
-    )
-
-    def own_labels() -> tuple[Array, None]:
-        return turned(arrays[planes[0]], decided, upside_down=False), None
-
-    scene = Scene(
-        path=path,
-        format="NumPy",
-        rows=rows,
-        cols=cols,
-        bands=bands,
-        dtype=cube.dtype,
-        reader=ArrayReader(cube),
-        label_reader=own_labels if len(planes) == 1 else None,
-        notes=decided.notes,
-    )
-    return with_facts(scene, facts)
+    return scene_of_arrays(path, shapes, arrays.__getitem__, variable, asked, format="NumPy")
 
 
 def read_archive_plane(
