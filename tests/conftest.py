@@ -18,6 +18,7 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from hearing import Hears
 from rasterio.errors import NotGeoreferencedWarning
 
 from hsi_ssl.datasets.neighbours import neighbour_table
@@ -199,6 +200,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     found = Browser(program, tmp_path_factory.mktemp("profile"))
     yield found
     found.close()
+
+
+@pytest.fixture
+def hears() -> Hears:
+    return Hears()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+from hearing import Hears
 
 from hsi_ssl.datasets.prepare import prepare, sources_of
 from hsi_ssl.datasets.store import Dataset
@@ -22,20 +23,6 @@ WATER = "1350-1450,1800-1950"
 IN_WATER = [7, 8, 9, 16, 17, 18, 19]
 PLACE = {"crs": "EPSG:32633", "transform": rasterio.Affine(30, 0, 365_000, 0, -30, 5_810_000)}
 Cube = npt.NDArray[np.float32]
-
-
-class Listener(Watcher):
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 @pytest.fixture
@@ -85,7 +72,7 @@ def prepared(
 
 
 def test_bands_in_the_ranges_are_not_used_and_it_is_said(tmp_path: Path, labels: Path) -> None:
-    hears = Listener()
+    hears = Hears()
     dataset = prepared(write(tmp_path / "a.tif", cube()), labels, WATER, watcher=hears)
     used = [b for b in range(len(WAVELENGTHS)) if b not in IN_WATER]
     assert dataset.meta["used_bands"] == used
@@ -126,7 +113,7 @@ def test_pictures_of_the_scenes_do_without_them_too(tmp_path: Path, labels: Path
 def test_micrometres_are_understood_and_a_guess_is_said_once(tmp_path: Path, labels: Path) -> None:
     scene = write(tmp_path / "a.tif", cube())
     nm = prepared(scene, labels, WATER).meta["used_bands"]
-    hears = Listener()
+    hears = Hears()
     with_units = prepared(scene, labels, "1.35-1.45um,1.8-1.95um", watcher=hears)
     assert with_units.meta["used_bands"] == nm
     assert not [s for s in hears.said if "micrometres" in s]
@@ -137,7 +124,7 @@ def test_micrometres_are_understood_and_a_guess_is_said_once(tmp_path: Path, lab
 
 
 def test_a_range_without_a_band_is_said_with_the_scenes_range(tmp_path: Path, labels: Path) -> None:
-    hears = Listener()
+    hears = Hears()
     dataset = prepared(
         write(tmp_path / "a.tif", cube()), labels, "3000-3100,1351-1399,2400-2600", watcher=hears
     )

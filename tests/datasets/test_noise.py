@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hearing import Hears
 from scipy.ndimage import convolve1d
 from scipy.signal import savgol_filter
 
 from hsi_ssl.datasets.noise import Noise, measure_noise
 from hsi_ssl.datasets.scaling import AffineScaler, fit_scaler, mean_and_covariance
-from hsi_ssl.watcher import Watcher
 
 Floats = npt.NDArray[np.float64]
 BANDS, PIXELS = 80, 4000
@@ -159,16 +159,8 @@ def test_few_pixels_invent_no_copies() -> None:
         assert measured(SPECTRA[:n]).sentences() == []
 
 
-class Heard(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-
 def test_scaling_says_once_which_bands_are_copies_and_scales_as_without_them() -> None:
-    heard = Heard()
+    heard = Hears()
     numbers = [*range(10, 10 + BANDS), 200]
     wavelengths = [*np.linspace(400, 1000, BANDS), 700.0]
     twice = np.hstack([SPECTRA, 3 * SPECTRA[:, [40]]])

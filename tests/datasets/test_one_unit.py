@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+from hearing import Hears
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import UnitsError
 from hsi_ssl.settings import PrepareSettings
-from hsi_ssl.watcher import Watcher
 
 ROWS, COLS, BANDS = 24, 24, 6
 GAINS = np.linspace(1e-4, 2e-4, BANDS)
@@ -27,23 +27,6 @@ def reflectance(seed: int) -> npt.NDArray[np.float64]:
     classes = np.arange(COLS) * 2 // COLS
     found: npt.NDArray[np.float64] = shapes[classes] * rng.uniform(0.7, 1.3, (ROWS, COLS, 1))
     return found + rng.normal(0, 0.01, found.shape)
-
-
-class Hears(Watcher):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.heard.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.heard.append(sentence)
-
-    @property
-    def all(self) -> str:
-        return " | ".join(self.heard)
 
 
 @pytest.fixture

@@ -14,34 +14,8 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
-from hsi_ssl.watcher import Watcher
-
 GRID = Affine(10, 0, 300_000, 0, -10, 5_000_000)
 UTM = "EPSG:32632"
-
-
-class Hears(Watcher):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
-
-    @property
-    def all(self) -> str:
-        """Everything, in one text."""
-        return " | ".join([*self.said, *self.warned])
-
-
-@pytest.fixture
-def hears() -> Hears:
-    return Hears()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import shapely
+from hearing import Hears
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import LabelError, VectorError
@@ -21,7 +22,7 @@ from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT
 
-from .conftest import GRID, UTM, Hears
+from .conftest import GRID, UTM
 
 ROWS, COLS, BANDS = 40, 50, 5
 CUBE = np.random.default_rng(0).integers(1, 1000, (ROWS, COLS, BANDS)).astype(np.uint16)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import scipy.io
+from hearing import Hears
 from rasterio.errors import NotGeoreferencedWarning
 
 from hsi_ssl.catalog import entries as catalog
@@ -22,21 +23,8 @@ from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.scenes.drillcore import LABELLED, LITHOLOGY
 from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.simulate import simulate
-from hsi_ssl.watcher import Watcher
 
 Array = npt.NDArray[Any]
-
-
-class Hears(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
+from hearing import Hears
 from rasterio.warp import transform
 
 from hsi_ssl.errors import LabelError, VectorError
@@ -24,18 +25,6 @@ from hsi_ssl.watcher import Watcher
 Write = Callable[..., Any]
 Planes = tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]
 ROWS, COLS = 20, 24
-
-
-class Hears(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 class Draw:

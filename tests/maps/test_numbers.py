@@ -15,35 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+from hearing import Hears
 
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.errors import UnitsError
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.scenes.units import Units
 from hsi_ssl.settings import ClassifySettings
-from hsi_ssl.watcher import Watcher
 
 BANDS = 12
 GAINS = np.random.default_rng(1).uniform(0.5, 2, BANDS)
 ONE, NONE = np.ones(BANDS), np.zeros(BANDS)
 Run = Callable[[Units | None], Path]
-
-
-class Hears(Watcher):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.heard.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.heard.append(sentence)
-
-    @property
-    def all(self) -> str:
-        return " | ".join(self.heard)
 
 
 @pytest.fixture

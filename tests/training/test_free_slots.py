@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hearing import Hears
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import SettingsError
@@ -17,21 +18,8 @@ from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.inputs import Inputs, Labelled, Validation
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.m2_task import M2Task
-from hsi_ssl.watcher import Watcher
 
 HIDDEN_CLASS = 1
-
-
-class Listener(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +45,7 @@ def settings(dataset: Dataset, run: Path, **more: object) -> M2Settings:
 
 @pytest.mark.parametrize("model", ["m2", "gm-dgm"])
 def test_a_class_without_labels_is_found(semi: Dataset, tmp_path: Path, model: str) -> None:
-    heard = Listener()
+    heard = Hears()
     card = train_m2(settings(semi, tmp_path / "run", model=model), watcher=heard)
     assert card["model"] == model
     assert card["free_slots"] == card["architecture"]["free"] == 2
@@ -98,7 +86,7 @@ def test_prior_weighs_free_slots_less(semi: Dataset, tmp_path: Path) -> None:
 
 
 def test_empty_free_slots_are_told(semi: Dataset, tmp_path: Path) -> None:
-    heard = Listener()
+    heard = Hears()
     # By Bayes' rule with such a prior nothing is left for them.
     asked = {"free_weight": 1e-37, "predict": "bayes", "slot_start": False, "sd_floor": 5.0}
     asked |= {"epochs": 2}
@@ -128,7 +116,7 @@ def test_a_resumed_run_is_the_unbroken_one(semi: Dataset, tmp_path: Path) -> Non
     long = {"epochs": 6, "rounds": 2, "supervised_epochs": 3, "model": "gm-dgm"}
     train_m2(settings(semi, tmp_path / "whole", **long))
 
-    class Cut(Listener):
+    class Cut(Hears):
         def say(self, sentence: str) -> None:
             if sentence.startswith("neighbours tell"):
                 raise KeyboardInterrupt
