@@ -11,7 +11,7 @@ from hsi_ssl.labels.forms import ogr
 from hsi_ssl.labels.layers import LayerFacts
 from hsi_ssl.labels.qgis_styles import LayerStyle, layer_style, whole, xml_root
 from hsi_ssl.labels.texts import plain_name
-from hsi_ssl.scenes.readers.text import decoded
+from hsi_ssl.scenes.encoding import decoded
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.watcher import SILENT, Watcher
 

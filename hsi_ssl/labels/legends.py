@@ -26,11 +26,11 @@ from hsi_ssl.errors import LabelError, SceneError
 from hsi_ssl.labels.colours import hex_of
 from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.labels.qgis_styles import palette, whole, xml_root
+from hsi_ssl.scenes.encoding import decoded
 from hsi_ssl.scenes.opening import is_raster
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.readers.matlab import cell_texts
-from hsi_ssl.scenes.readers.text import decoded
 from hsi_ssl.scenes.virtual import is_virtual
 
 CLASSES_TAG = "CLASSES"

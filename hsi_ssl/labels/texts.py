@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.labels.no_class import is_no_class
-from hsi_ssl.scenes.readers.text import decoded
+from hsi_ssl.scenes.encoding import decoded
 
 Array = npt.NDArray[Any]
 

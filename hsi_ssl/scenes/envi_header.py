@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.errors import SceneError
+from hsi_ssl.scenes.encoding import decoded
 
 MARK = b"ENVI"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -79,10 +80,7 @@ def header_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise SceneError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.removeprefix(BYTE_ORDER_MARK).decode("windows-1252", errors="replace")
+    text = decoded(data.removeprefix(BYTE_ORDER_MARK))
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -20,6 +20,7 @@ import shapely
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms.drawn import Drawn, drawn, layer_named
 from hsi_ssl.labels.layers import Features, LayerFacts, Place, listed
+from hsi_ssl.scenes.encoding import decoded
 
 Floats = npt.NDArray[np.float64]
 
@@ -95,7 +96,7 @@ def _decoded(data: bytes) -> str:
     except UnicodeDecodeError as error:
         if error.start > len(data) - 4 and error.reason == "unexpected end of data":
             return data[: error.start].decode("utf-8-sig")
-        return data.decode("windows-1252", errors="replace")
+        return decoded(data)
 
 
 def _delimiter(head: str) -> str:

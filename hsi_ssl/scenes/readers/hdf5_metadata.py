@@ -62,9 +62,8 @@ def attributes_of(array: h5py.Dataset) -> dict[str, Any]:
 
 def is_netcdf(file: h5py.File) -> bool:
     """Whether netCDF's library wrote the file (`_NCProperties`), or by its conventions (CF)."""
-    said = file.attrs.get("Conventions", "")
-    text = said.decode("ascii", "replace") if isinstance(said, bytes) else str(said)
-    return "_NCProperties" in file.attrs or text.startswith("CF")
+    conventions = _plain_text(file.attrs.get("Conventions", ""))
+    return "_NCProperties" in file.attrs or conventions.startswith("CF")
 
 
 def units_of_cube(cube: h5py.Dataset, bands: int) -> Units | None:

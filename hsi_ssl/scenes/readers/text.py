@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
+from hsi_ssl.scenes.encoding import decoded
 from hsi_ssl.scenes.scene import Array, Scene
 
 SUFFIXES = {".txt", ".csv", ".tsv"}
@@ -61,14 +62,6 @@ def read_plane(
     except ValueError:
         values = _names(lines, shape, path)
     return (values[:, 0] if values.shape[1] == 1 else values), None
-
-
-def decoded(data: bytes) -> str:
-    """Text in UTF-8, or as Windows and Excel write it."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("windows-1252", errors="replace")
 
 
 def _names(lines: list[str], shape: tuple[int, int] | None, path: Path) -> Array:
