@@ -127,7 +127,7 @@ class Windows:
         neighbourhood = Neighbourhood(
             folder,
             (self.scene.rows, self.scene.cols),
-            self.classifier.model.architecture.classes,
+            self.classifier.model.classes,
             self.strength,
             device,
         )

@@ -13,6 +13,12 @@ from torch import Tensor, nn
 LOG_2_PI = math.log(2 * math.pi)
 
 
+def log_normal(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """log N(z; mean, exp(logvar)) `(...)` of `z (..., J)`, summed over units."""
+    squares = (z - mean) ** 2 * torch.exp(-logvar)
+    return -0.5 * (squares + logvar + LOG_2_PI).sum(-1)
+
+
 class Likelihood(nn.Module, ABC):
     """A density of x given a decoder's output, `D` values each."""
 

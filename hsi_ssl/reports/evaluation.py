@@ -213,21 +213,27 @@ def evaluate_each(
     device: str = "auto",
     watcher: Watcher = SILENT,
 ) -> list[Evaluation]:
-    """As `evaluate`, of each label set that both know. A model of several predicts by q(y|x)."""
+    """As `evaluate`, of each label set that both know."""
     known = [label_set.name for label_set in dataset.label_sets]
     classifiers = load_classifiers(run, device)
-    joint = "label_sets" in classifiers[0].card
-    rules: tuple[Rule, ...] = (classifiers[0].rule,) if joint else tuple(RULES)
-    shared = [c for c in classifiers if c.label_set.name in known] if joint else classifiers
+    several = len(classifiers) > 1
+    shared = [c for c in classifiers if c.label_set.name in known] if several else classifiers
     found = []
     for classifier in shared or classifiers:
         one = dataset
-        if joint or len(known) > 1:
+        if several or len(known) > 1:
             one = dataset.one(classifier.label_set.name)
         strength = strength_of(classifier.card, spatial)
         found.append(
             _evaluation(
-                run, classifier, rules, one, part, watcher, strength=strength, name_slots=name_slots
+                run,
+                classifier,
+                tuple(RULES),
+                one,
+                part,
+                watcher,
+                strength=strength,
+                name_slots=name_slots,
             )
         )
     return found

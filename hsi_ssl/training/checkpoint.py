@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from torch import Tensor
 from hsi_ssl import __version__
 from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.files import os_errors, written_beside
+from hsi_ssl.models.presets import PRESETS
+from hsi_ssl.training.schema import from_schema_1, label_set_places
 
-SCHEMA = 1
+SCHEMA = 2
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
 STATE = "last/state.safetensors"
 LAST_METRICS = "last/metrics.csv"
@@ -107,6 +110,14 @@ def save_card(run: Path, card: dict[str, Any]) -> None:
         beside.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def amend_label_sets(run: Path, values: Sequence[dict[str, Any]]) -> None:
+    """Write more of each label set into the card of a run folder, whatever its schema."""
+    card = json.loads((run / CARD).read_text(encoding="utf-8"))
+    for place, more in zip(label_set_places(card), values, strict=True):
+        place.update(more)
+    save_card(run, card)
+
+
 def forget_state(run: Path) -> None:
     """Remove what a former run left to resume from, so that nobody resumes that one."""
     for name in (STATE, LAST_METRICS):
@@ -117,7 +128,7 @@ def model_name(card: dict[str, Any]) -> str:
     """What a card's model is called: M1, M2, M1+M2, GM-DGM, M1+GM-DGM."""
     if card.get("kind") == "m1":
         return "M1"
-    own = {"m2": "M2", "gm-dgm": "GM-DGM"}[card.get("model", "m2")]
+    own = PRESETS[card["model"]].title
     return own if card["m1"] is None else f"M1+{own}"
 
 
@@ -141,7 +152,7 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ModelError(f"{run} lacks {WEIGHTS}; train again with `{command}`") from error
     except (ValueError, SafetensorError) as error:
         raise ModelError(f"{run} is broken ({error}); train again with `{command}`") from error
-    if not isinstance(card, dict) or card.get("schema") != SCHEMA:
+    if not isinstance(card, dict) or card.get("schema") not in (1, SCHEMA):
         raise ModelError(f"{run} was written by another version; train again with `{command}`")
     if card["kind"] != kind:
         raise ModelError(
@@ -150,7 +161,7 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     if hashlib.sha256(blob).hexdigest() != card["weights_sha256"]:
         raise ModelError(f"{run}: {WEIGHTS} is not the one {CARD} was written for; train again")
-    return card, tensors
+    return from_schema_1(card, tensors) if card["schema"] == 1 else (card, tensors)
 
 
 def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:

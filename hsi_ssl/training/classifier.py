@@ -16,15 +16,14 @@ from torch import Tensor, nn
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.errors import ModelError
 from hsi_ssl.labels.label_set import LabelSet
+from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.density import log_density, stacked_log_density
-from hsi_ssl.models.gm_dgm import MODELS
-from hsi_ssl.models.joint import JointArchitecture, JointM2, OneLabelSet
-from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.training.checkpoint import load_run
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1
-from hsi_ssl.training.inputs import BESIDE_GAIN
+from hsi_ssl.training.inputs import SIDE_GAIN
 from hsi_ssl.training.novelty import PREFIX, Measure, Novelty, means
 from hsi_ssl.training.temperature import tempered
 
@@ -51,7 +50,7 @@ class Classifier:
     """
 
     card: dict[str, Any]
-    model: M2 | OneLabelSet
+    model: OneLabelSet
     m1: Extractor | None
     device: torch.device
     rule: Rule
@@ -65,7 +64,7 @@ class Classifier:
     @property
     def free_slots(self) -> int:
         """How many slots for what nobody has labelled follow the classes in the posterior."""
-        return self.model.architecture.free
+        return self.model.free
 
     @property
     def bands(self) -> int:
@@ -99,7 +98,7 @@ class Classifier:
 
         At the temperature that was fitted on validation pixels.
         """
-        found = np.empty((len(raw), self.model.architecture.classes), np.float32)
+        found = np.empty((len(raw), self.model.classes), np.float32)
         for first, x in self._inputs(raw, every_class=self.rule == "bayes"):
             if self.rule == "classifier":
                 log_p = self.model.log_q_y(x)
@@ -137,7 +136,7 @@ class Classifier:
         same for every pixel, so that windows do not matter.
         """
         found = np.empty(len(raw), np.float32)
-        above = fixed_noise(samples, self.model.architecture.latent).to(self.device)
+        above = fixed_noise(samples, self.model.whole.architecture.latent).to(self.device)
         for first, x in self._scaled(raw):
             if self.m1 is None:
                 log_p = log_density(self.model, x, above)
@@ -186,7 +185,7 @@ class Classifier:
     @cached_property
     def _eps(self) -> Tensor:
         samples = int(self.card["settings"]["bayes_samples"])
-        return fixed_noise(samples, self.model.architecture.latent).to(self.device)
+        return fixed_noise(samples, self.model.whole.architecture.latent).to(self.device)
 
     @cached_property
     def scaler(self) -> Scaler:
@@ -198,9 +197,9 @@ class Classifier:
         return np.asarray(self.card["kept_units"], dtype=bool)
 
     @property
-    def _beside(self) -> bool:
+    def _side_inputs(self) -> bool:
         """Whether q(y|x) reads spectra beside M1's features."""
-        return self.model.architecture.beside > 0
+        return self.model.whole.architecture.side_inputs > 0
 
     @cached_property
     def _front(self) -> tuple[Tensor | None, nn.Module]:
@@ -224,17 +223,17 @@ class Classifier:
             encoder[-1] = _linear(last.weight[kept], last.bias[kept])
             first = encoder[0]
             square = affine is not None and affine[1].shape[0] == affine[1].shape[1]
-            if affine is not None and square and not self._beside:
+            if affine is not None and square and not self._side_inputs:
                 assert isinstance(first, nn.Linear)
                 scale = torch.from_numpy(affine[1]).T.to(self.device)
                 layers = []
                 encoder[0] = _linear(first.weight.double() @ scale.double(), first.bias)
-            layers += [_Beside(nn.Sequential(*encoder))] if self._beside else encoder
+            layers += [_Beside(nn.Sequential(*encoder))] if self._side_inputs else encoder
         return shift, nn.Sequential(*layers).to(self.device)
 
     def _batch(self, *, every_class: bool) -> int:
         """Pixels at a time, fewer where the generative part runs for every class."""
-        rows = self.model.rows(every_class=every_class)
+        rows = self.model.whole.rows(every_class=every_class)
         return max(SMALLEST_BATCH, BATCH[self.device.type] // rows)
 
     def _scaled(self, raw: Raw) -> Iterator[tuple[int, Tensor]]:
@@ -267,54 +266,44 @@ def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -
     DeviceError
         The device is not there.
     """
-    where = choose_device(device)
-    card, tensors = load_run(run, "m2")
-    if "label_sets" in card:
-        names = ", ".join(one["classes"]["name"] for one in card["label_sets"])
+    found = load_classifiers(run, device)
+    if len(found) > 1:
+        names = ", ".join(one.label_set.name for one in found)
         raise ModelError(
             f"{run} holds a model of several label sets ({names}); one is needed here: train one "
             "with `hsi-ssl train-m2 --label-set NAME`"
         )
-    return _of_one_label_set(card, tensors, where, rule)
-
-
-def _of_one_label_set(
-    card: dict[str, Any], tensors: dict[str, Tensor], where: torch.device, rule: Rule | None
-) -> Classifier:
-    own, m1 = _own_and_m1(card, tensors, where)
-    model = MODELS[card.get("model", "m2")](
-        M2Architecture.from_card(card["architecture"]),
-        own["log_p_y"].exp(),
-        torch.Generator(),
-    )
-    load_weights(model, own)
-    novelty = Novelty.from_tensors(tensors, where)
-    return Classifier(card, model.to(where).eval(), m1, where, rule or card["rule"], novelty)
+    return found[0] if rule is None else replace(found[0], rule=rule)
 
 
 def load_classifiers(run: Path, device: str = "auto") -> list[Classifier]:
     """The classifiers of a run folder, one a label set; errors as `load_classifier`."""
-    card, tensors = load_run(run, "m2")
     where = choose_device(device)
-    if "label_sets" not in card:
-        return [_of_one_label_set(card, tensors, where, None)]
+    card, tensors = load_run(run, "m2")
     own, m1 = _own_and_m1(card, tensors, where)
-    architecture = JointArchitecture.from_card(card["architecture"])
+    architecture = DeclaredArchitecture.from_card(card["architecture"])
     nothing = [torch.ones(count) for count in architecture.counts]  # weights bring their own
-    model = JointM2(architecture, nothing, torch.Generator())
+    model = DeclaredVAE(architecture, nothing, torch.Generator())
     load_weights(model, own)
+    model.to(where).eval()
     return [
         Classifier(
-            {**card, **one},
-            of_set.to(where).eval(),
+            card_of_label_set(card, v),
+            OneLabelSet(model, v).eval(),
             m1,
             where,
-            card["rule"],
-            Novelty.from_tensors(tensors, where, name),
+            one["rule"],
+            Novelty.from_tensors(tensors, where, v),
         )
-        for name, one in zip(architecture.labels, card["label_sets"], strict=True)
-        for of_set in [OneLabelSet(model, name)]
+        for v, one in enumerate(card["label_sets"])
     ]
+
+
+def card_of_label_set(card: dict[str, Any], place: int) -> dict[str, Any]:
+    """A run's card with what holds for one of its label sets in the place of what holds for all."""
+    own = card["label_sets"][place]
+    metrics = {**card.get("metrics", {}), **own.get("metrics", {})}
+    return {**card, **own, "metrics": metrics}
 
 
 def _own_and_m1(
@@ -341,7 +330,7 @@ class _Beside(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.network(x), BESIDE_GAIN * x], dim=-1)
+        return torch.cat([self.network(x), SIDE_GAIN * x], dim=-1)
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:

@@ -6,10 +6,11 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
@@ -43,6 +44,8 @@ class StepCost(NamedTuple):
     """The bound in it, without terms that are no part of one, as the classification term."""
     spectra: int
     """How many it was made of."""
+    terms: Mapping[str, Tensor] = MappingProxyType({})
+    """What is minimised is a sum of, by name, each before its weight."""
 
 
 class Task(Protocol):
@@ -211,7 +214,7 @@ def _fit(
             group["lr"] = learning_rate(settings, progress.epoch)
         with average.in_module():
             task.begin_epoch(progress.epoch)
-        bound_batch, steps, spectra = _epoch(
+        bound_batch, terms, steps, spectra = _epoch(
             task, optimiser, average, precision, settings.clip, kl_weight, generator
         )
         if not math.isfinite(bound_batch):
@@ -247,7 +250,7 @@ def _fit(
         elif progress.epoch >= settings.epochs:
             progress.stopped = "epochs"
         progress.seconds += time.monotonic() - started
-        log.write(progress, bound_batch, found)
+        log.write(progress, bound_batch, terms, found)
         now = time.monotonic()
         line = _line(progress, bound_batch, found, task.score_name)
         if now - said > SECONDS_BETWEEN_LINES or progress.epoch == 1 or progress.stopped:
@@ -328,11 +331,12 @@ def _epoch(
     clip: float,
     kl_weight: float,
     generator: torch.Generator,
-) -> tuple[float, int, int]:
-    """One epoch: the mean bound over its batches, its steps and the spectra it took."""
+) -> tuple[float, dict[str, float], int, int]:
+    """One epoch: means over its batches of the bound and of each term, its steps, its spectra."""
     device = next(task.module.parameters()).device
     task.module.train()
-    total, steps, spectra = torch.zeros(()), 0, 0
+    total, steps, spectra = torch.zeros((), device=device), 0, 0
+    terms: dict[str, Tensor] = {}
     for batch in task.batches(generator):
         with reduced(precision, device):
             step = task.cost(batch, kl_weight, generator)
@@ -346,10 +350,13 @@ def _epoch(
         optimiser.step()
         average.update()
         total = total + step.bound.detach()
+        for name, cost in step.terms.items():
+            terms[name] = terms.get(name, 0) + cost.detach()
         steps += 1
         spectra += step.spectra
     task.module.eval()
-    return float(total) / steps, steps, spectra
+    means = {name: float(sum_of) / steps for name, sum_of in terms.items()}
+    return float(total) / steps, means, steps, spectra
 
 
 def _snapshot(task: Task, device: torch.device) -> Tensor:
@@ -381,14 +388,22 @@ class _Log:
         with os_errors(path):
             path.write_text("".join(kept), encoding="utf-8")
 
-    def write(self, progress: Progress, bound_batch: float, found: dict[str, float]) -> None:
+    def write(
+        self,
+        progress: Progress,
+        bound_batch: float,
+        terms: dict[str, float],
+        found: dict[str, float],
+    ) -> None:
         row: dict[str, Any] = {
             **asdict(progress),
             "bound_batch": bound_batch,
             "bound_validation": found["bound"],
             **found,
+            **{f"term_{name}": mean for name, mean in terms.items()},
         }
-        columns = [*COLUMNS, *sorted(set(found) - {"bound", "score"})]
+        scores = sorted(set(found) - {"bound", "score"})
+        columns = [*COLUMNS, *scores, *(f"term_{name}" for name in terms)]
         with os_errors(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             if file.tell() == 0:

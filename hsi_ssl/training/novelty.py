@@ -76,9 +76,9 @@ class Novelty:
                 "asked for: leave out --samples, or ask for --novelty alone"
             )
 
-    def to_tensors(self, label_set: str = "") -> dict[str, Tensor]:
-        """As weights of a run, by name; one that has several label sets names each."""
-        prefix = f"{PREFIX}{label_set}."
+    def to_tensors(self, place: int) -> dict[str, Tensor]:
+        """As weights of a run, by name; `place`: of the label set among the run's."""
+        prefix = f"{PREFIX}{place}."
         appearance = {f"{prefix}{n}": t for n, t in self.appearance.to_tensors().items()}
         reference = {
             f"{prefix}reference.{m}": torch.from_numpy(s) for m, s in self.reference.items()
@@ -87,10 +87,10 @@ class Novelty:
 
     @classmethod
     def from_tensors(
-        cls, tensors: dict[str, Tensor], device: torch.device, label_set: str = ""
+        cls, tensors: dict[str, Tensor], device: torch.device, place: int
     ) -> Self | None:
         """Inverse of `to_tensors`, from all weights of a run; None where these are not there."""
-        prefix = f"{PREFIX}{label_set}."
+        prefix = f"{PREFIX}{place}."
         own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         if not own:
             return None

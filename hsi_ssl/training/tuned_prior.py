@@ -19,10 +19,10 @@ from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.labels.label_set import codes_to_indices, indices_to_codes
 from hsi_ssl.models.spatial import SWEEPS
-from hsi_ssl.training.checkpoint import load_run, save_card
+from hsi_ssl.training.checkpoint import amend_label_sets
 from hsi_ssl.training.classifier import Classifier, load_classifiers
 from hsi_ssl.training.extractor import check_bands
-from hsi_ssl.training.inputs import scores
+from hsi_ssl.training.validation import scores
 from hsi_ssl.watcher import Watcher
 
 Floats = npt.NDArray[np.float32]
@@ -86,10 +86,8 @@ def tune_run(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> None
     OutputError
         The run's folder cannot be written to.
     """
-    classifiers = load_classifiers(run, device)
-    card, _ = load_run(run, "m2")
-    places = card.get("label_sets", [card])
-    for classifier, place in zip(classifiers, places, strict=True):
+    found = []
+    for classifier in load_classifiers(run, device):
         check_bands(classifier.card, dataset, run)
         several = len(dataset.label_sets) > 1
         tuned = tuned_prior(
@@ -100,9 +98,9 @@ def tune_run(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> None
                 f"{dataset.path} has no validation pixels to choose the strength of the spatial "
                 "prior on; prepare with some (--validation 0.2), or name a strength"
             )
-        place["spatial_tuned"] = tuned
+        found.append({"spatial_tuned": tuned})
         watcher.say(f"{classifier.label_set.name}: {tuned_in_words(tuned)}")
-    save_card(run, card)
+    amend_label_sets(run, found)
 
 
 def among_neighbours(

@@ -1,18 +1,46 @@
-"""What q(y|x) owes to unlabelled pixels beside the bound: to be steady, and to use every class.
-
-Neither term is part of a bound on log p(x); both act on the classifier alone.
-"""
+"""q(y|x) is to be steady around unlabelled pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.terms.step import Step
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
 PROBE = 0.1
 """Length of the step, in units of the input, along which the worst direction is felt for."""
+
+
+class VirtualAdversarial:
+    """Virtual adversarial training of q of all label sets together (Miyato et al. 2018)."""
+
+    name = "steadiness"
+    in_bound = False
+
+    def weight(self, settings: M2Settings) -> float:
+        """The setting `steadiness`."""
+        return settings.steadiness
+
+    def in_words(self, settings: M2Settings, e_step: EStep) -> str:
+        """Name it."""
+        del settings, e_step
+        return "steadiness of q(y|x) on unlabelled pixels (virtual adversarial training)"
+
+    def cost(self, step: Step) -> Tensor:
+        """Mean over the pixels that lack a label."""
+        if not len(step.rows):
+            return step.nothing
+        log_q = step.module.log_q
+        x, radius = step.x_lacking, step.settings.radius
+        return adversarial_cost(log_q, x, log_q(x), radius, step.generator)
 
 
 def adversarial_cost(
@@ -39,12 +67,3 @@ def adversarial_cost(
 def _divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     """KL(p || q), summed over pixels."""
     return (log_p.exp() * (log_p - log_q)).sum()
-
-
-def balance_cost(log_q: Tensor, log_prior: Tensor) -> Tensor:
-    """KL(mean of q(y|x) over a batch || p(y)), a scalar, of log q(y|x) `(N, K)`.
-
-    It keeps a class from swallowing another while there are few labels to hold them apart.
-    """
-    log_mean = torch.logsumexp(log_q, dim=0) - torch.log(torch.tensor(float(len(log_q))))
-    return (log_mean.exp() * (log_mean - log_prior)).sum()

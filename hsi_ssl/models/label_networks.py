@@ -1,12 +1,10 @@
-"""q(labels | x): networks for several label sets at once, and tables of what they give.
+"""q(labels | x): networks for any number of label sets at once.
 
-A table holds the log-probability of every combination of some label sets, `(..., N, M)`, the last
-label set's class running fastest.
+What they give is a table (`hsi_ssl/models/tables.py`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -14,51 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsi_ssl.models.dependence import LATENT, Dependence
-from hsi_ssl.models.networks import ACTIVATIONS, linear, perceptron
-
-FORBIDDEN = -1e4
-"""log of what cannot be; finite, so that nothing times it is nothing."""
-
-
-class Conditional(nn.Module):
-    """A perceptron of numbers and classes whose first layer is linear in all of them.
-
-    With one class it is `networks.ClassPerceptron`; numbers there need not be.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        classes: Sequence[int],
-        hidden: Sequence[int],
-        outputs: int,
-        activation: str,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        first = hidden[0] if hidden else outputs
-        self.from_x = linear(inputs, first, generator, last=not hidden) if inputs else None
-        self.bias = None if inputs else nn.Parameter(torch.zeros(first))
-        self.tables = nn.ParameterList()
-        for count in classes:
-            bound = math.sqrt(6 / (count + first))
-            self.tables.append((torch.rand(count, first, generator=generator) * 2 - 1) * bound)
-        self.rest = (
-            nn.Sequential(
-                ACTIVATIONS[activation](),
-                *perceptron(first, hidden[1:], outputs, activation, generator),
-            )
-            if hidden
-            else nn.Sequential()
-        )
-
-    def forward(self, x: Tensor | None, *classes: Tensor) -> Tensor:
-        """Outputs `(..., outputs)` of `x (..., inputs)` and classes `(...)`, broadcast."""
-        out = self.bias if self.from_x is None else self.from_x(x)
-        for table, y in zip(self.tables, classes, strict=True):
-            out = out + table[y]
-        found: Tensor = self.rest(out)
-        return found
+from hsi_ssl.models.networks import ACTIVATIONS, Conditional, linear
 
 
 class LabelNetwork(nn.Module):
@@ -124,7 +78,7 @@ class LabelNetwork(nn.Module):
             for parent, parameter in zip(known, head.tables, strict=True):
                 of_class = parameter.detach() if frozen else parameter
                 if parent in given:
-                    logits = logits + of_class[given[parent]]
+                    logits = logits + F.embedding(given[parent], of_class)
                 else:
                     within.append((names.index(parent), of_class))
             logits = logits.reshape(*logits.shape[:-1], *[1] * i, logits.shape[-1])
@@ -253,38 +207,3 @@ def chained(factors: Sequence[Tensor], given: Mapping[str, Tensor]) -> Tensor:
     if LATENT in given:
         total = total.expand(*given[LATENT].shape[:-1], *total.shape[-len(factors) :])
     return total.flatten(-len(factors))
-
-
-def combinations(counts: Sequence[int], device: torch.device) -> Tensor:
-    """Classes `(sets, M)` of every combination, in the order of tables."""
-    axes = [torch.arange(count, device=device) for count in counts]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
-
-
-def allowed(y: Tensor, states: Tensor) -> Tensor:
-    """Which combinations `states (sets, M)` labels `y (N, sets)`, -1 unknown, leave: `(N, M)`."""
-    known = y[..., None]
-    fits: Tensor = (known < 0) | (known == states)
-    return fits.all(dim=1)
-
-
-def conditioned(table: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
-    """What is known taken into account: log q(known), `(..., N)`, and log q(rest | known).
-
-    `table (..., N, M)`; `left (N, M)`: combinations that what is known leaves. The second result is
-    a table with `FORBIDDEN` for the others.
-    """
-    log_known = torch.logsumexp(table.masked_fill(~left, -torch.inf), dim=-1)
-    return log_known, (table - log_known[..., None]).masked_fill(~left, FORBIDDEN)
-
-
-def marginals(table: Tensor, counts: Sequence[int]) -> list[Tensor]:
-    """log q of each label set, `(..., K)`, of a table `(..., M)` of all of them."""
-    whole = table.unflatten(-1, tuple(counts))
-    axes = range(-len(counts), 0)
-    return [
-        torch.logsumexp(whole, dim=[other for other in axes if other != axis])
-        if len(counts) > 1
-        else whole
-        for axis in axes
-    ]
