@@ -90,6 +90,8 @@ class Batches:
     def draw(self, generator: torch.Generator) -> Tensor:
         """Rows of a batch: first the class at random, then the pixel; or pixels as they come."""
         device = self._rows.device
+        if not len(self._rows):
+            return self._rows
         if not self.balanced:
             drawn = torch.randint(len(self._rows), (self.size,), generator=generator, device=device)
             return self._rows[drawn]

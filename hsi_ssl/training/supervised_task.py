@@ -109,7 +109,8 @@ def cross_entropy_of_sets(log_q: list[Tensor], y: Tensor, sets: Tensor) -> Tenso
     total = y.new_zeros((), dtype=log_q[0].dtype)
     for v, of_set in enumerate(log_q):
         drawn = torch.nonzero(sets == v).flatten()
-        total = total + cross_entropy(of_set[:, drawn], y[drawn, v])
+        if len(drawn):
+            total = total + cross_entropy(of_set[:, drawn], y[drawn, v])
     return total
 
 
