@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
 APPLIED_BATCH = 2048
-SIDE_GAIN = 8.0
-"""What spectra beside M1's features are multiplied by: most components are of a spread far below 1,
-which is that of the features, and would not be seen (drillcore-sim, 5 labels a class, macro-F1 57
-with 1, 62 with 4, 64 with 10)."""
 
 
 @dataclass(frozen=True)

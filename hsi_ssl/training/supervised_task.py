@@ -11,16 +11,18 @@ from torch import Tensor
 
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.inputs import Inputs, Labelled
-from hsi_ssl.training.loop import StepCost, TaskWithoutState
 from hsi_ssl.training.stage import STEPS_AN_EPOCH
+from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.validation import Validation
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
 
-class SupervisedTask(TaskWithoutState):
+class SupervisedTask(PlainTask):
     """The classifier of a model with its labelled and validation pixels; the rest is left alone."""
+
+    module: DeclaredVAE
 
     score_name = "macro_f1"
 

@@ -138,8 +138,8 @@ def test_of_several_label_sets_each_weighs_experts_by_the_pixels_that_it_knows()
     both = torch.cat([y, (x.mean[:, :1] > 0).long()], dim=1)  # the second lies in the first column
     both[:20, 0] = -1
     labelled = Labelled(x, both, settings)
-    models = (small_model(2, ("a", "b")) for _ in range(2))
-    found, classes = held_out(*models, labelled, NOBODY, settings, 60)
+    model, fresh = (small_model(2, ("a", "b")) for _ in range(2))
+    found, classes = held_out(model, fresh, labelled, NOBODY, settings, 60)
     weight = weights_of_label_sets(found, classes, torch.zeros(2, 2))
     assert weight[0, 1] > 0.8
     assert weight[1, 0] > 0.8
