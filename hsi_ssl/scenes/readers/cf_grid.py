@@ -7,6 +7,7 @@ row of the array is the first of the scene, whatever GDAL's netCDF driver takes 
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from hsi_ssl.scenes.axes import COLS, ROWS, Decided, Dimension, plain_text
 from hsi_ssl.scenes.scene import Array, CubeReader, Floats, Grid
 
+Transform = tuple[float, float, float, float, float, float]
 CRS_TEXTS = ("crs_wkt", "spatial_ref", "epsg_code", "spatial_epsg")
 """Attributes of grid mappings that name a CRS: CF's, GDAL's, and what others write."""
 UNEVEN = 0.01
@@ -35,28 +37,23 @@ class Placed(NamedTuple):
 
 
 def placed(
-    dimensions: Sequence[Dimension],
-    decided: Decided,
-    mapping: Mapping[str, Any] | None,
-    *,
-    path: Path | None = None,
-    variable: str = "",
+    dimensions: Sequence[Dimension], decided: Decided, mapping: Mapping[str, Any] | None
 ) -> Placed:
     """The place of an array by the coordinates of its rows and columns.
 
     Rows whose coordinate rises are read from the last on, so that north is up. Coordinates that
     merely count pixels place nothing. `mapping` holds the attributes of the grid mapping that the
-    array names; where they describe a CRS by its parameters, GDAL is asked for it, as that of
-    `variable` in the file `path`.
+    array names; where they describe a CRS by its parameters, GDAL is asked for it. Its
+    `GeoTransform` counts where rows have no other coordinate, from the first row on: so rioxarray
+    places turned grids.
     """
     if not dimensions:
         return Placed()
     y, x = (dimensions[decided.order.index(axis)] for axis in (ROWS, COLS))
-    crs = _crs(mapping or {})
-    if crs is None and mapping and path is not None:
-        crs = _crs_by_gdal(path, variable)
+    crs = _crs(mapping or {}) or _crs_by_gdal(mapping or {})
     if _counts(y, crs) or y.values is None or len(y.values) < 2:  # noqa: PLR2004
-        return Placed()
+        transform = _geotransform(mapping or {})
+        return Placed() if transform is None else Placed(Grid(crs, transform))
     if not np.isfinite(y.values).all():
         return Placed()
     upside_down = bool((np.diff(y.values) > 0).all())
@@ -73,7 +70,11 @@ def placed(
         crs = _wgs84()
     corner = west - across / 2, north - down / 2
     transform = (across, 0.0, corner[0], 0.0, down, corner[1])
-    return Placed(Grid(crs, transform), upside_down)
+    notes: tuple[str, ...] = ()
+    if crs is None and mapping:
+        called = plain_text(mapping.get("grid_mapping_name", "")) or "without a name"
+        notes = (f"the grid mapping ({called}) describes no CRS that GDAL knows: left out",)
+    return Placed(Grid(crs, transform), upside_down, notes)
 
 
 class UpsideDown:
@@ -111,6 +112,15 @@ def turned(plane: Array, decided: Decided, *, upside_down: bool) -> Array:
     return plane[::-1] if upside_down else plane
 
 
+def _geotransform(mapping: Mapping[str, Any]) -> Transform | None:
+    """GDAL's six numbers, as text: of x, then of y, offset first."""
+    try:
+        c, a, b, f, d, e = map(float, plain_text(mapping.get("GeoTransform", "")).split())
+    except ValueError:
+        return None
+    return (a, b, c, d, e, f) if a * e - b * d else None
+
+
 def _crs(mapping: Mapping[str, Any]) -> str | None:
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
@@ -129,17 +139,43 @@ def _crs(mapping: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _crs_by_gdal(path: Path, variable: str) -> str | None:
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
+    """The CRS of a grid mapping by its parameters.
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(f'netcdf:"{path}":{variable}') as dataset:
-                return str(dataset.crs.to_wkt()) if dataset.crs else None
-    except RasterioError:
+    GDAL is shown it beside a plane of its own: of arrays it takes the last two axes for those of
+    the ground, whatever they are called, and drops the mapping where they are not. Of a projection
+    that it does not know it keeps the ellipsoid alone, as a CRS in degrees: that is none.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+    from scipy.io import netcdf_file
+
+    name = plain_text(mapping.get("grid_mapping_name", ""))
+    if not name:
         return None
+    with tempfile.TemporaryDirectory(prefix="hsi-ssl-") as folder:
+        path = Path(folder) / "plane.nc"
+        with netcdf_file(path, "w") as file:
+            for axis in "yx":
+                file.createDimension(axis, 2)
+                along = file.createVariable(axis, "f8", (axis,))
+                along[:] = (0, 1)
+                along.standard_name, along.units = f"projection_{axis}_coordinate", "m"
+            file.createVariable("plane", "f4", ("y", "x")).grid_mapping = "crs"
+            shown = file.createVariable("crs", "i4", ())
+            for key, value in mapping.items():
+                number = np.asarray(value)
+                if number.dtype.kind in "iuf":
+                    setattr(shown, key, number.astype(np.float64))
+                elif number.dtype.kind in "SU" and number.size == 1:
+                    setattr(shown, key, plain_text(number))
+        try:
+            with warnings.catch_warnings(), rasterio.open(path) as dataset:
+                crs = dataset.crs
+                lost = not crs or (crs.is_geographic and "latitude_longitude" not in name)
+                return None if lost else str(crs.to_wkt())
+        except RasterioError:
+            return None
 
 
 def _wgs84() -> str:

@@ -90,9 +90,7 @@ def open_cube(
         dimensions = dimensions_of(cube, reverse=reverse)
         decided = _decided(file, cube, arrays, dimensions, asked, reverse=reverse)
         rows, cols, bands = decided.sizes(arrays[name])
-        where = placed(
-            dimensions, decided, grid_mapping_of(cube), path=path, variable=cube.name.strip("/")
-        )
+        where = placed(dimensions, decided, grid_mapping_of(cube))
         stored = number_type(attributes_of(cube), cube.dtype)
         native = stored.newbyteorder("=")
         how = decoding(native, [measured_of(cube, native, default=is_netcdf(file))] * bands)

@@ -67,7 +67,7 @@ def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -
     dimensions = _dimensions(path, header, cube)
     decided = _decided(path, header, cube, dimensions, asked)
     rows, cols, bands = decided.sizes(cube.shape)
-    where = _placed(path, header, cube, dimensions, decided)
+    where = _placed(header, cube, dimensions, decided)
     stored = cf.number_type(cube.attributes, cube.dtype)
     native = stored.newbyteorder("=")
     how = decoding(native, [cf.measured_values(cube.attributes, native, default=True)] * bands)
@@ -187,12 +187,11 @@ def _decided(
 
 
 def _placed(
-    path: Path, header: Header, cube: Variable, dimensions: list[Dimension], decided: Decided
+    header: Header, cube: Variable, dimensions: list[Dimension], decided: Decided
 ) -> Placed:
     named = plain_text(cube.attributes.get("grid_mapping", "")).split(":")[0].strip()
     mapping = header.variables.get(named)
-    attributes = mapping.attributes if mapping is not None else {}
-    return placed(dimensions, decided, attributes, path=path, variable=cube.name)
+    return placed(dimensions, decided, mapping.attributes if mapping is not None else {})
 
 
 def _band_facts(
