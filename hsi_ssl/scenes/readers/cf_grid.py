@@ -8,7 +8,6 @@ row of the array is the first of the scene, whatever GDAL's netCDF driver takes 
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -150,27 +149,29 @@ def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
     from rasterio.errors import RasterioError
     from scipy.io import netcdf_file
 
-    name = plain_text(mapping.get("grid_mapping_name", ""))
-    if not name:
+    if not mapping:
         return None
+    name = plain_text(mapping.get("grid_mapping_name", "latitude_longitude"))
     with tempfile.TemporaryDirectory(prefix="hsi-ssl-") as folder:
         path = Path(folder) / "plane.nc"
         with netcdf_file(path, "w") as file:
+            said: dict[str, Mapping[str, Any]] = {"plane": {"grid_mapping": "crs"}}
             for axis in "yx":
                 file.createDimension(axis, 2)
-                along = file.createVariable(axis, "f8", (axis,))
-                along[:] = (0, 1)
-                along.standard_name, along.units = f"projection_{axis}_coordinate", "m"
-            file.createVariable("plane", "f4", ("y", "x")).grid_mapping = "crs"
-            shown = file.createVariable("crs", "i4", ())
-            for key, value in mapping.items():
-                number = np.asarray(value)
-                if number.dtype.kind in "iuf":
-                    setattr(shown, key, number.astype(np.float64))
-                elif number.dtype.kind in "SU" and number.size == 1:
-                    setattr(shown, key, plain_text(number))
+                file.createVariable(axis, "f8", (axis,))[:] = (0, 1)
+                named = f"projection_{axis}_coordinate"
+                said[axis] = {"standard_name": named, "units": "m"}
+            file.createVariable("plane", "f4", ("y", "x"))
+            file.createVariable("crs", "i4", ())
+            for variable, attributes in (said | {"crs": mapping}).items():
+                for key, value in attributes.items():
+                    number = np.asarray(value)
+                    if number.dtype.kind in "iuf":
+                        setattr(file.variables[variable], key, number.astype(np.float64))
+                    elif number.dtype.kind in "SU" and number.size == 1:
+                        setattr(file.variables[variable], key, plain_text(number))
         try:
-            with warnings.catch_warnings(), rasterio.open(path) as dataset:
+            with rasterio.open(path) as dataset:
                 crs = dataset.crs
                 lost = not crs or (crs.is_geographic and "latitude_longitude" not in name)
                 return None if lost else str(crs.to_wkt())
