@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -92,7 +93,7 @@ def scene_of(
         raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
     with gdal_settings():
         layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path, header))
-    measured, told = _measured(dataset, path, layout)
+    measured, told = _measured(dataset, path, layout, header or {})
     how = decoding(dtype, measured, marked=layout.each_its_own)
     reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
     scene = Scene(
@@ -366,12 +367,18 @@ def _reason(error: BaseException) -> str:
 
 
 def _measured(
-    dataset: DatasetReader, path: Path, layout: Layout
+    dataset: DatasetReader, path: Path, layout: Layout, header: Mapping[str, str]
 ) -> tuple[list[Measured], tuple[str, ...]]:
-    """What values of each band are measurements, and what of that could not be told."""
+    """What values of each band are measurements, and what of that could not be told.
+
+    Of ENVI's integers of 64 bits the header tells: in its own .aux.xml GDAL takes 9.999E+03 for 9.
+    """
     if dataset.driver != NETCDF:
         declared = dict(zip(dataset.indexes, dataset.nodatavals, strict=True))
         fills = [declared[band] for band in layout.spectral]
+        if np.dtype(dataset.dtypes[0]) in (np.int64, np.uint64):
+            with contextlib.suppress(ValueError):
+                fills = [float(header.get("data ignore value", ""))] * len(fills)
         return [Measured(() if fill is None else (fill,)) for fill in fills], ()
     tags = dataset.tags(layout.spectral[0])
     attributes, untold = cf.tagged_attributes(tags)
