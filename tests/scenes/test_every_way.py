@@ -28,7 +28,7 @@ from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
 
 WAYS = every_raster.WAYS | every_array.WAYS
-SEEDS = int(os.environ.get("EVERY_WAY_SEEDS", "8"))
+SEEDS = int(os.environ.get("EVERY_WAY_SEEDS", "4"))
 INSET = 0.12
 """Of a polygon's edges within the outermost pixels: of a corner's it covers more than half."""
 

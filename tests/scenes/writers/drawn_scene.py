@@ -18,6 +18,8 @@ from rasterio.transform import Affine
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
+EVERY_TYPE = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+UP_TO_32_BITS = tuple(dtype for dtype in EVERY_TYPE if dtype not in {"i8", "u8"})
 DEFAULT_FILLS = (-32767, 65535, -2147483647, 4294967295, 9.969209968386869e36)
 """What netCDF's library writes where nobody does: no number of a drawn scene."""
 PLACES = ("north up", "south up", "mirrored", "turned", "sheared", "nowhere")
@@ -101,7 +103,7 @@ class Way:
     """
 
     write: Callable[[Path, DrawnScene, Draw], Written]
-    dtypes: tuple[str, ...] = ("u1", "i2", "u2", "i4", "u4", "f4", "f8")
+    dtypes: tuple[str, ...] = EVERY_TYPE
     places: tuple[str, ...] = PLACES
     crss: tuple[str, ...] = tuple(CRSS)
     tells: tuple[str, ...] = ("nodata", "wavelengths", "fwhm", "good", "scale", "offset")
@@ -162,7 +164,9 @@ def _nodata(draw: Draw, dtype: np.dtype[Any]) -> float:
     if dtype.kind == "f":
         return draw.pick("nodata", (-9999.0, np.nan, 0.0, float(np.finfo(np.float32).min)))
     kind = np.iinfo(dtype)
-    return draw.pick("nodata", (0, kind.max, *_fitting((-9999, kind.min), dtype)))
+    # GDAL writes those of 64 bits as floating-point numbers, and reads no more than some.
+    ends = (kind.min, kind.max) if dtype.itemsize < 8 else ()
+    return draw.pick("nodata", (0, *ends, *_fitting((-9999,), dtype)))
 
 
 def _with_holes(draw: Draw, cube: Array, good: Array, nothing: float | None) -> Array:

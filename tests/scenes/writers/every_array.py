@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
-from drawn_scene import UNITS, Array, Draw, DrawnScene, Way, Written
+from drawn_scene import UNITS, UP_TO_32_BITS, Array, Draw, DrawnScene, Way, Written
 from rasterio.crs import CRS
 from scipy.io import netcdf_file, savemat
 
@@ -28,6 +28,7 @@ NAMES = {
     "lines": ("line", "sample", "band"), "degrees": ("lat", "lon", "wavelength"),
 }  # fmt: skip
 NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable. %10d"
+MATLAB_CLASSES = {"float32": "single", "float64": "double"}
 SIGNED = {"u1": "i1", "u2": "i2", "u4": "i4"}
 
 
@@ -154,7 +155,7 @@ class Vector(NamedTuple):
 def spectral(scene: DrawnScene, draw: Draw, names: tuple[str, ...]) -> list[Vector]:
     """Wavelengths, as the coordinate of the bands or as a variable along them, and the like."""
     unit, centres, widths = in_unit(scene, draw)
-    said = {"units": unit}
+    said: dict[str, str] = {"units": unit}
     name = names[BANDS]
     if draw.yes("wavelengths are no coordinate?"):
         name = draw.pick(
@@ -198,6 +199,8 @@ def coordinates(
         if draw.yes(f"axis {letter}?"):
             texts["axis"] = letter.upper()
         found.append(Vector(names[axis], axis, values * (0.001 if unit == "km" else 1), texts))
+    if scene.transform.a > 50 and draw.yes("coordinates of 32 bits?"):  # good to half a metre
+        found = [v._replace(values=v.values.astype("f4")) if v.axis != BANDS else v for v in found]
     by = draw.pick("crs by", ("crs_wkt", "spatial_ref", "parameters"))
     return names, found, parameters(crs) if by == "parameters" else {by: crs.to_wkt()}
 
@@ -316,12 +319,12 @@ def matlab73(folder: Path, scene: DrawnScene, draw: Draw) -> Written:
     unit = draw.pick("unit", ("nm", "um"))
     group = "data/" if draw.yes("struct?") else ""
     path = folder / "s.mat"
-    classes = {"u1": "uint8", "i2": "int16", "u2": "uint16", "i4": "int32", "u4": "uint32",
-               "f4": "single", "f8": "double"}  # fmt: skip
     with h5py.File(path, "w", userblock_size=512) as file:
         cube = file.create_dataset(f"{group}cube", data=stored(scene.cube, order).T,
                                    **storage(draw))  # fmt: skip
-        cube.attrs["MATLAB_class"] = np.bytes_(classes[scene.cube.dtype.str[1:]])
+        cube.attrs["MATLAB_class"] = np.bytes_(
+            MATLAB_CLASSES.get(scene.cube.dtype.name, scene.cube.dtype.name)
+        )
         name = f"{group}wavelengths_{unit}"
         file[name] = scene.wavelengths[None] * UNITS[unit]
         file[name].attrs["MATLAB_class"] = np.bytes_("double")
@@ -368,7 +371,7 @@ WAYS: dict[str, Way] = {
         tells=("wavelengths", "fwhm"),
     ),
     "netCDF-4": Way(netcdf4),
-    "netCDF-3": Way(netcdf3),
+    "netCDF-3": Way(netcdf3, dtypes=UP_TO_32_BITS),
     "MATLAB 5": Way(matlab5, places=("nowhere",), tells=("wavelengths",)),
     "MATLAB 7.3": Way(matlab73, places=("nowhere",), tells=("wavelengths",)),
     "NumPy archive": Way(npz, places=("nowhere",), tells=("wavelengths",)),

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from drawn_scene import PLACES, UNITS, Draw, DrawnScene, Way, Written
+from drawn_scene import PLACES, UNITS, UP_TO_32_BITS, Draw, DrawnScene, Way, Written
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
-ENVI_TYPES = {"u1": 1, "i2": 2, "i4": 3, "f4": 4, "f8": 5, "u2": 12, "u4": 13}
+ENVI_TYPES = {"u1": 1, "i2": 2, "i4": 3, "f4": 4, "f8": 5, "u2": 12, "u4": 13, "i8": 14,
+              "u8": 15}  # fmt: skip
 GDAL_TYPES = {"u1": "Byte", "i2": "Int16", "u2": "UInt16", "i4": "Int32", "u4": "UInt32",
+              "i1": "Int8", "i8": "Int64", "u8": "UInt64",
               "f4": "Float32", "f8": "Float64"}  # fmt: skip
 ENVI_UNITS = UNITS | {"Millimeters": 1e-6, "Meters": 1e-9}
 RECIPROCAL = {"Wavenumber": 1e7, "GHz": 299_792_458.0, "MHz": 299_792_458e3}
@@ -258,9 +260,11 @@ WAYS: dict[str, Way] = {
     "GeoTIFF of points": Way(point_geotiff, places=PLACES[:-1]),
     "TIFF and world file": Way(world_file),
     "VRT of bands": Way(stacked),
-    "COG": Way(partial(by_gdal, driver="COG", suffix=".tif")),
+    # GDAL loses nodata values of 64 bits on the way into a COG.
+    "COG": Way(partial(by_gdal, driver="COG", suffix=".tif"), dtypes=UP_TO_32_BITS),
     "ERDAS Imagine": Way(
-        partial(by_gdal, driver="HFA", suffix=".img"), places=("north up", "south up", "nowhere")
+        partial(by_gdal, driver="HFA", suffix=".img"), dtypes=UP_TO_32_BITS,
+        places=("north up", "south up", "nowhere")
     ),
     "PCIDSK": Way(
         partial(by_gdal, driver="PCIDSK", suffix=".pix"), dtypes=("u1", "i2", "u2", "f4")
@@ -281,15 +285,16 @@ WAYS: dict[str, Way] = {
         places=("north up", "south up"),
     ),
     "RRASTER": Way(
-        partial(by_gdal, driver="RRASTER", suffix=".grd"), places=("north up", "south up"),
-        tells=("nodata",),
+        partial(by_gdal, driver="RRASTER", suffix=".grd"), dtypes=UP_TO_32_BITS,
+        places=("north up", "south up"), tells=("nodata",),
     ),
     "ENVI": Way(
-        envi, places=("north up", "turned", "nowhere"),
+        envi, dtypes=tuple(ENVI_TYPES), places=("north up", "turned", "nowhere"),
         tells=("nodata", "wavelengths", "fwhm", "good", "scale"),
     ),
     "ENVI by GDAL": Way(
-        partial(by_gdal, driver="ENVI", suffix=".img"), places=("north up", "south up", "nowhere"),
+        partial(by_gdal, driver="ENVI", suffix=".img"), dtypes=tuple(ENVI_TYPES),
+        places=("north up", "south up", "nowhere"),
         tells=("nodata", "wavelengths", "fwhm"),
     ),
 }  # fmt: skip
