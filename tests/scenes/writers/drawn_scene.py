@@ -166,7 +166,8 @@ def _nodata(draw: Draw, dtype: np.dtype[Any]) -> float:
     kind = np.iinfo(dtype)
     # GDAL writes those of 64 bits as floating-point numbers, and reads no more than some.
     ends = (kind.min, kind.max) if dtype.itemsize < 8 else ()
-    return draw.pick("nodata", (0, *ends, *_fitting((-9999,), dtype)))
+    options: tuple[float, ...] = (0, *ends, *_fitting((-9999,), dtype))
+    return draw.pick("nodata", options)
 
 
 def _with_holes(draw: Draw, cube: Array, good: Array, nothing: float | None) -> Array:
