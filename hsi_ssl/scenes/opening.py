@@ -84,8 +84,9 @@ def open_scene(
     SceneNotFoundError
         There is no such file, or no `variable` in it.
     SceneError
-        The file is empty, broken, of no known format, holds no cube or several; `wavelengths` are
-        not one a band; which axis of a cube holds its bands remains open.
+        The file is empty, broken, of no known format, holds no cube or several; it is netCDF or
+        HDF5 on a server or in an archive; `wavelengths` are not one a band; which axis of a cube
+        holds its bands remains open.
     """
     path = Path(path)
     chosen = _format(path)

@@ -25,7 +25,10 @@ class CubeReader(Protocol):
     """What a format must offer. Rows and columns count from 0; ends are exclusive."""
 
     def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
-        """Raw values `(row1 - row0, col1 - col0, bands)` in the file's number type."""
+        """Raw values `(row1 - row0, col1 - col0, bands)` in the file's number type.
+
+        They may lie in memory as planes of bands; the caller's own, to write to.
+        """
 
     def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
         """Raw spectra `(n, bands)` of single pixels, reading no more than they need."""
@@ -210,3 +213,8 @@ def valid_spectra(spectra: Array, nodata: float | None) -> Bools:
     if nodata is not None and not np.isnan(nodata):
         valid &= (spectra != nodata).all(axis=-1)
     return valid
+
+
+def only_valid(spectra: Array, valid: Bools) -> Array:
+    """Those of `spectra (n, bands)` that are valid; where all are, themselves and no copy."""
+    return spectra if valid.all() else spectra[valid]

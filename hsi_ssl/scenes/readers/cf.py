@@ -85,24 +85,6 @@ def counts(name: str) -> bool:
     return name.lower() in FILLS or name in (UNSIGNED, *LIMITS, *PACKING)
 
 
-def tagged_attributes(tags: Mapping[str, str]) -> tuple[dict[str, Any], str | None]:
-    """Attributes from texts such as `{7,9}`, and what of them cannot be told without their type."""
-    found: dict[str, Any] = {}
-    for name, text in tags.items():
-        if not counts(name):
-            continue
-        try:
-            found[name] = np.array([float(word) for word in text.strip("{} ").split(",")])
-        except ValueError:
-            found[name] = text
-    limits = [name for name in LIMITS if name in found]
-    if not limits or not any(name in found for name in PACKING):
-        return found, None
-    for name in limits:
-        del found[name]
-    return found, limits[0]
-
-
 def _range(
     both: Numbers,
     least: Numbers,

@@ -86,7 +86,7 @@ class UpsideDown:
     def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
         """Values `(row1 - row0, col1 - col0, bands)`."""
         found = self._reader.window(self._rows - row1, self._rows - row0, col0, col1)
-        return np.ascontiguousarray(found[::-1])
+        return found[::-1].copy(order="K")
 
     def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
         """Spectra `(n, bands)` of single pixels."""

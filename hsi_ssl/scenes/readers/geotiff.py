@@ -22,7 +22,6 @@ from rasterio.windows import Window
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.measured import Measured, decoding
-from hsi_ssl.scenes.readers import cf
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, GroundPoint, Scene
@@ -42,7 +41,8 @@ CACHE = 160 * 2**20
 """Bytes of GDAL's cache of decoded blocks: a tile of 512 x 512 pixels and 268 bands of two bytes.
 GDAL's own choice, a twentieth of the machine's memory, is too much beside a model."""
 ENVI = "ENVI"
-NETCDF = "netCDF"
+UNTURNED = ("netCDF", "HDF5", "HDF5Image")
+"""Drivers of GDAL that take arrays for planes of bands, or for something else, unasked."""
 RAW = {
     "BT", "EHdr", "ENVI", "ERS", "FAST", "GenBin", "ISCE", "ISIS2", "ISIS3", "KRO", "LAN", "MFF",
     "NITF", "PAux", "PDS", "PDS4", "PNM", "ROI_PAC", "RRASTER", "VICAR",
@@ -56,7 +56,7 @@ NOT_THERE = re.compile(
 
 
 def open_cube(path: Path, variable: str | None = None) -> Scene:
-    """Open a raster; `variable` names one of several data sets in it (netCDF, HDF4).
+    """Open a raster; `variable` names one of several data sets in it (HDF4).
 
     Raises
     ------
@@ -93,8 +93,7 @@ def scene_of(
         raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
     with gdal_settings():
         layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path, header))
-    measured, told = _measured(dataset, path, layout, header or {})
-    how = decoding(dtype, measured, marked=layout.each_its_own)
+    how = decoding(dtype, _measured(dataset, layout, header or {}), marked=layout.each_its_own)
     reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
     scene = Scene(
         path=path,
@@ -108,7 +107,7 @@ def scene_of(
         units=_units(dataset, layout.spectral, header),
         grid=_grid(dataset),
         block=reader.piece[:2],
-        notes=(*notes, *layout.notes, *told),
+        notes=(*notes, *layout.notes),
     )
     return with_facts(scene, _band_facts(dataset, path, layout.spectral, header))
 
@@ -166,6 +165,13 @@ def opened(
     """
     named = named or path
     dataset = _opened(gdal_name(path), named, driver)
+    if dataset.driver in UNTURNED:
+        dataset.close()
+        raise SceneError(
+            f"{shown(named)} is {dataset.driver.removesuffix('Image')}, expected as a file of this "
+            "machine: on servers and in archives GDAL reads it, which does not know which axis "
+            "holds the bands; download or unpack it first"
+        )
     inside = {name.split(":")[-1].strip("/"): name for name in dataset.subdatasets}
     if variable is not None:
         dataset.close()
@@ -338,12 +344,7 @@ def _opened(
         with gdal_settings(), warnings.catch_warnings():
             # A cube without coordinates is nothing to warn of.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open(name, driver=driver, **options)
-            if dataset.driver != NETCDF:
-                return dataset
-            # GDAL applies valid ranges itself, to packed values also those of unpacked ones.
-            dataset.close()
-            return rasterio.open(name, driver=driver, HONOUR_VALID_RANGE="NO", **options)
+            return rasterio.open(name, driver=driver, **options)
     except RasterioError as error:
         if is_virtual(path) and NOT_THERE.search(_reason(error)):
             raise SceneNotFoundError(
@@ -366,27 +367,17 @@ def _reason(error: BaseException) -> str:
     return str(error).strip().rstrip(".").splitlines()[0]
 
 
-def _measured(
-    dataset: DatasetReader, path: Path, layout: Layout, header: Mapping[str, str]
-) -> tuple[list[Measured], tuple[str, ...]]:
-    """What values of each band are measurements, and what of that could not be told.
+def _measured(dataset: DatasetReader, layout: Layout, header: Mapping[str, str]) -> list[Measured]:
+    """What values of each band are measurements.
 
     Of ENVI's integers of 64 bits the header tells: in its own .aux.xml GDAL takes 9.999E+03 for 9.
     """
-    if dataset.driver != NETCDF:
-        declared = dict(zip(dataset.indexes, dataset.nodatavals, strict=True))
-        fills = [declared[band] for band in layout.spectral]
-        if np.dtype(dataset.dtypes[0]) in (np.int64, np.uint64):
-            with contextlib.suppress(ValueError):
-                fills = [float(header.get("data ignore value", ""))] * len(fills)
-        return [Measured(() if fill is None else (fill,)) for fill in fills], ()
-    tags = dataset.tags(layout.spectral[0])
-    attributes, untold = cf.tagged_attributes(tags)
-    notes: tuple[str, ...] = ()
-    if untold is not None:
-        notes = (f"whether {untold} of {path.name} is packed cannot be told: not used",)
-    dtype = np.dtype(dataset.dtypes[0])
-    return [cf.measured_values(attributes, dtype, default=True)] * len(layout.spectral), notes
+    declared = dict(zip(dataset.indexes, dataset.nodatavals, strict=True))
+    fills = [declared[band] for band in layout.spectral]
+    if np.dtype(dataset.dtypes[0]) in (np.int64, np.uint64):
+        with contextlib.suppress(ValueError):
+            fills = [float(header.get("data ignore value", ""))] * len(fills)
+    return [Measured(() if fill is None else (fill,)) for fill in fills]
 
 
 def _has_wavelengths(dataset: DatasetReader, path: Path, header: Mapping[str, str] | None) -> bool:

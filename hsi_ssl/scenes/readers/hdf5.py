@@ -31,7 +31,7 @@ from hsi_ssl.scenes.axes import (
 )
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.readers import matlab_cells
-from hsi_ssl.scenes.readers.boxes import BoxReader
+from hsi_ssl.scenes.readers.boxes import BoxReader, memory_order
 from hsi_ssl.scenes.readers.cf import number_type
 from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
@@ -60,6 +60,8 @@ PRODUCTS: dict[str, tuple[Order, str]] = {
 """Cubes of PRISMA, whose axes the product's specification gives."""
 LARGEST_CACHE, SMALLEST_CACHE = 400 * 2**20, 2**20
 """Bytes of unpacked chunks kept; HDF5's own choice is the smaller."""
+LARGE_PLANE = 2**16
+"""Pixels of a chunk that windows take in parts."""
 NUMBERS = "iufb"
 """Kinds of numpy types that are numbers (or yes and no, in a label plane)."""
 
@@ -288,11 +290,13 @@ class ChunkReader(BoxReader):
         self._file = h5py.File(path, "r")
         self._cube = _cached(self._file, name, axes)
         self._axes = axes
-        # Where in the file's order rows, columns and bands are.
-        self._places = tuple(axes.index(axis) for axis in range(3))
-        shape = tuple(self._cube.shape[place] for place in self._places)
         chunks = self._cube.chunks or (1, *self._cube.shape[1:])
-        piece = tuple(chunks[place] for place in self._places)
+        # Where in the file's order rows, columns and bands are.
+        places = [axes.index(axis) for axis in range(3)]
+        shape, piece = (
+            (sizes[places[0]], sizes[places[1]], sizes[places[2]])
+            for sizes in (self._cube.shape, chunks)
+        )
         self._stored = number_type(attributes_of(self._cube), self._cube.dtype)
         super().__init__(shape, self._stored.newbyteorder("="), piece)
 
@@ -306,8 +310,10 @@ class ChunkReader(BoxReader):
                 f"{self._path} is broken: part of its cube cannot be read ({error}); "
                 "get the file again"
             ) from error
-        stored = stored.view(self._stored)
-        return np.ascontiguousarray(stored.transpose(self._places), self.dtype)
+        order = memory_order(self._axes)
+        stored = stored.view(self._stored).transpose([self._axes.index(axis) for axis in order])
+        found = np.ascontiguousarray(stored, self.dtype)
+        return found.transpose([order.index(axis) for axis in range(3)])
 
     def close(self) -> None:
         """Release the file."""
@@ -315,23 +321,30 @@ class ChunkReader(BoxReader):
 
 
 def _cached(file: h5py.File, name: str, axes: Order) -> h5py.Dataset:
-    """A cube of whose packed chunks those of all bands at one place are kept once unpacked.
+    """A cube with room for those of its chunks that windows meet more than once.
 
-    Windows that are parts of a chunk, a whole band say, would unpack it once each otherwise.
+    Windows that are parts of a chunk, a whole band say, would each unpack it whole: of packed
+    chunks those of all bands at one place are kept. Of chunks that are not packed each would read
+    the whole into HDF5's own room: without any, HDF5 reads the parts that are wanted.
     """
     cube = file[name]
-    if cube.chunks is None or cube.id.get_create_plist().get_nfilters() == 0:
+    if cube.chunks is None:
         return cube
-    place = axes.index(BANDS)
-    deep = -(-cube.shape[place] // cube.chunks[place])
-    size = deep * int(np.prod(cube.chunks)) * cube.dtype.itemsize
-    if size > LARGEST_CACHE:
+    rows, cols, bands = (axes.index(axis) for axis in (ROWS, COLS, BANDS))
+    deep = -(-cube.shape[bands] // cube.chunks[bands])
+    if cube.id.get_create_plist().get_nfilters():
+        size = max(SMALLEST_CACHE, deep * int(np.prod(cube.chunks)) * cube.dtype.itemsize)
+        if size > LARGEST_CACHE:
+            return cube
+    elif axes[2] == COLS and cube.chunks[rows] * cube.chunks[cols] >= LARGE_PLANE:
+        size = 0
+    else:
         return cube
     full_name = cube.name.encode()
     del cube  # one that is open would lend its cache to whoever opens it again
     access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
     # Slots: a prime well above the chunks kept, or two that share one would push each other out.
-    access.set_chunk_cache(max(10_007, 100 * deep + 1), max(SMALLEST_CACHE, size), 1.0)
+    access.set_chunk_cache(max(10_007, 100 * deep + 1), size, 1.0)
     return h5py.Dataset(h5py.h5d.open(file.id, full_name, access))
 
 
