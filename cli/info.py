@@ -28,7 +28,7 @@ def command(
     hsi-ssl info runs/dataset.h5
     hsi-ssl info runs/m2
     """
-    from hsi_ssl.describe import describe
+    from hsi_ssl.describing.telling import describe
 
     values, lines = describe(path, variable=variable, axes=axes)
     terminal.result(values, *lines)
