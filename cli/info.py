@@ -20,6 +20,8 @@ def command(
 ) -> None:
     """Tell what is at PATH: size, bands, wavelengths, coordinates, labels, classes.
 
+    Of a scene it says what each of these is taken from, and what was guessed.
+
     \b
     hsi-ssl info scene.tif
     hsi-ssl info images.h5 --variable asph

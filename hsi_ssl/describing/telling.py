@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from hsi_ssl.catalog.entries import recognise
 from hsi_ssl.describing.codes import by_text, count_lines, counts_of, crs_name
 from hsi_ssl.describing.description import Description, counted
 from hsi_ssl.describing.library import describe_library
@@ -14,7 +12,7 @@ from hsi_ssl.describing.products import unread_product
 from hsi_ssl.describing.runs import describe_dataset, describe_run, is_dataset
 from hsi_ssl.describing.scene import describe_scene
 from hsi_ssl.errors import LabelError, ModelError, SceneError, VectorError
-from hsi_ssl.labels.rasters import open_label_raster, plane_codes
+from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, plane_codes
 from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.telling import is_library
@@ -54,15 +52,17 @@ def describe(path: Path, *, variable: str | None = None, axes: str | None = None
     except SceneError as error:
         try:
             with open_label_raster(path, variable=variable) as raster:
-                return _labels(path, plane_codes(raster), dict(enumerate(raster.named, start=1)))
+                return _labels(path, raster)
         except (LabelError, SceneError):
             product = unread_product(path)
             raise error if product is None else SceneError(product) from None
     with scene:
-        return describe_scene(scene)
+        known = recognise(path)
+        return describe_scene(scene, None if known is None else known[0])
 
 
-def _labels(path: Path, codes: npt.NDArray[np.int64], names: dict[int, str]) -> Description:
+def _labels(path: Path, raster: LabelRaster) -> Description:
+    codes, names = plane_codes(raster), dict(enumerate(raster.named, start=1))
     counts = counts_of(codes)
     rows, cols = codes.shape
     values = {
@@ -71,11 +71,13 @@ def _labels(path: Path, codes: npt.NDArray[np.int64], names: dict[int, str]) -> 
         "rows": rows,
         "cols": cols,
         "labels": by_text(counts),
+        "notes": list(raster.notes),
     }
     if names:
         values["names"] = {str(code): name for code, name in names.items()}
     lines = [f"{path}: labels", f"{counted(rows, 'row')} x {counted(cols, 'column')}"]
-    return Description(values, lines + count_lines(counts, codes.size, names))
+    lines += count_lines(counts, codes.size, names)
+    return Description(values, lines + [f"note: {note}" for note in raster.notes])
 
 
 def _layers(path: Path) -> Description:

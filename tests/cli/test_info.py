@@ -17,6 +17,8 @@ from hsi_ssl.cli.main import cli
 from hsi_ssl.errors import HsiSslError, ModelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.class_map import class_map
+from hsi_ssl.maps.masks import write_mask
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Grid
 
 LABELS = LabelSet(
@@ -58,6 +60,10 @@ def raster(path: Path, planes: Any, **profile: Any) -> Path:
     return path
 
 
+def origin(where: str, said: str | None = None) -> dict[str, Any]:
+    return {"from": where, "said": said, "guessed": False}
+
+
 def test_scene(tmp_path: Path) -> None:
     path = raster(tmp_path / "scene.tif", np.ones((3, 4, 5), np.float32), nodata=np.nan)
     found = values(path)
@@ -75,17 +81,31 @@ def test_scene(tmp_path: Path) -> None:
         "units": None,
         "crs": "EPSG:32633",
         "transform": [30, 0, 1000, 0, -30, 2000],
+        "overlaps_nm": [],
+        "acquired": None,
+        "catalog": None,
         "labels": None,
+        "sources": {
+            "axes": origin("the bands of the raster"),
+            "wavelengths": origin("the tags `wavelength` of the bands", "in nm"),
+            "bad_bands": origin("the tags `bbl` of the bands"),
+            "nodata": origin("the raster's nodata value (tag GDAL_NODATA)"),
+            "mask": None,
+            "crs": origin("the GeoTIFF keys"),
+            "transform": origin("the GeoTIFF keys"),
+            "acquired": None,
+        },
         "notes": [],
     }
     text = info(path).stdout
     for words in (
         "4 rows x 5 columns x 3 bands, float32",
-        "wavelengths 401.0 to 403.0 nm",
-        "2 of 3 bands good; bad, counted from 1: 2",
-        "nodata nan",
-        "WGS 84 / UTM zone 33N (EPSG:32633)",
-        "pixels of 30 x 30, upper left corner at 1000, 2000",
+        "axes, from the bands of the raster",
+        "wavelengths 401.0 to 403.0 nm, from the tags `wavelength` of the bands (in nm)",
+        "2 of 3 bands good; bad, counted from 1: 2, from the tags `bbl` of the bands",
+        "nodata nan, from the raster's nodata value (tag GDAL_NODATA)",
+        "WGS 84 / UTM zone 33N (EPSG:32633), from the GeoTIFF keys",
+        "pixels of 30 x 30, upper left corner at 1000, 2000, from the GeoTIFF keys",
     ):
         assert words in text
 
@@ -118,6 +138,7 @@ def test_labels(tmp_path: Path) -> None:
         "rows": 2,
         "cols": 2,
         "labels": {"7": 2, "255": 1},
+        "notes": [],
     }
     assert "7           2" in info(tmp_path / "gt.mat").stdout
 
@@ -149,6 +170,50 @@ def test_class_map(tmp_path: Path, name: str, format: str) -> None:
     assert "4  epidote" in text
     (tmp_path / "map.csv").unlink()
     assert "4  epidote" in info(path).stdout
+
+
+def test_mask(tmp_path: Path) -> None:
+    path = tmp_path / "scene_mask.tif"
+    with open_scene(raster(tmp_path / "scene.tif", np.ones((3, 2, 3), np.float32))) as scene:
+        write_mask(path, scene, np.array([[0, 1, 1], [2, 1, 1]], np.uint8))
+    found = values(path)
+    assert (found["kind"], found["labels"]) == ("mask", {"1": 4, "2": 1})
+    text = info(path).stdout
+    assert "scene_mask.tif: mask, GeoTIFF" in text
+    assert "1  shadow or background" in text
+
+
+def test_two_detectors_and_bands_without_wavelengths(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((2, 3, 6)))
+    listed = "400,500,600,550,,650"
+    (tmp_path / "a.hdr").write_text(
+        f"ENVI\nwavelength = {{{listed}}}\nwavelength units = nm\nbbl = {{0,1,1,1,1,1}}\n"
+    )
+    found = values(tmp_path / "a.npy")
+    assert found["overlaps_nm"] == [[550, 600]]
+    text = info(tmp_path / "a.npy").stdout
+    assert "bands to 3 and from 4 on overlap, from 550.0 to 600.0 nm" in text
+    assert (
+        "4 of 6 bands good; bad, counted from 1: 1, from the field `bbl` of a.hdr; "
+        "5, without a wavelength" in text
+    )
+
+
+def test_what_is_guessed_is_said_to_be(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((2, 3, 6)))
+    told = values(tmp_path / "a.npy")["sources"]["axes"]
+    assert told == origin("their order alone, which nothing contradicts", "rows,cols,bands") | {
+        "guessed": True
+    }
+    words = "axes rows,cols,bands, from their order alone, which nothing contradicts, guessed"
+    assert words in info(tmp_path / "a.npy").stdout
+
+
+def test_a_data_set_of_the_catalog(real_data: Callable[[str], Path]) -> None:
+    path = real_data("salinas-a/SalinasA_corrected.mat")
+    found = values(path)
+    assert found["catalog"] == "salinas-a"
+    assert "(salinas-a in the catalog), by its name" in info(path).stdout
 
 
 def test_one_of_several_arrays(tmp_path: Path) -> None:

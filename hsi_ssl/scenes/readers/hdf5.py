@@ -30,6 +30,7 @@ from hsi_ssl.scenes.axes import (
     decide,
 )
 from hsi_ssl.scenes.measured import decoding
+from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers import matlab_cells
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf import number_type
@@ -43,13 +44,14 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     band_facts_of,
     dimensions_of,
     grid_mapping_of,
-    grid_of,
     is_netcdf,
     measured_of,
+    place_of,
     units_of_cube,
     wavelength_vectors,
 )
 from hsi_ssl.scenes.scene import Array, CubeReader, Scene
+from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.wavelengths import with_facts
 
 DRILL_CORE_CUBE = "hsimage/data"
@@ -93,6 +95,8 @@ def open_cube(
         where = placed(
             dimensions, decided, grid_mapping_of(cube), path=path, variable=cube.name.strip("/")
         )
+        place = where if where.grid.placed else place_of(cube)
+        taken = time_among(file.attrs)
         stored = number_type(attributes_of(cube), cube.dtype)
         native = stored.newbyteorder("=")
         how = decoding(native, [measured_of(cube, native, default=is_netcdf(file))] * bands)
@@ -110,7 +114,8 @@ def open_cube(
             dtype=how.dtype,
             nodata=how.nodata,
             units=units_of_cube(cube, bands),
-            grid=where.grid if where.grid.placed else grid_of(cube),
+            grid=place.grid,
+            acquired=taken.at,
             label_reader=None
             if labels is None
             else partial(
@@ -118,6 +123,13 @@ def open_cube(
                 as_cube=decided, upside_down=where.upside_down,
             ),
             notes=(*decided.notes, *where.notes),
+            origins=Origins(
+                axes=decided.origin,
+                nodata=how.origin,
+                crs=place.crs_from,
+                transform=place.transform_from,
+                acquired=taken.origin,
+            ),
         )  # fmt: skip
     reader: BoxReader
     if offset is not None:

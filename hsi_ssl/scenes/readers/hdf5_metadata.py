@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from hsi_ssl.scenes.axes import Dimension, names_wavelengths
 from hsi_ssl.scenes.measured import Measured
+from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.readers import cf
+from hsi_ssl.scenes.readers.cf_grid import Placed
 from hsi_ssl.scenes.scene import Bools, Grid
 from hsi_ssl.scenes.units import Kind, Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in
@@ -36,6 +38,7 @@ NEON_CUBE = "/Reflectance/Reflectance_Data"
 class _Found(NamedTuple):
     values: npt.NDArray[Any]
     unit: str | None
+    where: str
 
 
 def measured_of(array: h5py.Dataset, dtype: np.dtype[Any], *, default: bool = False) -> Measured:
@@ -46,12 +49,16 @@ def measured_of(array: h5py.Dataset, dtype: np.dtype[Any], *, default: bool = Fa
     found = attributes_of(array)
     default = default and array.id.get_create_plist().get_fill_time() != h5py.h5d.FILL_TIME_NEVER
     measured = cf.measured_values(found, dtype, default=default)
-    others = [
-        np.ravel(value)[0].item()
+    others = {
+        name: np.ravel(value)[0].item()
         for name, value in found.items()
         if name.lower() in NODATA_NAMES and np.size(value) and np.asarray(value).dtype.kind in "iuf"
-    ]
-    return replace(measured, fills=(*others, *measured.fills)) if others else measured
+    }
+    return replace(
+        measured,
+        fills=(*others.values(), *measured.fills),
+        said_by=(*(f"the attribute {name}" for name in others), *measured.said_by),
+    )
 
 
 def attributes_of(array: h5py.Dataset) -> dict[str, Any]:
@@ -172,11 +179,13 @@ def band_facts_of(
             for name, value in group.attrs.items():
                 if names(name) and np.size(listed(value)) == bands:
                     found = np.asarray(listed(value))
-                    return _Found(found, _unit(group.attrs, WAVELENGTH_UNITS, name))
+                    unit = _unit(group.attrs, WAVELENGTH_UNITS, name)
+                    return _Found(found, unit, f"the attribute {name} of {group.name}")
         for name in vectors:
             if names(name.split("/")[-1]):
                 found = np.asarray(listed(file[name][()]))
-                return _Found(found, _unit(file[name].attrs, UNITS, name))
+                unit = _unit(file[name].attrs, UNITS, name)
+                return _Found(found, unit, f"the array {name}")
         return None
 
     def starting(*words: str) -> Callable[[str], bool]:
@@ -185,7 +194,7 @@ def band_facts_of(
     centres = None
     if dimension is not None and dimension.wavelengths is not None:
         unit = _unit(dimension.attributes, UNITS, dimension.name)
-        centres = _Found(dimension.wavelengths, unit)
+        centres = _Found(dimension.wavelengths, unit, f"the coordinate {dimension}")
     centres = centres or find(names_wavelengths)
     widths, good = find(starting("fwhm")), find(starting(*GOOD_BANDS_NAMES))
     if PRISMA in cube.name:
@@ -197,8 +206,11 @@ def band_facts_of(
         units=None if centres is None else centres.unit,
         fwhm=None if widths is None else widths.values,
         bad_band_list=None if good is None else good.values,
+        wavelengths_from="" if centres is None else centres.where,
+        good_from="" if good is None else good.where,
     )
-    return facts.else_from(BandFacts(good=_outside_windows(groups, facts)))
+    windows = Origin("the attributes Band_Window_1_Nanometers, ...")
+    return facts.else_from(BandFacts(good=_outside_windows(groups, facts), good_from=windows))
 
 
 def _of_prisma(cube: h5py.Dataset, what: str, bands: int) -> _Found | None:
@@ -206,7 +218,8 @@ def _of_prisma(cube: h5py.Dataset, what: str, bands: int) -> _Found | None:
     detector = cube.name.split("/")[-1].split("_")[0].title()
     values = np.ravel(cube.file.attrs.get(f"List_{what}_{detector}", ()))
     values = values if len(values) == bands else values[values > 0]
-    return _Found(values, "nm") if len(values) == bands else None
+    where = f"the attribute List_{what}_{detector} of the file"
+    return _Found(values, "nm", where) if len(values) == bands else None
 
 
 def _groups(cube: h5py.Dataset) -> list[Any]:
@@ -261,20 +274,26 @@ def _outside_windows(groups: list[Any], facts: BandFacts) -> Bools | None:
     return good
 
 
-def grid_of(cube: h5py.Dataset) -> Grid:
+def place_of(cube: h5py.Dataset) -> Placed:
     """NEON's coordinate system: ENVI's `map info` and the EPSG code beside the cube."""
     place = "Metadata/Coordinate_System"
     if place not in cube.parent:
-        return Grid()
+        return Placed()
     texts = {
         name: _text(item)
         for name, item in cube.parent[place].items()
         if isinstance(item, h5py.Dataset) and item.size
     }
-    return Grid(_crs(texts), _transform(texts.get("Map_Info", "")))
+    transform = _transform(texts.get("Map_Info", ""))
+    crs, named = _crs(texts)
+    return Placed(
+        Grid(crs, transform),
+        crs_from=None if crs is None else Origin(f"{named} in {place}"),
+        transform_from=None if transform is None else Origin(f"Map_Info in {place}"),
+    )
 
 
-def _crs(texts: dict[str, str]) -> str | None:
+def _crs(texts: dict[str, str]) -> tuple[str | None, str]:
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
@@ -282,10 +301,10 @@ def _crs(texts: dict[str, str]) -> str | None:
         text = texts.get(name, "")
         try:
             crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_wkt(text)
-            return str(crs.to_wkt())
+            return str(crs.to_wkt()), name
         except CRSError:
             continue
-    return None
+    return None, ""
 
 
 def _transform(map_info: str) -> tuple[float, float, float, float, float, float] | None:
