@@ -36,26 +36,28 @@ MATLAB_5 = b"MATLAB 5.0 MAT-file"
 class Format(NamedTuple):
     """How to read a format: `(path, variable)` and `(path, variable, shape)`.
 
+    `name` is that of its row in `reports/formats.md`, which says where each fact of it comes from.
     `open_turned` opens cubes of formats that do not say which axis holds the bands: it takes what
     is known of that, too.
     """
 
+    name: str
     open_cube: Callable[[Path, str | None], Scene]
     read_plane: Callable[[Path, str | None, tuple[int, int] | None], tuple[Array, float | None]]
     open_turned: Callable[[Path, str | None, Asked], Scene] | None = None
 
 
-HDF5 = Format(hdf5.open_cube, hdf5.read_plane, hdf5.open_cube)
-NETCDF3 = Format(netcdf3.open_cube, netcdf3.read_plane, netcdf3.open_cube)
-MATLAB = Format(matlab.open_cube, matlab.read_plane, matlab.open_cube)
-NUMPY = Format(numpy_file.open_cube, numpy_file.read_plane, numpy_file.open_cube)
+HDF5 = Format("HDF5", hdf5.open_cube, hdf5.read_plane, hdf5.open_cube)
+NETCDF3 = Format("netCDF-3", netcdf3.open_cube, netcdf3.read_plane, netcdf3.open_cube)
+MATLAB = Format("MATLAB", matlab.open_cube, matlab.read_plane, matlab.open_cube)
+NUMPY = Format("NumPy array", numpy_file.open_cube, numpy_file.read_plane, numpy_file.open_cube)
 NUMPY_ARCHIVE = Format(
-    numpy_file.open_archive, numpy_file.read_archive_plane, numpy_file.open_archive
+    "NumPy archive", numpy_file.open_archive, numpy_file.read_archive_plane, numpy_file.open_archive
 )
-TEXT = Format(text.open_cube, text.read_plane)
-GDAL = Format(geotiff.open_cube, geotiff.read_plane)
-ENVI = Format(envi.open_cube, envi.read_plane)
-IDX = Format(idx.open_cube, idx.read_plane)
+TEXT = Format("text", text.open_cube, text.read_plane)
+GDAL = Format("GDAL", geotiff.open_cube, geotiff.read_plane)
+ENVI = Format("ENVI", envi.open_cube, envi.read_plane)
+IDX = Format("IDX", idx.open_cube, idx.read_plane)
 
 
 def open_scene(

@@ -185,31 +185,39 @@ def finest(*sources: BandFacts) -> BandFacts:
     return best
 
 
-def tagged_facts(tags: Sequence[Mapping[str, str]], *, where: str, found_in: str = "") -> BandFacts:
+def tagged_facts(
+    tags: Sequence[Mapping[str, str]],
+    *,
+    where: str,
+    found_in: Callable[[str], str] = lambda name: "",
+) -> BandFacts:
     """Facts from the tags of each band: wavelength, wavelength_units, fwhm, bbl (any case).
 
-    `found_in`: where the tags lie, if not in the raster.
+    `found_in` says where a tag of some name lies, if not in the raster.
     """
     lower = [{key.lower(): value for key, value in band.items()} for band in tags]
 
-    def column(*names: str) -> list[str | None]:
-        name = next((n for n in names if any(n in band for band in lower)), names[0])
-        return [band.get(name) for band in lower]
+    def called(*names: str) -> str:
+        return next((n for n in names if any(n in band for band in lower)), names[0])
 
+    def column(*names: str) -> list[str | None]:
+        return [band.get(called(*names)) for band in lower]
+
+    centres = ("wavelength", "wavelengths")
     return band_facts(
         len(tags),
         where=where,
-        wavelengths=column("wavelength", "wavelengths"),
+        wavelengths=column(*centres),
         units=next(filter(None, column("wavelength_units", "wavelength_unit")), None),
         fwhm=column("fwhm"),
         bad_band_list=column("bbl"),
-        wavelengths_from=f"the tags `wavelength` of the bands{found_in}",
-        good_from=f"the tags `bbl` of the bands{found_in}",
+        wavelengths_from=f"the tags `{called(*centres)}` of the bands{found_in(called(*centres))}",
+        good_from=f"the tags `bbl` of the bands{found_in('bbl')}",
     )
 
 
 def imagery_facts(tags: Sequence[Mapping[str, str]], *, found_in: str = "") -> BandFacts:
-    """Facts from GDAL's IMAGERY domain of each band; `found_in` as for tags."""
+    """Facts from GDAL's IMAGERY domain of each band; `found_in`: where, if not in the raster."""
     return band_facts(
         len(tags),
         where="IMAGERY",

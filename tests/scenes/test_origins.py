@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -321,3 +322,44 @@ def test_what_hides_pixels(tmp_path: Path, where: str) -> None:
                 "tag": "from the tag NODATA_VALUES, of values that together are nothing",
             }[where]
         )
+
+
+def contradicting(folder: Path, driver: str) -> Path:
+    """A raster and an `.aux.xml` beside it that say different things of the same."""
+    path = folder / {"GTiff": "a.tif", "ENVI": "a.img", "PNG": "a.png"}[driver]
+    profile: dict[str, Any] = {"height": 4, "width": 5, "count": 3, "dtype": "int16"}
+    profile |= {"count": 1, "dtype": "uint8"} if driver == "PNG" else {"nodata": -9, **PLACE}
+    with rasterio.open(path, "w", driver=driver, **profile) as dataset:
+        dataset.write(np.ones((profile["count"], 4, 5), profile["dtype"]))
+    if driver == "PNG":
+        (folder / "a.pgw").write_text("7\n0\n0\n-7\n1015\n1985\n")
+    bands = "".join(
+        f'<PAMRasterBand band="{band}"><NoDataValue>7</NoDataValue></PAMRasterBand>'
+        for band in range(1, profile["count"] + 1)
+    )
+    Path(f"{path}.aux.xml").write_text(
+        "<PAMDataset><SRS>EPSG:32632</SRS><GeoTransform>1, 3, 0, 2, 0, -3</GeoTransform>"
+        f"{bands}</PAMDataset>"
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("driver", "pixel", "nodata", "expected"),
+    [
+        ("GTiff", 3, 7, {"transform": f"the transform {AUX}", "crs": f"the coordinate system {AUX}",
+                         "nodata": f"the nodata value {AUX}"}),
+        ("ENVI", 30, 7, {"transform": "the field `map info` of the header",
+                         "nodata": f"the nodata value {AUX}"}),
+        ("PNG", 7, 7, {"transform": "the world file a.pgw", "crs": f"the coordinate system {AUX}",
+                       "nodata": f"the nodata value {AUX}"}),
+    ],
+)  # fmt: skip
+def test_what_counts_where_two_sources_differ(
+    tmp_path: Path, driver: str, pixel: float, nodata: float, expected: dict[str, str]
+) -> None:
+    with open_scene(contradicting(tmp_path, driver)) as scene:
+        assert scene.grid.transform is not None
+        assert (scene.grid.transform[0], scene.nodata) == (pixel, nodata)
+        found = {name: origin.where for name, origin in vars(scene.origins).items() if origin}
+    assert {name: found[name] for name in expected} == expected

@@ -1,16 +1,20 @@
 """Where GDAL has a raster's facts from: the file, what lies beside it, or an ENVI header.
 
-GDAL does not say it. Its auxiliary file (`.aux.xml`: PAM, "Persistent Auxiliary Metadata") goes
-before what the raster itself has, and a world file is told among the raster's files where it was
-used (GTiff driver, "Georeferencing"; `GDAL_GEOREF_SOURCES` is PAM, INTERNAL, TABFILE, WORLDFILE).
+GDAL does not say it. Of tags, nodata values and scales its auxiliary file (`.aux.xml`: PAM,
+"Persistent Auxiliary Metadata") goes before what the raster itself has; of the place it depends on
+the driver, so that is compared. World files are among the raster's files where they were used.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 
 from hsi_ssl.scenes.origins import Origin
@@ -23,8 +27,10 @@ LARGEST = 2**26
 PLACING = re.compile(r"\.(\w{1,2}w|\w{3,4}w|wld|tab|prj)", re.IGNORECASE)
 """Suffixes of files that place a raster: .tfw, .pgw, .tifw, .wld, MapInfo's .tab; .prj names a
 CRS."""
-TRANSFORM, CRS, NODATA, SCALE = "<GeoTransform>", "<SRS", "<NoDataValue", "<Scale>"
+NODATA, SCALE = "<NoDataValue", "<Scale>"
 """What stands in an auxiliary file where it tells these."""
+PLACE = re.compile(r"<GeoTransform>([^<]*)</GeoTransform>")
+SYSTEM_OF = re.compile(r"<SRS[^>]*>([^<]*)</SRS>")
 
 
 class Sources:
@@ -37,8 +43,12 @@ class Sources:
         self._auxiliary: str | None = None
 
     def beside(self, words: str) -> str:
-        """`AUXILIARY` where the auxiliary file holds these words, else nothing."""
-        return AUXILIARY if words in self._auxiliary_text() else ""
+        """`AUXILIARY` where the auxiliary file holds these words in any case, else nothing."""
+        return AUXILIARY if words.lower() in self._auxiliary_text().lower() else ""
+
+    def tag_beside(self, name: str) -> str:
+        """The same for a tag of that name."""
+        return self.beside(f'key="{name}"')
 
     @property
     def axes(self) -> Origin:
@@ -52,10 +62,10 @@ class Sources:
     @property
     def nodata(self) -> str:
         """Of a band's nodata value."""
-        if self._header is not None and "data ignore value" in self._header:
-            return "the field `data ignore value` of the header"
         if self.beside(NODATA):
             return f"the nodata value{AUXILIARY}"
+        if self._header is not None and "data ignore value" in self._header:
+            return "the field `data ignore value` of the header"
         tag = " (tag GDAL_NODATA)" if self._dataset.driver == "GTiff" else ""
         return f"the raster's nodata value{tag}"
 
@@ -69,7 +79,7 @@ class Sources:
         """Of where pixels lie."""
         if self._header is not None and "map info" in self._header:
             return Origin("the field `map info` of the header")
-        if self.beside(TRANSFORM):
+        if self._transform_is_auxiliary():
             return Origin(f"the transform{AUXILIARY}")
         world = self._placing_file(world_only=True)
         if world is not None:
@@ -83,7 +93,7 @@ class Sources:
             for field in ("coordinate system string", "map info"):
                 if field in self._header:
                     return Origin(f"the field `{field}` of the header")
-        if self.beside(CRS):
+        if self._auxiliary_crs() == (self._dataset.crs or self._dataset.gcps[1]):
             return Origin(f"the coordinate system{AUXILIARY}")
         named = self._placing_file()
         if named is not None and Path(named).suffix.lower() in {".prj", ".tab"}:
@@ -101,6 +111,22 @@ class Sources:
         if "NODATA_VALUES" in self._dataset.tags():
             return Origin("the tag NODATA_VALUES, of values that together are nothing")
         return Origin("masks of the bands" if layout.each_its_own else "the mask in the file")
+
+    def _transform_is_auxiliary(self) -> bool:
+        found = PLACE.search(self._auxiliary_text())
+        try:
+            told = [] if found is None else [float(number) for number in found[1].split(",")]
+        except ValueError:
+            return False
+        known = self._dataset.transform.to_gdal()
+        return len(told) == len(known) and np.allclose(told, known, rtol=1e-12, atol=0)
+
+    def _auxiliary_crs(self) -> CRS | None:
+        found = SYSTEM_OF.search(self._auxiliary_text())
+        try:
+            return None if found is None else CRS.from_user_input(html.unescape(found[1]))
+        except CRSError:
+            return None
 
     def _own_place(self) -> str:
         if self._dataset.gcps[0]:

@@ -420,12 +420,12 @@ def _band_facts(
     told = dataset.tags(ns="ENVI") if header is None else header
     found_in = "its domain ENVI" if header is None else "the header"
     facts = envi_facts(told, len(bands), where=path.name, found_in=found_in)
-    beside = sources.beside('key="wavelength')
-    tags = tagged_facts([dataset.tags(band) for band in bands], where=path.name, found_in=beside)
+    every = [dataset.tags(band) for band in bands]
+    tags = tagged_facts(every, where=path.name, found_in=sources.tag_beside)
     if dataset.driver != ENVI:
         imagery = imagery_facts(
             [dataset.tags(band, ns="IMAGERY") for band in bands],
-            found_in=sources.beside("CENTRAL_WAVELENGTH_UM"),
+            found_in=sources.tag_beside("CENTRAL_WAVELENGTH_UM"),
         )
         return finest(imagery, tags, facts)
     # There GDAL makes the tags of the header itself, unless it wrote them beside.
