@@ -31,7 +31,7 @@ from hsi_ssl.scenes.axes import (
 )
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origins
-from hsi_ssl.scenes.readers import matlab_cells
+from hsi_ssl.scenes.readers import matlab_cells, matlab_sparse
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf import number_type
 from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed, turned
@@ -166,6 +166,7 @@ def read_plane(
         if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
             variable = DRILL_CORE_LABELS
         texts = matlab_cells.shapes(file) if reverse else {}
+        texts = {_shown(n, reverse): found for n, found in texts.items()}
         choosing = partial(
             _chosen, path=path, dimensions=PLANE, reverse=reverse, shape=shape, texts=texts
         )
@@ -177,9 +178,11 @@ def read_plane(
                 raise
             name = choosing(more, variable)
         plane = file[name]
-        if name in texts:
+        if _shown(name, reverse) in texts:
             return matlab_cells.texts(file, name, path).T, None
-        values = np.asarray(plane[()])
+        values = np.asarray(
+            matlab_sparse.values(plane) if matlab_sparse.is_sparse(plane) else plane[()]
+        )
         values = values.view(number_type(attributes_of(plane), values.dtype))
         # No default fill value: of labels it would say that their 0 is a class.
         how = decoding(values.dtype, [measured_of(plane, values.dtype)])
@@ -283,6 +286,10 @@ def numeric_arrays(
     found: dict[str, tuple[int, ...]] = {}
 
     def look(name: str, item: object) -> None:
+        if reverse and matlab_sparse.is_sparse(item) and not name.startswith("#"):
+            size = matlab_sparse.shape(item)
+            if min(size) > 1:
+                found[name] = size
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in NUMBERS or not item.size:
             return
         if not reverse:

@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.scenes.axes import Dimension, names_wavelengths
+from hsi_ssl.scenes.axes import Dimension, names_wavelengths, plain_text
 from hsi_ssl.scenes.measured import Measured
 from hsi_ssl.scenes.origins import Origin
-from hsi_ssl.scenes.readers import cf
+from hsi_ssl.scenes.readers import cf, hdfeos
 from hsi_ssl.scenes.readers.cf_grid import Placed
 from hsi_ssl.scenes.scene import Bools, Grid
 from hsi_ssl.scenes.units import Kind, Units, kind_in, units_of
@@ -69,7 +69,7 @@ def attributes_of(array: h5py.Dataset) -> dict[str, Any]:
 
 def is_netcdf(file: h5py.File) -> bool:
     """Whether netCDF's library wrote the file (`_NCProperties`), or by its conventions (CF)."""
-    conventions = _plain_text(file.attrs.get("Conventions", ""))
+    conventions = plain_text(file.attrs.get("Conventions", ""))
     return "_NCProperties" in file.attrs or conventions.startswith("CF")
 
 
@@ -77,7 +77,7 @@ def units_of_cube(cube: h5py.Dataset, bands: int) -> Units | None:
     """What attributes say of the cube's numbers: those of CF multiply, NEON's factor divides."""
     said = {name.lower(): value for name, value in cube.attrs.items()}
     names = ("units", "unit", "long_name", "standard_name", "description")
-    texts = [_plain_text(said[name]) for name in names if name in said]
+    texts = [plain_text(said[name]) for name in names if name in said]
     scale, offset = said.get("scale_factor"), said.get("add_offset")
     if PRISMA in cube.name:
         return _units_of_prisma(cube, bands)
@@ -102,9 +102,11 @@ def _units_of_prisma(cube: h5py.Dataset, bands: int) -> Units | None:
 def dimensions_of(array: h5py.Dataset, *, reverse: bool = False) -> list[Dimension]:
     """What the file says of the axes of an array, in the order in which they are named.
 
-    HDF5's dimension labels and scales, which netCDF's dimensions are; names in xarray's attribute.
+    HDF5's dimension labels and scales, which netCDF's dimensions are; names in xarray's attribute
+    or in HDF-EOS5's description of the file.
     """
-    names = [_plain_text(name) for name in np.ravel(array.attrs.get("_ARRAY_DIMENSIONS", ()))]
+    names = [plain_text(name) for name in np.ravel(array.attrs.get("_ARRAY_DIMENSIONS", ()))]
+    names = names or hdfeos.dimension_names(array)
     found = []
     for i, size in enumerate(array.shape):
         name = names[i] if len(names) == array.ndim else ""
@@ -122,7 +124,7 @@ def _dimension(dim: Any, size: int, name: str) -> Dimension:
     if scale is None:
         return Dimension(size, name)
     attributes = {key: scale.attrs[key] for key in COORDINATE if key in scale.attrs}
-    said = _plain_text(scale.attrs.get("NAME", ""))
+    said = plain_text(scale.attrs.get("NAME", ""))
     whole = scale.shape == (size,) and scale.dtype.kind in "iuf"
     if not whole or said.startswith(NO_VARIABLE):
         return Dimension(size, name, attributes)
@@ -131,7 +133,7 @@ def _dimension(dim: Any, size: int, name: str) -> Dimension:
 
 def grid_mapping_of(cube: h5py.Dataset) -> dict[str, Any]:
     """The attributes of the grid mapping that a cube names, searched for in its groups upwards."""
-    named = _plain_text(cube.attrs.get("grid_mapping", "")).split(":")[0].strip()
+    named = plain_text(cube.attrs.get("grid_mapping", "")).split(":")[0].strip()
     for group in _groups(cube)[1:] if named else ():
         if named in group:
             return dict(group[named].attrs)
@@ -159,7 +161,7 @@ def listed(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.ravel()[0]
     if isinstance(value, bytes | str):
-        return re.split(r"[,;\s]+", _plain_text(value).strip(" {}[]()\n\t,;"))
+        return re.split(r"[,;\s]+", plain_text(value).strip(" {}[]()\n\t,;"))
     return value
 
 
@@ -253,7 +255,7 @@ def _vectors(
 
 
 def _text_of(item: Any, name: str) -> str:
-    return _plain_text(item.attrs.get(name, ""))
+    return plain_text(item.attrs.get(name, ""))
 
 
 def _outside_windows(groups: list[Any], facts: BandFacts) -> Bools | None:
@@ -320,18 +322,14 @@ def _transform(map_info: str) -> tuple[float, float, float, float, float, float]
 
 
 def _text(item: h5py.Dataset) -> str:
-    return _plain_text(np.ravel(item[()])[0])
-
-
-def _plain_text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return plain_text(item[()])
 
 
 def _unit(attributes: Any, keys: tuple[str, ...], name: str) -> str | None:
     """The unit said by one of the attributes `keys`, or by the end of the array's own name."""
     for key, value in attributes.items():
         if key.lower() in keys:
-            return _plain_text(value)
+            return plain_text(value)
     return unit_in(name)
 
 
