@@ -19,8 +19,8 @@ from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.codes import checked_codes
 from hsi_ssl.labels.finding import is_our_mask
 from hsi_ssl.labels.rasters import own_labels
-from hsi_ssl.scenes.origins import Origin
-from hsi_ssl.scenes.scene import Floats, Scene
+from hsi_ssl.scenes.origins import Origin, Origins
+from hsi_ssl.scenes.scene import Floats, Grid, Scene
 from hsi_ssl.scenes.wavelengths import with_facts
 
 WINDOW = 2**20
@@ -64,7 +64,7 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
     lines += _shape_lines(scene)
     if kind == "scene":
         lines += band_lines(scene)
-    lines += [*_nodata_lines(scene), *_unit_lines(scene), *_place_lines(scene)]
+    lines += [*_nodata_lines(scene), *_unit_lines(scene), *place_lines(scene.grid, scene.origins)]
     if scene.acquired is not None:
         lines.append(f"taken {scene.acquired.isoformat()}, {scene.origins.acquired}")
     if counts is not None:
@@ -233,8 +233,8 @@ def _unit_lines(scene: Scene) -> list[str]:
     return [f"{scene.units.kind}, in numbers without a scale"]
 
 
-def _place_lines(scene: Scene) -> list[str]:
-    grid, origins = scene.grid, scene.origins
+def place_lines(grid: Grid, origins: Origins = Origins()) -> list[str]:  # noqa: B008
+    """Coordinate system and pixels, each with what says so."""
     lines = []
     if grid.crs is not None:
         title = re.search(r'"([^"]+)"', grid.crs)

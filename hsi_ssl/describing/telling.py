@@ -10,7 +10,7 @@ from hsi_ssl.describing.description import Description, counted
 from hsi_ssl.describing.library import describe_library
 from hsi_ssl.describing.products import unread_product
 from hsi_ssl.describing.runs import describe_dataset, describe_run, is_dataset
-from hsi_ssl.describing.scene import describe_scene
+from hsi_ssl.describing.scene import describe_scene, place_lines
 from hsi_ssl.errors import LabelError, ModelError, SceneError, VectorError
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, plane_codes
 from hsi_ssl.labels.vector_labels import TYPES
@@ -70,12 +70,16 @@ def _labels(path: Path, raster: LabelRaster) -> Description:
         "path": str(path),
         "rows": rows,
         "cols": cols,
+        "crs": crs_name(raster.grid.crs),
+        "transform": None if raster.grid.transform is None else list(raster.grid.transform),
         "labels": by_text(counts),
         "notes": list(raster.notes),
     }
     if names:
         values["names"] = {str(code): name for code, name in names.items()}
     lines = [f"{path}: labels", f"{counted(rows, 'row')} x {counted(cols, 'column')}"]
+    if raster.grid.placed:
+        lines += place_lines(raster.grid)
     lines += count_lines(counts, codes.size, names)
     return Description(values, lines + [f"note: {note}" for note in raster.notes])
 

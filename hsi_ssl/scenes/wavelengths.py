@@ -201,17 +201,18 @@ def tagged_facts(
         return next((n for n in names if any(n in band for band in lower)), names[0])
 
     def column(*names: str) -> list[str | None]:
-        return [band.get(called(*names)) for band in lower]
+        name = called(*names)
+        return [band.get(name) for band in lower]
 
-    centres = ("wavelength", "wavelengths")
+    centres = called("wavelength", "wavelengths")
     return band_facts(
         len(tags),
         where=where,
-        wavelengths=column(*centres),
+        wavelengths=column(centres),
         units=next(filter(None, column("wavelength_units", "wavelength_unit")), None),
         fwhm=column("fwhm"),
         bad_band_list=column("bbl"),
-        wavelengths_from=f"the tags `{called(*centres)}` of the bands{found_in(called(*centres))}",
+        wavelengths_from=f"the tags `{centres}` of the bands{found_in(centres)}",
         good_from=f"the tags `bbl` of the bands{found_in('bbl')}",
     )
 

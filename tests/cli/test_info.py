@@ -137,6 +137,8 @@ def test_labels(tmp_path: Path) -> None:
         "path": str(tmp_path / "gt.mat"),
         "rows": 2,
         "cols": 2,
+        "crs": None,
+        "transform": None,
         "labels": {"7": 2, "255": 1},
         "notes": [],
     }

@@ -34,7 +34,7 @@ from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers import matlab_cells, matlab_sparse
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf import number_type
-from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed, turned
+from hsi_ssl.scenes.readers.cf_grid import Placed, UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import (
@@ -50,7 +50,7 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     units_of_cube,
     wavelength_vectors,
 )
-from hsi_ssl.scenes.scene import Array, CubeReader, Scene
+from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
 from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.wavelengths import with_facts
 
@@ -162,23 +162,9 @@ def read_plane(
         As for cubes.
     """
     with opened(path) as file:
-        arrays = numeric_arrays(file, reverse=reverse)
-        if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
-            variable = DRILL_CORE_LABELS
-        texts = matlab_cells.shapes(file) if reverse else {}
-        texts = {_shown(n, reverse): found for n, found in texts.items()}
-        choosing = partial(
-            _chosen, path=path, dimensions=PLANE, reverse=reverse, shape=shape, texts=texts
-        )
-        try:
-            name = choosing(arrays, variable)
-        except (SceneError, SceneNotFoundError):  # MATLAB's yes and no only where nothing else is
-            more = numeric_arrays(file, reverse=reverse, logical=True)
-            if more == arrays:
-                raise
-            name = choosing(more, variable)
+        name, is_text = _plane(file, path, variable, shape, reverse=reverse)
         plane = file[name]
-        if _shown(name, reverse) in texts:
+        if is_text:
             return matlab_cells.texts(file, name, path).T, None
         values = np.asarray(
             matlab_sparse.values(plane) if matlab_sparse.is_sparse(plane) else plane[()]
@@ -188,16 +174,61 @@ def read_plane(
         how = decoding(values.dtype, [measured_of(plane, values.dtype)])
         values = how.clean(values[..., None])[..., 0]
         values = values.T if reverse else values
-        if values.ndim == PLANE and not reverse:
-            dimensions = dimensions_of(plane)
-            if any(one.role in (ROWS, COLS) for one in dimensions):
-                dimensions = [*dimensions, Dimension(1, "band")]
-                shape3 = (*values.shape, 1)
-                as_cube = decide(shape3, Asked(), of=name, path=path, dimensions=dimensions)
-                upside_down = placed(dimensions, as_cube, grid_mapping_of(plane)).upside_down
+        own = None if reverse else _plane_place(plane, path)
+        if own is not None:
+            as_cube, upside_down = own[0], own[1].upside_down
         if as_cube is not None:
             values = turned(values, as_cube, upside_down=upside_down)
         return values, how.nodata
+
+
+def plane_grid(
+    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
+) -> Grid:
+    """Where the pixels of a label plane lie, by its own coordinates; errors as for planes."""
+    with opened(path) as file:
+        name, _ = _plane(file, path, variable, shape, reverse=False)
+        own = _plane_place(file[name], path)
+        return Grid() if own is None else own[1].grid
+
+
+def _plane(
+    file: h5py.File,
+    path: Path,
+    variable: str | None,
+    shape: tuple[int, int] | None,
+    *,
+    reverse: bool,
+) -> tuple[str, bool]:
+    """Name of the label plane that is meant, and whether it holds texts."""
+    arrays = numeric_arrays(file, reverse=reverse)
+    if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
+        variable = DRILL_CORE_LABELS
+    texts = matlab_cells.shapes(file) if reverse else {}
+    texts = {_shown(n, reverse): found for n, found in texts.items()}
+    choosing = partial(
+        _chosen, path=path, dimensions=PLANE, reverse=reverse, shape=shape, texts=texts
+    )
+    try:
+        name = choosing(arrays, variable)
+    except (SceneError, SceneNotFoundError):  # MATLAB's yes and no only where nothing else is
+        more = numeric_arrays(file, reverse=reverse, logical=True)
+        if more == arrays:
+            raise
+        name = choosing(more, variable)
+    return name, _shown(name, reverse) in texts
+
+
+def _plane_place(plane: h5py.Dataset, path: Path) -> tuple[Decided, Placed] | None:
+    """Axes and place of a plane; None where the file does not tell its axes."""
+    dimensions = dimensions_of(plane)
+    if len(dimensions) != PLANE or all(one.role not in (ROWS, COLS) for one in dimensions):
+        return None
+    name = plane.name.strip("/")
+    dimensions = [*dimensions, Dimension(1, "band")]
+    decided = decide((*plane.shape, 1), Asked(), of=name, path=path, dimensions=dimensions)
+    mapping = grid_mapping_of(plane)
+    return decided, placed(dimensions, decided, mapping, path=path, variable=name)
 
 
 def _chosen(
