@@ -27,6 +27,10 @@ WINDOW = 2**20
 """Pixels of a label raster counted at a time."""
 OVERLAPS = 3
 """Told one by one."""
+UNNAMED = "unnamed"
+"""What GDAL calls a coordinate system that it has made of its parameters."""
+SIZES = ((1e9, "GB", 2), (1e6, "MB", 1), (1e3, "kB", 1))
+"""Bytes, and decimals to show of so many."""
 
 
 def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
@@ -239,8 +243,11 @@ def place_lines(grid: Grid, origins: Origins = Origins()) -> list[str]:  # noqa:
     if grid.crs is not None:
         title = re.search(r'"([^"]+)"', grid.crs)
         code = crs_name(grid.crs)
-        short = f" ({code})" if code and code.startswith("EPSG:") else ""
-        words = f"coordinates in {title[1] if title else 'an unnamed system'}{short}"
+        known = code if code and code.startswith("EPSG:") else None
+        if title is None or title[1] == UNNAMED:
+            words = f"coordinates in {known or 'an unnamed system'}"
+        else:
+            words = f"coordinates in {title[1]}" + (f" ({known})" if known else "")
         lines.append(_told(words, origins.crs))
     if grid.transform is not None:
         a, b, c, d, e, f = grid.transform
@@ -271,4 +278,5 @@ def _json_number(value: float | None) -> float | int | str | None:
 
 def _size(scene: Scene) -> str:
     size = scene.rows * scene.cols * scene.bands * scene.dtype.itemsize
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"  # noqa: PLR2004
+    factor, unit, digits = next((one for one in SIZES if size >= one[0]), SIZES[-1])
+    return f"{size / factor:.{digits}f} {unit}"
