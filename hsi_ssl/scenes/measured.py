@@ -82,7 +82,8 @@ def decoding(dtype: np.dtype[Any], bands: Sequence[Measured], *, marked: bool = 
     limited = bands[0].low is not None or bands[0].high is not None
     if alike and len(fills) <= 1 and not limited and (fills or not marked):
         met = (f for f in declared if _of_type(Measured((f,)), dtype).fills == (*fills,))
-        return Decoding(dtype, next(met, declared[0] if declared else None), origin=origin)
+        nodata = next(met, declared[0] if declared else None)
+        return Decoding(dtype, nodata, origin=None if nodata is None else origin)
     wide, nothing = _nothing(dtype, fills, bands)
     rules = None if wide == dtype and not any(map(_says, bands)) else tuple(bands)
     return Decoding(wide, nothing, rules, origin)

@@ -95,6 +95,17 @@ def test_a_sparse_matrix_of_zeros(tmp_path: Path, write: Write) -> None:
     np.testing.assert_array_equal(read_plane(path)[0], np.zeros((3, 4)))
 
 
+@both
+def test_a_large_sparse_matrix_that_nobody_asks_for_stays_sparse(
+    tmp_path: Path, write: Write
+) -> None:
+    cube = np.random.default_rng(0).random((13, 11, 7))
+    links = scipy.sparse.csc_matrix((10**6, 10**6))  # 8 TB of zeros
+    path = write(tmp_path / "a.mat", {"data": {"cube": cube, "links": links}, "links": links})
+    with open_scene(path) as scene:
+        np.testing.assert_array_equal(scene.read(), cube)
+
+
 def test_a_broken_sparse_matrix(tmp_path: Path) -> None:
     path = write_73(tmp_path / "gt.mat", {"gt": scipy.sparse.csc_matrix(LABELS)})
     with h5py.File(path, "r+") as file:

@@ -124,7 +124,7 @@ def _load(path: Path, name: str) -> Array:
 
 
 def _dense(value: Any) -> Array:
-    """A matrix with all its zeros."""
+    """A sparse matrix with all its zeros, as large as they may be; others as they are."""
     dense: Array = value.toarray() if hasattr(value, "toarray") else value
     return dense
 
@@ -142,7 +142,7 @@ class _Held:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._variables = _variables(path)
-        self._inside: dict[str, Array] = {}
+        self._inside: dict[str, Any] = {}
         for name, (_, kind) in self._variables.items():
             if kind == STRUCT:
                 self._look(name, _load(path, name))
@@ -167,7 +167,9 @@ class _Held:
 
     def array(self, name: str) -> Array:
         """The array of that name, whatever it holds."""
-        return self._inside[name] if name in self._inside else _load(self._path, name)
+        if name in self._inside:
+            return _dense(self._inside[name])
+        return _load(self._path, name)
 
     def numbers(self, name: str) -> Array:
         """The array of that name.
@@ -189,8 +191,8 @@ class _Held:
         if struct.dtype.names is None or struct.size != 1:
             return
         for field in struct.dtype.names:
-            value = _dense(struct.ravel()[0][field])
-            if not isinstance(value, np.ndarray) or not value.size:
+            value = struct.ravel()[0][field]
+            if not hasattr(value, "dtype") or not np.prod(value.shape):
                 continue
             if value.dtype.names is not None:
                 self._look(f"{name}.{field}", value)
