@@ -58,12 +58,16 @@ def measured_values(
             return value.astype(value.dtype.newbyteorder("=")).view(f"u{dtype.itemsize}")
         return value
 
+    named = {lower_name: name for name in attributes if (lower_name := name.lower()) in FILLS}
+    said_by = [f"the attribute {name}" for key, name in named.items() if len(numbers(key))]
     fills = [*numbers("_fillvalue").tolist(), *numbers("missing_value").tolist()]
     if default and not len(numbers("_fillvalue")) and dtype.str[1:] in DEFAULT_FILLS:
         fills.append(DEFAULT_FILLS[dtype.str[1:]])
+        said_by.append(f"netCDF's default fill value of {dtype.name}")
     scale, offset = (numbers(name) for name in PACKING)
     low, high = _range(*map(numbers, LIMITS), dtype=dtype, scale=scale, offset=offset)
-    return Measured(tuple(fills), low, high)
+    said_by += [f"the attribute {name}" for name in LIMITS if len(numbers(name))]
+    return Measured(tuple(fills), low, high, tuple(said_by))
 
 
 def is_unsigned(attributes: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.scenes.axes import COLS, ROWS, Decided, Dimension, plain_text
+from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.scene import Array, CubeReader, Floats, Grid
 
 Transform = tuple[float, float, float, float, float, float]
@@ -33,6 +34,8 @@ class Placed(NamedTuple):
     grid: Grid = Grid()
     upside_down: bool = False
     notes: tuple[str, ...] = ()
+    crs_from: Origin | None = None
+    transform_from: Origin | None = None
 
 
 def placed(
@@ -49,10 +52,15 @@ def placed(
     if not dimensions:
         return Placed()
     y, x = (dimensions[decided.order.index(axis)] for axis in (ROWS, COLS))
-    crs = _crs(mapping or {}) or _crs_by_gdal(mapping or {})
+    crs, crs_from = _crs(mapping or {})
+    if crs is None and mapping:
+        crs, crs_from = _crs_by_gdal(mapping), Origin("the parameters of its grid mapping")
     if _counts(y, crs) or y.values is None or len(y.values) < 2:  # noqa: PLR2004
         transform = _geotransform(mapping or {})
-        return Placed() if transform is None else Placed(Grid(crs, transform))
+        if transform is None:
+            return Placed()
+        mapped = Origin("the GeoTransform of its grid mapping")
+        return Placed(Grid(crs, transform), crs_from=crs_from, transform_from=mapped)
     if not np.isfinite(y.values).all():
         return Placed()
     upside_down = bool((np.diff(y.values) > 0).all())
@@ -66,14 +74,20 @@ def placed(
     if upside_down:
         north, down = north + down * (y.size - 1), -down
     if crs is None and _is_degrees(y) and _is_degrees(x):
-        crs = _wgs84()
+        crs, crs_from = _wgs84(), Origin(f"the units or names of the coordinates {y} and {x}")
     corner = west - across / 2, north - down / 2
     transform = (across, 0.0, corner[0], 0.0, down, corner[1])
     notes: tuple[str, ...] = ()
     if crs is None and mapping:
         called = plain_text(mapping.get("grid_mapping_name", "")) or "without a name"
         notes = (f"the grid mapping ({called}) describes no CRS that GDAL knows: left out",)
-    return Placed(Grid(crs, transform), upside_down, notes)
+    return Placed(
+        Grid(crs, transform),
+        upside_down,
+        notes,
+        crs_from=None if crs is None else crs_from,
+        transform_from=Origin(f"the coordinates {y} and {x}"),
+    )
 
 
 class UpsideDown:
@@ -120,7 +134,7 @@ def _geotransform(mapping: Mapping[str, Any]) -> Transform | None:
     return (a, b, c, d, e, f) if a * e - b * d else None
 
 
-def _crs(mapping: Mapping[str, Any]) -> str | None:
+def _crs(mapping: Mapping[str, Any]) -> tuple[str | None, Origin | None]:
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
@@ -130,12 +144,12 @@ def _crs(mapping: Mapping[str, Any]) -> str | None:
             continue
         try:
             crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
-            return str(crs.to_wkt())
+            return str(crs.to_wkt()), Origin(f"the attribute {name} of its grid mapping")
         except CRSError:
             continue
     if plain_text(mapping.get("grid_mapping_name", "")) == "latitude_longitude":
-        return _wgs84()
-    return None
+        return _wgs84(), Origin("the grid_mapping_name of its grid mapping")
+    return None, None
 
 
 def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:

@@ -30,10 +30,11 @@ from hsi_ssl.scenes.axes import (
     decide,
 )
 from hsi_ssl.scenes.measured import decoding
-from hsi_ssl.scenes.readers import matlab_cells
+from hsi_ssl.scenes.origins import Origins
+from hsi_ssl.scenes.readers import matlab_cells, matlab_sparse
 from hsi_ssl.scenes.readers.boxes import BoxReader, memory_order
 from hsi_ssl.scenes.readers.cf import number_type
-from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed, turned
+from hsi_ssl.scenes.readers.cf_grid import Placed, UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import (
@@ -43,13 +44,14 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     band_facts_of,
     dimensions_of,
     grid_mapping_of,
-    grid_of,
     is_netcdf,
     measured_of,
+    place_of,
     units_of_cube,
     wavelength_vectors,
 )
-from hsi_ssl.scenes.scene import Array, CubeReader, Scene
+from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
+from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.wavelengths import with_facts
 
 DRILL_CORE_CUBE = "hsimage/data"
@@ -93,6 +95,8 @@ def open_cube(
         decided = _decided(file, cube, arrays, dimensions, asked, reverse=reverse)
         rows, cols, bands = decided.sizes(arrays[name])
         where = placed(dimensions, decided, grid_mapping_of(cube))
+        place = where if where.grid.placed else place_of(cube)
+        taken = time_among(file.attrs)
         stored = number_type(attributes_of(cube), cube.dtype)
         native = stored.newbyteorder("=")
         how = decoding(native, [measured_of(cube, native, default=is_netcdf(file))] * bands)
@@ -110,7 +114,8 @@ def open_cube(
             dtype=how.dtype,
             nodata=how.nodata,
             units=units_of_cube(cube, bands),
-            grid=where.grid if where.grid.placed else grid_of(cube),
+            grid=place.grid,
+            acquired=taken.at,
             label_reader=None
             if labels is None
             else partial(
@@ -118,6 +123,13 @@ def open_cube(
                 as_cube=decided, upside_down=where.upside_down,
             ),
             notes=(*decided.notes, *where.notes),
+            origins=Origins(
+                axes=decided.origin,
+                nodata=how.origin,
+                crs=place.crs_from,
+                transform=place.transform_from,
+                acquired=taken.origin,
+            ),
         )  # fmt: skip
     reader: BoxReader
     if offset is not None:
@@ -150,39 +162,72 @@ def read_plane(
         As for cubes.
     """
     with opened(path) as file:
-        arrays = numeric_arrays(file, reverse=reverse)
-        if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
-            variable = DRILL_CORE_LABELS
-        texts = matlab_cells.shapes(file) if reverse else {}
-        choosing = partial(
-            _chosen, path=path, dimensions=PLANE, reverse=reverse, shape=shape, texts=texts
-        )
-        try:
-            name = choosing(arrays, variable)
-        except (SceneError, SceneNotFoundError):  # MATLAB's yes and no only where nothing else is
-            more = numeric_arrays(file, reverse=reverse, logical=True)
-            if more == arrays:
-                raise
-            name = choosing(more, variable)
+        name, is_text = _plane(file, path, variable, shape, reverse=reverse)
         plane = file[name]
-        if name in texts:
+        if is_text:
             return matlab_cells.texts(file, name, path).T, None
-        values = np.asarray(plane[()])
+        values = np.asarray(
+            matlab_sparse.values(plane) if matlab_sparse.is_sparse(plane) else plane[()]
+        )
         values = values.view(number_type(attributes_of(plane), values.dtype))
         # No default fill value: of labels it would say that their 0 is a class.
         how = decoding(values.dtype, [measured_of(plane, values.dtype)])
         values = how.clean(values[..., None])[..., 0]
         values = values.T if reverse else values
-        if values.ndim == PLANE and not reverse:
-            dimensions = dimensions_of(plane)
-            if any(one.role in (ROWS, COLS) for one in dimensions):
-                dimensions = [*dimensions, Dimension(1, "band")]
-                shape3 = (*values.shape, 1)
-                as_cube = decide(shape3, Asked(), of=name, path=path, dimensions=dimensions)
-                upside_down = placed(dimensions, as_cube, grid_mapping_of(plane)).upside_down
+        own = None if reverse else _plane_place(plane, path)
+        if own is not None:
+            as_cube, upside_down = own[0], own[1].upside_down
         if as_cube is not None:
             values = turned(values, as_cube, upside_down=upside_down)
         return values, how.nodata
+
+
+def plane_grid(
+    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
+) -> Grid:
+    """Where the pixels of a label plane lie, by its own coordinates; errors as for planes."""
+    with opened(path) as file:
+        name, _ = _plane(file, path, variable, shape, reverse=False)
+        own = _plane_place(file[name], path)
+        return Grid() if own is None else own[1].grid
+
+
+def _plane(
+    file: h5py.File,
+    path: Path,
+    variable: str | None,
+    shape: tuple[int, int] | None,
+    *,
+    reverse: bool,
+) -> tuple[str, bool]:
+    """Name of the label plane that is meant, and whether it holds texts."""
+    arrays = numeric_arrays(file, reverse=reverse)
+    if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
+        variable = DRILL_CORE_LABELS
+    texts = matlab_cells.shapes(file) if reverse else {}
+    texts = {_shown(n, reverse): found for n, found in texts.items()}
+    choosing = partial(
+        _chosen, path=path, dimensions=PLANE, reverse=reverse, shape=shape, texts=texts
+    )
+    try:
+        name = choosing(arrays, variable)
+    except (SceneError, SceneNotFoundError):  # MATLAB's yes and no only where nothing else is
+        more = numeric_arrays(file, reverse=reverse, logical=True)
+        if more == arrays:
+            raise
+        name = choosing(more, variable)
+    return name, _shown(name, reverse) in texts
+
+
+def _plane_place(plane: h5py.Dataset, path: Path) -> tuple[Decided, Placed] | None:
+    """Axes and place of a plane; None where the file does not tell its axes."""
+    dimensions = dimensions_of(plane)
+    if len(dimensions) != PLANE or all(one.role not in (ROWS, COLS) for one in dimensions):
+        return None
+    name = plane.name.strip("/")
+    dimensions = [*dimensions, Dimension(1, "band")]
+    decided = decide((*plane.shape, 1), Asked(), of=name, path=path, dimensions=dimensions)
+    return decided, placed(dimensions, decided, grid_mapping_of(plane))
 
 
 def _chosen(
@@ -271,6 +316,10 @@ def numeric_arrays(
     found: dict[str, tuple[int, ...]] = {}
 
     def look(name: str, item: object) -> None:
+        if reverse and matlab_sparse.is_sparse(item) and not name.startswith("#"):
+            size = matlab_sparse.shape(item)
+            if min(size) > 1:
+                found[name] = size
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in NUMBERS or not item.size:
             return
         if not reverse:
