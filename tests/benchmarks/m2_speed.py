@@ -91,6 +91,7 @@ def our_step(classes: int, width: int, way: str, precision: Precision) -> Step:
     x, labelled, y = data(classes, width)
     m2 = model(classes, width)
     optimiser = torch.optim.Adam(m2.parameters(), lr=1e-3, fused=True)
+    networks = [weights for child in m2.children() if (weights := list(child.parameters()))]
     generator = torch.Generator().manual_seed(0)
 
     unknown = torch.full((len(x), 1), -1)
@@ -106,8 +107,8 @@ def our_step(classes: int, width: int, way: str, precision: Precision) -> Step:
                 found = cost()
             optimiser.zero_grad(set_to_none=True)
             found.backward()
-            for network in m2.children():
-                nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            for network in networks:
+                nn.utils.clip_grad_norm_(network, 10.0)
             optimiser.step()
 
     return step
