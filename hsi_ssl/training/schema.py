@@ -31,9 +31,10 @@ def from_schema_1(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tens
     """A card and tensors of schema 1 as those of schema 2; M1's are the same in both."""
     if card["kind"] != "m2":
         return {**card, "schema": 2}, dict(tensors)
+    renamed = {**card, "settings": _settings(card["settings"])}
     if "label_sets" in card:
-        return _several(card, tensors)
-    return _one(card, tensors)
+        return _several(renamed, tensors)
+    return _one(renamed, tensors)
 
 
 def _several(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]:
@@ -118,6 +119,17 @@ def _side_inputs(architecture: Card) -> Card:
     """`beside` is called `side_inputs` now."""
     found = dict(architecture)
     found["side_inputs"] = found.pop("beside", 0)
+    return found
+
+
+def _settings(settings: Card) -> Card:
+    """Settings by today's names, so that they may be taken for another training."""
+    found = dict(settings)
+    if "pull" in found:
+        found["stop_gradient"] = 1 - found.pop("pull")
+    for old, new in (("rounds", "em_rounds"), ("spectra_beside", "side_input")):
+        if old in found:
+            found[new] = found.pop(old)
     return found
 
 

@@ -66,10 +66,10 @@ OURS: tuple[Ours, ...] = (
     Ours("M2, components as they are", {"epochs": 24, "experts": (0.0,)}, ablation=True),
     Ours("M2 without noise added", {"epochs": 24, "perturbation": 0.0}, ablation=True),
     Ours("M2, average of weights", {"epochs": 24, "average": 0.99}, ablation=True),
-    Ours("M2, one round", {"epochs": 24, "rounds": 1}, ablation=True),
+    Ours("M2, one round", {"epochs": 24, "em_rounds": 1}, ablation=True),
     Ours(
         "M2, U's gradient whole, no prior",
-        {"epochs": 24, "spatial": False, "pull": 1.0},
+        {"epochs": 24, "spatial": False, "stop_gradient": 0.0},
         ablation=True,
     ),
 )

@@ -235,8 +235,8 @@ def write(lines: dict[str, dict[str, Any]], more: list[str]) -> None:
         "was chosen by the true classes of the pixels to learn from of seeds 0 and 1, and whether "
         "fragments are given back before they are put together by those of Indian Pines, all five "
         "seeds, the test pixels among them: its numbers may flatter. As U does not teach q(y|x) "
-        "on spectra (`pull` = 0), M2 and GM-DGM, which start from the same groups, predict alike; "
-        "what differs is p(z|y). "
+        "on spectra (`stop_gradient` = 1), M2 and GM-DGM, which start from the same groups, "
+        "predict alike; what differs is p(z|y). "
         "Every run has one thread, seconds are the processor's.",
         "",
     ]

@@ -135,6 +135,7 @@ def test_report_files_agree_with_the_scores(evaluation: Evaluation, tmp_path: Pa
     html = page.read_text()
     for name in ("quartz", "kaolinite", "white mica"):
         assert name in html
+    assert "label set minerals, " not in html  # said of one among several
     with pytest.raises(OutputError, match="--overwrite"):
         write_evaluation_report(evaluation, tmp_path / "report")
 
