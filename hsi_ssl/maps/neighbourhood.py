@@ -116,7 +116,7 @@ class Neighbourhood:
         inside = (_within(rows, wide_rows), _within(cols, wide_cols))
         values = self._spool.read(wide_rows, wide_cols)
         own, novelty = values[..., :-1], values[..., -1]
-        valid = np.isfinite(own).all(-1) & own.any(-1)
+        valid: npt.NDArray[np.bool_] = np.isfinite(own).all(axis=-1) & (own != 0).any(axis=-1)
         here = np.zeros_like(valid)
         here[inside] = valid[inside]
         p = self._agreed(own, valid)[here] if self._strength else own[here]
