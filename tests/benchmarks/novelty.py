@@ -206,7 +206,7 @@ def nobody_labels(
                 kinds["unlabelled rock"] = rock
             for kind, at in kinds.items():
                 there = at[spectra[at].any(1)]
-                each = (spectra[there], *(plane[there] for plane in told))
+                each = (spectra[there], told[0][there], told[1][there])
                 found.setdefault(kind, []).append(each)
     whole = {
         kind: [np.concatenate(p) for p in zip(*parts, strict=True)] for kind, parts in found.items()
@@ -215,7 +215,7 @@ def nobody_labels(
 
 
 Found = dict[str, tuple[float, float, float]]
-Shares = dict[str, tuple[float, float, float]]
+Shares = dict[str, tuple[float, ...]]
 
 
 def scored(seed: int, code: int, folder: Path, *, networks: bool) -> tuple[Found, Shares]:
@@ -268,7 +268,7 @@ def scored(seed: int, code: int, folder: Path, *, networks: bool) -> tuple[Found
         single = Ranks.of(scores["validation"][measure], np.full_like(alone, np.nan))
         alarms, finds = (share(single.p_alone(each)) for each in (of_known, unknown))
         found[measure] = (auroc(of_known, unknown), alarms, finds)
-    shares = {"labelled rock": tuple(found[m][1] for m in COLUMNS)}
+    shares: Shares = {"labelled rock": tuple(found[m][1] for m in COLUMNS)}
     tested = np.unique(every.scene[every.part == Part.TEST])
     before = Ranks.of(scores["validation"][BEFORE], np.full_like(alone, np.nan))
     for kind, (some, told) in nobody_labels(seed, tested, code, strangeness).items():
