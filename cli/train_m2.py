@@ -82,7 +82,7 @@ def command(
     settings = options.override(options.read_project(project).m2, m1=m1, **given)
     if no_m1:
         settings = settings.model_copy(update={"m1": None})
-    from hsi_ssl.training.checkpoint import model_name
+    from hsi_ssl.inference.checkpoint import model_name
     from hsi_ssl.training.m2_stage import train_m2
 
     card = train_m2(

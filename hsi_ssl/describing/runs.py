@@ -94,8 +94,8 @@ def describe_run(path: Path) -> Description:
     ModelError
         Its card or its weights are broken or of another version.
     """
-    from hsi_ssl.training.checkpoint import CARD, load_run, model_name
-    from hsi_ssl.training.classifier import card_of_label_set
+    from hsi_ssl.inference.checkpoint import CARD, load_run, model_name
+    from hsi_ssl.inference.classifier import card_of_label_set
 
     try:
         kind = json.loads((path / CARD).read_text(encoding="utf-8"))["kind"]

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hsi_ssl.inference.classifier import SMALLEST_POSTERIOR
+from hsi_ssl.inference.surroundings import RADIUS, medians_on_grid
 from hsi_ssl.maps.spool import Spool
 from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.models.spatial_grid import mean_field_on_grid
-from hsi_ssl.training.classifier import SMALLEST_POSTERIOR
-from hsi_ssl.training.surroundings import RADIUS, medians_on_grid
 
 Floats = npt.NDArray[np.float32]
 

@@ -21,15 +21,15 @@ import torch
 from scipy.special import xlogy
 
 from hsi_ssl.errors import VectorError
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.discovered import MapClasses
+from hsi_ssl.inference.novelty import Measure, Novelty
 from hsi_ssl.labels.area import Area
 from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch
 from hsi_ssl.maps.class_map import LAYERS, Layer
 from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen, reach
 from hsi_ssl.scenes.scene import Scene, only_valid, valid_spectra
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.discovered import MapClasses
-from hsi_ssl.training.novelty import Measure, Novelty
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:

@@ -13,6 +13,12 @@ import numpy.typing as npt
 from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, LabelError, ModelError
+from hsi_ssl.inference.checkpoint import model_name
+from hsi_ssl.inference.classifier import Classifier, Rule, load_classifiers
+from hsi_ssl.inference.dataset_prior import among_neighbours, strength_of
+from hsi_ssl.inference.extractor import check_bands
+from hsi_ssl.inference.lineage import seen_elsewhere
+from hsi_ssl.inference.surroundings import medians_among
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.reports.class_maps import ClassMap, open_class_map
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
@@ -28,12 +34,6 @@ from hsi_ssl.reports.metrics import (
     sharpened,
     words,
 )
-from hsi_ssl.training.checkpoint import model_name
-from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
-from hsi_ssl.training.extractor import check_bands
-from hsi_ssl.training.stage import seen_elsewhere
-from hsi_ssl.training.surroundings import medians_among
-from hsi_ssl.training.tuned_prior import among_neighbours, strength_of
 from hsi_ssl.watcher import SILENT, Watcher
 
 BLOCK = 65_536

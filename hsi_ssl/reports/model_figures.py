@@ -12,11 +12,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.manifold import TSNE
 
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.generation import Generator
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style, with_gaps
 from hsi_ssl.reports.html import inline_svg
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.generation import Generator
 
 POINTS = 1500
 """Pixels of the latent space that are shown, at most."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.networks import sample_gaussian
 from hsi_ssl.models.tables import allowed, combinations, conditioned, marginals
-from hsi_ssl.training.stage import SMALLEST_BATCH
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings

@@ -13,16 +13,16 @@ from torch import Tensor
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.inference.checkpoint import check_run_folder, save_run
+from hsi_ssl.inference.device import choose_device
+from hsi_ssl.inference.extractor import check_bands, load_m1, load_weights
+from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.models.m1 import M1, LatentUse, M1Architecture, latent_use
-from hsi_ssl.training.checkpoint import check_run_folder, save_run
-from hsi_ssl.training.device import choose_device
-from hsi_ssl.training.extractor import check_bands, load_m1, load_weights
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.stage import (
     Draw,
     batch_size,
     check_unit_interval,
-    dataset_card,
     draw_nothing,
     draw_spectra,
     identity,

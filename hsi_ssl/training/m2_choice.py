@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from hsi_ssl.inference.classifier import Rule, fixed_noise
+from hsi_ssl.inference.device import SMALLEST_BATCH
+from hsi_ssl.inference.temperature import fitted_temperature, tempered_in_words
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.one_label_set import OneLabelSet
-from hsi_ssl.training.classifier import Rule, fixed_noise
 from hsi_ssl.training.inputs import APPLIED_BATCH
 from hsi_ssl.training.loop import weights_of
-from hsi_ssl.training.stage import SMALLEST_BATCH
-from hsi_ssl.training.temperature import fitted_temperature, tempered_in_words
 from hsi_ssl.training.validation import Scores, Validation, scores
 from hsi_ssl.watcher import Watcher
 

@@ -15,11 +15,12 @@ from hsi_ssl.datasets.neighbours import neighbours_among
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.extractor import Extractor
+from hsi_ssl.inference.pipeline import KEPT_SPREAD, SIDE_GAIN, Pipeline
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.spatial import information, learnt_strength
 from hsi_ssl.training.experts import gains
-from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.inputs import (
     Inputs,
     Labelled,
@@ -27,7 +28,6 @@ from hsi_ssl.training.inputs import (
     log_q_each,
     log_q_of_experts,
 )
-from hsi_ssl.training.pipeline import SIDE_GAIN, Pipeline
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.scene_start import start_in_scenes
 from hsi_ssl.training.slot_start import start_of_slots
@@ -37,9 +37,6 @@ from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
-
-KEPT_SPREAD = 0.1
-"""Units of M1 whose mean has a smaller standard deviation are dropped, as the authors did."""
 
 
 @dataclass(frozen=True)

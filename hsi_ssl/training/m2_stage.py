@@ -16,16 +16,17 @@ from torch import Tensor
 
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.files import os_errors
+from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
+from hsi_ssl.inference.classifier import Classifier, card_of_label_set
+from hsi_ssl.inference.device import choose_device
+from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1
+from hsi_ssl.inference.lineage import dataset_card, seen_elsewhere
 from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.one_label_set import OneLabelSet
-from hsi_ssl.training.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
-from hsi_ssl.training.classifier import Classifier, card_of_label_set
 from hsi_ssl.training.collapse import Slots, slots_of
-from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.experts import held_out, in_words, weights_of_label_sets
-from hsi_ssl.training.extractor import Extractor, check_bands, load_m1
 from hsi_ssl.training.loop import Fit, fit, weights_of
 from hsi_ssl.training.m2_architecture import (
     architecture_of,
@@ -36,15 +37,13 @@ from hsi_ssl.training.m2_architecture import (
 from hsi_ssl.training.m2_architecture import in_words as model_in_words
 from hsi_ssl.training.m2_choice import Choice, choose_rules, keep_the_better, q_of_labels
 from hsi_ssl.training.m2_data import M2Data
-from hsi_ssl.training.novelty import measure_novelty
+from hsi_ssl.training.novelty_reference import measure_novelty
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.stage import (
     Draw,
-    dataset_card,
     draw_nothing,
     draw_spectra,
     identity,
-    seen_elsewhere,
 )
 from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
 from hsi_ssl.training.tuned_prior import tuned_in_words, tuned_prior

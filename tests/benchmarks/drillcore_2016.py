@@ -28,6 +28,7 @@ from machine import machine_in_words, today
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.models.bounds import mean_j, objective
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
@@ -36,9 +37,8 @@ from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.metrics import Scores, score
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
-from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.m2_data import KEPT_SPREAD
+from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.training.m2_stage import train_m2
 
 REPORT = Path(__file__).parents[2] / "reports" / "drillcore-2016.md"

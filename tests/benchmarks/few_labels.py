@@ -27,11 +27,11 @@ from machine import machine_in_words, today
 
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.reports.metrics import score
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import valid_spectra
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 

@@ -35,12 +35,12 @@ from m1_speed import matrix_product_rate
 from machine import machine_in_words, today
 from torch import Tensor, nn
 
+from hsi_ssl.inference.precision import keep_freed_memory, quick_products, reduced
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.settings import M2Settings, Precision
 from hsi_ssl.training.inputs import Inputs, Labelled
 from hsi_ssl.training.loop import fit
-from hsi_ssl.training.precision import keep_freed_memory, quick_products, reduced
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import SILENT

@@ -34,19 +34,20 @@ from sklearn.metrics import roc_auc_score
 from hsi_ssl.datasets.neighbours import neighbours_among
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
+from hsi_ssl.inference.class_gaussians import ClassGaussians
+from hsi_ssl.inference.classifier import Classifier, load_classifier
+from hsi_ssl.inference.novelty import means
+from hsi_ssl.inference.ranks import Ranks
+from hsi_ssl.inference.surroundings import medians_among, medians_on_grid
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.scenes.drillcore import INDEX, MINERALOGY, NOBODY_LABELS
 from hsi_ssl.scenes.minerals import MINERALS, Mineral
 from hsi_ssl.scenes.simulate import box_of, render, simulate
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
-from hsi_ssl.training.class_gaussians import ClassGaussians
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.novelty import appearance_of, means
-from hsi_ssl.training.ranks import Ranks
+from hsi_ssl.training.novelty_reference import appearance_of
 from hsi_ssl.training.stage import network_scaler
-from hsi_ssl.training.surroundings import medians_among, medians_on_grid
 
 Raw = npt.NDArray[Any]
 Told = tuple[Raw, Raw]

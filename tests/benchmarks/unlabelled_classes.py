@@ -34,13 +34,13 @@ from sklearn.mixture import GaussianMixture
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.discovery.discover import discover
+from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.labels.label_set import indices_to_codes
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.scenes.drillcore import MATERIALS
 from hsi_ssl.scenes.simulate import box_of
 from hsi_ssl.settings import DiscoverSettings, M2Settings
-from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.stage import network_scaler
 

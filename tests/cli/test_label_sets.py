@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from hsi_ssl.cli.main import cli
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError
+from hsi_ssl.inference.classifier import load_classifiers
 from hsi_ssl.reports.evaluation import evaluate, evaluate_each
-from hsi_ssl.training.classifier import load_classifiers
 
 NAMES = ("mineralogy", "lithology")
 PROJECT = """

@@ -15,6 +15,9 @@ from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import BandsError, ModelError, OutputError, SceneError, SettingsError
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.novelty import Measure
+from hsi_ssl.inference.surroundings import medians_on_grid
 from hsi_ssl.maps.classify import (
     ClassifyResult,
     classify,
@@ -23,10 +26,7 @@ from hsi_ssl.maps.classify import (
 )
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings, M2Settings
-from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.novelty import Measure
-from hsi_ssl.training.surroundings import medians_on_grid
 from hsi_ssl.watcher import Watcher
 
 Cube = npt.NDArray[np.uint16]

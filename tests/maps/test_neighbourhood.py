@@ -15,10 +15,10 @@ import torch
 
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.errors import OutputError
+from hsi_ssl.inference.surroundings import medians_on_grid
 from hsi_ssl.maps.neighbourhood import VALUES, Neighbourhood, Seen
 from hsi_ssl.maps.spool import Spool
 from hsi_ssl.models.spatial import SWEEPS, mean_field
-from hsi_ssl.training.surroundings import medians_on_grid
 
 ROWS, COLS, CLASSES, STRENGTH = 61, 47, 4, 0.9
 CPU = torch.device("cpu")

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.extractor import load_m1
 from hsi_ssl.training.anglepy import import_m1, read_ndict
-from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.watcher import Watcher
 
 

@@ -12,9 +12,9 @@ from small_models import pixels, preset
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import SettingsError
+from hsi_ssl.inference.checkpoint import model_name
+from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.checkpoint import model_name
-from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.m2_stage import train_m2

@@ -21,9 +21,9 @@ from safetensors.torch import load_file
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError, OutputError
+from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.settings import M1Settings, M2Settings, TrainingSettings
 from hsi_ssl.training import loop
-from hsi_ssl.training.checkpoint import load_run
 from hsi_ssl.training.loop import learning_rate
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2

@@ -13,17 +13,17 @@ from small_models import pixels, preset
 from hsi_ssl.datasets.scaling import fit_scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError, SettingsError
+from hsi_ssl.inference.classifier import Rule, load_classifier
+from hsi_ssl.inference.extractor import load_m1
+from hsi_ssl.inference.pipeline import SIDE_GAIN
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training.classifier import Rule, load_classifier
 from hsi_ssl.training.e_step import EStep
-from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_choice import keep_the_better
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.pipeline import SIDE_GAIN
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import Watcher

@@ -12,16 +12,16 @@ from safetensors.torch import load_file
 
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError, SettingsError
+from hsi_ssl.inference.classifier import load_classifier, load_classifiers
+from hsi_ssl.inference.temperature import fitted_temperature
 from hsi_ssl.models.declared import DRAWS, WIDE, DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.tables import marginals
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training.classifier import load_classifier, load_classifiers
 from hsi_ssl.training.inputs import APPLIED_BATCH, Inputs, at_once, evidence
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_choice import keep_the_better, q_of_labels
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.temperature import fitted_temperature
 from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import Watcher
 

@@ -15,17 +15,17 @@ from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.checkpoint import load_run
+from hsi_ssl.inference.device import SMALLEST_BATCH, choose_device
+from hsi_ssl.inference.extractor import Extractor, load_weights, rebuild_m1
+from hsi_ssl.inference.novelty import PREFIX, Measure, Novelty, means
+from hsi_ssl.inference.pipeline import Pipeline
+from hsi_ssl.inference.temperature import tempered
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.density import log_density, stacked_log_density
 from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.models.spatial import mean_field
-from hsi_ssl.training.checkpoint import load_run
-from hsi_ssl.training.device import choose_device
-from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1
-from hsi_ssl.training.novelty import PREFIX, Measure, Novelty, means
-from hsi_ssl.training.pipeline import Pipeline
-from hsi_ssl.training.temperature import tempered
 
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -33,7 +33,6 @@ Rule = Literal["classifier", "bayes"]
 
 BATCH = {"cpu": 2048, "cuda": 65_536}
 """Pixels at a time: on a CPU their activations should stay in the cache."""
-SMALLEST_BATCH = 64
 EPS_SEED = 1406_5298
 SMALLEST_POSTERIOR = 1e-12
 """What rounding has made 0 must not outweigh all neighbours."""

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.checkpoint import load_run
+from hsi_ssl.inference.device import choose_device
 from hsi_ssl.models.m1 import M1, M1Architecture
-from hsi_ssl.training.checkpoint import load_run
-from hsi_ssl.training.device import choose_device
 
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]

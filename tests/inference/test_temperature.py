@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.temperature import fitted_temperature, tempered
 from hsi_ssl.reports.metrics import calibrate, sharpened
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.temperature import fitted_temperature, tempered
 
 
 def drawn(n: int, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:

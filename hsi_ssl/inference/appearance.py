@@ -24,7 +24,7 @@ from torch import Tensor
 
 from hsi_ssl.datasets.noise import measure_noise
 from hsi_ssl.datasets.scaling import Scaler, mean_and_covariance
-from hsi_ssl.training.class_gaussians import SMALLEST_SHARE, ClassGaussians
+from hsi_ssl.inference.class_gaussians import SMALLEST_SHARE, ClassGaussians
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.files import written_beside
+from hsi_ssl.inference.checkpoint import DISCOVERED
 from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet
-from hsi_ssl.training.checkpoint import DISCOVERED
 
 
 @dataclass(frozen=True)

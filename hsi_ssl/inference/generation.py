@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.pipeline import Noise
 from hsi_ssl.models.likelihoods import Likelihood
 from hsi_ssl.models.one_label_set import OneLabelSet
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.pipeline import Noise
 
 Raw = npt.NDArray[Any]
 Spectra = npt.NDArray[np.float64]

@@ -12,13 +12,13 @@ from torch.distributions import MultivariateNormal
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.class_gaussians import ClassGaussians
+from hsi_ssl.inference.classifier import BATCH, Classifier, load_classifier
+from hsi_ssl.inference.novelty import MEASURES, PREFIX, Novelty
+from hsi_ssl.inference.ranks import Ranks
+from hsi_ssl.inference.surroundings import medians_among
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.class_gaussians import ClassGaussians
-from hsi_ssl.training.classifier import BATCH, Classifier, load_classifier
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.novelty import MEASURES, PREFIX, Novelty
-from hsi_ssl.training.ranks import Ranks
-from hsi_ssl.training.surroundings import medians_among
 
 
 @pytest.fixture(scope="module")

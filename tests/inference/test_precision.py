@@ -10,10 +10,10 @@ import torch
 from small_models import preset
 
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.inference.precision import chosen_precision, quick_products, reduced
 from hsi_ssl.models.m1 import M1, M1Architecture
 from hsi_ssl.settings import M1Settings
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.precision import chosen_precision, quick_products, reduced
 
 CPU = torch.device("cpu")
 Likelihood = Literal["gaussian", "bernoulli", "continuous-bernoulli"]

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
-from hsi_ssl.training.extractor import Extractor
+from hsi_ssl.inference.extractor import Extractor
 
 Raw = npt.NDArray[Any]
 Noise = Callable[[Tensor], Tensor]
 
+KEPT_SPREAD = 0.1
+"""Units of M1 whose mean has a smaller standard deviation are dropped, as the authors did."""
 SIDE_GAIN = 8.0
 """What spectra beside M1's features are multiplied by: most components are of a spread far below 1,
 which is that of the features, and would not be seen (drillcore-sim, 5 labels a class, macro-F1 57

@@ -9,10 +9,10 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from hsi_ssl.datasets.scaling import Scaler, fit_scaler
-from hsi_ssl.training.appearance import Appearance, scaled_noise, smooth_curves
-from hsi_ssl.training.class_gaussians import ClassGaussians
-from hsi_ssl.training.novelty import means
-from hsi_ssl.training.ranks import Ranks
+from hsi_ssl.inference.appearance import Appearance, scaled_noise, smooth_curves
+from hsi_ssl.inference.class_gaussians import ClassGaussians
+from hsi_ssl.inference.novelty import means
+from hsi_ssl.inference.ranks import Ranks
 
 Raw = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float64]

@@ -6,6 +6,9 @@ import torch
 
 from hsi_ssl.errors import DeviceError
 
+SMALLEST_BATCH = 64
+"""Pixels at a time, at least: fewer would cost more in calls than in numbers."""
+
 
 def choose_device(name: str) -> torch.device:
     """The device of that name; `auto` takes a GPU where there is one.

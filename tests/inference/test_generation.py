@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.generation import Generator
 from hsi_ssl.models.likelihoods import Gaussian
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.classifier import load_classifier
-from hsi_ssl.training.generation import Generator
 from hsi_ssl.training.m2_stage import train_m2
 
 

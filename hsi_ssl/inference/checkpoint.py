@@ -28,8 +28,8 @@ from torch import Tensor
 from hsi_ssl import __version__
 from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.files import os_errors, written_beside
+from hsi_ssl.inference.schema import from_schema_1, label_set_places
 from hsi_ssl.models.presets import PRESETS
-from hsi_ssl.training.schema import from_schema_1, label_set_places
 
 SCHEMA = 2
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"

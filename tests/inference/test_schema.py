@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsi_ssl.training.checkpoint import CARD, amend_label_sets, load_run, model_name
-from hsi_ssl.training.classifier import Rule, load_classifiers
+from hsi_ssl.inference.checkpoint import CARD, amend_label_sets, load_run, model_name
+from hsi_ssl.inference.classifier import Rule, load_classifiers
 
 RUNS = Path(__file__).with_name("runs_of_0_1")
 NAMES = {"m2": "M2", "gm-dgm": "GM-DGM", "m1m2": "M1+M2", "two": "M2", "order": "M2"}

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hsi_ssl.training import surroundings
-from hsi_ssl.training.ranks import FEWEST, Ranks
-from hsi_ssl.training.surroundings import LEAST, medians_among, medians_on_grid
+from hsi_ssl.inference import surroundings
+from hsi_ssl.inference.ranks import FEWEST, Ranks
+from hsi_ssl.inference.surroundings import LEAST, medians_among, medians_on_grid
 
 Floats = npt.NDArray[np.float32]
 

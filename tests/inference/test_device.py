@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsi_ssl.errors import DeviceError
-from hsi_ssl.training.device import choose_device
+from hsi_ssl.inference.device import choose_device
 
 
 def test_auto_and_cpu_are_there() -> None:
