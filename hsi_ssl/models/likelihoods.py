@@ -33,6 +33,14 @@ class Likelihood(nn.Module, ABC):
     def mean(self, out: Tensor) -> Tensor:
         """The mean of p(x | out), same shape as `out`."""
 
+    def measured(self, mean: Tensor, eps: Tensor) -> Tensor:
+        """What might be measured around a mean `(..., D)`, by draws `eps` of N(0, I).
+
+        The mean itself, but for the Gaussian: other likelihoods know no noise of the sensor's.
+        """
+        del eps
+        return mean
+
 
 class Gaussian(Likelihood):
     """N(out, diag s^2) with one learned variance a band, never below `sd_floor`^2 `(width,)`.
@@ -67,6 +75,10 @@ class Gaussian(Likelihood):
     def mean(self, out: Tensor) -> Tensor:
         """The output itself."""
         return out
+
+    def measured(self, mean: Tensor, eps: Tensor) -> Tensor:
+        """A draw of the normal distribution."""
+        return mean + torch.exp(0.5 * self.logvar) * eps
 
 
 class Bernoulli(Likelihood):

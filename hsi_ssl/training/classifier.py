@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
+from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.errors import ModelError
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
@@ -23,8 +23,8 @@ from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.training.checkpoint import load_run
 from hsi_ssl.training.device import choose_device
 from hsi_ssl.training.extractor import Extractor, load_weights, rebuild_m1
-from hsi_ssl.training.inputs import SIDE_GAIN
 from hsi_ssl.training.novelty import PREFIX, Measure, Novelty, means
+from hsi_ssl.training.pipeline import Pipeline
 from hsi_ssl.training.temperature import tempered
 
 Raw = npt.NDArray[Any]
@@ -143,7 +143,7 @@ class Classifier:
             else:
                 m1 = self.m1.model
                 eps = fixed_noise(samples, m1.architecture.latent, seed=EPS_SEED + 1)
-                kept = torch.from_numpy(self._kept).to(self.device)
+                kept = torch.from_numpy(self.pipeline.kept).to(self.device)
                 log_p = stacked_log_density(m1, self.model, kept, x, eps.to(self.device), above)
             found[first : first + len(x)] = log_p.cpu().numpy()
         return found
@@ -188,48 +188,14 @@ class Classifier:
         return fixed_noise(samples, self.model.whole.architecture.latent).to(self.device)
 
     @cached_property
-    def scaler(self) -> Scaler:
-        """From raw spectra to what the first network sees."""
-        return scaler_from_card(self.card["scaling"])
-
-    @cached_property
-    def _kept(self) -> npt.NDArray[np.bool_]:
-        return np.asarray(self.card["kept_units"], dtype=bool)
+    def pipeline(self) -> Pipeline:
+        """From raw spectra to the model's input."""
+        return Pipeline.from_card(self.card, self.m1)
 
     @property
-    def _side_inputs(self) -> bool:
-        """Whether q(y|x) reads spectra beside M1's features."""
-        return self.model.whole.architecture.side_inputs > 0
-
-    @cached_property
-    def _front(self) -> tuple[Tensor | None, nn.Module]:
-        """What turns raw spectra into M2's input: a shift, then linear layers.
-
-        An affine scaling becomes a linear layer; where it keeps all bands and nobody else reads
-        what it gives it is multiplied into M1's first layer (into M2's it cannot be: three networks
-        read its input). Of M1's last layer only the means of the kept units stay.
-        """
-        layers: list[nn.Module] = []
-        affine = self.scaler.affine()
-        shift = None
-        if affine is not None:
-            shift = torch.from_numpy(affine[0]).float().to(self.device)
-            layers.append(_linear(torch.from_numpy(affine[1]).T, None))
-        if self.m1 is not None:
-            encoder = list(self.m1.model.encoder)
-            last = encoder[-1]
-            assert isinstance(last, nn.Linear)
-            kept = torch.from_numpy(np.flatnonzero(self._kept)).to(self.device)
-            encoder[-1] = _linear(last.weight[kept], last.bias[kept])
-            first = encoder[0]
-            square = affine is not None and affine[1].shape[0] == affine[1].shape[1]
-            if affine is not None and square and not self._side_inputs:
-                assert isinstance(first, nn.Linear)
-                scale = torch.from_numpy(affine[1]).T.to(self.device)
-                layers = []
-                encoder[0] = _linear(first.weight.double() @ scale.double(), first.bias)
-            layers += [_Beside(nn.Sequential(*encoder))] if self._side_inputs else encoder
-        return shift, nn.Sequential(*layers).to(self.device)
+    def scaler(self) -> Scaler:
+        """From raw spectra to what the first network sees."""
+        return self.pipeline.scaler
 
     def _batch(self, *, every_class: bool) -> int:
         """Pixels at a time, fewer where the generative part runs for every class."""
@@ -245,15 +211,9 @@ class Classifier:
 
     def _inputs(self, raw: Raw, *, every_class: bool) -> Iterator[tuple[int, Tensor]]:
         """Batches (first pixel, input of M2 `(n, width)`)."""
-        shift, front = self._front
         batch = self._batch(every_class=every_class)
         for first in range(0, len(raw), batch):
-            some = raw[first : first + batch]
-            if shift is None:
-                x = torch.from_numpy(self.scaler.transform(some)).to(self.device)
-            else:
-                x = torch.from_numpy(some.astype(np.float32)).to(self.device).sub_(shift)
-            yield first, front(x)
+            yield first, self.pipeline.input(raw[first : first + batch], self.device)
 
 
 def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -> Classifier:
@@ -320,23 +280,3 @@ def _own_and_m1(
 def fixed_noise(samples: int, width: int, *, seed: int = EPS_SEED) -> Tensor:
     """Draws `(samples, width)` of N(0, I), always the same ones, the same for every pixel."""
     return torch.randn(samples, width, generator=torch.Generator().manual_seed(seed))
-
-
-class _Beside(nn.Module):
-    """What a network gives, and its input after it, as in `M2Data`."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.network(x), SIDE_GAIN * x], dim=-1)
-
-
-def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        if bias is not None:
-            layer.bias.copy_(bias)
-    return layer

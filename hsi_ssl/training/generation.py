@@ -8,7 +8,6 @@ u is z. Spectra of M1+M2 are decoded through M1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,10 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.errors import ModelError
-from hsi_ssl.models.likelihoods import Gaussian, Likelihood
+from hsi_ssl.models.likelihoods import Likelihood
 from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.training.classifier import Classifier
+from hsi_ssl.training.pipeline import Noise
 
 Raw = npt.NDArray[Any]
 Spectra = npt.NDArray[np.float64]
@@ -131,7 +131,7 @@ class Generator:
         classes = torch.full((n,), y, device=device)
         u = noise(torch.empty(n, self.latent, device=device))
         x = self.model.decode(classes, u)
-        return self._spectra(_measured(x, self.likelihood, noise(x)), noise)
+        return self._spectra(self.likelihood.measured(x, noise(x)), noise)
 
     @torch.inference_mode()
     def latent_means(self, raw: Raw) -> Spectra:
@@ -139,8 +139,7 @@ class Generator:
         classifier = self.classifier
         if classifier.m1 is None:
             return self.encode(raw)[1]
-        x = torch.from_numpy(classifier.scaler.transform(raw)).to(classifier.device)
-        mean = classifier.m1.model.encode(x)[0][:, self._kept]
+        mean = classifier.pipeline.modelled(raw, classifier.device)
         return mean.cpu().numpy().astype(np.float64)
 
     def analogies(self, raw: Raw) -> Spectra:
@@ -179,40 +178,18 @@ class Generator:
         for _ in range(draws):
             u = mean + torch.exp(0.5 * logvar) * noise(mean)
             x = self.model.decode(y, u)
-            found.append(self._spectra(_measured(x, self.likelihood, noise(x)), noise))
+            found.append(self._spectra(self.likelihood.measured(x, noise(x)), noise))
         quantiles: Spectra = np.quantile(np.stack(found), SPREAD, axis=0)
         return quantiles
 
     def _posterior(self, raw: Raw, y: Ints) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(u|x, y), `(n, J)`."""
-        classifier = self.classifier
-        x = torch.from_numpy(classifier.scaler.transform(raw)).to(classifier.device)
-        if classifier.m1 is not None:
-            x = classifier.m1.model.encode(x)[0][:, self._kept]
-        classes = torch.from_numpy(np.asarray(y, np.int64)).to(classifier.device)
-        return self.model.encode(x, classes)
+        device = self.classifier.device
+        classes = torch.from_numpy(np.asarray(y, np.int64)).to(device)
+        return self.model.encode(self.classifier.pipeline.modelled(raw, device), classes)
 
-    def _spectra(self, x: Tensor, noise: Any = None) -> Spectra:
+    def _spectra(self, x: Tensor, noise: Noise | None = None) -> Spectra:
         """What a reader of the file would see of M2's inputs, through M1 where there is one."""
-        m1 = self.classifier.m1
-        if m1 is not None:
-            z1 = x.new_zeros(len(x), len(self._kept))
-            z1[:, self._kept] = x
-            x = m1.model.decode(z1)
-            if noise is not None:
-                x = _measured(x, m1.model.likelihood, noise(x))
-        scaled = x.cpu().numpy()
+        scaled = self.classifier.pipeline.scaled(x, noise).cpu().numpy()
         scaler = self.classifier.scaler
         return scaler.inverse(scaled) if scaler.invertible else scaled.astype(np.float64)
-
-    @cached_property
-    def _kept(self) -> Tensor:
-        kept = torch.tensor(self.classifier.card["kept_units"], dtype=torch.bool)
-        return kept.to(self.classifier.device)
-
-
-def _measured(mean: Tensor, likelihood: Likelihood, eps: Tensor) -> Tensor:
-    """Draws of p(x|z) with a Gaussian's noise; other likelihoods know no noise of the sensor's."""
-    if not isinstance(likelihood, Gaussian):
-        return mean
-    return mean + torch.exp(0.5 * likelihood.logvar) * eps

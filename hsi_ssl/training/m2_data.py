@@ -21,13 +21,13 @@ from hsi_ssl.models.spatial import information, learnt_strength
 from hsi_ssl.training.experts import gains
 from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.inputs import (
-    SIDE_GAIN,
     Inputs,
     Labelled,
     evidence,
     log_q_each,
     log_q_of_experts,
 )
+from hsi_ssl.training.pipeline import SIDE_GAIN, Pipeline
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.scene_start import start_in_scenes
 from hsi_ssl.training.slot_start import start_of_slots
@@ -234,25 +234,24 @@ class M2Data:
     def _y(self, rows: npt.NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.indices(rows)).to(self.device)
 
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """From raw spectra to inputs."""
+        return Pipeline(self.scaler, self.m1, self.kept, self.settings.side_input)
+
     @property
     def side_inputs(self) -> int:
         """Columns of the inputs that only q(y|x) reads: spectra beside M1's features."""
-        return self.scaler.width if self.m1 is not None and self.settings.side_input else 0
+        return self.pipeline.side_inputs
 
     def _inputs(self, rows: npt.NDArray[np.int64]) -> Inputs:
         noise = torch.zeros(self.scaler.width)
         if self.scaler.noise_sd is not None:
             noise = torch.from_numpy(self.settings.perturbation * self.scaler.noise_sd).float()
-        if self.m1 is None:
-            x = torch.from_numpy(self.dataset.scaled(rows, self.scaler))
-            return Inputs(x, noise_sd=noise if noise.any() else None).to(self.device)
-        raw = self.dataset.spectra(rows)
-        mean, logvar = (torch.from_numpy(f[:, self.kept]) for f in self.m1.features(raw))
-        if not self.side_inputs:
-            return Inputs(mean, logvar).to(self.device)
-        x = SIDE_GAIN * torch.from_numpy(self.scaler.transform(raw))
-        noise = SIDE_GAIN * noise
-        return Inputs(
-            torch.cat([mean, x], 1),
-            torch.cat([logvar, 2 * noise.log().expand_as(x)], 1),  # of no noise -inf: sd 0
-        ).to(self.device)
+        mean, logvar = self.pipeline.encode(self.dataset.spectra(rows))
+        if logvar is None:
+            return Inputs(mean, noise_sd=noise if noise.any() else None).to(self.device)
+        if self.side_inputs:  # with the variance of their noise; of none it is exp(-inf)
+            of_noise = 2 * torch.log(SIDE_GAIN * noise)
+            logvar = torch.cat([logvar, of_noise.expand(len(mean), -1)], 1)
+        return Inputs(mean, logvar).to(self.device)

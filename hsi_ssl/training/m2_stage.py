@@ -259,9 +259,7 @@ class _Training:
                     strict=True,
                 )
             ],
-            "scaling": data.scaler.to_card(),
-            "m1": None if data.m1 is None else data.m1.card,
-            "kept_units": data.kept.tolist(),
+            **data.pipeline.to_card(),
             "settings": settings.model_dump(mode="json"),
             "objective": task.objective_in_words(),
             "training": found.to_card(data.device),
@@ -307,16 +305,11 @@ class _Training:
 
 def generated(data: M2Data, snapshots: dict[int, Tensor]) -> list[tuple[str, Any]]:
     """One generated spectrum a class at each moment, scaled."""
-    panels: list[tuple[str, Any]] = []
-    for epoch, modelled in sorted(snapshots.items()):
-        spectra = modelled
-        if data.m1 is not None:
-            z1 = torch.zeros(len(modelled), len(data.kept))
-            z1[:, torch.from_numpy(data.kept)] = modelled
-            with torch.no_grad():
-                spectra = data.m1.model.decode(z1.to(data.m1.device)).cpu()
-        panels.append((f"epoch {epoch}", spectra.numpy()))
-    return panels
+    with torch.no_grad():
+        return [
+            (f"epoch {epoch}", data.pipeline.scaled(modelled.to(data.device)).cpu().numpy())
+            for epoch, modelled in sorted(snapshots.items())
+        ]
 
 
 def run_tensors(model: DeclaredVAE, m1: Extractor | None) -> dict[str, Tensor]:

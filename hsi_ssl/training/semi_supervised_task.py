@@ -17,8 +17,8 @@ from hsi_ssl.models.bounds import objective
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs, Labelled, at_once
-from hsi_ssl.training.loop import StepCost
 from hsi_ssl.training.stage import batch_size
+from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.terms import TERMS, Step
 from hsi_ssl.training.validation import Validation
 
@@ -49,8 +49,10 @@ class Pixels(Protocol):
         """Pixels to choose by."""
 
 
-class SemiSupervisedTask:
+class SemiSupervisedTask(PlainTask):
     """A model with all its pixels, on the device."""
+
+    module: DeclaredVAE
 
     score_name = "macro_f1"
 

@@ -11,16 +11,18 @@ from torch import Tensor
 
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.inputs import Inputs, Labelled
-from hsi_ssl.training.loop import StepCost, TaskWithoutState
 from hsi_ssl.training.stage import STEPS_AN_EPOCH
+from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.validation import Validation
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
 
-class SupervisedTask(TaskWithoutState):
+class SupervisedTask(PlainTask):
     """The classifier of a model with its labelled and validation pixels; the rest is left alone."""
+
+    module: DeclaredVAE
 
     score_name = "macro_f1"
 
@@ -109,7 +111,8 @@ def cross_entropy_of_sets(log_q: list[Tensor], y: Tensor, sets: Tensor) -> Tenso
     total = y.new_zeros((), dtype=log_q[0].dtype)
     for v, of_set in enumerate(log_q):
         drawn = torch.nonzero(sets == v).flatten()
-        total = total + cross_entropy(of_set[:, drawn], y[drawn, v])
+        if len(drawn):
+            total = total + cross_entropy(of_set[:, drawn], y[drawn, v])
     return total
 
 

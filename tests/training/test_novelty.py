@@ -119,10 +119,10 @@ def test_a_run_keeps_the_scores_of_its_validation_pixels(
         assert np.mean(p <= 0.1) <= 0.1
         strange = kept.p_values(classifier.novelty_score(raw[:, ::-1].copy(), measure, 3), measure)
         assert np.median(strange) < 0.1
-    tensors = kept.to_tensors()
-    again = Novelty.from_tensors(tensors, torch.device("cpu"))
+    tensors = kept.to_tensors(0)
+    again = Novelty.from_tensors(tensors, torch.device("cpu"), 0)
     assert again is not None
-    assert {n: t.tolist() for n, t in again.to_tensors().items()} == {
+    assert {n: t.tolist() for n, t in again.to_tensors(0).items()} == {
         n: t.tolist() for n, t in tensors.items()
     }
 
@@ -140,9 +140,9 @@ def test_a_run_from_before_brightness_counted_is_still_told(
         "whiten": torch.linalg.cholesky(torch.linalg.inv(covariance)),
     }  # fmt: skip
     kept = classifier.novelty_kept
-    tensors = {n: t for n, t in kept.to_tensors().items() if "reference" in n or "samples" in n}
-    tensors |= {f"{PREFIX}.gaussians.{name}": tensor for name, tensor in old.items()}
-    again = replace(classifier, novelty=Novelty.from_tensors(tensors, torch.device("cpu")))
+    tensors = {n: t for n, t in kept.to_tensors(0).items() if "reference" in n or "samples" in n}
+    tensors |= {f"{PREFIX}0.gaussians.{name}": tensor for name, tensor in old.items()}
+    again = replace(classifier, novelty=Novelty.from_tensors(tensors, torch.device("cpu"), 0))
     told = again.novelty_score(tiny_dataset.spectra(rows), "classes", 1)
     np.testing.assert_allclose(told, -found.log_density(x).numpy(), rtol=1e-2, atol=0.05)
 

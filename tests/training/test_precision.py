@@ -7,10 +7,10 @@ from typing import Literal
 
 import pytest
 import torch
+from small_models import preset
 
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.models.m1 import M1, M1Architecture
-from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M1Settings
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.precision import chosen_precision, quick_products, reduced
@@ -49,15 +49,17 @@ def test_costs_leave_a_reduced_step_in_float32(
     made = torch.Generator().manual_seed(0)
     m1 = M1(M1Architecture(20, 4, hidden, "relu", likelihood, 0.1), made)
     prior = torch.full((3,), 1 / 3)
-    m2 = M2(M2Architecture(20, 3, 4, hidden, hidden, "silu", likelihood, 0.1), prior, made)
+    m2 = preset(
+        "m2", prior, width=20, latent=4, hidden=hidden, activation="silu", likelihood=likelihood
+    )
 
     def costs() -> list[torch.Tensor]:
         generator = torch.Generator().manual_seed(1)
         return [
             m1.cost(x, generator),
-            m2.labelled_cost(x, y, generator),
-            m2.unlabelled_cost(x, generator),
-            m2.log_q_y(x),
+            m2.cost(x, y[:, None], generator),
+            m2.cost(x, torch.full((16, 1), -1), generator),
+            m2.log_q(x),
         ]
 
     plain = costs()

@@ -1,4 +1,4 @@
-"""Several label sets: M2's gradients on M2's structure, sums by brute force, any order."""
+"""The declared model: bounds by quadrature and sums by brute force, in any order of dependence."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from hsi_ssl.models.joint import JointArchitecture, JointM2, OneLabelSet
-from hsi_ssl.models.labels import Conditional, combinations, marginals
+from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.likelihoods import Gaussian
-from hsi_ssl.models.m2 import M2, M2Architecture
-from hsi_ssl.models.networks import ClassPerceptron
+from hsi_ssl.models.one_label_set import OneLabelSet
+from hsi_ssl.models.tables import combinations, independent, marginals
 
 D, A, B, J = 5, 3, 2, 1
 LABELS, COUNTS = ("a", "b"), (A, B)
@@ -27,20 +25,20 @@ ORDERS = {
 }
 
 
-def joint(
+def model_of(
     inference: tuple[str, ...] = CHAIN,
     generation: tuple[str, ...] = P_CHAIN,
     counts: tuple[int, ...] = COUNTS,
     seed: int = 0,
     experts: int = 1,
-) -> JointM2:
+) -> DeclaredVAE:
     labels = LABELS[: len(counts)]
-    architecture = JointArchitecture(
-        D, labels, counts, generation, inference, J, (7, 6), (7, 6), "silu", "gaussian", 0.1,
-        experts=experts,
+    architecture = DeclaredArchitecture(
+        D, labels, counts, (0,) * len(counts), generation, inference,
+        J, (7, 6), (7, 6), "silu", "gaussian", 0.1, experts=experts,
     )  # fmt: skip
     priors = [torch.arange(1.0, k + 1) / sum(range(1, k + 1)) for k in counts]
-    model = JointM2(architecture, priors, torch.Generator().manual_seed(seed)).double()
+    model = DeclaredVAE(architecture, priors, torch.Generator().manual_seed(seed)).double()
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         model.likelihood.get_parameter("log_excess").zero_()
@@ -51,69 +49,6 @@ def joint(
 
 def spectra(n: int = 4, seed: int = 1) -> Tensor:
     return torch.randn(n, D, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def as_m2(model: JointM2) -> M2:
-    """The M2 with the weights of a joint model of one label set."""
-    a = M2Architecture(D, A, J, (7, 6), (7, 6), "silu", "gaussian", 0.1)
-    m2 = M2(a, model.get_buffer("log_p_0").exp(), torch.Generator()).double()
-    with torch.no_grad():
-        for theirs, ours in zip(weights_of_m2(m2), weights_of_joint(model), strict=True):
-            theirs.copy_(ours)
-    return m2
-
-
-def of_class_perceptron(network: ClassPerceptron) -> list[nn.Parameter]:
-    assert network.from_y is not None
-    return [*network.from_x.parameters(), network.from_y, *network.rest.parameters()]
-
-
-def of_conditional(network: Conditional) -> list[nn.Parameter]:
-    assert network.from_x is not None
-    return [*network.from_x.parameters(), *network.tables, *network.rest.parameters()]
-
-
-def weights_of_m2(model: M2) -> list[nn.Parameter]:
-    return [
-        *model.classifier.parameters(),
-        *of_class_perceptron(model.encoder),
-        *of_class_perceptron(model.decoder),
-        *model.likelihood.parameters(),
-    ]
-
-
-def weights_of_joint(model: JointM2) -> list[nn.Parameter]:
-    return [
-        *model.classifier.parameters(),
-        *of_conditional(model.encoder),
-        *of_conditional(model.decoder),
-        *model.likelihood.parameters(),
-    ]
-
-
-@pytest.mark.parametrize("pull", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("known", [True, False])
-def test_one_label_set_before_z_gives_the_gradients_of_m2(known: bool, pull: float) -> None:
-    """With one sample: L and alpha's term of labelled pixels, U of unlabelled ones."""
-    model = joint(("a", "z | a"), ("a", "z", "x | a, z"), (A,))
-    m2, x = as_m2(model), spectra()
-    y = torch.tensor([2, 0, 1, 1]) if known else torch.full((4,), -1)
-    ours = model.cost(x, y[:, None], torch.Generator().manual_seed(5), pull=pull).sum()
-    if known:
-        theirs = m2.labelled_cost(x, y, torch.Generator().manual_seed(5)).sum()
-        ours = ours + 0.7 * F.nll_loss(marginals(model.log_q(x), (A,))[0], y)
-        theirs = theirs + 0.7 * F.nll_loss(m2.log_q_y(x), y)
-    else:
-        log_q = m2.log_q_y(x)
-        log_q = log_q.detach() + pull * (log_q - log_q.detach())
-        theirs = m2.unlabelled_cost(x, torch.Generator().manual_seed(5), log_q=log_q).sum()
-    torch.testing.assert_close(ours, theirs, rtol=1e-13, atol=1e-13)
-    ours.backward()
-    theirs.backward()
-    for mine, other in zip(weights_of_joint(model), weights_of_m2(m2), strict=True):
-        expected = torch.zeros_like(mine) if other.grad is None else other.grad
-        found = torch.zeros_like(mine) if mine.grad is None else mine.grad
-        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
 
 
 def grid() -> tuple[Tensor, float]:
@@ -127,7 +62,7 @@ def normal_log_prob(value: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
     return found
 
 
-def densities(model: JointM2, x: Tensor) -> tuple[Tensor, Tensor]:
+def densities(model: DeclaredVAE, x: Tensor) -> tuple[Tensor, Tensor]:
     """log p(x, a, b, z) and log q(a, b, z | x) of one spectrum `(1, D)`, `(A B, grid)`.
 
     Factor by factor from the declared parents, with none of the model's own sums.
@@ -161,7 +96,7 @@ def densities(model: JointM2, x: Tensor) -> tuple[Tensor, Tensor]:
         else:
             i = LABELS.index(factor.name)
             parents = known or numbers is not None
-            logits = model.prior[i](numbers, *known) if parents else model.get_buffer(f"log_p_{i}")
+            logits = model.prior[i](numbers, *known) if parents else model.log_p_y(i)
             log_p = log_p + of_class(logits, factor.name)
     log_q = torch.zeros(shape, dtype=torch.float64)
     network = next(model.classifier.each())
@@ -188,7 +123,7 @@ PATTERNS = [(-1, -1), (1, -1), (-1, 1), (2, 0)]
 @pytest.mark.parametrize("y", PATTERNS)
 def test_the_bound_is_the_mean_under_q_given_what_is_known(name: str, y: tuple[int, int]) -> None:
     """Against quadrature over z and a sum over all combinations."""
-    model, x = joint(*ORDERS[name]), spectra(1)
+    model, x = model_of(*ORDERS[name]), spectra(1)
     states = combinations(COUNTS, x.device)
     fits = torch.tensor([all(k in (-1, s) for k, s in zip(y, c, strict=True)) for c in states.T])
     _, step = grid()
@@ -212,7 +147,7 @@ def test_the_bound_is_the_mean_under_q_given_what_is_known(name: str, y: tuple[i
 
 def test_one_drawn_combination_for_the_rest_is_without_bias() -> None:
     """In value and in every gradient, with one label known and the other not."""
-    model, x = joint(), spectra(1)
+    model, x = model_of(), spectra(1)
     y = torch.tensor([[-1, 1]])
     model.cost(x, y, torch.Generator().manual_seed(1), samples=4000).sum().backward()
     expected = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
@@ -227,7 +162,7 @@ def test_one_drawn_combination_for_the_rest_is_without_bias() -> None:
 
 def test_more_samples_tighten_what_is_weighted() -> None:
     """One sample of z cannot be weighted: the estimate of log q(y|x) is then biased downwards."""
-    model, x = joint(*ORDERS["z first"]), spectra(1).expand(3000, -1)
+    model, x = model_of(*ORDERS["z first"]), spectra(1).expand(3000, -1)
     y = torch.tensor([[2, 0]]).expand(3000, -1)
     with torch.no_grad():
         by_samples = [
@@ -239,43 +174,43 @@ def test_more_samples_tighten_what_is_weighted() -> None:
 
 
 @pytest.mark.parametrize("name", ORDERS)
-def test_pull_0_keeps_the_bound_off_the_networks_of_the_labels_only(name: str) -> None:
-    model, x = joint(*ORDERS[name]), spectra()
+def test_a_stopped_gradient_keeps_the_bound_off_the_networks_of_the_labels_only(name: str) -> None:
+    model, x = model_of(*ORDERS[name]), spectra()
     y = torch.tensor([[-1, -1], [1, -1], [-1, 0], [2, 1]])
-    model.cost(x, y, torch.Generator().manual_seed(0), pull=0).sum().backward()
+    model.cost(x, y, torch.Generator().manual_seed(0), stop_gradient=1).sum().backward()
     assert all(p.grad is None for p in model.classifier.parameters())
     assert all(p.grad is not None for p in model.encoder.parameters())
     whole = {}
-    for pull in (0.0, 1.0):
+    for stopped in (1.0, 0.0):
         model.zero_grad(set_to_none=True)
-        cost = model.cost(x, y, torch.Generator().manual_seed(0), pull=pull)
+        cost = model.cost(x, y, torch.Generator().manual_seed(0), stop_gradient=stopped)
         cost.sum().backward()
         grads = [p.grad.clone() for p in model.encoder.parameters() if p.grad is not None]
-        whole[pull] = [cost.detach(), *grads]
-    for still, moving in zip(whole[0.0], whole[1.0], strict=True):
+        whole[stopped] = [cost.detach(), *grads]
+    for still, moving in zip(whole[1.0], whole[0.0], strict=True):
         torch.testing.assert_close(still, moving)
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_tables_are_distributions_in_the_order_of_the_label_sets(name: str) -> None:
-    model, x = joint(*ORDERS[name]), spectra()
+    model, x = model_of(*ORDERS[name]), spectra()
     with torch.no_grad():
         table = model.log_q(x).exp()
         torch.testing.assert_close(table.sum(1), torch.ones(4, dtype=table.dtype))
         of_a, of_b = (t.exp() for t in marginals(model.log_q(x), COUNTS))
         torch.testing.assert_close(of_a, table.view(4, A, B).sum(2))
         torch.testing.assert_close(of_b, table.view(4, A, B).sum(1))
-        for found, expected in zip(model.each_marginal(x, model.draws), (of_a, of_b), strict=True):
+        for found, expected in zip(
+            model.log_q_of_experts(x, model.draws), (of_a, of_b), strict=True
+        ):
             torch.testing.assert_close(found[0].exp(), expected)
-        for i, name_of in enumerate(LABELS):
-            torch.testing.assert_close(
-                OneLabelSet(model, name_of).log_q_y(x).exp(), (of_a, of_b)[i]
-            )
+        for i in range(len(LABELS)):
+            torch.testing.assert_close(OneLabelSet(model, i).log_q_y(x).exp(), (of_a, of_b)[i])
 
 
 def test_a_label_sets_cross_entropy_leaves_those_that_it_depends_on_alone() -> None:
-    model = joint()
-    of_b = model.each_marginal(spectra(), model.draws)[1]
+    model = model_of()
+    of_b = model.log_q_of_experts(spectra(), model.draws)[1]
     (-of_b[0, :, 0].sum()).backward()
     network = next(model.classifier.each())
     assert all(p.grad is not None for p in network.heads[1].parameters())
@@ -284,11 +219,11 @@ def test_a_label_sets_cross_entropy_leaves_those_that_it_depends_on_alone() -> N
 
 
 def test_experts_vote_on_combinations() -> None:
-    model, x = joint(experts=2), spectra()
+    model, x = model_of(experts=2), spectra()
     with torch.no_grad():
         model.classifier.gain[1] = 3.0
         model.classifier.weight.copy_(torch.tensor([[0.25, 0.75], [0.6, 0.4]]))
-        each = model.each_marginal(x, model.draws)
+        each = model.log_q_of_experts(x, model.draws)
         alone = [
             network.factors(LABELS, network.hidden(x * gain), {})
             for network, gain in zip(model.classifier.each(), (1.0, 3.0), strict=True)
@@ -304,22 +239,72 @@ def test_experts_vote_on_combinations() -> None:
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_log_joint_bounds_log_p_of_every_combination(name: str) -> None:
-    model, x = joint(*ORDERS[name]), spectra(1)
+    model, x = model_of(*ORDERS[name]), spectra(1)
     _, step = grid()
     with torch.no_grad():
         exact = torch.logsumexp(densities(model, x)[0] + math.log(step), 1)
         eps = torch.randn(400, J, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
         found = model.log_joint(x, eps)[:, 0]
-        one = OneLabelSet(model, "b")
+        one = OneLabelSet(model, 1)
         torch.testing.assert_close(found, exact, atol=0.3, rtol=0.05)
         of_b = torch.logsumexp(found.view(A, B), 0)
         torch.testing.assert_close(one.log_joint(x, eps)[:, 0], of_b)
-        assert one.architecture.classes == B
+        assert one.classes == B
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_generates_a_spectrum_for_each_class_of_the_first_set(name: str) -> None:
-    model = joint(*ORDERS[name])
+    model = model_of(*ORDERS[name])
     found = model.generate(torch.Generator().manual_seed(0))
     assert found.shape == (A, D)
     torch.testing.assert_close(found, model.generate(torch.Generator().manual_seed(0)))
+
+
+def test_a_share_of_a_stopped_gradient_is_the_rest_of_it() -> None:
+    model, x = model_of(), spectra()
+    y = torch.full((4, 2), -1)
+    found = {}
+    for stopped in (0.0, 0.75):
+        model.zero_grad(set_to_none=True)
+        model.cost(x, y, torch.Generator().manual_seed(0), stop_gradient=stopped).sum().backward()
+        found[stopped] = [
+            p.grad.clone() for p in model.classifier.parameters() if p.grad is not None
+        ]
+    for part, whole in zip(found[0.75], found[0.0], strict=True):
+        torch.testing.assert_close(part, 0.25 * whole)
+
+
+@pytest.mark.parametrize("name", ["chain", "apart"])
+@pytest.mark.parametrize("exact", [None, 2])
+def test_another_distribution_over_labels_leaves_a_bound(name: str, exact: int | None) -> None:
+    """The mean under it of log p - log q, by quadrature; q(y|x) has no part in it."""
+    model, x = model_of(*ORDERS[name]), spectra(1)
+    generator = torch.Generator().manual_seed(6)
+    given = [
+        torch.log_softmax(torch.randn(1, k, generator=generator, dtype=x.dtype), -1) for k in COUNTS
+    ]
+    y, many = torch.tensor([[-1, 1]]), 4000
+    states = combinations(COUNTS, x.device)
+    _, step = grid()
+    with torch.no_grad():
+        log_p, log_q = densities(model, x)
+        of_z = log_q - torch.logsumexp(log_q + math.log(step), 1, keepdim=True)  # log q(z|x, y)
+        log_given = given[0][0][states[0]][:, None]  # b is known to be 1
+        q = (log_given + of_z).exp() * step
+        expected = (q * (log_p - of_z - log_given))[states[1] == 1].sum()
+    copies = [q.expand(many, -1) for q in given]
+    cost = model.cost(
+        x.expand(many, -1), y.expand(many, -1), torch.Generator().manual_seed(0),
+        exact=exact, log_q=copies,
+    )  # fmt: skip
+    torch.testing.assert_close(-cost.mean(), expected, rtol=0.02, atol=0.1)
+    cost.sum().backward()
+    assert all(p.grad is None for p in model.classifier.parameters())
+
+
+def test_a_table_of_label_sets_that_are_independent() -> None:
+    each = [torch.log_softmax(torch.randn(4, k), -1) for k in (A, B, 2)]
+    table = independent(each)
+    assert table.shape == (4, A * B * 2)
+    for found, expected in zip(marginals(table, (A, B, 2)), each, strict=True):
+        torch.testing.assert_close(found, expected)

@@ -12,16 +12,17 @@ from safetensors.torch import load_file
 
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError, SettingsError
-from hsi_ssl.models.joint import DRAWS, WIDE, JointArchitecture, JointM2, OneLabelSet
-from hsi_ssl.models.labels import marginals
+from hsi_ssl.models.declared import DRAWS, WIDE, DeclaredArchitecture, DeclaredVAE
+from hsi_ssl.models.tables import marginals
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.classifier import load_classifier, load_classifiers
-from hsi_ssl.training.inputs import APPLIED_BATCH, Inputs
-from hsi_ssl.training.joint_data import JointData, JointValidation, at_once, evidence
-from hsi_ssl.training.joint_stage import keep_the_better, q_of_labels
+from hsi_ssl.training.inputs import APPLIED_BATCH, Inputs, at_once, evidence
 from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m2_choice import keep_the_better, q_of_labels
+from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.temperature import fitted_temperature
+from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import Watcher
 
 
@@ -81,7 +82,7 @@ ORDERS: dict[str, dict[str, Any]] = {
         "inference": ("z", "lithology | z", "mineralogy | lithology, z"),
         "generation": ("z", "lithology | z", "mineralogy | lithology", "x | mineralogy, z"),
         "samples": 3,
-        "pull": 1.0,
+        "stop_gradient": 0.0,
     },
     "apart": {"inference": ("mineralogy", "lithology", "z | mineralogy")},
 }
@@ -103,9 +104,8 @@ def test_where_labels_follow_z_the_supervised_q_is_kept_as_a_whole(
     """Its classifier is nothing without the q(z|x) that it was trained with."""
     asked = {**ORDERS["z first"], "spatial": False, "epochs": 1, "supervised_epochs": 1}
     train_m2(settings(two_label_sets, tmp_path / "m2", **asked))
-    one = load_classifiers(tmp_path / "m2", "cpu")[0].model
-    assert isinstance(one, OneLabelSet)
-    model, generator = one.joint, torch.Generator().manual_seed(0)
+    model = load_classifiers(tmp_path / "m2", "cpu")[0].model.whole
+    generator = torch.Generator().manual_seed(0)
     x = torch.randn(200, model.architecture.width, generator=generator)
     before = {name: t.clone() for name, t in q_of_labels(model).state_dict().items()}
     with torch.no_grad():
@@ -113,7 +113,7 @@ def test_where_labels_follow_z_the_supervised_q_is_kept_as_a_whole(
         y = torch.stack([of.argmax(-1) for of in marginals(expected, (3, 2))], dim=1)
         for tensor in model.parameters():
             tensor.add_(torch.randn(tensor.shape, generator=generator))
-    found, _ = keep_the_better(model, before, JointValidation(Inputs(x), y), Watcher())
+    found = keep_the_better(model, before, Validation(Inputs(x), y), Watcher())
     assert found["kept"] == "supervised"
     assert found["supervised"]["oa"] == 1
     torch.testing.assert_close(model.log_q(x), expected)
@@ -122,16 +122,39 @@ def test_where_labels_follow_z_the_supervised_q_is_kept_as_a_whole(
 @pytest.mark.parametrize("z_first", [False, True])
 def test_large_tables_of_combinations_go_some_pixels_at_a_time(z_first: bool) -> None:
     counts, last = (40, 40), ("z", "a", "b | a, z") if z_first else ("a", "b | a", "z | a, b")
-    architecture = JointArchitecture(
-        width=3, labels=("a", "b"), counts=counts, generation=("a", "b", "z", "x | a, b, z"),
-        inference=last, latent=2, hidden=(4,), hidden_classifier=(4,), activation="relu",
+    architecture = DeclaredArchitecture(
+        width=3, labels=("a", "b"), counts=counts, free=(0, 0),
+        generation=("a", "b", "z", "x | a, b, z"), inference=last,
+        latent=2, hidden=(4,), hidden_classifier=(4,), activation="relu",
         likelihood="gaussian", sd_floor=0.1, experts=1 if z_first else 5,
     )  # fmt: skip
     priors = [torch.full((count,), 1 / count) for count in counts]
-    model = JointM2(architecture, priors, torch.Generator())
+    model = DeclaredVAE(architecture, priors, torch.Generator())
     copies = DRAWS if z_first else architecture.experts
     assert at_once(model) * 40 * 40 * copies <= APPLIED_BATCH * WIDE * 1.1
-    assert OneLabelSet(model, "b").rows(every_class=True) == 40 * 40
+    assert model.rows(every_class=True) == 40 * 40
+
+
+def test_every_preset_and_term_takes_several_label_sets(
+    two_label_sets: Dataset, tmp_path: Path
+) -> None:
+    """GM-DGM, a prior from neighbours in feature space, steadiness, balance, Bayes' rule."""
+    asked = {"model": "gm-dgm", "propagation": 2.0, "steadiness": 0.1, "balance": 0.1}
+    card = train_m2(settings(two_label_sets, tmp_path / "m2", **asked, predict="bayes"))
+    assert card["architecture"]["generation"][-1] == "x | z"
+    for term in ("nearest neighbours in feature space", "steadiness", "balance", "Potts"):
+        assert term in card["objective"]
+    with (tmp_path / "m2/metrics.csv").open() as file:
+        header = file.readline()
+    terms = ("bound", "cross_entropy", "pseudo_labels", "feature_prior", "steadiness", "balance")
+    assert all(f"term_{term}" in header for term in terms)
+    for one in card["label_sets"]:
+        assert one["rule"] == "bayes"
+        by_rule = one["metrics"]["validation_by_rule"]
+        assert one["metrics"]["validation"] == by_rule["bayes"]
+        assert by_rule["classifier"]["macro_f1"] > 0.8
+    of_both = load_classifiers(tmp_path / "m2", "cpu")
+    assert [c.rule for c in of_both] == ["bayes", "bayes"]
 
 
 def test_experts_and_m1(two_label_sets: Dataset, tmp_path: Path) -> None:
@@ -140,7 +163,7 @@ def test_experts_and_m1(two_label_sets: Dataset, tmp_path: Path) -> None:
     asked = {"m1": tmp_path / "m1", "experts": (0.0, 1.0), "epochs": 2}
     card = train_m2(settings(two_label_sets, tmp_path / "m2", **asked))
     assert card["architecture"]["experts"] == 3
-    assert card["architecture"]["beside"] == 6
+    assert card["architecture"]["side_inputs"] == 6
     assert min(accuracies(two_label_sets, tmp_path / "m2").values()) > 0.85
 
 
@@ -155,19 +178,19 @@ def test_one_label_set_of_the_dataset_is_trained_alone(
 def test_a_resumed_run_is_the_unbroken_one(two_label_sets: Dataset, tmp_path: Path) -> None:
     """What neighbours have said in the only E-step, before the break, included."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    asked = {"rounds": 1, "decay": "constant", "supervised_epochs": 2}
+    asked = {"em_rounds": 1, "decay": "constant", "supervised_epochs": 2}
     train_m2(settings(two_label_sets, whole, epochs=3, **asked))
     train_m2(settings(two_label_sets, broken, epochs=1, **asked))
     train_m2(settings(two_label_sets, broken, epochs=3, **asked), resume=True)
     ours, theirs = (load_file(run / "last/state.safetensors") for run in (broken, whole))
-    assert {"task.taught_0", "task.taught_1"} <= ours.keys()
+    assert {"task.pseudo_labels_0", "task.pseudo_labels_1"} <= ours.keys()
     assert ours.keys() == theirs.keys()
     for name in ours.keys() - {"generator"}:
         torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0)
 
 
 def test_test_pixels_touch_nothing(two_label_sets: Dataset, tmp_path: Path) -> None:
-    data = JointData(
+    data = M2Data(
         two_label_sets, settings(two_label_sets, tmp_path / "m2"), None, torch.device("cpu")
     )
     learnt = two_label_sets.rows(Part.TRAIN, Part.POOL)
@@ -181,7 +204,7 @@ def test_test_pixels_touch_nothing(two_label_sets: Dataset, tmp_path: Path) -> N
 def test_every_label_set_draws_as_many_pixels_class_by_class(
     two_label_sets: Dataset, tmp_path: Path
 ) -> None:
-    data = JointData(
+    data = M2Data(
         two_label_sets, settings(two_label_sets, tmp_path / "m2"), None, torch.device("cpu")
     )
     generator = torch.Generator().manual_seed(0)
@@ -199,12 +222,11 @@ def test_evidence_for_a_label_knows_the_pixels_other_labels(
 ) -> None:
     run = tmp_path / "m2"
     train_m2(settings(two_label_sets, run, epochs=1, spatial=False))
-    data = JointData(two_label_sets, settings(two_label_sets, run), None, torch.device("cpu"))
-    of_set = load_classifiers(run, "cpu")[0].model
-    assert isinstance(of_set, OneLabelSet)
-    found = evidence(of_set.joint, data.every, data.y)
+    data = M2Data(two_label_sets, settings(two_label_sets, run), None, torch.device("cpu"))
+    model = load_classifiers(run, "cpu")[0].model.whole
+    found = evidence(model, data.every, data.y)
     with torch.no_grad():
-        table = of_set.joint.log_q(data.every.mean).exp().view(-1, 3, 2)
+        table = model.log_q(data.every.mean).exp().view(-1, 3, 2)
     for i in (0, 5, len(data.labelled) + 1):
         a, b = data.y[i].tolist()
         of_a = table[i].sum(1) if b < 0 else table[i, :, b]
@@ -216,13 +238,13 @@ def test_evidence_for_a_label_knows_the_pixels_other_labels(
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"balance": 0.5}, "balance: only for one label set"),
-        ({"predict": "bayes"}, "predict = bayes"),
+        ({"free_slots": 2}, "free_slots: only for one label set"),
         ({"class_prior": (0.5, 0.5)}, "class_prior in numbers"),
+        ({"model": "gm-dgm", "generation": ("x",)}, "generation declares p, and so does model"),
         ({"inference": ("mineralogy", "z")}, "no line for lithology"),
     ],
 )
-def test_what_one_label_set_alone_can_do_is_refused(
+def test_what_contradicts_itself_or_one_label_set_alone_can_do_is_refused(
     two_label_sets: Dataset, tmp_path: Path, asked: dict[str, object], message: str
 ) -> None:
     with pytest.raises(SettingsError, match=message):

@@ -1,4 +1,4 @@
-"""Steadiness and balance of q(y|x): against worked examples, and what they do to a classifier."""
+"""Terms of the objective: against worked examples, and their sum."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import math
 
 import pytest
 import torch
+from small_models import pixels, preset
 
-from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.consistency import adversarial_cost, balance_cost
-from hsi_ssl.training.inputs import Inputs, Labelled, Validation
-from hsi_ssl.training.m2_task import M2Task
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.inputs import Inputs
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
+from hsi_ssl.training.terms import TERMS
+from hsi_ssl.training.terms.balance import balance_cost
+from hsi_ssl.training.terms.virtual_adversarial import adversarial_cost
 
 
 def logistic(x: torch.Tensor) -> torch.Tensor:
@@ -69,28 +72,48 @@ def test_balance_is_the_divergence_of_the_mean_from_the_prior() -> None:
     assert float(balance_cost(q.log(), q.mean(0).log())) == pytest.approx(0, abs=1e-6)
 
 
-def test_m2s_cost_holds_both_beside_its_bound() -> None:
+@pytest.mark.parametrize("labels", [("y",), ("a", "b")])
+def test_the_cost_holds_both_beside_its_bound(labels: tuple[str, ...]) -> None:
     """Whatever their weights, the bound is the same, and the cost grows by the weighted terms."""
-    architecture = M2Architecture(5, 3, 2, (8,), (8,), "relu", "gaussian", 0.1)
-    module = M2(architecture, torch.full((3,), 1 / 3), torch.Generator().manual_seed(0))
+    prior = torch.full((3,), 1 / 3)
+    module = preset("m2", prior, width=5, latent=2, hidden=(8,), labels=labels)
     generator = torch.Generator().manual_seed(1)
-    labelled, pool = (Inputs(torch.randn(n, 5, generator=generator)) for n in (9, 40))
-    y = torch.arange(9) % 3
-    rows = (torch.arange(9), torch.arange(40))
+    labelled, pool = (torch.randn(n, 5, generator=generator) for n in (9, 40))
+    y = (torch.arange(9) % 3)[:, None].expand(-1, len(labels))
+    batch = (torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40))
 
     def step(**weights: float) -> tuple[float, float]:
-        settings = M2Settings(alpha=1, pull=1, **weights)
-        task = M2Task(
-            module, Labelled(labelled, y, settings), pool, Validation(labelled, y), settings
-        )
-        found = task.cost(rows, 1.0, torch.Generator().manual_seed(2))
+        settings = M2Settings(alpha=1, stop_gradient=0, **weights)
+        task = SemiSupervisedTask(module, pixels(Inputs(labelled), y, pool, settings), settings)
+        found = task.cost(batch, 1.0, torch.Generator().manual_seed(2))
         return float(found.bound.detach()), float(found.cost.detach())
 
     bound, cost = step()
     with torch.no_grad():
-        balance = float(balance_cost(module.log_q_y(pool.mean), module.log_p_y))
+        each = module.log_q_each(pool)
+        balance = sum(float(balance_cost(q, module.log_p_y(v))) for v, q in enumerate(each))
     assert step(balance=2.0) == pytest.approx((bound, cost + 2 * balance))
     steady = step(steadiness=1.0)
     assert steady[0] == bound
     assert steady[1] > cost
     assert step(steadiness=2.0)[1] == pytest.approx(cost + 2 * (steady[1] - cost))
+
+
+def test_the_log_and_the_card_name_each_term_that_is_asked_for() -> None:
+    module = preset("m2", torch.full((3,), 1 / 3), width=5, latent=2, hidden=(8,))
+    y, pool = torch.arange(9) % 3, torch.randn(40, 5)
+    settings = M2Settings(alpha=2, steadiness=0.5, balance=0.1, propagation=1.0)
+    data = pixels(Inputs(torch.randn(9, 5)), y, pool, settings)
+    task = SemiSupervisedTask(module, data, settings, EStep())
+    batch = (torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40))
+    found = task.cost(batch, 1.0, torch.Generator().manual_seed(2))
+    assert list(found.terms) == [term.name for term in TERMS]
+    weights = {term.name: term.weight(settings) for term in TERMS}
+    total = sum(weights[name] * float(cost.detach()) for name, cost in found.terms.items())
+    assert float(found.cost.detach()) == pytest.approx(total, rel=1e-5)
+    said = task.objective_in_words()
+    assert said.startswith("J, a bound on the log-likelihood")
+    assert (
+        "steadiness of q(y|x) on unlabelled pixels (virtual adversarial training), outside" in said
+    )
+    assert "neighbours" not in said  # nobody tells anything here
