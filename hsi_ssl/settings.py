@@ -377,7 +377,7 @@ class ClassifySettings(ReadingSettings):
     novelty: bool = False
     p_value: bool = False
     reject: float | None = Field(None, gt=0, lt=1)
-    """Pixels whose p-value is not above this get a code of their own."""
+    """Pixels whose p-value, with what surrounds them, is not above this get a code of their own."""
     novelty_by: Literal["classes", "likelihood"] = "classes"
     """By what labelled pixels look like, or by log p(x) of the generative part, of all pixels."""
     samples: int | None = Field(None, ge=1)

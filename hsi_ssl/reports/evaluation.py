@@ -32,6 +32,7 @@ from hsi_ssl.training.checkpoint import model_name
 from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
 from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.training.stage import seen_elsewhere
+from hsi_ssl.training.surroundings import medians_among
 from hsi_ssl.training.tuned_prior import among_neighbours, strength_of
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -391,16 +392,23 @@ def _evaluation(
 def _rejected(
     classifier: Classifier, dataset: Dataset, rows: npt.NDArray[np.int64]
 ) -> float | None:
-    """Share of these pixels that `classify --reject` would reject, novel to the labelled ones."""
+    """Share of these pixels that `classify --reject` would reject, novel to the labelled ones.
+
+    Of their surroundings, what lies among these pixels counts.
+    """
     kept = classifier.novelty
     if kept is None or not len(rows) or len(kept.reference["classes"]) + 1 < 1 / REJECT:
         return None
-    rejected = 0
-    for first in range(0, len(rows), BLOCK):
-        raw = dataset.spectra(rows[first : first + BLOCK])
-        score = classifier.novelty_score(raw, "classes", kept.samples)
-        rejected += int((kept.p_values(score, "classes") <= REJECT).sum())
-    return rejected / len(rows)
+    score = np.concatenate(
+        [
+            classifier.novelty_score(
+                dataset.spectra(rows[first : first + BLOCK]), "classes", kept.samples
+            )
+            for first in range(0, len(rows), BLOCK)
+        ]
+    )
+    around = medians_among(dataset.scene[rows], dataset.pixel[rows], score)
+    return float(np.mean(kept.p_values(score, around, "classes") <= REJECT))
 
 
 def _check_wavelengths(trained: list[float] | None, dataset: Dataset, run: Path) -> None:

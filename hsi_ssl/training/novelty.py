@@ -14,6 +14,8 @@ from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
 from hsi_ssl.training.appearance import Appearance, scaled_noise
+from hsi_ssl.training.ranks import Ranks
+from hsi_ssl.training.surroundings import medians_among
 
 if TYPE_CHECKING:
     from hsi_ssl.training.classifier import Classifier
@@ -32,22 +34,20 @@ MOST_FOR_NOISE = 20_000
 class Novelty:
     """What a run keeps to tell novelty by.
 
-    `reference`: the scores of the validation pixels by measure, ascending; those by the likelihood
-    were made with `samples` samples.
+    `reference`: the scores of the validation pixels and of what surrounds them, by measure; those
+    by the likelihood were made with `samples` samples.
     """
 
     appearance: Appearance
-    reference: dict[Measure, Floats]
+    reference: dict[Measure, Ranks]
     samples: int
 
-    def p_values(self, score: Floats, measure: Measure) -> Floats:
-        """p = (1 + number of validation scores >= score) / (1 + their number), `(n,)` in (0, 1].
+    def p_values(self, score: Floats, around: Floats, measure: Measure) -> Floats:
+        """p `(n,)` in (0, 1] of pixels with a score and with medians of their surroundings.
 
-        Of a pixel drawn as the validation pixels were, the chance that p <= alpha is at most alpha.
+        See `Ranks.p_values`.
         """
-        reference = self.reference[measure]
-        not_below = len(reference) - np.searchsorted(reference, score, side="left")
-        p: Floats = ((1 + not_below) / (1 + len(reference))).astype(np.float32)
+        p: Floats = self.reference[measure].p_values(score, around).astype(np.float32)
         return p
 
     def check(self, measure: Measure, samples: int, level: float | None = None) -> None:
@@ -81,7 +81,9 @@ class Novelty:
         prefix = f"{PREFIX}{place}."
         appearance = {f"{prefix}{n}": t for n, t in self.appearance.to_tensors().items()}
         reference = {
-            f"{prefix}reference.{m}": torch.from_numpy(s) for m, s in self.reference.items()
+            f"{prefix}{name}.{measure}": torch.from_numpy(scores)
+            for measure, ranks in self.reference.items()
+            for name, scores in (("reference", ranks.alone), ("around", ranks.around))
         }
         return {**appearance, **reference, f"{prefix}samples": torch.tensor(self.samples)}
 
@@ -94,7 +96,12 @@ class Novelty:
         own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         if not own:
             return None
-        reference: dict[Measure, Any] = {m: own[f"reference.{m}"].numpy() for m in MEASURES}
+        reference: dict[Measure, Ranks] = {}
+        for measure in MEASURES:
+            alone = own[f"reference.{measure}"]
+            # Runs from before surroundings counted have none: they are ranked among single pixels.
+            around = own.get(f"around.{measure}", torch.full_like(alone, torch.nan))
+            reference[measure] = Ranks(alone.numpy(), around.numpy())
         return cls(Appearance.from_tensors(own).to(device), reference, int(own["samples"]))
 
 
@@ -109,8 +116,12 @@ def measure_novelty(classifier: Classifier, dataset: Dataset, samples: int) -> N
     trained = dataset.label[dataset.rows(Part.TRAIN)]
     others = others[np.isin(dataset.label[others], trained)]
     raw = dataset.spectra(others)
-    scores = {m: np.sort(telling.novelty_score(raw, m, samples)) for m in MEASURES}
-    return Novelty(appearance, scores, samples)
+    scene, pixel = dataset.scene[others], dataset.pixel[others]
+    reference: dict[Measure, Ranks] = {}
+    for measure in MEASURES:
+        score = telling.novelty_score(raw, measure, samples)
+        reference[measure] = Ranks.of(score, medians_among(scene, pixel, score))
+    return Novelty(appearance, reference, samples)
 
 
 def appearance_of(dataset: Dataset, scaler: Scaler) -> Appearance:

@@ -11,7 +11,8 @@ from torch.distributions import MultivariateNormal
 from hsi_ssl.datasets.scaling import Scaler, fit_scaler
 from hsi_ssl.training.appearance import Appearance, scaled_noise, smooth_curves
 from hsi_ssl.training.class_gaussians import ClassGaussians
-from hsi_ssl.training.novelty import Novelty, means
+from hsi_ssl.training.novelty import means
+from hsi_ssl.training.ranks import Ranks
 
 Raw = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float64]
@@ -63,6 +64,11 @@ def tray(colour: str, n: int = 400) -> Raw:
     return measured(TRAYS[colour] * rng.uniform(0.9, 1.1, (n, 1)), rng)
 
 
+def among(scores: npt.NDArray[np.float32]) -> Ranks:
+    """Ranks among these, by single pixels."""
+    return Ranks.of(scores, np.full_like(scores, np.nan))
+
+
 class Looks:
     """An appearance and its scaling, and the scores of validation pixels."""
 
@@ -84,8 +90,8 @@ class Looks:
         return np.asarray(found.numpy())
 
     def rejected(self, raw: Raw, level: float = 0.01) -> float:
-        ranks = Novelty(self.kept, {"classes": np.sort(self.score(self.validation))}, 1)
-        return float(np.mean(ranks.p_values(self.score(raw), "classes") <= level))
+        ranks = among(self.score(self.validation))
+        return float(np.mean(ranks.p_alone(self.score(raw)) <= level))
 
     def rejected_before(self, raw: Raw) -> float:
         usual = -self.before.log_density(self.scaled(self.validation)).numpy()
@@ -131,10 +137,7 @@ def test_rock_in_dim_light_is_not_novel_for_its_noise(looks: Looks) -> None:
 def test_p_values_are_as_rare_as_they_say(looks: Looks) -> None:
     """However few validation pixels: the score owes nothing to them."""
     others = looks.score(rock(40_000, 5)[0]).reshape(400, 100)
-    p = [
-        Novelty(looks.kept, {"classes": np.sort(some[1:])}, 1).p_values(some[:1], "classes")[0]
-        for some in others
-    ]
+    p = [among(some[1:]).p_alone(some[:1])[0] for some in others]
     for level in (0.01, 0.05, 0.2):
         spread = np.sqrt(level * (1 - level) / len(p))
         assert abs(np.mean(np.array(p) <= level + 1e-6) - level) < 4 * spread

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.models.likelihoods import Gaussian
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.generation import Generator
@@ -68,11 +69,15 @@ def test_what_might_be_measured_of_a_class_is_the_prior_decoded_with_noise(
     generator: Generator,
 ) -> None:
     found = generator.sampled(1, 4000)
-    u = np.random.default_rng(0).normal(size=(4000, generator.latent))
-    decoded = generator.decode(np.ones(4000, np.int64), u)
-    spread = found.std(0)
-    np.testing.assert_allclose(found.mean(0), decoded.mean(0), atol=0.1 * spread.max())
-    assert (spread > decoded.std(0)).all()
+    u = torch.randn(4000, generator.latent, generator=torch.Generator().manual_seed(0)).numpy()
+    noise = found - generator.decode(np.ones(4000, np.int64), u)
+    spread = noise.std(0)
+    assert (np.abs(noise.mean(0)) < 4 * spread / 4000**0.5).all()
+    likelihood = generator.likelihood
+    assert isinstance(likelihood, Gaussian)
+    sd = torch.exp(0.5 * likelihood.logvar).detach().numpy()
+    ends = generator.classifier.scaler.inverse(np.stack([np.zeros_like(sd), sd]))
+    np.testing.assert_allclose(spread, ends[1] - ends[0], rtol=0.06)
     np.testing.assert_array_equal(generator.sampled(1, 4000), found)
 
 

@@ -17,6 +17,8 @@ from hsi_ssl.training.class_gaussians import ClassGaussians
 from hsi_ssl.training.classifier import BATCH, Classifier, load_classifier
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.novelty import MEASURES, PREFIX, Novelty
+from hsi_ssl.training.ranks import Ranks
+from hsi_ssl.training.surroundings import medians_among
 
 
 @pytest.fixture(scope="module")
@@ -101,24 +103,32 @@ def test_novelty_of_a_large_window_is_told_some_pixels_at_a_time(
 
 def test_p_values_are_ranks_among_the_validation_pixels(classifier: Classifier) -> None:
     reference = np.array([1, 2, 2, 4], np.float32)
-    kept = replace(classifier.novelty_kept, reference=dict.fromkeys(MEASURES, reference))
+    ranks = Ranks(reference, np.full_like(reference, np.nan))
+    kept = replace(classifier.novelty_kept, reference=dict.fromkeys(MEASURES, ranks))
     scores = np.array([0, 1, 2, 3, 4, 5], np.float32)
     expected = [5 / 5, 5 / 5, 4 / 5, 2 / 5, 2 / 5, 1 / 5]
-    np.testing.assert_allclose(kept.p_values(scores, "classes"), expected, rtol=1e-6)
+    np.testing.assert_allclose(ranks.p_alone(scores), expected, rtol=1e-6)
+    np.testing.assert_allclose(kept.p_values(scores, scores, "classes"), expected, rtol=1e-6)
 
 
 def test_a_run_keeps_the_scores_of_its_validation_pixels(
     classifier: Classifier, tiny_dataset: Dataset
 ) -> None:
     kept = classifier.novelty_kept
-    raw = tiny_dataset.spectra(tiny_dataset.rows(Part.VALIDATION))
+    rows = tiny_dataset.rows(Part.VALIDATION)
+    raw = tiny_dataset.spectra(rows)
     for measure in MEASURES:
         score = classifier.novelty_score(raw, measure, kept.samples)
-        np.testing.assert_allclose(kept.reference[measure], np.sort(score), rtol=1e-4, atol=1e-3)
-        p = kept.p_values(kept.reference[measure], measure)
+        around = medians_among(tiny_dataset.scene[rows], tiny_dataset.pixel[rows], score)
+        assert np.isfinite(around).mean() > 0.5
+        ranks, order = kept.reference[measure], np.argsort(score)
+        np.testing.assert_allclose(ranks.alone, score[order], rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(np.sort(ranks.around), np.sort(around), rtol=1e-4, atol=1e-3)
+        p = kept.p_values(ranks.alone, ranks.around, measure)
         assert np.mean(p <= 0.1) <= 0.1
-        strange = kept.p_values(classifier.novelty_score(raw[:, ::-1].copy(), measure, 3), measure)
-        assert np.median(strange) < 0.1
+        turned = classifier.novelty_score(raw[:, ::-1].copy(), measure, 3)
+        alone = np.full_like(turned, np.nan)
+        assert np.median(kept.p_values(turned, alone, measure)) < 0.15
     tensors = kept.to_tensors(0)
     again = Novelty.from_tensors(tensors, torch.device("cpu"), 0)
     assert again is not None
@@ -143,6 +153,9 @@ def test_a_run_from_before_brightness_counted_is_still_told(
     tensors = {n: t for n, t in kept.to_tensors(0).items() if "reference" in n or "samples" in n}
     tensors |= {f"{PREFIX}0.gaussians.{name}": tensor for name, tensor in old.items()}
     again = replace(classifier, novelty=Novelty.from_tensors(tensors, torch.device("cpu"), 0))
+    assert again.novelty is not None
+    p = again.novelty.p_values(score := kept.reference["classes"].alone, score, "classes")
+    assert np.mean(p <= 0.1) <= 0.1  # without surroundings, for which each pixel stands then
     told = again.novelty_score(tiny_dataset.spectra(rows), "classes", 1)
     np.testing.assert_allclose(told, -found.log_density(x).numpy(), rtol=1e-2, atol=0.05)
 
@@ -170,10 +183,10 @@ def test_what_nobody_labelled_for_training_is_no_reference(
     )  # fmt: skip
     classifier = load_classifier(train_briefly(tmp_path / "d.h5", tmp_path / "m2"), "cpu")
     known = (d.part == Part.VALIDATION) & (d.label != 2)
-    for reference in classifier.novelty_kept.reference.values():
-        assert len(reference) == np.count_nonzero(known)
-    p = classifier.novelty_kept.p_values(
-        classifier.novelty_score(d.spectra()[unknown], "classes", 1), "classes"
+    for ranks in classifier.novelty_kept.reference.values():
+        assert len(ranks) == np.count_nonzero(known)
+    p = classifier.novelty_kept.reference["classes"].p_alone(
+        classifier.novelty_score(d.spectra()[unknown], "classes", 1)
     )
     assert np.median(p) < 0.05
 

@@ -136,7 +136,8 @@ def test_scores_with_the_prior_say_so(run: Path, fields: Dataset) -> None:
 def test_a_run_is_tuned_on_another_dataset(run: Path, fields: Dataset) -> None:
     text = (run / CARD).read_text()
     try:
-        assert json.loads(text)["spatial_tuned"]["strength"] == 0  # nobody has neighbours there
+        (own,) = json.loads(text)["label_sets"]
+        assert own["spatial_tuned"]["strength"] == 0  # nobody has neighbours there
         tune_run(run, fields, "cpu", SILENT)
         classifier = load_classifier(run, "cpu")
         assert classifier.card["spatial_tuned"] == tuned_prior(classifier, fields)
