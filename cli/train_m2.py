@@ -17,7 +17,7 @@ from .output import Terminal
 @click.argument("dataset", type=options.FILE, required=False)
 @click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/m2].")
 @click.option("--label-set", help="Of a dataset with several: only this one.")
-@click.option("--samples", type=int, help="Of z a pixel, in the bound of several label sets.")
+@click.option("--samples", type=int, help="Of z a pixel, in the bound [default: 1].")
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("--no-m1", is_flag=True, help="M2 on spectra instead of M1's features.")
 @click.option(

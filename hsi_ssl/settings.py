@@ -252,14 +252,14 @@ class M2Settings(TrainingSettings):
     label_set: str | None = None
     """Of a dataset with several: the one to learn; None: all of them in one model."""
     generation: tuple[str, ...] | None = None
-    """Of several label sets: what p of each depends on, one line a variable in the order in which
-    they come, such as `mineralogy`, `lithology | mineralogy`, `z`, `x | mineralogy, lithology, z`.
-    None: each label set on those before it, z on nothing, x on all."""
+    """What p of each variable depends on, one line a variable in the order in which they come, such
+    as `mineralogy`, `lithology | mineralogy`, `z`, `x | mineralogy, lithology, z`; one label set is
+    called `y`. None: as `model` says, each label set on those before it."""
     inference: tuple[str, ...] | None = None
     """The same of q given x: `mineralogy`, `lithology | mineralogy`, `z | mineralogy, lithology`.
     None: each label set on those before it, z on all. Labels that depend on z come after it."""
     samples: int = Field(1, ge=1)
-    """Of z a pixel, in the bound of several label sets."""
+    """Of z a pixel, in the bound."""
     output: Path = Path("runs/m2")
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""

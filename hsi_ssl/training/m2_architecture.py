@@ -78,6 +78,12 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
     several = len(data.label_sets) > 1
     labels = tuple(label_set.name for label_set in data.label_sets) if several else (ALONE,)
     p, q = declared(settings.model, labels, settings.generation, settings.inference)
+    bound = [name for name in labels if p.parents(name)]
+    if settings.propagation and bound:
+        raise SettingsError(
+            f"propagation gives each pixel its own p of a label set, and p of {', '.join(bound)} "
+            "depends on others: leave propagation out, or declare in generation that it does not"
+        )
     of_q = settings.hidden_classifier
     floor = sd_floor(settings.sd_floor, data.scaler)
     return DeclaredArchitecture(

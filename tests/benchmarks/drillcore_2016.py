@@ -25,20 +25,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from machine import machine_in_words, today
+from small_models import preset
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.models.bounds import mean_j, objective
-from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
+from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
 from hsi_ssl.models.networks import sample_gaussian
-from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.metrics import Scores, score
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.training.m2_stage import train_m2
 
 REPORT = Path(__file__).parents[2] / "reports" / "drillcore-2016.md"
@@ -99,22 +99,16 @@ def then(folder: Path, seed: int, epochs: int, slots: int) -> Iterator[dict[str,
     y = torch.from_numpy(dataset.label[dataset.rows(Part.TRAIN)].astype(np.int64))[:, None]
     validation = dataset.label[dataset.rows(Part.VALIDATION)]
     truth = dataset.label[dataset.rows(Part.TEST)]
-    preset = PRESETS["m2"]
-    architecture = DeclaredArchitecture(
+    model = preset(
+        "m2",
+        torch.full((slots,), 1 / slots),
         width=int(kept.sum()),
-        labels=("y",),
-        counts=(slots,),
-        free=(0,),
-        generation=tuple(preset.generation(["y"])),
-        inference=tuple(preset.inference(["y"])),
         latent=LATENT,
         hidden=(HIDDEN,),
-        hidden_classifier=(HIDDEN,),
         activation="softplus",
-        likelihood="gaussian",
         sd_floor=SD_FLOOR,
+        seed=seed,
     )
-    model = DeclaredVAE(architecture, [torch.full((slots,), 1 / slots)], generator)
     n_labelled, n_unlabelled = len(y), len(x[Part.POOL][0])
     optimiser = _adam(model, n_labelled + n_unlabelled)
     found: list[dict[str, Any]] = []

@@ -25,7 +25,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -33,13 +32,13 @@ import torch
 import torch.nn.functional as F
 from m1_speed import matrix_product_rate
 from machine import machine_in_words, today
+from small_models import pixels, preset
 from torch import Tensor, nn
 
 from hsi_ssl.inference.precision import keep_freed_memory, quick_products, reduced
-from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
-from hsi_ssl.models.presets import PRESETS
+from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.settings import M2Settings, Precision
-from hsi_ssl.training.inputs import Inputs, Labelled
+from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.validation import Validation
@@ -66,24 +65,16 @@ def data(classes: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
 def model(classes: int, width: int, *, experts: bool = False) -> DeclaredVAE:
     """M2 as in the table; with the default's experts for q(y|x), or one network of its width."""
     defaults = M2Settings()
-    preset = PRESETS["m2"]
-    architecture = DeclaredArchitecture(
+    return preset(
+        "m2",
+        torch.full((classes,), 1 / classes),
         width=width,
-        labels=("y",),
-        counts=(classes,),
-        free=(0,),
-        generation=tuple(preset.generation(["y"])),
-        inference=tuple(preset.inference(["y"])),
         latent=LATENT,
         hidden=(HIDDEN,),
         hidden_classifier=(defaults.hidden_classifier or (HIDDEN,)) if experts else (HIDDEN,),
-        activation="relu",
-        likelihood="gaussian",
         sd_floor=0.05,
         experts=len(defaults.experts) if experts else 1,
     )
-    prior = torch.full((classes,), 1 / classes)
-    return DeclaredVAE(architecture, [prior], torch.Generator().manual_seed(0))
 
 
 def our_step(classes: int, width: int, way: str, precision: Precision) -> Step:
@@ -93,7 +84,6 @@ def our_step(classes: int, width: int, way: str, precision: Precision) -> Step:
     optimiser = torch.optim.Adam(m2.parameters(), lr=1e-3, fused=True)
     networks = [weights for child in m2.children() if (weights := list(child.parameters()))]
     generator = torch.Generator().manual_seed(0)
-
     unknown = torch.full((len(x), 1), -1)
 
     def cost() -> Tensor:
@@ -250,30 +240,19 @@ def milliseconds(classes: int, width: int, rounds: int) -> dict[str, list[float]
         return found
 
 
-@dataclass
-class Pixels:
-    """What a task learns from."""
-
-    every: Inputs
-    y: Tensor
-    labelled: Labelled
-    validation: Validation
-
-
 def epoch_of_2016(precision: Precision, *, exact_classes: int, experts: bool) -> float:
     """Seconds of an epoch of 98,000 unlabelled spectra of 268 bands in 100 slots, by the loop."""
     classes, width = 100, 268
     generator = torch.Generator().manual_seed(0)
-    every = Inputs(torch.randn(100_000, width, generator=generator))
-    y = torch.full((len(every), 1), -1)
-    y[:2_000] = torch.randint(classes, (2_000, 1), generator=generator)
-    inputs, known = every.rows(slice(0, 2_000)), y[:2_000]
+    pool = torch.randn(98_000, width, generator=generator)
+    inputs = Inputs(torch.randn(2_000, width, generator=generator))
+    y = torch.randint(classes, (2_000, 1), generator=generator)
     settings = M2Settings(
         epochs=1, batch_unlabelled=UNLABELLED, batch_labelled=LABELLED,
         exact_classes=exact_classes, precision=precision, m1=None,
     )  # fmt: skip
-    pixels = Pixels(every, y, Labelled(inputs, known, settings), Validation(inputs, known))
-    task = SemiSupervisedTask(model(classes, width, experts=experts), pixels, settings)
+    every = pixels(inputs, y, pool, settings, Validation(inputs, y))
+    task = SemiSupervisedTask(model(classes, width, experts=experts), every, settings)
     with tempfile.TemporaryDirectory() as folder:
         found = fit(
             task, settings, Path(folder), identity={}, resume=False, watcher=SILENT,

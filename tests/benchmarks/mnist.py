@@ -29,11 +29,11 @@ from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
 from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.inference.extractor import load_m1
+from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
 from hsi_ssl.training import m2_stage
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 

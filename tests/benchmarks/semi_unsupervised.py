@@ -31,13 +31,13 @@ from machine import machine_in_words, today
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.inference.extractor import load_m1
+from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.labels.label_set import LabelSet, indices_to_codes
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training import m2_stage
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 
 REPORT = Path(__file__).parents[2] / "reports" / "semi-unsupervised.md"

@@ -135,13 +135,12 @@ def test_large_tables_of_combinations_go_some_pixels_at_a_time(z_first: bool) ->
     assert model.rows(every_class=True) == 40 * 40
 
 
-def test_every_preset_and_term_takes_several_label_sets(
-    two_label_sets: Dataset, tmp_path: Path
-) -> None:
-    """GM-DGM, a prior from neighbours in feature space, steadiness, balance, Bayes' rule."""
-    asked = {"model": "gm-dgm", "propagation": 2.0, "steadiness": 0.1, "balance": 0.1}
-    card = train_m2(settings(two_label_sets, tmp_path / "m2", **asked, predict="bayes"))
-    assert card["architecture"]["generation"][-1] == "x | z"
+def test_every_term_takes_several_label_sets(two_label_sets: Dataset, tmp_path: Path) -> None:
+    """z given labels, a prior from neighbours in feature space, steadiness, balance, Bayes' rule."""
+    asked = {"propagation": 2.0, "steadiness": 0.1, "balance": 0.1, "predict": "bayes"}
+    apart = ("mineralogy", "lithology", "z | mineralogy, lithology", "x | z")
+    card = train_m2(settings(two_label_sets, tmp_path / "m2", **asked, generation=apart))
+    assert card["architecture"]["generation"] == apart
     for term in ("nearest neighbours in feature space", "steadiness", "balance", "Potts"):
         assert term in card["objective"]
     with (tmp_path / "m2/metrics.csv").open() as file:
@@ -240,6 +239,7 @@ def test_evidence_for_a_label_knows_the_pixels_other_labels(
     [
         ({"free_slots": 2}, "free_slots: only for one label set"),
         ({"class_prior": (0.5, 0.5)}, "class_prior in numbers"),
+        ({"propagation": 1.0}, "p of lithology depends on others: leave propagation out"),
         ({"model": "gm-dgm", "generation": ("x",)}, "generation declares p, and so does model"),
         ({"inference": ("mineralogy", "z")}, "no line for lithology"),
     ],
