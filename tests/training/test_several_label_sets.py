@@ -136,7 +136,7 @@ def test_large_tables_of_combinations_go_some_pixels_at_a_time(z_first: bool) ->
 
 
 def test_every_term_takes_several_label_sets(two_label_sets: Dataset, tmp_path: Path) -> None:
-    """z given labels, a prior from neighbours in feature space, steadiness, balance, Bayes' rule."""
+    """z given labels, own priors from neighbours in feature space, steadiness, Bayes' rule."""
     asked = {"propagation": 2.0, "steadiness": 0.1, "balance": 0.1, "predict": "bayes"}
     apart = ("mineralogy", "lithology", "z | mineralogy, lithology", "x | z")
     card = train_m2(settings(two_label_sets, tmp_path / "m2", **asked, generation=apart))
