@@ -23,7 +23,7 @@ from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
 from hsi_ssl.datasets.sampling import Draw, TilePool, joined, labelled_draws
-from hsi_ssl.datasets.scaling import fit_scaler
+from hsi_ssl.datasets.scaling import FIT_PIXELS, fit_scaler
 from hsi_ssl.datasets.splits import (
     Labels,
     Split,
@@ -51,8 +51,6 @@ Bools = npt.NDArray[np.bool_]
 SCENES_ENOUGH = 5
 """From so many labelled scenes on, whole scenes go to training, validation and test."""
 CLASSES_LEAST = 2
-FIT_PIXELS = 32_768
-"""Pixels that the scaling is fitted on, at most: more would hardly change its numbers."""
 PATHS = {
     "sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths", "mask",
     "mask_out",
