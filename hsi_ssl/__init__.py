@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from hsi_ssl.library.features import M1Features as M1Features
     from hsi_ssl.library.runs import Run as Run
     from hsi_ssl.library.runs import load_run as load_run
+    from hsi_ssl.library.scenes import from_xarray as from_xarray
     from hsi_ssl.library.scenes import open_dataset as open_dataset
     from hsi_ssl.library.scenes import open_scene as open_scene
     from hsi_ssl.library.scenes import prepare as prepare
     from hsi_ssl.scenes.scene import Scene as Scene
-    from hsi_ssl.scenes.xarrays import from_xarray as from_xarray
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ _PLACES = {
     "Run": "library.runs",
     "Scene": "scenes.scene",
     "SemiSupervisedClassifier": "library.classifying",
-    "from_xarray": "scenes.xarrays",
+    "from_xarray": "library.scenes",
     "load_run": "library.runs",
     "open_dataset": "library.scenes",
     "open_scene": "library.scenes",

@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 import hsi_ssl
 
 FOLDER = Path(os.environ["HSI_SSL_DATA"], "indian-pines-split")
-EPOCHS = int(sys.argv[1]) if len(sys.argv) > 1 else 24
+EPOCHS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 
 
 def array(path: str | Path) -> np.ndarray:
@@ -28,7 +28,7 @@ train, test = (array(FOLDER / f"Indian{which}123_temp123.tif")[..., 0] for which
 positions = np.argwhere(test == 0)
 labels = train[test == 0].astype(int)
 labels[labels == 0] = -1
-model = hsi_ssl.SemiSupervisedClassifier(epochs=EPOCHS, random_state=0)
+model = hsi_ssl.SemiSupervisedClassifier(epochs=EPOCHS, supervised_epochs=EPOCHS, random_state=0)
 model.fit(cube[test == 0], labels, positions=positions)
 
 # %% The whole scene; `model.save` and `hsi_ssl.load_run(...).classify` write it as a GeoTIFF

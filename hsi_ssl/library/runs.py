@@ -65,6 +65,7 @@ class Run:
         label_set: str | None = None,
         wavelengths_nm: npt.ArrayLike | None = None,
         spatial: float | str = 0.0,
+        scale: float | None = None,
         resample: bool = False,
         force: bool = False,
     ) -> Codes:
@@ -86,6 +87,8 @@ class Run:
         spatial
             Strength of the Potts prior between the pixels of a cube `(rows, cols, bands)`: a
             number, `learnt` or `tuned`; 0 for none.
+        scale
+            What numbers are multiplied by to be in the unit wanted, as `classify --scale`.
         resample
             Interpolate other bands to the model's.
         force
@@ -114,7 +117,7 @@ class Run:
         >>> run.predict(X.reshape(12, 10, 5).astype(">f4")).shape
         (12, 10)
         """
-        place, found = self._brought(spectra, label_set, wavelengths_nm, resample, force)
+        place, found = self._brought(spectra, label_set, wavelengths_nm, scale, resample, force)
         p = self._posterior(place, found, spatial)
         classes = self._classes[place]
         best = p.argmax(1)
@@ -129,6 +132,7 @@ class Run:
         label_set: str | None = None,
         wavelengths_nm: npt.ArrayLike | None = None,
         spatial: float | str = 0.0,
+        scale: float | None = None,
         resample: bool = False,
         force: bool = False,
     ) -> Floats:
@@ -149,7 +153,7 @@ class Run:
         >>> p.shape, bool(np.allclose(p.sum(axis=1), 1))
         ((120, 2), True)
         """
-        place, found = self._brought(spectra, label_set, wavelengths_nm, resample, force)
+        place, found = self._brought(spectra, label_set, wavelengths_nm, scale, resample, force)
         p = self._posterior(place, found, spatial)
         return found.spread(p[:, self._classes[place].columns], np.nan)
 
@@ -158,6 +162,7 @@ class Run:
         spectra: npt.ArrayLike,
         *,
         wavelengths_nm: npt.ArrayLike | None = None,
+        scale: float | None = None,
         resample: bool = False,
         force: bool = False,
     ) -> npt.NDArray[np.float64]:
@@ -184,7 +189,9 @@ class Run:
         >>> hsi_ssl.load_run("runs/latent").encode(X).shape
         (120, 4)
         """
-        _, found = self._brought(spectra, self.label_sets[0].name, wavelengths_nm, resample, force)
+        _, found = self._brought(
+            spectra, self.label_sets[0].name, wavelengths_nm, scale, resample, force
+        )
         means = Generator(self.classifiers[0]).latent_means(found.raw)
         return found.spread(means, np.nan)
 
@@ -326,6 +333,7 @@ class Run:
         spectra: npt.ArrayLike,
         label_set: str | None,
         wavelengths_nm: npt.ArrayLike | None,
+        scale: float | None,
         resample: bool,
         force: bool,
     ) -> tuple[int, Fitted]:
@@ -344,6 +352,7 @@ class Run:
             spectra,
             self.classifiers[place].card,
             wavelengths_nm=wavelengths_nm,
+            scale=scale,
             resample=resample,
             force=force,
             watcher=self.watcher,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsi_ssl.datasets import prepare as preparing
 from hsi_ssl.datasets import store
@@ -13,9 +13,13 @@ from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.library.telling import TELLING
+from hsi_ssl.scenes import xarrays
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.settings import PrepareSettings, ReadingSettings, checked
 from hsi_ssl.watcher import Watcher
+
+if TYPE_CHECKING:
+    import xarray
 
 PathLike = str | os.PathLike[str]
 LISTS = ("sources", "labels", "train_labels", "test_labels", "mask", "mask_out")
@@ -60,6 +64,40 @@ def open_scene(path: PathLike, *, watcher: Watcher = TELLING, **reading: Any) ->
             f"{path} holds {len(sources.scenes)} scenes; expected one: name one of its files"
         )
     return sources.scenes[0].scene
+
+
+def from_xarray(
+    array: xarray.DataArray, *, axes: str | None = None, watcher: Watcher = TELLING
+) -> Scene:
+    """A scene made of a `DataArray` of three dimensions, read when it is wanted.
+
+    Which dimension holds the bands is told by names and coordinates, as in netCDF; or by `axes`,
+    `bands,rows,cols` say. Wavelengths are a coordinate along the bands (nm where it has no unit,
+    below 100 micrometres); `spatial_ref`, or regular coordinates, say where pixels lie;
+    `_FillValue`, `scale_factor` and `add_offset` among the attributes count as in files. `watcher`
+    hears what was guessed.
+
+    Raises
+    ------
+    SceneError
+        It has other dimensions, or holds no numbers; which one holds the bands remains open.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray, hsi_ssl
+    >>> array = xarray.DataArray(
+    ...     np.ones((3, 20, 30)),
+    ...     dims=("wavelength", "y", "x"),
+    ...     coords={"wavelength": ("wavelength", [450.0, 550.0, 650.0], {"units": "nm"})},
+    ... )
+    >>> scene = hsi_ssl.from_xarray(array)
+    >>> scene.rows, scene.cols, scene.wavelengths_nm.tolist()
+    (20, 30, [450.0, 550.0, 650.0])
+    """
+    scene = xarrays.from_xarray(array, axes=axes)
+    for note in scene.notes:
+        watcher.say(note)
+    return scene
 
 
 def prepare(

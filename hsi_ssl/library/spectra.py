@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.errors import BandsError, SceneError
-from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
+from hsi_ssl.errors import BandsError, SceneError, SettingsError
+from hsi_ssl.maps.bands import ModelBands, match_bands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Scene, valid_spectra
-from hsi_ssl.scenes.units import SAMPLE_LEAST
+from hsi_ssl.scenes.units import SAMPLE_COLS, SAMPLE_LEAST, SAMPLE_ROWS, scaled_by
 from hsi_ssl.scenes.xarrays import bands_last
 from hsi_ssl.watcher import Watcher
 
@@ -41,7 +41,7 @@ class Fitted:
         """Values `(valid spectra, ...)` as an array `(*shape, ...)`, `nothing` elsewhere."""
         found = np.full((len(self.valid), *values.shape[1:]), nothing, values.dtype)
         found[self.valid] = values
-        return found.reshape(*self.shape, *values.shape[1:])
+        return found.reshape((*self.shape, *values.shape[1:]))
 
 
 def fitted_spectra(
@@ -49,6 +49,7 @@ def fitted_spectra(
     card: Mapping[str, Any],
     *,
     wavelengths_nm: npt.ArrayLike | None = None,
+    scale: float | None = None,
     resample: bool = False,
     force: bool = False,
     watcher: Watcher,
@@ -58,7 +59,8 @@ def fitted_spectra(
     Bands go by wavelength where both sides tell theirs, as scenes' do in `classify`; else there
     must be as many as in the files that the model learnt from, or as it uses. Whether numbers are
     in the unit that it learnt from is looked at where there are `SAMPLE_LEAST` spectra: fewer may
-    all lie in the shade. What a masked array masks, NaN and spectra of zeros are no measurement.
+    all lie in the shade. Numbers times `scale` are in the unit wanted. What a masked array masks,
+    NaN and spectra of zeros are no measurement.
 
     Raises
     ------
@@ -75,24 +77,23 @@ def fitted_spectra(
     own = None if wavelengths is None else _wavelengths(wavelengths, bands)
     if own is None or model.wavelengths_nm is None:
         _refuse_other_bands(bands, model, own)
+    if own is None and bands != model.total:  # the used ones alone, as a dataset gives them
+        model = replace(model, total=bands, used=range(bands))
     flat = values.reshape(-1, bands)
-    if own is None and bands != model.total:  # its own bands alone, as a dataset gives them
-        match, nothing_zero = BandMatch(np.arange(bands)), flat
-    else:
-        scene = _scene(flat, own)
-        enough = np.count_nonzero(valid_spectra(flat, None)) >= SAMPLE_LEAST
-        if enough:
-            match = fitted(scene, model, resample=resample, force=force, watcher=watcher)
-        else:
-            match = match_bands(scene, model, resample=resample)
-        nothing_zero = match.select(flat[:, None, :])
-    valid = valid_spectra(nothing_zero, None)
+    match = match_bands(_scene(flat[:, None], own, scale), model, resample=resample)
+    chosen = match.select(flat[:, None])
+    valid = valid_spectra(chosen, None)
     if not valid.any():
         raise SceneError(
             f"not one of {len(flat):,} spectra holds a measurement: in each some used band is NaN "
             "or masked, or all are zero"
         )
-    return Fitted(shape, valid, match.interpolate(nothing_zero[valid]))
+    if np.count_nonzero(valid) >= SAMPLE_LEAST:
+        telling = _scene(_some(flat, valid), own, scale)
+        match = fitted(telling, model, resample=resample, force=force, watcher=watcher)
+    elif match.note is not None:
+        watcher.say(match.note)
+    return Fitted(shape, valid, match.interpolate(chosen[valid]))
 
 
 def as_numbers(spectra: npt.ArrayLike) -> Array:
@@ -152,17 +153,36 @@ def _refuse_other_bands(bands: int, model: ModelBands, own: Any) -> None:
     )
 
 
-def _scene(flat: Array, wavelengths_nm: npt.NDArray[np.float64] | None) -> Scene:
-    """Spectra `(n, bands)` as a scene of n rows and one column."""
+def _some(flat: Array, valid: Bools) -> Array:
+    """Valid spectra from all over `flat (n, bands)`, as a cube that `sample` takes whole."""
+    rows = np.flatnonzero(valid)
+    cols = min(SAMPLE_COLS, len(rows) // SAMPLE_ROWS)
+    places = np.linspace(0, len(rows) - 1, SAMPLE_ROWS * cols).astype(np.int64)
+    return flat[rows[places]].reshape(SAMPLE_ROWS, cols, -1)
+
+
+def _scene(
+    cube: Array, wavelengths_nm: npt.NDArray[np.float64] | None, scale: float | None
+) -> Scene:
+    """A cube `(rows, cols, bands)` in memory as a scene.
+
+    Raises
+    ------
+    SettingsError
+        The scale is not positive.
+    """
+    if scale is not None and not 0 < scale < np.inf:
+        raise SettingsError(f"scale {scale!r}; expected a positive number")
     good = None if wavelengths_nm is None else np.isfinite(wavelengths_nm)
-    return Scene(
+    scene = Scene(
         path=Path("the array"),
         format="array",
-        rows=len(flat),
-        cols=1,
-        bands=flat.shape[1],
-        dtype=flat.dtype,
-        reader=ArrayReader(flat[:, None, :]),
+        rows=cube.shape[0],
+        cols=cube.shape[1],
+        bands=cube.shape[2],
+        dtype=cube.dtype,
+        reader=ArrayReader(cube),
         wavelengths_nm=wavelengths_nm,
         good=good,  # type: ignore[arg-type]  # None stands for all
     )
+    return scene if scale is None else scaled_by(scene, scale)

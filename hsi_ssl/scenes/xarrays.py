@@ -84,18 +84,6 @@ def from_xarray(array: xarray.DataArray, *, axes: str | None = None) -> Scene:
     ------
     SceneError
         It has other dimensions, or holds no numbers; which one holds the bands remains open.
-
-    Examples
-    --------
-    >>> import numpy as np, xarray, hsi_ssl
-    >>> array = xarray.DataArray(
-    ...     np.ones((3, 20, 30)),
-    ...     dims=("wavelength", "y", "x"),
-    ...     coords={"wavelength": ("wavelength", [450.0, 550.0, 650.0], {"units": "nm"})},
-    ... )
-    >>> scene = hsi_ssl.from_xarray(array)
-    >>> scene.rows, scene.cols, scene.wavelengths_nm.tolist()
-    (20, 30, [450.0, 550.0, 650.0])
     """
     path = Path(str(array.encoding.get("source") or array.name or "the array"))
     if array.ndim != len(DIMENSIONS) or array.dtype.kind not in "iuf":

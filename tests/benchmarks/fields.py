@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 SMALL: dict[str, Any] = {
     "epochs": 1,
-    "supervised_epochs": 8,
+    "supervised_epochs": 5,
     "device": "cpu",
     "random_state": 0,
     "settings": {
@@ -38,5 +38,5 @@ class Fields(NamedTuple):
         shapes = np.where(
             classes[:, None] == 3, [10.0, 12, 11, 9, 10, 12], [11.0, 11, 12, 10, 9, 11]
         )
-        X = shapes + rng.normal(0, 2, (len(classes), 6))
+        X = shapes + rng.normal(0, 1.2, (len(classes), 6))
         return cls(X, classes, positions, np.where(rng.random(len(classes)) < 0.1, classes, -1))

@@ -114,6 +114,9 @@ def test_another_unit_is_refused(run_folder: Path, tiny_dataset: Dataset, tmp_pa
         run.predict(X / 10_000)
     with pytest.warns(hsi_ssl.HsiSslWarning, match="going on, as asked"):
         assert run.predict(X / 10_000, force=True).shape == (200,)
+    assert np.array_equal(run.predict(X / 10_000, scale=10_000), run.predict(X))
+    with pytest.raises(hsi_ssl.HsiSslError, match="positive number"):
+        run.predict(X, scale=-1)
     assert run.predict(X[:3] / 10_000).shape == (3,)  # so few may lie in the shade
 
 
@@ -225,3 +228,38 @@ def test_scenes_and_datasets_are_opened_by_text_or_path(
 def test_a_catalog_scene_is_opened_by_name() -> None:
     with hsi_ssl.open_scene("indian-pines") as scene:
         assert (scene.rows, scene.cols, scene.bands) == (145, 145, 200)
+
+
+def test_a_data_array_is_turned(run: hsi_ssl.Run, cube: Cube, hears: Hears) -> None:
+    xarray = pytest.importorskip("xarray")
+    nm = ("wavelength", np.linspace(1000, 2500, 12)[::-1], {"units": "nm"})
+    array = xarray.DataArray(
+        cube.transpose(2, 0, 1)[::-1], dims=("wavelength", "y", "x"), coords={"wavelength": nm}
+    )
+    assert np.array_equal(run.predict(array), run.predict(cube))
+    hsi_ssl.from_xarray(array, watcher=hears)
+    assert "read as (bands, rows, cols)" in hears.all
+
+
+def test_the_used_bands_alone_are_understood(cube: Cube, run_folder: Path, tmp_path: Path) -> None:
+    labels = np.repeat([1, 2, 3], 10)[None].repeat(40, 0)
+    np.save(tmp_path / "cube.npy", cube)
+    np.save(tmp_path / "labels.npy", labels)
+    table = "\n".join(f"{nm:.1f}" for nm in np.linspace(1000, 2500, 12))
+    (tmp_path / "nm.csv").write_text(f"wavelength\n{table}\n")
+    dataset = hsi_ssl.prepare(
+        tmp_path / "cube.npy", labels=tmp_path / "labels.npy", wavelengths=tmp_path / "nm.csv",
+        output=tmp_path / "dataset.h5", exclude="1300-1600", split="pixels", unlabelled=200,
+    )  # fmt: skip
+    assert dataset.bands == 10
+    train_m2(
+        M2Settings(
+            dataset=dataset.path, output=tmp_path / "m2", m1=None, device="cpu", hidden=(16,),
+            latent=3, hidden_classifier=(32,), epochs=1, supervised_epochs=5,
+        )
+    )  # fmt: skip
+    run = hsi_ssl.load_run(tmp_path / "m2")
+    own = cube[..., dataset.meta["used_bands"]]
+    assert np.array_equal(run.predict(own), run.predict(cube))
+    with pytest.raises(hsi_ssl.HsiSslError, match="of the 10 that it uses"):
+        run.predict(cube[..., :7])
