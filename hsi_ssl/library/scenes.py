@@ -107,7 +107,9 @@ def prepare(
     watcher: Watcher = TELLING,
     **settings: Any,
 ) -> Dataset:
-    """Make a dataset of labelled scenes and write it to `output`, as `hsi-ssl prepare` does.
+    """Make a dataset of labelled scenes and write it to `output`.
+
+    As `hsi-ssl prepare` does, but for its report on label balance.
 
     Parameters
     ----------
