@@ -215,7 +215,12 @@ def test_scenes_and_datasets_are_opened_by_text_or_path(
             assert np.array_equal(scene.read(), cube)
             assert scene.units is not None
             assert scene.units.given
-    assert len(hsi_ssl.open_dataset(str(tiny_dataset.path))) == len(tiny_dataset)
+    dataset = hsi_ssl.open_dataset(str(tiny_dataset.path))
+    assert len(dataset) == len(tiny_dataset) == 1200
+    told = repr(dataset).splitlines()
+    assert "1,200 pixels of 12 bands" in told[0]
+    assert "240 validation, 180 test" in told[0]
+    assert told[1] == "  minerals: 3 classes>"
     np.save(tmp_path / "b.npy", cube)
     with pytest.raises(hsi_ssl.HsiSslError, match="holds 2 scenes"):
         hsi_ssl.open_scene(tmp_path)
