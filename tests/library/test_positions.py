@@ -31,12 +31,13 @@ def test_scenes_do_not_touch() -> None:
 def test_whole_numbers_may_be_floats() -> None:
     assert as_positions(np.array([[0.0, 1.0], [2.0, 1.0]]), 2).tolist() == [[0, 0, 0], [0, 2, 0]]
     with pytest.raises(SceneError, match="whole numbers"):
-        as_positions([[0, np.nan], [1, 1]], 2)
+        as_positions(np.array([[0, np.nan], [1, 1]]), 2)
 
 
 def test_columns_are_numbers_or_names() -> None:
     names = np.array(["r", "blue", "c"])
-    for columns in (["r", "c"], [0, 2], [-3, -1], ["r", 2]):
+    ways: list[list[int | str]] = [["r", "c"], [0, 2], [-3, -1], ["r", 2]]
+    for columns in ways:
         places, bands = columns_of(columns, 3, names)
         assert places.tolist() == [0, 2]
         assert bands.tolist() == [1]
