@@ -20,6 +20,8 @@ def command(
 ) -> None:
     """Tell what is at PATH: size, bands, wavelengths, coordinates, labels, classes.
 
+    Of a scene it says what each of these is taken from, and what was guessed.
+
     \b
     hsi-ssl info scene.tif
     hsi-ssl info images.h5 --variable asph
@@ -28,7 +30,7 @@ def command(
     hsi-ssl info runs/dataset.h5
     hsi-ssl info runs/m2
     """
-    from hsi_ssl.describe import describe
+    from hsi_ssl.describing.telling import describe
 
     values, lines = describe(path, variable=variable, axes=axes)
     terminal.result(values, *lines)

@@ -29,6 +29,8 @@ from hsi_ssl.catalog.download import download
 from hsi_ssl.errors import CatalogError
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, LabelSet
+from hsi_ssl.scenes.origins import Origin
+from hsi_ssl.scenes.wavelengths import BandFacts
 from hsi_ssl.settings import Settings, checked
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -108,6 +110,13 @@ class Entry(Settings):
     """None: all that match `pattern`."""
     files: tuple[FileEntry, ...] = ()
     label_sets: Annotated[tuple[LabelSetEntry, ...], Field(min_length=1)]
+
+    def facts(self, bands: int) -> BandFacts:
+        """What it says of the bands of a cube of so many; nothing of other numbers of them."""
+        if self.wavelengths_nm is None or len(self.wavelengths_nm) != bands:
+            return BandFacts()
+        origin = Origin(f"the catalog, data set {self.name}")
+        return BandFacts(np.array(self.wavelengths_nm), wavelengths_from=origin)
 
     def label_set(self, name: str | None) -> LabelSetEntry:
         """The label set of that name, or the first.

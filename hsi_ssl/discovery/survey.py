@@ -16,7 +16,7 @@ from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
-from hsi_ssl.scenes.scene import Grid, Scene, valid_spectra
+from hsi_ssl.scenes.scene import Grid, Scene, only_valid, valid_spectra
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import Watcher
@@ -129,7 +129,8 @@ def _window(
     spectra = match.select(scene.read(rows, cols))
     valid = valid_spectra(spectra, scene.nodata)
     slots = np.full(len(valid), UNLABELLED, np.int16)
-    counted, slots[valid] = _classified(match.interpolate(spectra[valid]), classifiers)
+    spectra = match.interpolate(only_valid(spectra, valid))
+    counted, slots[valid] = _classified(spectra, classifiers)
     return counted, slots.reshape(rows.stop - rows.start, cols.stop - cols.start)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.catalog.entries import LabelSetEntry
-from hsi_ssl.errors import LabelError, SceneError
+from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.class_codes import ClassFile
 from hsi_ssl.labels.finding import Found
 from hsi_ssl.labels.label_set import LabelSet
@@ -21,7 +22,7 @@ from hsi_ssl.labels.raster_labels import RasterLabels, RasterSource, raster_labe
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.labels.vector_labels import drawn_labels
 from hsi_ssl.labels.vectors import is_vector, layers_at, vector_file
-from hsi_ssl.scenes.opening import is_raster, open_scene
+from hsi_ssl.scenes.opening import is_raster, open_scene, plane_grid
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -311,6 +312,8 @@ def _rasters(
 def raster_is_placed(path: Path) -> bool:
     """Whether a label raster tells where it lies."""
     if not is_raster(path):
+        with contextlib.suppress(SceneError, SceneNotFoundError):  # of several planes, say
+            return plane_grid(path).placed
         return False
     with open_scene(path) as raster:
         return raster.grid.placed

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from hsi_ssl.closing import Closes
 from hsi_ssl.errors import SceneError
 from hsi_ssl.labels import texts
-from hsi_ssl.labels.arrays import plane_of
+from hsi_ssl.labels.arrays import PLANE, plane_of
 from hsi_ssl.labels.codes import checked_codes
 from hsi_ssl.labels.legends import Legend, legend_file, legend_of
-from hsi_ssl.scenes.opening import is_raster, open_scene, read_plane
+from hsi_ssl.scenes.opening import is_raster, open_scene, plane_grid, read_plane
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.scene import Array, Grid, Scene
@@ -78,7 +78,15 @@ def open_label_raster(
         in_text = values.dtype.kind in texts.KINDS
         numbers = texts.numbered(values, path) if in_text else texts.Numbered(values)
         names = NO_LEGEND if numbers.names else _legend(path, legend)
-        found = _of_array(path, numbers.values, shape, names, nodata=nodata, order=_order(path))
+        found = _of_array(
+            path,
+            numbers.values,
+            shape,
+            names,
+            nodata=nodata,
+            order=_order(path),
+            grid=plane_grid(path, variable, shape) if values.ndim == PLANE else None,
+        )
         return replace(found, named=numbers.names, notes=(*found.notes, *numbers.notes))
     scene = open_scene(path, variable=variable)
     try:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from hsi_ssl.catalog.entries import LabelSetEntry, entry
 from hsi_ssl.closing import Closes
@@ -31,7 +30,7 @@ from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.units import scaled_by
-from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
+from hsi_ssl.scenes.wavelengths import with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
 DRILL_CORE = "drill-core HDF5"
@@ -197,9 +196,8 @@ def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
         return None
     if reading.scale is not None:
         scene = scaled_by(scene, reading.scale)
-    known = found.known.wavelengths_nm if found.known else None
-    if known is not None and len(known) == scene.bands:
-        scene = with_facts(scene, BandFacts(np.array(known)))
+    if found.known is not None:
+        scene = with_facts(scene, found.known.facts(scene.bands))
     return scene
 
 

@@ -42,6 +42,8 @@ def as_envi(drafted: Path, path: Path, label_set: LabelSet | None = None) -> Non
     header = path.with_suffix(".hdr")
     text = header.read_text(encoding="utf-8")
     text = _with_list(text, "description", path.name)
+    # Without decimals it would be read as rows from south to north, which is refused here.
+    text = re.sub(r"(?m)^(map info = .*rotation=180)\}$", r"\1.0}", text)
     text = _with_list(text, "band names", ",\n ".join(map(_plain, bands)))
     if label_set is not None:
         names = {c.code: c.name for c in label_set.classes} | {UNLABELLED_CODE: UNCLASSIFIED}

@@ -17,7 +17,7 @@ from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
-from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.scene import Scene, only_valid
 from hsi_ssl.training.extractor import Extractor, check_bands
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -72,7 +72,7 @@ def scene_features(
                 window = scene.read(rows, cols)
                 valid = scene.valid(window, np.isin(np.arange(scene.bands), match.bands))
                 planes = np.full((*valid.shape, len(names)), np.nan, np.float32)
-                spectra = match.interpolate(match.select(window)[valid.ravel()])
+                spectra = match.interpolate(only_valid(match.select(window), valid.ravel()))
                 planes[valid] = np.concatenate(extractor.features(spectra), axis=1)
                 raster.write(np.moveaxis(planes, -1, 0), window=Window.from_slices(rows, cols))
                 valid_pixels += int(valid.sum())

@@ -19,17 +19,14 @@ import numpy as np
 import rasterio
 import rasterio.warp
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import AffineTransformer, GCPTransformer, RPCTransformer
 
-from hsi_ssl.errors import SceneError
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.maps.class_map import DESCRIPTIONS, Layer, is_envi, outputs
 from hsi_ssl.maps.legend import UNCLASSIFIED
 from hsi_ssl.maps.rasters import unlocated
-from hsi_ssl.scenes.readers.geotiff import opened
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.virtual import is_virtual, shown
 from hsi_ssl.training.checkpoint import WEIGHTS, model_name
@@ -76,7 +73,7 @@ def write_item(
     import pystac
 
     now = datetime.now(UTC).replace(microsecond=0)
-    when = acquired(scene)
+    when = scene.acquired
     if when is None:
         watcher.say(
             f"{scene.path.name} does not say when it was taken: "
@@ -118,25 +115,6 @@ def forget_item(path: Path) -> None:
             place.unlink()
     except (OSError, ValueError, KeyError, TypeError):
         return
-
-
-def acquired(scene: Scene) -> datetime | None:
-    """When a scene was taken, by GDAL's domain IMAGERY or an ENVI header; None if nobody says."""
-    try:
-        with opened(scene.path) as raster:
-            told = (
-                raster.tags(ns="IMAGERY").get("ACQUISITIONDATETIME"),
-                raster.tags(ns="ENVI").get("acquisition_time"),
-            )
-    except (SceneError, RasterioError):
-        return None  # a format that GDAL does not read
-    for text in told:
-        try:
-            when = datetime.fromisoformat((text or "").strip(" {}"))
-        except ValueError:
-            continue
-        return when if when.tzinfo else when.replace(tzinfo=UTC)
-    return None
 
 
 def _footprint(raster: DatasetReader) -> list[list[float]] | None:

@@ -27,7 +27,7 @@ from hsi_ssl.maps.bands import BandMatch
 from hsi_ssl.maps.class_map import LAYERS, Layer
 from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen
 from hsi_ssl.models.spatial import SWEEPS
-from hsi_ssl.scenes.scene import Scene, valid_spectra
+from hsi_ssl.scenes.scene import Scene, only_valid, valid_spectra
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.discovered import MapClasses
 from hsi_ssl.training.novelty import Measure, Novelty
@@ -164,7 +164,7 @@ class Windows:
         valid = valid_spectra(spectra, self.scene.nodata)
         if self.near is not None:
             valid &= self.near.mask(rows, cols).ravel()
-        spectra = self.match.interpolate(spectra[valid])
+        spectra = self.match.interpolate(only_valid(spectra, valid))
         p = by_blocks(classifier.posterior, spectra, classifier.device)
         kept, measure, samples = novelty_asked(classifier, self.settings)
         novelty = np.empty(0, np.float32)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hsi_ssl.errors import SceneError, SettingsError
+from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.scene import Floats
 
 WORDS = ("rows", "cols", "bands")
@@ -132,10 +133,11 @@ class Asked(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """The order of an array's axes, and what is to be said of how it was found."""
+    """The order of an array's axes, how it was found, and what of that is to be said."""
 
     order: Order
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     def sizes(self, shape: Sequence[int]) -> tuple[int, int, int]:
         """Rows, columns and bands of an array of that shape."""
@@ -214,33 +216,37 @@ def decide(
         An axis is one of a series; the evidence leaves two readings.
     """
     if asked.order is not None:
-        return _told(asked.order, "as --axes says", of)
+        return _told(asked.order, "as --axes says", of, "--axes")
     if known is not None:
-        return _told(known[0], f"as {known[1]} has it", of)
+        return _told(known[0], f"as {known[1]} has it", of, known[1])
     roles = _roles(dimensions, of, path) if dimensions else [None, None, None]
     orders = [o for o in ALL_ORDERS if all(r in (None, a) for r, a in zip(roles, o, strict=True))]
     if any(role is not None for role in roles):
         called = ", ".join(map(str, dimensions))
         if len({o.index(BANDS) for o in orders}) == 1:
-            return _told(orders[0], f"whose dimensions are called {called}", of)
+            reason = f"whose dimensions are called {called}"
+            return _told(orders[0], reason, of, f"the names of its dimensions, {called}")
         orders = [o for o in orders if o in IN_FILE_ORDER] or orders
     else:
         orders = [*IN_FILE_ORDER]
     reason = "whose dimensions leave no other reading"
+    source = f"the names of its dimensions, {', '.join(map(str, dimensions))}"
     for name, wanted in _fitting_vectors(shape, vectors, asked.beside):
         fit = [o for o in orders if shape[o.index(BANDS)] == wanted]
         if fit:
-            orders, reason = fit, f"since {name} are {wanted}"
+            orders, reason, source = fit, f"since {name} are {wanted}", f"the length of {name}"
             break
     if len(orders) == 1:
-        return _told(orders[0], reason, of)
+        return _told(orders[0], reason, of, source)
     labels = {n: plane for n, plane in (planes or {}).items() if PLANES.search(n.split("/")[-1])}
     by_labels, by_planes = (_by_planes(shape, orders, some) for some in (labels, planes or {}))
     if len(by_labels) == 1:
         order, name = next(iter(by_labels.items()))
-        return _told(order, f"since {name} has its rows and columns", of)
+        reason = f"since {name} has its rows and columns"
+        return _told(order, reason, of, f"the shape of {name}")
     if len(orders) == len(IN_FILE_ORDER) and (PLAIN in by_planes or not by_planes):
-        return Decided(PLAIN)
+        last = Origin("their order alone, which nothing contradicts", in_words(PLAIN), guessed=True)
+        return Decided(PLAIN, origin=last)
     if len(by_planes) == 1:
         orders = [order for order in orders if order in (PLAIN, *by_planes)]
     raise SceneError(_two_readings(shape, orders, of, path))
@@ -253,10 +259,13 @@ def plain_text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _told(order: Order, reason: str, of: str) -> Decided:
+def _told(order: Order, reason: str, of: str, source: str) -> Decided:
+    """A decision and the note about it, unless the order is the plain one."""
+    origin = Origin(source, in_words(order))
     if order == PLAIN:
-        return Decided(order)
-    return Decided(order, (f"{of} is read as ({in_words(order).replace(',', ', ')}), {reason}",))
+        return Decided(order, origin=origin)
+    note = f"{of} is read as ({in_words(order).replace(',', ', ')}), {reason}"
+    return Decided(order, (note,), origin)
 
 
 def _roles(dimensions: Sequence[Dimension], of: str, path: Path) -> list[int | None]:

@@ -101,7 +101,8 @@ def turned_grid(map_info: str) -> tuple[float, float, float, float, float, float
     """The transform of a `map info` with a rotation; None for one without, or that is broken.
 
     a to f as in `Grid`. Rows and columns are turned by the angle, counterclockwise, about the
-    reference pixel, whose upper left corner has the coordinates given (pixels count from 1).
+    reference pixel, whose upper left corner has the coordinates given (pixels count from 1). Half a
+    turn as GDAL writes it is rows from south to north (`is_flipped`).
     """
     parts = listed(map_info)
     angles = [part.partition("=")[2] for part in parts if part.lower().startswith("rotation")]
@@ -114,8 +115,19 @@ def turned_grid(map_info: str) -> tuple[float, float, float, float, float, float
         return None
     cos, sin = math.cos(angle), math.sin(angle)
     a, b, d, e = wide * cos, high * sin, wide * sin, -high * cos
+    if is_flipped(map_info):
+        a, b, d, e = wide, 0.0, 0.0, high
     col, row = col - 1, row - 1
     return a, b, x - a * col - b * row, d, e, y - d * col - e * row
+
+
+def is_flipped(map_info: str) -> bool:
+    """Whether a `map info` has half a turn as GDAL writes it, without decimals.
+
+    GDAL means columns from west to east and rows from south to north by that, which ENVI's header
+    has no word for; ENVI and others write 180.00000000 and mean half a turn.
+    """
+    return any(re.fullmatch(r"rotation\s*=\s*180", part, re.I) for part in listed(map_info))
 
 
 def listed(value: str) -> list[str]:

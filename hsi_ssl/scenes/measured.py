@@ -8,12 +8,13 @@ bands is what the file says, nothing here stands in the way of its reader.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hsi_ssl.scenes.converted import ConvertedReader
+from hsi_ssl.scenes.origins import Origin, listed_origin
 from hsi_ssl.scenes.scene import Array, CubeReader
 
 SLAB = 2**20
@@ -25,11 +26,13 @@ class Measured:
     """What a band's raw values must be to be measurements: none of `fills`, from `low` to `high`.
 
     Numbers that the band's type cannot hold are never met and may be given; None is no limit.
+    `said_by` names what says so, as `Origin.where`.
     """
 
     fills: tuple[float, ...] = ()
     low: float | None = None
     high: float | None = None
+    said_by: tuple[str, ...] = field(default=(), compare=False)
 
     def holds(self, value: float) -> bool:
         """Whether `value` is a measurement; NaN never is."""
@@ -45,12 +48,14 @@ class Measured:
 class Decoding:
     """How a scene is to be read: its number type, its one nodata value, what bands must hold.
 
-    `bands` is None where the file's own values are those already.
+    `bands` is None where the file's own values are those already. `origin` is what says what is no
+    data.
     """
 
     dtype: np.dtype[Any]
     nodata: float | None
     bands: tuple[Measured, ...] | None = None
+    origin: Origin | None = None
 
     def through(self, reader: CubeReader) -> CubeReader:
         """`reader`, or one that gives `nodata` in place of all that is no measurement."""
@@ -70,16 +75,18 @@ def decoding(dtype: np.dtype[Any], bands: Sequence[Measured], *, marked: bool = 
     single bands that they hold nothing, so that a nodata value is needed in any case.
     """
     declared = bands[0].fills
+    origin = listed_origin(tuple(words for band in bands for words in band.said_by))
     bands = [_of_type(band, dtype) for band in bands]
     fills = list(dict.fromkeys(fill for band in bands for fill in band.fills))
     alike = all(band == bands[0] for band in bands)
     limited = bands[0].low is not None or bands[0].high is not None
     if alike and len(fills) <= 1 and not limited and (fills or not marked):
         met = (f for f in declared if _of_type(Measured((f,)), dtype).fills == (*fills,))
-        return Decoding(dtype, next(met, declared[0] if declared else None))
+        nodata = next(met, declared[0] if declared else None)
+        return Decoding(dtype, nodata, origin=None if nodata is None else origin)
     wide, nothing = _nothing(dtype, fills, bands)
     rules = None if wide == dtype and not any(map(_says, bands)) else tuple(bands)
-    return Decoding(wide, nothing, rules)
+    return Decoding(wide, nothing, rules, origin)
 
 
 class MeasuredReader(ConvertedReader):

@@ -25,7 +25,7 @@ from hsi_ssl.scenes.readers import (
     text,
     unpacking,
 )
-from hsi_ssl.scenes.scene import Array, Scene
+from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import companion_facts, csv_facts, with_facts
 
@@ -36,26 +36,29 @@ MATLAB_5 = b"MATLAB 5.0 MAT-file"
 class Format(NamedTuple):
     """How to read a format: `(path, variable)` and `(path, variable, shape)`.
 
+    `name` is that of its row in `reports/formats.md`, which says where each fact of it comes from.
     `open_turned` opens cubes of formats that do not say which axis holds the bands: it takes what
-    is known of that, too.
+    is known of that, too. `plane_grid` tells where a plane lies that is not read by windows.
     """
 
+    name: str
     open_cube: Callable[[Path, str | None], Scene]
     read_plane: Callable[[Path, str | None, tuple[int, int] | None], tuple[Array, float | None]]
     open_turned: Callable[[Path, str | None, Asked], Scene] | None = None
+    plane_grid: Callable[[Path, str | None, tuple[int, int] | None], Grid] | None = None
 
 
-HDF5 = Format(hdf5.open_cube, hdf5.read_plane, hdf5.open_cube)
-NETCDF3 = Format(netcdf3.open_cube, netcdf3.read_plane, netcdf3.open_cube)
-MATLAB = Format(matlab.open_cube, matlab.read_plane, matlab.open_cube)
-NUMPY = Format(numpy_file.open_cube, numpy_file.read_plane, numpy_file.open_cube)
+HDF5 = Format("HDF5", hdf5.open_cube, hdf5.read_plane, hdf5.open_cube, hdf5.plane_grid)
+NETCDF3 = Format("netCDF-3", netcdf3.open_cube, netcdf3.read_plane, netcdf3.open_cube)
+MATLAB = Format("MATLAB", matlab.open_cube, matlab.read_plane, matlab.open_cube)
+NUMPY = Format("NumPy array", numpy_file.open_cube, numpy_file.read_plane, numpy_file.open_cube)
 NUMPY_ARCHIVE = Format(
-    numpy_file.open_archive, numpy_file.read_archive_plane, numpy_file.open_archive
+    "NumPy archive", numpy_file.open_archive, numpy_file.read_archive_plane, numpy_file.open_archive
 )
-TEXT = Format(text.open_cube, text.read_plane)
-GDAL = Format(geotiff.open_cube, geotiff.read_plane)
-ENVI = Format(envi.open_cube, envi.read_plane)
-IDX = Format(idx.open_cube, idx.read_plane)
+TEXT = Format("text", text.open_cube, text.read_plane)
+GDAL = Format("GDAL", geotiff.open_cube, geotiff.read_plane)
+ENVI = Format("ENVI", envi.open_cube, envi.read_plane)
+IDX = Format("IDX", idx.open_cube, idx.read_plane)
 
 
 def open_scene(
@@ -84,8 +87,9 @@ def open_scene(
     SceneNotFoundError
         There is no such file, or no `variable` in it.
     SceneError
-        The file is empty, broken, of no known format, holds no cube or several; `wavelengths` are
-        not one a band; which axis of a cube holds its bands remains open.
+        The file is empty, broken, of no known format, holds no cube or several; it is netCDF or
+        HDF5 on a server or in an archive; `wavelengths` are not one a band; which axis of a cube
+        holds its bands remains open.
     """
     path = Path(path)
     chosen = _format(path)
@@ -138,6 +142,18 @@ def read_plane(
     """
     path = Path(path)
     return _format(path).read_plane(path, variable, shape)
+
+
+def plane_grid(
+    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
+) -> Grid:
+    """Where a plane lies that `read_plane` gives, where its file tells; arguments and errors alike.
+
+    Of rasters (see `is_raster`) the scene tells it.
+    """
+    path = Path(path)
+    told = _format(path).plane_grid
+    return Grid() if told is None else told(path, variable, shape)
 
 
 def _format(path: Path) -> Format:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.closing import Closes
+from hsi_ssl.scenes.origins import Origins
 
 if TYPE_CHECKING:
     import xarray
@@ -27,7 +29,10 @@ class CubeReader(Protocol):
     """What a format must offer. Rows and columns count from 0; ends are exclusive."""
 
     def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
-        """Raw values `(row1 - row0, col1 - col0, bands)` in the file's number type."""
+        """Raw values `(row1 - row0, col1 - col0, bands)` in the file's number type.
+
+        They may lie in memory as planes of bands; the caller's own, to write to.
+        """
 
     def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
         """Raw spectra `(n, bands)` of single pixels, reading no more than they need."""
@@ -100,12 +105,16 @@ class Scene(Closes):
     units: Units | None = field(default=None, repr=False)
     """What the file says of its numbers; they are handed out raw."""
     grid: Grid = Grid()
+    acquired: datetime | None = None
+    """When it was taken, where the file says so."""
     block: tuple[int, int] = (1, 1)
     label_reader: LabelReader | None = field(default=None, repr=False)
     looked: Looking | None = field(default=None, repr=False)
     """Which pixels are looked at, where the user masks some: the others hold no measurement."""
     notes: tuple[str, ...] = ()
     """What the reader guessed (units, say): to be told to the user once."""
+    origins: Origins = field(default=Origins(), repr=False)
+    """Where each of these facts comes from."""
 
     def __post_init__(self) -> None:
         if self.good is None:
@@ -239,3 +248,8 @@ def valid_spectra(spectra: Array, nodata: float | None) -> Bools:
     if nodata is not None and not np.isnan(nodata):
         valid &= (spectra != nodata).all(axis=-1)
     return valid
+
+
+def only_valid(spectra: Array, valid: Bools) -> Array:
+    """Those of `spectra (n, bands)` that are valid; where all are, themselves and no copy."""
+    return spectra if valid.all() else spectra[valid]

@@ -137,16 +137,24 @@ def envi_units(header: Mapping[str, str], bands: int) -> Units | None:
 
 
 def band_units(
-    scales: Sequence[float], offsets: Sequence[float], units: Sequence[str | None], texts: object
+    scales: Sequence[float],
+    offsets: Sequence[float],
+    units: Sequence[str | None],
+    texts: object,
+    *,
+    source: str,
 ) -> Units | None:
-    """Units from what GDAL says of each band; scale 1 and offset 0 say nothing."""
+    """Units from what GDAL says of each band; scale 1 and offset 0 say nothing.
+
+    `source` as in `Units`.
+    """
     plain = all(scale == 1 for scale in scales) and all(offset == 0 for offset in offsets)
     return units_of(
         len(scales),
         scale=None if plain else scales,
         offset=None if plain else offsets,
         kind=kind_in(*units, texts),
-        source="scale and offset of the bands",
+        source=source,
     )
 
 

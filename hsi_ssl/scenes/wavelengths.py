@@ -28,6 +28,7 @@ from hsi_ssl.scenes.envi_header import (
     listed,
     read_header,
 )
+from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.scene import Bools, Floats, Scene
 
 MICROMETRES_BELOW = 100
@@ -72,8 +73,13 @@ class BandFacts:
     fwhm_nm: Floats | None = None
     good: Bools | None = None
     notes: tuple[str, ...] = ()
-    guessed: bool = False
-    """Whether the unit of the wavelengths is."""
+    wavelengths_from: Origin | None = None
+    good_from: Origin | None = None
+
+    @property
+    def guessed(self) -> bool:
+        """Whether the unit of the wavelengths is."""
+        return self.wavelengths_from is not None and self.wavelengths_from.guessed
 
     def else_from(self, other: BandFacts) -> BandFacts:
         """These facts, with those of `other` where they have none."""
@@ -81,8 +87,15 @@ class BandFacts:
             mine, notes = self, self.notes
         else:
             mine, notes = other, (*self.notes, *other.notes)
-        good = self.good if self.good is not None else other.good
-        return BandFacts(mine.wavelengths_nm, mine.fwhm_nm, good, notes, mine.guessed)
+        flagged = self if self.good is not None else other
+        return BandFacts(
+            mine.wavelengths_nm,
+            mine.fwhm_nm,
+            flagged.good,
+            notes,
+            mine.wavelengths_from,
+            flagged.good_from,
+        )
 
     @property
     def digits(self) -> int:
@@ -105,16 +118,19 @@ def band_facts(
     units: str | None = None,
     fwhm: object = None,
     bad_band_list: object = None,
+    wavelengths_from: str = "",
+    good_from: str = "",
 ) -> BandFacts:
     """Facts from lists of numbers or of their texts, one a band.
 
     A list of another length says nothing, nor do wavelengths of which half or more are no positive
     numbers. Fewer cost their bands: they are NaN there, which is noted. `bad_band_list` holds 1 for
-    good and 0 for bad bands. `where` names the source in notes.
+    good and 0 for bad bands. `where` names the source in notes; `wavelengths_from` and `good_from`
+    say where in it these are, as `Origin.where`.
     """
     flags = _numbers(bad_band_list, bands)
     good = None if flags is None or np.isnan(flags).any() else flags != 0
-    facts = BandFacts(good=good)
+    facts = BandFacts(good=good, good_from=Origin(good_from or where) if good is not None else None)
     centres = _positive(_numbers(wavelengths, bands))
     if centres is None:
         return facts
@@ -143,7 +159,9 @@ def band_facts(
         wavelengths_nm=_clean(to_nm(centres, None)),
         fwhm_nm=None if widths is None else _clean(to_nm(centres, widths)),
         notes=notes,
-        guessed=guessed,
+        wavelengths_from=Origin(
+            wavelengths_from or where, "no unit" if guessed else f"in {units}", guessed
+        ),
     )
 
 
@@ -167,37 +185,57 @@ def finest(*sources: BandFacts) -> BandFacts:
     return best
 
 
-def tagged_facts(tags: Sequence[Mapping[str, str]], *, where: str) -> BandFacts:
-    """Facts from the tags of each band: wavelength, wavelength_units, fwhm, bbl (any case)."""
+def tagged_facts(
+    tags: Sequence[Mapping[str, str]],
+    *,
+    where: str,
+    found_in: Callable[[str], str] = lambda name: "",
+) -> BandFacts:
+    """Facts from the tags of each band: wavelength, wavelength_units, fwhm, bbl (any case).
+
+    `found_in` says where a tag of some name lies, if not in the raster.
+    """
     lower = [{key.lower(): value for key, value in band.items()} for band in tags]
 
+    def called(*names: str) -> str:
+        return next((n for n in names if any(n in band for band in lower)), names[0])
+
     def column(*names: str) -> list[str | None]:
-        name = next((n for n in names if any(n in band for band in lower)), names[0])
+        name = called(*names)
         return [band.get(name) for band in lower]
 
+    centres = called("wavelength", "wavelengths")
     return band_facts(
         len(tags),
         where=where,
-        wavelengths=column("wavelength", "wavelengths"),
+        wavelengths=column(centres),
         units=next(filter(None, column("wavelength_units", "wavelength_unit")), None),
         fwhm=column("fwhm"),
         bad_band_list=column("bbl"),
+        wavelengths_from=f"the tags `{centres}` of the bands{found_in(centres)}",
+        good_from=f"the tags `bbl` of the bands{found_in('bbl')}",
     )
 
 
-def imagery_facts(tags: Sequence[Mapping[str, str]]) -> BandFacts:
-    """Facts from GDAL's IMAGERY domain of each band."""
+def imagery_facts(tags: Sequence[Mapping[str, str]], *, found_in: str = "") -> BandFacts:
+    """Facts from GDAL's IMAGERY domain of each band; `found_in`: where, if not in the raster."""
     return band_facts(
         len(tags),
         where="IMAGERY",
         wavelengths=[band.get("CENTRAL_WAVELENGTH_UM") for band in tags],
         units="um",
         fwhm=[band.get("FWHM_UM") for band in tags],
+        wavelengths_from=f"`CENTRAL_WAVELENGTH_UM` in GDAL's domain IMAGERY{found_in}",
     )
 
 
-def envi_facts(header: Mapping[str, Any], bands: int, *, where: str) -> BandFacts:
-    """Facts from the fields of an ENVI header, lists as such or as the text `{1, 2}`."""
+def envi_facts(
+    header: Mapping[str, Any], bands: int, *, where: str, found_in: str = "the header"
+) -> BandFacts:
+    """Facts from the fields of an ENVI header, lists as such or as the text `{1, 2}`.
+
+    `found_in` is what has these fields.
+    """
     fields = {key.lower().replace("_", " "): value for key, value in header.items()}
     lists: dict[str, Any] = {}
     notes: list[str] = []
@@ -214,6 +252,8 @@ def envi_facts(header: Mapping[str, Any], bands: int, *, where: str) -> BandFact
         units=str(fields.get("wavelength units") or "").split(";")[0].strip(" {}\"'"),
         fwhm=lists.get("fwhm"),
         bad_band_list=lists.get("bbl"),
+        wavelengths_from=f"the field `wavelength` of {found_in}",
+        good_from=f"the field `bbl` of {found_in}",
     )
     for name, values in lists.items():
         if len(values) not in {0, bands}:
@@ -231,11 +271,17 @@ def companion_facts(path: Path, bands: int) -> BandFacts:
     """
     for beside in headers_beside(path):
         if is_envi_header(beside):
-            return envi_facts(read_header(beside), bands, where=beside.name)
+            fields = read_header(beside)
+            return envi_facts(fields, bands, where=beside.name, found_in=beside.name)
         if is_esri_header(beside):
             listed_there = esri_wavelengths(header_text(beside))
             if listed_there is not None:
-                return band_facts(bands, where=beside.name, wavelengths=listed_there)
+                return band_facts(
+                    bands,
+                    where=beside.name,
+                    wavelengths=listed_there,
+                    wavelengths_from=f"the section WAVELENGTHS of {beside.name}",
+                )
     return BandFacts()
 
 
@@ -291,6 +337,8 @@ def csv_facts(path: Path, bands: int) -> BandFacts:
         units=unit_in(name),
         fwhm=column("fwhm")[1],
         bad_band_list=column("bbl")[1],
+        wavelengths_from=f"the column {name} of {path.name}",
+        good_from=f"the column bbl of {path.name}",
     )
     if facts.wavelengths_nm is None:
         raise SceneError(
@@ -304,7 +352,13 @@ def with_facts(scene: Scene, *later: BandFacts) -> Scene:
     """`scene` with the facts of later sources where its own file has none."""
     lacking = _lacking(scene.wavelengths_nm, scene.bands)
     told = None if (scene.good | lacking).all() else scene.good
-    facts = BandFacts(scene.wavelengths_nm, scene.fwhm_nm, told)
+    facts = BandFacts(
+        scene.wavelengths_nm,
+        scene.fwhm_nm,
+        told,
+        wavelengths_from=scene.origins.wavelengths,
+        good_from=scene.origins.bad_bands,
+    )
     for source in later:
         facts = facts.else_from(source)
     good = np.ones(scene.bands, dtype=bool) if facts.good is None else facts.good
@@ -314,6 +368,9 @@ def with_facts(scene: Scene, *later: BandFacts) -> Scene:
         fwhm_nm=facts.fwhm_nm,
         good=good & ~_lacking(facts.wavelengths_nm, scene.bands),
         notes=(*scene.notes, *facts.notes),
+        origins=replace(
+            scene.origins, wavelengths=facts.wavelengths_from, bad_bands=facts.good_from
+        ),
     )
 
 

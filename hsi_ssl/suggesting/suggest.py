@@ -17,7 +17,7 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
-from hsi_ssl.scenes.scene import Scene, valid_spectra
+from hsi_ssl.scenes.scene import Scene, only_valid, valid_spectra
 from hsi_ssl.suggesting.choosing import choose, uncertainty
 from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.discovered import DiscoveredSlot
@@ -165,7 +165,7 @@ def _look(
     """The most uncertain pixel of each square of `side` pixels of a window, and some of all."""
     spectra = match.select(scene.read(rows, cols))
     valid = valid_spectra(spectra, scene.nodata)
-    spectra = match.interpolate(spectra[valid])
+    spectra = match.interpolate(only_valid(spectra, valid))
     p = by_blocks(classifier.posterior, spectra, classifier.device)
     shape = (rows.stop - rows.start, cols.stop - cols.start)
     here = np.flatnonzero(valid)

@@ -6,15 +6,18 @@ import json
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
 import torch
+from scipy.io import netcdf_file
 
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.m2_stage import train_m2
@@ -107,3 +110,33 @@ def test_what_is_not_there_is_said(server: Server, hsi_ssl: Run) -> None:
     ran = hsi_ssl("prepare", "http://127.0.0.1:9/s.tif")
     assert ran.code == 2
     assert "there is nothing at http://127.0.0.1:9/s.tif" in ran.err
+
+
+def test_arrays_whose_axes_gdal_does_not_know_are_refused(
+    server: Server, hsi_ssl: Run, tmp_path: Path
+) -> None:
+    """GDAL takes any first axis for the bands; here they are the last."""
+    web, cube = tmp_path / "web", np.arange(13 * 11 * 7, dtype=np.int16).reshape(13, 11, 7)
+    with netcdf_file(web / "s.nc", "w", version=2) as file:
+        for name, size in zip("yxb", cube.shape, strict=True):
+            file.createDimension(name, size)
+        file.createVariable("cube", "i2", tuple("yxb"))[:] = cube
+    for name, names in (("one.h5", ["cube"]), ("two.h5", ["cube", "other"])):
+        with h5py.File(web / name, "w") as hdf5:
+            for each in names:
+                hdf5[each] = cube
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(web / "s.nc", "s.nc")
+    for place, what in (
+        (f"{server.url}/s.nc", "netCDF"),
+        (f"/vsizip/{tmp_path}/a.zip/s.nc", "netCDF"),
+        (f"{server.url}/one.h5", "HDF5"),
+        (f"{server.url}/two.h5", "HDF5"),
+    ):
+        ran = hsi_ssl("info", place)
+        assert ran.code == 2
+        assert f"{place.split('/')[-1]} is {what}, expected as a file of this machine" in ran.err
+        assert "download or unpack it first" in ran.err
+    labels = hsi_ssl("prepare", f"{server.url}/s.tif", "--labels", f"{server.url}/s.nc")
+    assert labels.code == 2
+    assert "download or unpack it first" in labels.err

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
+from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import LabelError
+from hsi_ssl.labels.labelling import raster_is_placed
 from hsi_ssl.labels.rules import LabelRules
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.watcher import Watcher
@@ -61,6 +64,34 @@ def test_south_up_labels_lie_where_they_lie(write_scene: Write, write_tif: Write
     up = Affine(10, 0, 300_000, 0, 10, 5_000_000 - 200)
     found = plane(write_scene("s.tif"), write_tif("l.tif", CODES[::-1].copy(), transform=up))
     assert (found == CODES).all()
+
+
+@pytest.mark.parametrize("upwards", [False, True])
+@pytest.mark.parametrize("names", [("y", "x"), ("x", "y")])
+def test_labels_of_netcdf_lie_where_their_coordinates_say(
+    write_scene: Write, tmp_path: Path, hears: Any, upwards: bool, names: tuple[str, str]
+) -> None:
+    path, codes = tmp_path / "l.nc", CODES[:, :18]
+    x = 300_005 + 10.0 * np.arange(12, 30)
+    y = 4_999_995 - 10.0 * np.arange(20)
+    if upwards:
+        y, codes = y[::-1], codes[::-1]
+    with h5py.File(path, "w") as file:
+        file["classes"] = codes if names == ("y", "x") else codes.T
+        file["crs"] = np.int32(0)
+        file["crs"].attrs["spatial_ref"] = CRS.from_epsg(32632).to_wkt()
+        file["classes"].attrs["grid_mapping"] = "crs"
+        for axis, name in enumerate(names):
+            file[name] = y if name == "y" else x
+            file[name].make_scale(name)
+            file[name].attrs["units"] = "m"
+            file["classes"].dims[axis].attach_scale(file[name])
+    scene = write_scene("s.tif")
+    found = plane(scene, path, watcher=hears)
+    assert (found[:, 12:] == CODES[:, :18]).all()
+    assert not found[:, :12].any()
+    assert "l.nc is laid on s.tif by its place, pixel on pixel: it labels 360 of 600" in hears.all
+    assert raster_is_placed(path)
 
 
 def test_finer_pixels_are_weighed_and_what_is_lost_is_counted(

@@ -12,6 +12,7 @@ import spectral
 from hsi_ssl.errors import OutputError
 from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour, red_green_blue
 from hsi_ssl.maps.class_map import class_map, outputs
+from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Grid, GroundPoint
 
 SET = LabelSet(
@@ -103,6 +104,15 @@ def test_a_rotated_grid_is_told_by_its_angle(tmp_path: Path) -> None:
     write(tmp_path / "m.img", Grid(crs=UTM, transform=rotated))
     with opened(tmp_path / "m.img") as raster:
         np.testing.assert_allclose(tuple(raster.transform)[:6], rotated, rtol=1e-12)
+
+
+def test_half_a_turn_comes_back_as_one(tmp_path: Path) -> None:
+    """As GDAL writes it, it would be read as rows from south to north."""
+    turned = (-20.0, 0.0, 300_000.0, 0.0, 20.0, 7_400_000.0)
+    write(tmp_path / "m.img", Grid(crs=UTM, transform=turned))
+    with open_scene(tmp_path / "m.img") as scene:
+        assert scene.grid.transform == pytest.approx(turned, abs=1e-9)
+        assert not scene.notes
 
 
 @pytest.mark.parametrize("lines", [(20.0, 3.0, 0.0, 5.0, -22.0, 0.0), (20.0, 0, 0, 0, 20.0, 0)])

@@ -29,7 +29,7 @@ from rasterio.warp import transform
 from hsi_ssl.errors import OutputError
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.classify import classify
-from hsi_ssl.maps.stac import _classes, acquired
+from hsi_ssl.maps.stac import _classes
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings
 from hsi_ssl.watcher import Watcher
@@ -215,7 +215,7 @@ def test_when_the_scene_was_taken(
     with rasterio.open(scene, "r+") as raster:
         raster.update_tags(ns="IMAGERY", ACQUISITIONDATETIME="2022-07-24T10:30:02Z")
     with open_scene(scene) as opened:
-        assert acquired(opened) == datetime(2022, 7, 24, 10, 30, 2, tzinfo=UTC)
+        assert opened.acquired == datetime(2022, 7, 24, 10, 30, 2, tzinfo=UTC)
     item = json.loads(mapped(scene=scene).read_text())
     assert item["properties"]["datetime"] == "2022-07-24T10:30:02Z"
 

@@ -290,6 +290,38 @@ def test_degrees_need_no_grid_mapping(tmp_path: Path) -> None:
         assert '"4326"' in scene.grid.crs
 
 
+@pytest.mark.parametrize("order", [PLAIN, FIRST, MIDDLE])
+@pytest.mark.parametrize("name", ["transverse_mercator", "of_somebody"])
+def test_a_crs_by_parameters_is_known_in_any_order(
+    tmp_path: Path, cube: Cube, order: Order, name: str
+) -> None:
+    """GDAL itself drops it where the last two axes are not those of the ground."""
+    path = netcdf4(tmp_path / "s", cube, order, grid=True)
+    with h5py.File(path, "a") as file:
+        del file["crs"].attrs["crs_wkt"]
+        file["crs"].attrs.update(
+            grid_mapping_name=name, scale_factor_at_central_meridian=0.9996, false_northing=0.0,
+            longitude_of_central_meridian=9.0, latitude_of_projection_origin=0.0,
+            false_easting=500_000.0, semi_major_axis=6378137.0, inverse_flattening=298.257223563,
+        )  # fmt: skip
+    with open_scene(path) as scene:
+        known = name == "transverse_mercator"
+        assert (scene.grid.crs is not None) == known
+        assert any("no CRS" in note for note in scene.notes) != known
+        assert scene.grid.transform is not None
+
+
+def test_a_turned_grid_is_placed_by_its_geotransform(tmp_path: Path, cube: Cube) -> None:
+    path = netcdf4(tmp_path / "s", cube, FIRST)
+    with h5py.File(path, "a") as file:
+        file["crs"].attrs.update(crs_wkt=utm(), GeoTransform="300000 8 6 5000000 6 -8")
+        for name in "yx":
+            file[name].attrs["NAME"] = "This is a netCDF dimension but not a netCDF variable."
+    with open_scene(path) as scene:
+        assert scene.grid.transform == (8, 6, 300_000, 6, -8, 5_000_000)
+        assert scene.grid.crs is not None
+
+
 def test_uneven_coordinates_place_nothing(tmp_path: Path, cube: Cube) -> None:
     path = netcdf4(tmp_path / "s", cube, PLAIN, grid=True)
     with h5py.File(path, "a") as file:

@@ -388,3 +388,22 @@ def test_turned_pixels_that_are_not_square_keep_their_right_angle(
     np.testing.assert_allclose(down, 20 * np.array([np.sin(turn), -np.cos(turn)]), atol=1e-9)
     reference = np.array([c, f]) + along * (col - 1) + down * (row - 1)
     np.testing.assert_allclose(reference, [500_000, 5_000_000])
+
+
+@pytest.mark.parametrize("word", ["rotation=180", "rotation=180.00000000", "rotation=-180"])
+def test_half_a_turn_without_decimals_is_gdals_word_for_south_up(tmp_path: Path, word: str) -> None:
+    """GDAL writes it of columns from west to east and rows from south to north; ENVI turns both."""
+    np.zeros((3, 4, 5), np.uint8).tofile(tmp_path / "r.img")
+    (tmp_path / "r.hdr").write_text(
+        "ENVI\nsamples = 5\nlines = 4\nbands = 3\ndata type = 1\ninterleave = bsq\nbyte order = 0\n"
+        f"map info = {{UTM, 2, 3, 500000, 5000000, 30, 20, 32, North, WGS-84, {word}}}\n"
+    )
+    with open_scene(tmp_path / "r.img") as scene:
+        assert scene.grid.transform is not None
+        a, b, c, d, e, f = scene.grid.transform
+        assert any("rows from south to north" in note for note in scene.notes) == (
+            word == "rotation=180"
+        )
+    across = 30 if word == "rotation=180" else -30
+    np.testing.assert_allclose((a, b, d, e), (across, 0, 0, 20), atol=1e-9)
+    np.testing.assert_allclose((c + across, f + 40), (500_000, 5_000_000))

@@ -107,3 +107,12 @@ def test_a_large_window_is_cleaned_slab_by_slab(monkeypatch: pytest.MonkeyPatch)
     cube = np.random.default_rng(0).integers(0, 50, (40, 7, 5)).astype(np.int16)
     reader = MeasuredReader(ArrayReader(cube.copy()), decoding(cube.dtype, [Measured((3, 4))] * 5))
     np.testing.assert_array_equal(reader.window(0, 40, 0, 7), np.where(cube == 4, 3, cube))
+
+
+def test_an_origin_of_nothing_else_than_what_counts() -> None:
+    int16 = np.dtype("i2")
+    assert decoding(np.dtype("u1"), [Measured(low=0, said_by=("a limit",))]).origin is None
+    bands = [Measured((9,), said_by=("a",)), Measured((8,), said_by=("b",)), Measured((9,))]
+    origin = decoding(int16, bands).origin
+    assert origin is not None
+    assert origin.where == "a and b"

@@ -18,7 +18,7 @@ from scipy.io import netcdf_file
 from hsi_ssl.labels.rasters import own_labels, read_label_plane
 from hsi_ssl.scenes.measured import Measured, MeasuredReader
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.readers.cf import measured_values, tagged_attributes
+from hsi_ssl.scenes.readers.cf import measured_values
 from hsi_ssl.scenes.readers.flat import FlatReader
 
 Cube = npt.NDArray[Any]
@@ -208,20 +208,6 @@ def test_label_planes(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_label_plane(path, shape=(ROWS, COLS)), codes)
         with open_scene(path) as scene:
             np.testing.assert_array_equal(own_labels(scene), codes)
-
-
-def test_ranges_of_files_that_do_not_tell_types() -> None:
-    """GDAL's texts: whether a range is packed is not to be seen in them."""
-    tags = {"_FillValue": "-9", "missing_value": "{7,9}", "valid_range": "{1,8}", "units": "1"}
-    found, untold = tagged_attributes(tags)
-    assert untold is None
-    int16 = np.dtype("i2")
-    assert measured_values(found, int16, default=True) == Measured((-9, 7, 9), 1, 8)
-    found, untold = tagged_attributes({**tags, "scale_factor": "0.1"})
-    assert untold == "valid_range"
-    assert measured_values(found, int16, default=True) == Measured((-9, 7, 9))
-    found, untold = tagged_attributes({"_FillValue": "none", "_Unsigned": "true"})
-    assert measured_values(found, np.dtype("u2"), default=True) == Measured((65535,))
 
 
 def test_attributes_that_are_no_numbers_say_nothing() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import rasterio
 import spectral.io.envi
 from rasterio.crs import CRS
 
@@ -223,3 +224,23 @@ def test_label_raster(tmp_path: Path, cube: Cube) -> None:
     assert found.sum() == codes.sum(dtype=int) - 7
     with pytest.raises(LabelError, match="expected labels in one band"):
         read_label_plane(write(tmp_path, cube))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint64"])
+def test_nodata_of_64_bits_is_the_headers(tmp_path: Path, dtype: str) -> None:
+    """GDAL reads what it wrote into .aux.xml, 9.999E+03, as 9."""
+    with rasterio.open(
+        tmp_path / "s.img",
+        "w",
+        driver="ENVI",
+        width=3,
+        height=1,
+        count=1,
+        dtype=dtype,
+        nodata=9999,
+        transform=rasterio.Affine(30, 0, 0, 0, -30, 0),
+    ) as raster:
+        raster.write(np.array([[[9999, 9, 5]]], dtype))
+    with open_scene(tmp_path / "s.img") as scene:
+        assert scene.nodata == 9999
+        assert scene.valid(scene.read()).tolist() == [[False, True, True]]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order
 from hsi_ssl.scenes.scene import Array
 
 SMALLEST_READ = 2**23
@@ -103,6 +104,16 @@ class BoxReader(ABC):
         deep = len(bands) if self.lone_bands else self.shape[2]
         down, across = (len(np.unique(i // n)) for i, n in ((rows, high), (cols, wide)))
         return down, across, high * span * deep * self.dtype.itemsize
+
+
+def memory_order(axes: Order) -> Order:
+    """The axes of a box as they follow each other in memory, where the file has them as `axes`.
+
+    Spectra stay spectra. All else becomes planes of bands, which costs little: `(pixels, bands)` is
+    a view of them too, and who sums or multiplies works on planes as fast. Turning each pixel's
+    values, whoever needs it, takes several times as long as reading them.
+    """
+    return (ROWS, COLS, BANDS) if axes[2] == BANDS else (BANDS, ROWS, COLS)
 
 
 def _by_piece(places: npt.NDArray[np.int64], piece: int) -> list[slice]:

@@ -58,12 +58,16 @@ def measured_values(
             return value.astype(value.dtype.newbyteorder("=")).view(f"u{dtype.itemsize}")
         return value
 
+    named = {lower_name: name for name in attributes if (lower_name := name.lower()) in FILLS}
+    said_by = [f"the attribute {name}" for key, name in named.items() if len(numbers(key))]
     fills = [*numbers("_fillvalue").tolist(), *numbers("missing_value").tolist()]
     if default and not len(numbers("_fillvalue")) and dtype.str[1:] in DEFAULT_FILLS:
         fills.append(DEFAULT_FILLS[dtype.str[1:]])
+        said_by.append(f"netCDF's default fill value of {dtype.name}")
     scale, offset = (numbers(name) for name in PACKING)
     low, high = _range(*map(numbers, LIMITS), dtype=dtype, scale=scale, offset=offset)
-    return Measured(tuple(fills), low, high)
+    said_by += [f"the attribute {name}" for name in LIMITS if len(numbers(name))]
+    return Measured(tuple(fills), low, high, tuple(said_by))
 
 
 def is_unsigned(attributes: Mapping[str, Any]) -> bool:
@@ -83,24 +87,6 @@ def number_type(attributes: Mapping[str, Any], stored: np.dtype[Any]) -> np.dtyp
 def counts(name: str) -> bool:
     """Whether an attribute of this name says something of what is data."""
     return name.lower() in FILLS or name in (UNSIGNED, *LIMITS, *PACKING)
-
-
-def tagged_attributes(tags: Mapping[str, str]) -> tuple[dict[str, Any], str | None]:
-    """Attributes from texts such as `{7,9}`, and what of them cannot be told without their type."""
-    found: dict[str, Any] = {}
-    for name, text in tags.items():
-        if not counts(name):
-            continue
-        try:
-            found[name] = np.array([float(word) for word in text.strip("{} ").split(",")])
-        except ValueError:
-            found[name] = text
-    limits = [name for name in LIMITS if name in found]
-    if not limits or not any(name in found for name in PACKING):
-        return found, None
-    for name in limits:
-        del found[name]
-    return found, limits[0]
 
 
 def _range(

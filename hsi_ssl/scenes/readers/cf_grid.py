@@ -7,7 +7,7 @@ row of the array is the first of the scene, whatever GDAL's netCDF driver takes 
 
 from __future__ import annotations
 
-import warnings
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.scenes.axes import COLS, ROWS, Decided, Dimension, plain_text
+from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.scene import Array, CubeReader, Floats, Grid
 
+Transform = tuple[float, float, float, float, float, float]
 CRS_TEXTS = ("crs_wkt", "spatial_ref", "epsg_code", "spatial_epsg")
 """Attributes of grid mappings that name a CRS: CF's, GDAL's, and what others write."""
 UNEVEN = 0.01
@@ -32,31 +34,33 @@ class Placed(NamedTuple):
     grid: Grid = Grid()
     upside_down: bool = False
     notes: tuple[str, ...] = ()
+    crs_from: Origin | None = None
+    transform_from: Origin | None = None
 
 
 def placed(
-    dimensions: Sequence[Dimension],
-    decided: Decided,
-    mapping: Mapping[str, Any] | None,
-    *,
-    path: Path | None = None,
-    variable: str = "",
+    dimensions: Sequence[Dimension], decided: Decided, mapping: Mapping[str, Any] | None
 ) -> Placed:
     """The place of an array by the coordinates of its rows and columns.
 
     Rows whose coordinate rises are read from the last on, so that north is up. Coordinates that
     merely count pixels place nothing. `mapping` holds the attributes of the grid mapping that the
-    array names; where they describe a CRS by its parameters, GDAL is asked for it, as that of
-    `variable` in the file `path`.
+    array names; where they describe a CRS by its parameters, GDAL is asked for it. Its
+    `GeoTransform` counts where rows have no other coordinate, from the first row on: so rioxarray
+    places turned grids.
     """
     if not dimensions:
         return Placed()
     y, x = (dimensions[decided.order.index(axis)] for axis in (ROWS, COLS))
-    crs = _crs(mapping or {})
-    if crs is None and mapping and path is not None:
-        crs = _crs_by_gdal(path, variable)
+    crs, crs_from = _crs(mapping or {})
+    if crs is None and mapping:
+        crs, crs_from = _crs_by_gdal(mapping), Origin("the parameters of its grid mapping")
     if _counts(y, crs) or y.values is None or len(y.values) < 2:  # noqa: PLR2004
-        return Placed()
+        transform = _geotransform(mapping or {})
+        if transform is None:
+            return Placed()
+        mapped = Origin("the GeoTransform of its grid mapping")
+        return Placed(Grid(crs, transform), crs_from=crs_from, transform_from=mapped)
     if not np.isfinite(y.values).all():
         return Placed()
     upside_down = bool((np.diff(y.values) > 0).all())
@@ -70,10 +74,20 @@ def placed(
     if upside_down:
         north, down = north + down * (y.size - 1), -down
     if crs is None and _is_degrees(y) and _is_degrees(x):
-        crs = _wgs84()
+        crs, crs_from = _wgs84(), Origin(f"the units or names of the coordinates {y} and {x}")
     corner = west - across / 2, north - down / 2
     transform = (across, 0.0, corner[0], 0.0, down, corner[1])
-    return Placed(Grid(crs, transform), upside_down)
+    notes: tuple[str, ...] = ()
+    if crs is None and mapping:
+        called = plain_text(mapping.get("grid_mapping_name", "")) or "without a name"
+        notes = (f"the grid mapping ({called}) describes no CRS that GDAL knows: left out",)
+    return Placed(
+        Grid(crs, transform),
+        upside_down,
+        notes,
+        crs_from=None if crs is None else crs_from,
+        transform_from=Origin(f"the coordinates {y} and {x}"),
+    )
 
 
 class UpsideDown:
@@ -86,7 +100,7 @@ class UpsideDown:
     def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
         """Values `(row1 - row0, col1 - col0, bands)`."""
         found = self._reader.window(self._rows - row1, self._rows - row0, col0, col1)
-        return np.ascontiguousarray(found[::-1])
+        return found[::-1].copy(order="K")
 
     def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
         """Spectra `(n, bands)` of single pixels."""
@@ -111,7 +125,16 @@ def turned(plane: Array, decided: Decided, *, upside_down: bool) -> Array:
     return plane[::-1] if upside_down else plane
 
 
-def _crs(mapping: Mapping[str, Any]) -> str | None:
+def _geotransform(mapping: Mapping[str, Any]) -> Transform | None:
+    """GDAL's six numbers, as text: of x, then of y, offset first."""
+    try:
+        c, a, b, f, d, e = map(float, plain_text(mapping.get("GeoTransform", "")).split())
+    except ValueError:
+        return None
+    return (a, b, c, d, e, f) if a * e - b * d else None
+
+
+def _crs(mapping: Mapping[str, Any]) -> tuple[str | None, Origin | None]:
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
@@ -121,25 +144,53 @@ def _crs(mapping: Mapping[str, Any]) -> str | None:
             continue
         try:
             crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
-            return str(crs.to_wkt())
+            return str(crs.to_wkt()), Origin(f"the attribute {name} of its grid mapping")
         except CRSError:
             continue
     if plain_text(mapping.get("grid_mapping_name", "")) == "latitude_longitude":
-        return _wgs84()
-    return None
+        return _wgs84(), Origin("the grid_mapping_name of its grid mapping")
+    return None, None
 
 
-def _crs_by_gdal(path: Path, variable: str) -> str | None:
+def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
+    """The CRS of a grid mapping by its parameters.
+
+    GDAL is shown it beside a plane of its own: of arrays it takes the last two axes for those of
+    the ground, whatever they are called, and drops the mapping where they are not. Of a projection
+    that it does not know it keeps the ellipsoid alone, as a CRS in degrees: that is none.
+    """
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import RasterioError
+    from scipy.io import netcdf_file
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(f'netcdf:"{path}":{variable}') as dataset:
-                return str(dataset.crs.to_wkt()) if dataset.crs else None
-    except RasterioError:
+    if not mapping:
         return None
+    name = plain_text(mapping.get("grid_mapping_name", "latitude_longitude"))
+    with tempfile.TemporaryDirectory(prefix="hsi-ssl-") as folder:
+        path = Path(folder) / "plane.nc"
+        with netcdf_file(path, "w") as file:
+            said: dict[str, Mapping[str, Any]] = {"plane": {"grid_mapping": "crs"}}
+            for axis in "yx":
+                file.createDimension(axis, 2)
+                file.createVariable(axis, "f8", (axis,))[:] = (0, 1)
+                named = f"projection_{axis}_coordinate"
+                said[axis] = {"standard_name": named, "units": "m"}
+            file.createVariable("plane", "f4", ("y", "x"))
+            file.createVariable("crs", "i4", ())
+            for variable, attributes in (said | {"crs": mapping}).items():
+                for key, value in attributes.items():
+                    number = np.asarray(value)
+                    if number.dtype.kind in "iuf":
+                        setattr(file.variables[variable], key, number.astype(np.float64))
+                    elif number.dtype.kind in "SU" and number.size == 1:
+                        setattr(file.variables[variable], key, plain_text(number))
+        try:
+            with rasterio.open(path) as dataset:
+                crs = dataset.crs
+                lost = not crs or (crs.is_geographic and "latitude_longitude" not in name)
+                return None if lost else str(crs.to_wkt())
+        except RasterioError:
+            return None
 
 
 def _wgs84() -> str:

@@ -25,6 +25,7 @@ from hsi_ssl.scenes.envi_header import (
     for_gdal,
     is_envi_header,
     is_esri_header,
+    is_flipped,
     is_library,
     is_plain,
     layout_of,
@@ -268,11 +269,19 @@ def _scene(
         header=fields,
         notes=layout.notes,
     )
-    # GDAL shears turned pixels that are not square, and turns about the first pixel only.
-    turned = turned_grid(fields.get("map info", ""))
+    # GDAL shears turned pixels that are not square, turns about the first pixel only, and takes any
+    # half turn for rows from south to north.
+    map_info = fields.get("map info", "")
+    turned = turned_grid(map_info)
     if scene.grid.transform is None or turned is None:
         return scene
-    return replace(scene, grid=replace(scene.grid, transform=turned))
+    notes = scene.notes
+    if is_flipped(map_info):
+        notes += (
+            "map info has rotation=180, by which GDAL writes rows from south to north: taken so; "
+            "where it is half a turn, write 180.0",
+        )
+    return replace(scene, grid=replace(scene.grid, transform=turned), notes=notes)
 
 
 def _shape(dataset: DatasetReader) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.scenes.readers.boxes import BoxReader
+from hsi_ssl.scenes.readers.boxes import BoxReader, memory_order
 from hsi_ssl.scenes.scene import Array
 
 BY_PIXEL = (0, 1, 2)
@@ -79,29 +79,32 @@ class FlatReader(BoxReader):
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
         """Raw values of a box `(rows, cols, bands)`."""
-        sizes = tuple(self.shape[axis] for axis in self._axes)
-        outer, middle, inner = ((rows, cols, bands)[axis] for axis in self._axes)
-        stored = np.empty(tuple(s.stop - s.start for s in (outer, middle, inner)), self.dtype)
-        if stored.size and stored.shape[1:] == sizes[1:] and not self._apart:
+        order = memory_order(self._axes)
+        wanted = (rows, cols, bands)
+        found = np.empty([wanted[axis].stop - wanted[axis].start for axis in order], self.dtype)
+        stored = found.transpose([order.index(axis) for axis in self._axes])
+        if found.size:
+            self._store(stored, *(wanted[axis] for axis in self._axes))
+        return found.transpose([order.index(axis) for axis in range(3)])
+
+    def _store(self, stored: Array, outer: slice, middle: slice, inner: slice) -> None:
+        """Read a box into `stored`, whose axes, in the file's order, need not be so in memory."""
+        _, high, wide = (self.shape[axis] for axis in self._axes)
+        plain = stored.flags.c_contiguous and stored.shape[2] == wide
+        if plain and stored.shape[1] == high and not self._apart:
             self._fill(stored, outer.start * self._step)
-        elif stored.size:
-            # One stretch for each step of the outer axis, from its first to its last wanted value.
-            places = [
-                (outer.start + i) * self._step
-                + (middle.start * sizes[2] + inner.start) * self.dtype.itemsize
-                for i in range(stored.shape[0])
-            ]
-            if stored.shape[2] == sizes[2]:
-                for part, start in zip(stored, places, strict=True):
-                    self._fill(part, start)
+            return
+        # One stretch for each step of the outer axis, from its first to its last wanted value.
+        first = (middle.start * wide + inner.start) * self.dtype.itemsize
+        whole = np.empty((0 if plain else stored.shape[1], wide), self.dtype)
+        stretch = whole.reshape(-1)[: (stored.shape[1] - 1) * wide + stored.shape[2]]
+        for i, part in enumerate(stored):
+            start = (outer.start + i) * self._step + first
+            if plain:
+                self._fill(part, start)
             else:
-                whole = np.empty((stored.shape[1], sizes[2]), self.dtype)
-                stretch = whole.reshape(-1)[: (stored.shape[1] - 1) * sizes[2] + stored.shape[2]]
-                for i, start in enumerate(places):
-                    self._fill(stretch, start)
-                    stored[i] = whole[:, : stored.shape[2]]
-        found = stored.transpose(np.argsort(self._axes))
-        return np.ascontiguousarray(found)
+                self._fill(stretch, start)
+                part[...] = whole[:, : stored.shape[2]]
 
     def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
         """Raw spectra `(n, bands)` of single pixels; neighbours in a row are read as one run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -21,10 +22,12 @@ from rasterio.windows import Window
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.measured import Measured, decoding
-from hsi_ssl.scenes.readers import cf
+from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
+from hsi_ssl.scenes.readers.gdal_origins import Sources
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, GroundPoint, Scene
+from hsi_ssl.scenes.times import Taken, time_of
 from hsi_ssl.scenes.units import Units, band_units, envi_units
 from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
 from hsi_ssl.scenes.wavelengths import (
@@ -41,7 +44,8 @@ CACHE = 160 * 2**20
 """Bytes of GDAL's cache of decoded blocks: a tile of 512 x 512 pixels and 268 bands of two bytes.
 GDAL's own choice, a twentieth of the machine's memory, is too much beside a model."""
 ENVI = "ENVI"
-NETCDF = "netCDF"
+UNTURNED = ("netCDF", "HDF5", "HDF5Image")
+"""Drivers of GDAL that take arrays for planes of bands, or for something else, unasked."""
 RAW = {
     "BT", "EHdr", "ENVI", "ERS", "FAST", "GenBin", "ISCE", "ISIS2", "ISIS3", "KRO", "LAN", "MFF",
     "NITF", "PAux", "PDS", "PDS4", "PNM", "ROI_PAC", "RRASTER", "VICAR",
@@ -55,7 +59,7 @@ NOT_THERE = re.compile(
 
 
 def open_cube(path: Path, variable: str | None = None) -> Scene:
-    """Open a raster; `variable` names one of several data sets in it (netCDF, HDF4).
+    """Open a raster; `variable` names one of several data sets in it (HDF4).
 
     Raises
     ------
@@ -90,11 +94,15 @@ def scene_of(
     if dtype.kind not in "iuf":
         dataset.close()
         raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
+    sources = Sources(dataset, header)
     with gdal_settings():
-        layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path, header))
-    measured, told = _measured(dataset, path, layout)
+        layout = layout_of(
+            dataset, path.name, lambda: _has_wavelengths(dataset, path, header, sources)
+        )
+    measured = _measured(dataset, layout, header or {}, sources)
     how = decoding(dtype, measured, marked=layout.each_its_own)
     reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
+    grid, taken = _grid(dataset), _taken(dataset, header)
     scene = Scene(
         path=path,
         format="GeoTIFF" if dataset.driver == "GTiff" else dataset.driver,
@@ -104,12 +112,21 @@ def scene_of(
         dtype=how.dtype,
         reader=how.through(reader if layout.masked else unmasked(reader)),
         nodata=how.nodata,
-        units=_units(dataset, layout.spectral, header),
-        grid=_grid(dataset),
+        units=_units(dataset, layout.spectral, header, sources),
+        grid=grid,
+        acquired=taken.at,
         block=reader.piece[:2],
-        notes=(*notes, *layout.notes, *told),
+        notes=(*notes, *layout.notes),
+        origins=Origins(
+            axes=sources.axes,
+            nodata=how.origin,
+            mask=sources.mask(layout),
+            crs=None if grid.crs is None else sources.crs,
+            transform=sources.transform if grid.placed else None,
+            acquired=taken.origin,
+        ),
     )
-    return with_facts(scene, _band_facts(dataset, path, layout.spectral, header))
+    return with_facts(scene, _band_facts(dataset, path, layout.spectral, header, sources))
 
 
 def read_plane(
@@ -165,6 +182,13 @@ def opened(
     """
     named = named or path
     dataset = _opened(gdal_name(path), named, driver)
+    if dataset.driver in UNTURNED:
+        dataset.close()
+        raise SceneError(
+            f"{shown(named)} is {dataset.driver.removesuffix('Image')}, expected as a file of this "
+            "machine: on servers and in archives GDAL reads it, which does not know which axis "
+            "holds the bands; download or unpack it first"
+        )
     inside = {name.split(":")[-1].strip("/"): name for name in dataset.subdatasets}
     if variable is not None:
         dataset.close()
@@ -337,12 +361,7 @@ def _opened(
         with gdal_settings(), warnings.catch_warnings():
             # A cube without coordinates is nothing to warn of.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open(name, driver=driver, **options)
-            if dataset.driver != NETCDF:
-                return dataset
-            # GDAL applies valid ranges itself, to packed values also those of unpacked ones.
-            dataset.close()
-            return rasterio.open(name, driver=driver, HONOUR_VALID_RANGE="NO", **options)
+            return rasterio.open(name, driver=driver, **options)
     except RasterioError as error:
         if is_virtual(path) and NOT_THERE.search(_reason(error)):
             raise SceneNotFoundError(
@@ -366,38 +385,49 @@ def _reason(error: BaseException) -> str:
 
 
 def _measured(
-    dataset: DatasetReader, path: Path, layout: Layout
-) -> tuple[list[Measured], tuple[str, ...]]:
-    """What values of each band are measurements, and what of that could not be told."""
-    if dataset.driver != NETCDF:
-        declared = dict(zip(dataset.indexes, dataset.nodatavals, strict=True))
-        fills = [declared[band] for band in layout.spectral]
-        return [Measured(() if fill is None else (fill,)) for fill in fills], ()
-    tags = dataset.tags(layout.spectral[0])
-    attributes, untold = cf.tagged_attributes(tags)
-    notes: tuple[str, ...] = ()
-    if untold is not None:
-        notes = (f"whether {untold} of {path.name} is packed cannot be told: not used",)
-    dtype = np.dtype(dataset.dtypes[0])
-    return [cf.measured_values(attributes, dtype, default=True)] * len(layout.spectral), notes
+    dataset: DatasetReader, layout: Layout, header: Mapping[str, str], sources: Sources
+) -> list[Measured]:
+    """What values of each band are measurements.
+
+    Of ENVI's integers of 64 bits the header tells: in its own .aux.xml GDAL takes 9.999E+03 for 9.
+    """
+    declared = dict(zip(dataset.indexes, dataset.nodatavals, strict=True))
+    fills, said_by = [declared[band] for band in layout.spectral], sources.nodata
+    if np.dtype(dataset.dtypes[0]) in (np.int64, np.uint64):
+        with contextlib.suppress(ValueError):
+            fills = [float(header.get("data ignore value", ""))] * len(fills)
+            said_by = "the field `data ignore value` of the header"
+    none = Measured()
+    return [none if f is None else Measured((f,), said_by=(said_by,)) for f in fills]
 
 
-def _has_wavelengths(dataset: DatasetReader, path: Path, header: Mapping[str, str] | None) -> bool:
+def _has_wavelengths(
+    dataset: DatasetReader, path: Path, header: Mapping[str, str] | None, sources: Sources
+) -> bool:
     """Whether all bands of a raster have a wavelength, by itself or by a header beside it."""
-    facts = _band_facts(dataset, path, dataset.indexes, header)
+    facts = _band_facts(dataset, path, dataset.indexes, header, sources)
     facts = facts.else_from(companion_facts(path, dataset.count))
     return facts.wavelengths_nm is not None and bool(np.isfinite(facts.wavelengths_nm).all())
 
 
 def _band_facts(
-    dataset: DatasetReader, path: Path, bands: Sequence[int], header: Mapping[str, str] | None
+    dataset: DatasetReader,
+    path: Path,
+    bands: Sequence[int],
+    header: Mapping[str, str] | None,
+    sources: Sources,
 ) -> BandFacts:
     """What a raster says of its bands; `header` as in `scene_of`."""
     told = dataset.tags(ns="ENVI") if header is None else header
-    facts = envi_facts(told, len(bands), where=path.name)
-    tags = tagged_facts([dataset.tags(band) for band in bands], where=path.name)
+    found_in = "its domain ENVI" if header is None else "the header"
+    facts = envi_facts(told, len(bands), where=path.name, found_in=found_in)
+    every = [dataset.tags(band) for band in bands]
+    tags = tagged_facts(every, where=path.name, found_in=sources.tag_beside)
     if dataset.driver != ENVI:
-        imagery = imagery_facts([dataset.tags(band, ns="IMAGERY") for band in bands])
+        imagery = imagery_facts(
+            [dataset.tags(band, ns="IMAGERY") for band in bands],
+            found_in=sources.tag_beside("CENTRAL_WAVELENGTH_UM"),
+        )
         return finest(imagery, tags, facts)
     # There GDAL makes the tags of the header itself, unless it wrote them beside.
     if "wavelength" in told or tags.wavelengths_nm is None:
@@ -410,7 +440,10 @@ def _band_facts(
 
 
 def _units(
-    dataset: DatasetReader, bands: Sequence[int], own: Mapping[str, str] | None
+    dataset: DatasetReader,
+    bands: Sequence[int],
+    own: Mapping[str, str] | None,
+    sources: Sources,
 ) -> Units | None:
     """What the bands say of their numbers, else an ENVI header, whose fields copies keep too."""
     header = envi_units(dataset.tags(ns="ENVI") if own is None else own, len(bands))
@@ -420,8 +453,20 @@ def _units(
     texts = [some.get(key) for some in tags for key in ("long_name", "standard_name", "units")]
     each = (dataset.scales, dataset.offsets, dataset.units)
     scales, offsets, units = ([values[band - 1] for band in bands] for values in each)
-    found = band_units(scales, offsets, units, texts)
+    found = band_units(scales, offsets, units, texts, source=sources.scale)
     return found if found is not None and found.said else header or found
+
+
+def _taken(dataset: DatasetReader, header: Mapping[str, str] | None) -> Taken:
+    """When a scene was taken, by GDAL's domain IMAGERY or an ENVI header, as copies keep it."""
+    told = dataset.tags(ns="IMAGERY").get("ACQUISITIONDATETIME")
+    found = time_of(told, "`ACQUISITIONDATETIME` in GDAL's domain IMAGERY")
+    if found.at is not None:
+        return found
+    if header is not None:
+        return time_of(header.get("acquisition time"), "the field `acquisition time` of the header")
+    told = dataset.tags(ns="ENVI").get("acquisition_time")
+    return time_of(told, "the field `acquisition time` of its domain ENVI")
 
 
 def _grid(dataset: DatasetReader) -> Grid:

@@ -30,10 +30,11 @@ from hsi_ssl.scenes.axes import (
     decide,
 )
 from hsi_ssl.scenes.measured import decoding
-from hsi_ssl.scenes.readers import matlab_cells
-from hsi_ssl.scenes.readers.boxes import BoxReader
+from hsi_ssl.scenes.origins import Origins
+from hsi_ssl.scenes.readers import matlab_cells, matlab_sparse
+from hsi_ssl.scenes.readers.boxes import BoxReader, memory_order
 from hsi_ssl.scenes.readers.cf import number_type
-from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed, turned
+from hsi_ssl.scenes.readers.cf_grid import Placed, UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import (
@@ -43,13 +44,14 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     band_facts_of,
     dimensions_of,
     grid_mapping_of,
-    grid_of,
     is_netcdf,
     measured_of,
+    place_of,
     units_of_cube,
     wavelength_vectors,
 )
-from hsi_ssl.scenes.scene import Array, CubeReader, Scene
+from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
+from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.wavelengths import with_facts
 
 DRILL_CORE_CUBE = "hsimage/data"
@@ -60,6 +62,8 @@ PRODUCTS: dict[str, tuple[Order, str]] = {
 """Cubes of PRISMA, whose axes the product's specification gives."""
 LARGEST_CACHE, SMALLEST_CACHE = 400 * 2**20, 2**20
 """Bytes of unpacked chunks kept; HDF5's own choice is the smaller."""
+LARGE_PLANE = 2**16
+"""Pixels of a chunk that windows take in parts."""
 NUMBERS = "iufb"
 """Kinds of numpy types that are numbers (or yes and no, in a label plane)."""
 
@@ -90,9 +94,9 @@ def open_cube(
         dimensions = dimensions_of(cube, reverse=reverse)
         decided = _decided(file, cube, arrays, dimensions, asked, reverse=reverse)
         rows, cols, bands = decided.sizes(arrays[name])
-        where = placed(
-            dimensions, decided, grid_mapping_of(cube), path=path, variable=cube.name.strip("/")
-        )
+        where = placed(dimensions, decided, grid_mapping_of(cube))
+        place = where if where.grid.placed else place_of(cube)
+        taken = time_among(file.attrs)
         stored = number_type(attributes_of(cube), cube.dtype)
         native = stored.newbyteorder("=")
         how = decoding(native, [measured_of(cube, native, default=is_netcdf(file))] * bands)
@@ -110,7 +114,8 @@ def open_cube(
             dtype=how.dtype,
             nodata=how.nodata,
             units=units_of_cube(cube, bands),
-            grid=where.grid if where.grid.placed else grid_of(cube),
+            grid=place.grid,
+            acquired=taken.at,
             label_reader=None
             if labels is None
             else partial(
@@ -118,6 +123,13 @@ def open_cube(
                 as_cube=decided, upside_down=where.upside_down,
             ),
             notes=(*decided.notes, *where.notes),
+            origins=Origins(
+                axes=decided.origin,
+                nodata=how.origin,
+                crs=place.crs_from,
+                transform=place.transform_from,
+                acquired=taken.origin,
+            ),
         )  # fmt: skip
     reader: BoxReader
     if offset is not None:
@@ -150,39 +162,72 @@ def read_plane(
         As for cubes.
     """
     with opened(path) as file:
-        arrays = numeric_arrays(file, reverse=reverse)
-        if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
-            variable = DRILL_CORE_LABELS
-        texts = matlab_cells.shapes(file) if reverse else {}
-        choosing = partial(
-            _chosen, path=path, dimensions=PLANE, reverse=reverse, shape=shape, texts=texts
-        )
-        try:
-            name = choosing(arrays, variable)
-        except (SceneError, SceneNotFoundError):  # MATLAB's yes and no only where nothing else is
-            more = numeric_arrays(file, reverse=reverse, logical=True)
-            if more == arrays:
-                raise
-            name = choosing(more, variable)
+        name, is_text = _plane(file, path, variable, shape, reverse=reverse)
         plane = file[name]
-        if name in texts:
+        if is_text:
             return matlab_cells.texts(file, name, path).T, None
-        values = np.asarray(plane[()])
+        values = np.asarray(
+            matlab_sparse.values(plane) if matlab_sparse.is_sparse(plane) else plane[()]
+        )
         values = values.view(number_type(attributes_of(plane), values.dtype))
         # No default fill value: of labels it would say that their 0 is a class.
         how = decoding(values.dtype, [measured_of(plane, values.dtype)])
         values = how.clean(values[..., None])[..., 0]
         values = values.T if reverse else values
-        if values.ndim == PLANE and not reverse:
-            dimensions = dimensions_of(plane)
-            if any(one.role in (ROWS, COLS) for one in dimensions):
-                dimensions = [*dimensions, Dimension(1, "band")]
-                shape3 = (*values.shape, 1)
-                as_cube = decide(shape3, Asked(), of=name, path=path, dimensions=dimensions)
-                upside_down = placed(dimensions, as_cube, grid_mapping_of(plane)).upside_down
+        own = None if reverse else _plane_place(plane, path)
+        if own is not None:
+            as_cube, upside_down = own[0], own[1].upside_down
         if as_cube is not None:
             values = turned(values, as_cube, upside_down=upside_down)
         return values, how.nodata
+
+
+def plane_grid(
+    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
+) -> Grid:
+    """Where the pixels of a label plane lie, by its own coordinates; errors as for planes."""
+    with opened(path) as file:
+        name, _ = _plane(file, path, variable, shape, reverse=False)
+        own = _plane_place(file[name], path)
+        return Grid() if own is None else own[1].grid
+
+
+def _plane(
+    file: h5py.File,
+    path: Path,
+    variable: str | None,
+    shape: tuple[int, int] | None,
+    *,
+    reverse: bool,
+) -> tuple[str, bool]:
+    """Name of the label plane that is meant, and whether it holds texts."""
+    arrays = numeric_arrays(file, reverse=reverse)
+    if variable is None and len(arrays.get(DRILL_CORE_LABELS, ())) == PLANE:
+        variable = DRILL_CORE_LABELS
+    texts = matlab_cells.shapes(file) if reverse else {}
+    texts = {_shown(n, reverse): found for n, found in texts.items()}
+    choosing = partial(
+        _chosen, path=path, dimensions=PLANE, reverse=reverse, shape=shape, texts=texts
+    )
+    try:
+        name = choosing(arrays, variable)
+    except (SceneError, SceneNotFoundError):  # MATLAB's yes and no only where nothing else is
+        more = numeric_arrays(file, reverse=reverse, logical=True)
+        if more == arrays:
+            raise
+        name = choosing(more, variable)
+    return name, _shown(name, reverse) in texts
+
+
+def _plane_place(plane: h5py.Dataset, path: Path) -> tuple[Decided, Placed] | None:
+    """Axes and place of a plane; None where the file does not tell its axes."""
+    dimensions = dimensions_of(plane)
+    if len(dimensions) != PLANE or all(one.role not in (ROWS, COLS) for one in dimensions):
+        return None
+    name = plane.name.strip("/")
+    dimensions = [*dimensions, Dimension(1, "band")]
+    decided = decide((*plane.shape, 1), Asked(), of=name, path=path, dimensions=dimensions)
+    return decided, placed(dimensions, decided, grid_mapping_of(plane))
 
 
 def _chosen(
@@ -271,6 +316,10 @@ def numeric_arrays(
     found: dict[str, tuple[int, ...]] = {}
 
     def look(name: str, item: object) -> None:
+        if reverse and matlab_sparse.is_sparse(item) and not name.startswith("#"):
+            size = matlab_sparse.shape(item)
+            if min(size) > 1:
+                found[name] = size
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in NUMBERS or not item.size:
             return
         if not reverse:
@@ -290,11 +339,13 @@ class ChunkReader(BoxReader):
         self._file = h5py.File(path, "r")
         self._cube = _cached(self._file, name, axes)
         self._axes = axes
-        # Where in the file's order rows, columns and bands are.
-        self._places = tuple(axes.index(axis) for axis in range(3))
-        shape = tuple(self._cube.shape[place] for place in self._places)
         chunks = self._cube.chunks or (1, *self._cube.shape[1:])
-        piece = tuple(chunks[place] for place in self._places)
+        # Where in the file's order rows, columns and bands are.
+        places = [axes.index(axis) for axis in range(3)]
+        shape, piece = (
+            (sizes[places[0]], sizes[places[1]], sizes[places[2]])
+            for sizes in (self._cube.shape, chunks)
+        )
         self._stored = number_type(attributes_of(self._cube), self._cube.dtype)
         super().__init__(shape, self._stored.newbyteorder("="), piece)
 
@@ -308,8 +359,10 @@ class ChunkReader(BoxReader):
                 f"{self._path} is broken: part of its cube cannot be read ({error}); "
                 "get the file again"
             ) from error
-        stored = stored.view(self._stored)
-        return np.ascontiguousarray(stored.transpose(self._places), self.dtype)
+        order = memory_order(self._axes)
+        stored = stored.view(self._stored).transpose([self._axes.index(axis) for axis in order])
+        found = np.ascontiguousarray(stored, self.dtype)
+        return found.transpose([order.index(axis) for axis in range(3)])
 
     def close(self) -> None:
         """Release the file."""
@@ -317,23 +370,30 @@ class ChunkReader(BoxReader):
 
 
 def _cached(file: h5py.File, name: str, axes: Order) -> h5py.Dataset:
-    """A cube of whose packed chunks those of all bands at one place are kept once unpacked.
+    """A cube with room for those of its chunks that windows meet more than once.
 
-    Windows that are parts of a chunk, a whole band say, would unpack it once each otherwise.
+    Windows that are parts of a chunk, a whole band say, would each unpack it whole: of packed
+    chunks those of all bands at one place are kept. Of chunks that are not packed each would read
+    the whole into HDF5's own room: without any, HDF5 reads the parts that are wanted.
     """
     cube = file[name]
-    if cube.chunks is None or cube.id.get_create_plist().get_nfilters() == 0:
+    if cube.chunks is None:
         return cube
-    place = axes.index(BANDS)
-    deep = -(-cube.shape[place] // cube.chunks[place])
-    size = deep * int(np.prod(cube.chunks)) * cube.dtype.itemsize
-    if size > LARGEST_CACHE:
+    rows, cols, bands = (axes.index(axis) for axis in (ROWS, COLS, BANDS))
+    deep = -(-cube.shape[bands] // cube.chunks[bands])
+    if cube.id.get_create_plist().get_nfilters():
+        size = max(SMALLEST_CACHE, deep * int(np.prod(cube.chunks)) * cube.dtype.itemsize)
+        if size > LARGEST_CACHE:
+            return cube
+    elif axes[2] == COLS and cube.chunks[rows] * cube.chunks[cols] >= LARGE_PLANE:
+        size = 0
+    else:
         return cube
     full_name = cube.name.encode()
     del cube  # one that is open would lend its cache to whoever opens it again
     access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
     # Slots: a prime well above the chunks kept, or two that share one would push each other out.
-    access.set_chunk_cache(max(10_007, 100 * deep + 1), max(SMALLEST_CACHE, size), 1.0)
+    access.set_chunk_cache(max(10_007, 100 * deep + 1), size, 1.0)
     return h5py.Dataset(h5py.h5d.open(file.id, full_name, access))
 
 

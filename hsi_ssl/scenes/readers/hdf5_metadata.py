@@ -13,9 +13,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.scenes.axes import Dimension, names_wavelengths
+from hsi_ssl.scenes.axes import Dimension, names_wavelengths, plain_text
 from hsi_ssl.scenes.measured import Measured
-from hsi_ssl.scenes.readers import cf
+from hsi_ssl.scenes.origins import Origin
+from hsi_ssl.scenes.readers import cf, hdfeos
+from hsi_ssl.scenes.readers.cf_grid import Placed
 from hsi_ssl.scenes.scene import Bools, Grid
 from hsi_ssl.scenes.units import Kind, Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in
@@ -36,6 +38,7 @@ NEON_CUBE = "/Reflectance/Reflectance_Data"
 class _Found(NamedTuple):
     values: npt.NDArray[Any]
     unit: str | None
+    where: str
 
 
 def measured_of(array: h5py.Dataset, dtype: np.dtype[Any], *, default: bool = False) -> Measured:
@@ -46,12 +49,16 @@ def measured_of(array: h5py.Dataset, dtype: np.dtype[Any], *, default: bool = Fa
     found = attributes_of(array)
     default = default and array.id.get_create_plist().get_fill_time() != h5py.h5d.FILL_TIME_NEVER
     measured = cf.measured_values(found, dtype, default=default)
-    others = [
-        np.ravel(value)[0].item()
+    others = {
+        name: np.ravel(value)[0].item()
         for name, value in found.items()
         if name.lower() in NODATA_NAMES and np.size(value) and np.asarray(value).dtype.kind in "iuf"
-    ]
-    return replace(measured, fills=(*others, *measured.fills)) if others else measured
+    }
+    return replace(
+        measured,
+        fills=(*others.values(), *measured.fills),
+        said_by=(*(f"the attribute {name}" for name in others), *measured.said_by),
+    )
 
 
 def attributes_of(array: h5py.Dataset) -> dict[str, Any]:
@@ -62,7 +69,7 @@ def attributes_of(array: h5py.Dataset) -> dict[str, Any]:
 
 def is_netcdf(file: h5py.File) -> bool:
     """Whether netCDF's library wrote the file (`_NCProperties`), or by its conventions (CF)."""
-    conventions = _plain_text(file.attrs.get("Conventions", ""))
+    conventions = plain_text(file.attrs.get("Conventions", ""))
     return "_NCProperties" in file.attrs or conventions.startswith("CF")
 
 
@@ -70,7 +77,7 @@ def units_of_cube(cube: h5py.Dataset, bands: int) -> Units | None:
     """What attributes say of the cube's numbers: those of CF multiply, NEON's factor divides."""
     said = {name.lower(): value for name, value in cube.attrs.items()}
     names = ("units", "unit", "long_name", "standard_name", "description")
-    texts = [_plain_text(said[name]) for name in names if name in said]
+    texts = [plain_text(said[name]) for name in names if name in said]
     scale, offset = said.get("scale_factor"), said.get("add_offset")
     if PRISMA in cube.name:
         return _units_of_prisma(cube, bands)
@@ -95,9 +102,11 @@ def _units_of_prisma(cube: h5py.Dataset, bands: int) -> Units | None:
 def dimensions_of(array: h5py.Dataset, *, reverse: bool = False) -> list[Dimension]:
     """What the file says of the axes of an array, in the order in which they are named.
 
-    HDF5's dimension labels and scales, which netCDF's dimensions are; names in xarray's attribute.
+    HDF5's dimension labels and scales, which netCDF's dimensions are; names in xarray's attribute
+    or in HDF-EOS5's description of the file.
     """
-    names = [_plain_text(name) for name in np.ravel(array.attrs.get("_ARRAY_DIMENSIONS", ()))]
+    names = [plain_text(name) for name in np.ravel(array.attrs.get("_ARRAY_DIMENSIONS", ()))]
+    names = names or hdfeos.dimension_names(array)
     found = []
     for i, size in enumerate(array.shape):
         name = names[i] if len(names) == array.ndim else ""
@@ -115,7 +124,7 @@ def _dimension(dim: Any, size: int, name: str) -> Dimension:
     if scale is None:
         return Dimension(size, name)
     attributes = {key: scale.attrs[key] for key in COORDINATE if key in scale.attrs}
-    said = _plain_text(scale.attrs.get("NAME", ""))
+    said = plain_text(scale.attrs.get("NAME", ""))
     whole = scale.shape == (size,) and scale.dtype.kind in "iuf"
     if not whole or said.startswith(NO_VARIABLE):
         return Dimension(size, name, attributes)
@@ -124,7 +133,7 @@ def _dimension(dim: Any, size: int, name: str) -> Dimension:
 
 def grid_mapping_of(cube: h5py.Dataset) -> dict[str, Any]:
     """The attributes of the grid mapping that a cube names, searched for in its groups upwards."""
-    named = _plain_text(cube.attrs.get("grid_mapping", "")).split(":")[0].strip()
+    named = plain_text(cube.attrs.get("grid_mapping", "")).split(":")[0].strip()
     for group in _groups(cube)[1:] if named else ():
         if named in group:
             return dict(group[named].attrs)
@@ -152,7 +161,7 @@ def listed(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.ravel()[0]
     if isinstance(value, bytes | str):
-        return re.split(r"[,;\s]+", _plain_text(value).strip(" {}[]()\n\t,;"))
+        return re.split(r"[,;\s]+", plain_text(value).strip(" {}[]()\n\t,;"))
     return value
 
 
@@ -172,11 +181,13 @@ def band_facts_of(
             for name, value in group.attrs.items():
                 if names(name) and np.size(listed(value)) == bands:
                     found = np.asarray(listed(value))
-                    return _Found(found, _unit(group.attrs, WAVELENGTH_UNITS, name))
+                    unit = _unit(group.attrs, WAVELENGTH_UNITS, name)
+                    return _Found(found, unit, f"the attribute {name} of {group.name}")
         for name in vectors:
             if names(name.split("/")[-1]):
                 found = np.asarray(listed(file[name][()]))
-                return _Found(found, _unit(file[name].attrs, UNITS, name))
+                unit = _unit(file[name].attrs, UNITS, name)
+                return _Found(found, unit, f"the array {name}")
         return None
 
     def starting(*words: str) -> Callable[[str], bool]:
@@ -185,7 +196,7 @@ def band_facts_of(
     centres = None
     if dimension is not None and dimension.wavelengths is not None:
         unit = _unit(dimension.attributes, UNITS, dimension.name)
-        centres = _Found(dimension.wavelengths, unit)
+        centres = _Found(dimension.wavelengths, unit, f"the coordinate {dimension}")
     centres = centres or find(names_wavelengths)
     widths, good = find(starting("fwhm")), find(starting(*GOOD_BANDS_NAMES))
     if PRISMA in cube.name:
@@ -197,8 +208,11 @@ def band_facts_of(
         units=None if centres is None else centres.unit,
         fwhm=None if widths is None else widths.values,
         bad_band_list=None if good is None else good.values,
+        wavelengths_from="" if centres is None else centres.where,
+        good_from="" if good is None else good.where,
     )
-    return facts.else_from(BandFacts(good=_outside_windows(groups, facts)))
+    windows = Origin("the attributes Band_Window_1_Nanometers, ...")
+    return facts.else_from(BandFacts(good=_outside_windows(groups, facts), good_from=windows))
 
 
 def _of_prisma(cube: h5py.Dataset, what: str, bands: int) -> _Found | None:
@@ -206,7 +220,8 @@ def _of_prisma(cube: h5py.Dataset, what: str, bands: int) -> _Found | None:
     detector = cube.name.split("/")[-1].split("_")[0].title()
     values = np.ravel(cube.file.attrs.get(f"List_{what}_{detector}", ()))
     values = values if len(values) == bands else values[values > 0]
-    return _Found(values, "nm") if len(values) == bands else None
+    where = f"the attribute List_{what}_{detector} of the file"
+    return _Found(values, "nm", where) if len(values) == bands else None
 
 
 def _groups(cube: h5py.Dataset) -> list[Any]:
@@ -240,7 +255,7 @@ def _vectors(
 
 
 def _text_of(item: Any, name: str) -> str:
-    return _plain_text(item.attrs.get(name, ""))
+    return plain_text(item.attrs.get(name, ""))
 
 
 def _outside_windows(groups: list[Any], facts: BandFacts) -> Bools | None:
@@ -261,20 +276,26 @@ def _outside_windows(groups: list[Any], facts: BandFacts) -> Bools | None:
     return good
 
 
-def grid_of(cube: h5py.Dataset) -> Grid:
+def place_of(cube: h5py.Dataset) -> Placed:
     """NEON's coordinate system: ENVI's `map info` and the EPSG code beside the cube."""
     place = "Metadata/Coordinate_System"
     if place not in cube.parent:
-        return Grid()
+        return Placed()
     texts = {
         name: _text(item)
         for name, item in cube.parent[place].items()
         if isinstance(item, h5py.Dataset) and item.size
     }
-    return Grid(_crs(texts), _transform(texts.get("Map_Info", "")))
+    transform = _transform(texts.get("Map_Info", ""))
+    crs, named = _crs(texts)
+    return Placed(
+        Grid(crs, transform),
+        crs_from=None if crs is None else Origin(f"{named} in {place}"),
+        transform_from=None if transform is None else Origin(f"Map_Info in {place}"),
+    )
 
 
-def _crs(texts: dict[str, str]) -> str | None:
+def _crs(texts: dict[str, str]) -> tuple[str | None, str]:
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
@@ -282,10 +303,10 @@ def _crs(texts: dict[str, str]) -> str | None:
         text = texts.get(name, "")
         try:
             crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_wkt(text)
-            return str(crs.to_wkt())
+            return str(crs.to_wkt()), name
         except CRSError:
             continue
-    return None
+    return None, ""
 
 
 def _transform(map_info: str) -> tuple[float, float, float, float, float, float] | None:
@@ -301,18 +322,14 @@ def _transform(map_info: str) -> tuple[float, float, float, float, float, float]
 
 
 def _text(item: h5py.Dataset) -> str:
-    return _plain_text(np.ravel(item[()])[0])
-
-
-def _plain_text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return plain_text(item[()])
 
 
 def _unit(attributes: Any, keys: tuple[str, ...], name: str) -> str | None:
     """The unit said by one of the attributes `keys`, or by the end of the array's own name."""
     for key, value in attributes.items():
         if key.lower() in keys:
-            return _plain_text(value)
+            return plain_text(value)
     return unit_in(name)
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.unpacking import unpacked
 from hsi_ssl.scenes.scene import Array, Scene
@@ -53,6 +54,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
         bands=cube[2],
         dtype=reader.dtype,
         reader=reader,
+        origins=Origins(axes=Origin("the format", "images as rows, their pixels as bands")),
     )
 
 

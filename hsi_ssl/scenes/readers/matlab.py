@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,6 +23,8 @@ from hsi_ssl.scenes.scene import Array, Scene
 
 NUMERIC = {"double", "single"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
 """MATLAB's classes of plain numeric arrays."""
+SPARSE = "sparse"
+"""The class of matrices of which only what is not 0 is kept; they are planes."""
 LOGICAL = "logical"
 """Yes and no: a mask, or labels of one class where nothing else can be meant."""
 STRUCT = "struct"
@@ -61,7 +64,8 @@ def read_plane(
     """
     if is_hdf5(path):
         return hdf5.read_plane(path, variable, shape, reverse=True)
-    held, cells = _Held(path), _of_kinds(path, {CELL})
+    held = _Held(path)
+    cells = held.cells()
     choosing = partial(
         choose, variable=_dotted(variable), path=path, dimensions=PLANE, shape=shape, texts=cells
     )
@@ -73,7 +77,7 @@ def read_plane(
             raise
         name = choosing(more)
     if name in cells:
-        return matlab_cells.of_loaded(_load(path, name), name, path), None
+        return matlab_cells.of_loaded(held.array(name), name, path), None
     return held.numbers(name), None
 
 
@@ -85,15 +89,16 @@ def cell_texts(path: Path, names: Collection[str]) -> tuple[str, ...]:
     if is_hdf5(path):
         with hdf5.opened(path) as file:
             for name in matlab_cells.shapes(file):
-                if name.lower() in names:
+                if name.rpartition("/")[2].lower() in names:
                     with contextlib.suppress(SceneError):  # of numbers, say
                         cells = matlab_cells.texts(file, name, path)
                         return tuple(map(str, cells.ravel(order="F")))
         return ()
-    for name, (_, kind) in _variables(path).items():
-        if name.lower() in names and kind in {CELL, "char"}:
+    held = _Held(path)
+    for name in held.cells("char"):
+        if name.rpartition(".")[2].lower() in names:
             with contextlib.suppress(SceneError):
-                array = matlab_cells.of_loaded(_load(path, name), name, path)
+                array = matlab_cells.of_loaded(held.array(name), name, path)
                 return tuple(str(text).strip() for text in array.ravel(order="F"))
     return ()
 
@@ -111,16 +116,17 @@ def _variables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
         return {name: (shape, kind) for name, shape, kind in whosmat(path) if np.prod(shape)}
 
 
-def _of_kinds(path: Path, kinds: Collection[str]) -> dict[str, tuple[int, ...]]:
-    return {name: shape for name, (shape, kind) in _variables(path).items() if kind in kinds}
-
-
 def _load(path: Path, name: str) -> Array:
     from scipy.io import loadmat
 
     with _one_sentence(path):
-        array: Array = loadmat(path, variable_names=[name], chars_as_strings=True)[name]
-    return array
+        return _dense(loadmat(path, variable_names=[name], chars_as_strings=True)[name])
+
+
+def _dense(value: Any) -> Array:
+    """A sparse matrix with all its zeros, as large as they may be; others as they are."""
+    dense: Array = value.toarray() if hasattr(value, "toarray") else value
+    return dense
 
 
 def _dotted(variable: str | None) -> str | None:
@@ -128,7 +134,7 @@ def _dotted(variable: str | None) -> str | None:
 
 
 class _Held:
-    """The numeric arrays of a file up to version 7, those within structs as well.
+    """The arrays of numbers and of cells of a file up to version 7, those within structs as well.
 
     A struct is read whole, once: its shapes stand nowhere else.
     """
@@ -136,21 +142,34 @@ class _Held:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._variables = _variables(path)
-        self._inside: dict[str, Array] = {}
+        self._inside: dict[str, Any] = {}
         for name, (_, kind) in self._variables.items():
             if kind == STRUCT:
                 self._look(name, _load(path, name))
 
     def shapes(self, *, logical: bool = False) -> dict[str, tuple[int, ...]]:
         """Name -> shape; logical arrays only if asked."""
-        kinds = NUMERIC | {LOGICAL} if logical else NUMERIC
+        kinds = {*NUMERIC, SPARSE, *([LOGICAL] if logical else [])}
         found = {name: shape for name, (shape, kind) in self._variables.items() if kind in kinds}
         inside = {
             name: array.shape
             for name, array in self._inside.items()
-            if logical or array.dtype.kind != "b"
+            if array.dtype.kind in "iuf" or (logical and array.dtype.kind == "b")
         }
         return {**found, **inside}
+
+    def cells(self, *more: str) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of cell arrays, and at the top of what is of one of `more` classes."""
+        kinds = {CELL, *more}
+        found = {name: shape for name, (shape, kind) in self._variables.items() if kind in kinds}
+        inside = {n: array.shape for n, array in self._inside.items() if array.dtype.kind == "O"}
+        return {**found, **inside}
+
+    def array(self, name: str) -> Array:
+        """The array of that name, whatever it holds."""
+        if name in self._inside:
+            return _dense(self._inside[name])
+        return _load(self._path, name)
 
     def numbers(self, name: str) -> Array:
         """The array of that name.
@@ -160,7 +179,7 @@ class _Held:
         SceneError
             It holds something else than real numbers.
         """
-        array = self._inside[name] if name in self._inside else _load(self._path, name)
+        array = self.array(name)
         if array.dtype.kind not in "iufb":
             raise SceneError(
                 f"{name} in {self._path} holds values of type {array.dtype}; expected numbers"
@@ -173,11 +192,11 @@ class _Held:
             return
         for field in struct.dtype.names:
             value = struct.ravel()[0][field]
-            if not isinstance(value, np.ndarray) or not value.size:
+            if not hasattr(value, "dtype") or not np.prod(value.shape):
                 continue
             if value.dtype.names is not None:
                 self._look(f"{name}.{field}", value)
-            elif value.dtype.kind in "iufb":
+            elif value.dtype.kind in "iufbO":
                 self._inside[f"{name}.{field}"] = value
 
 

@@ -9,18 +9,27 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import SceneError
+from hsi_ssl.scenes.axes import plain_text
 from hsi_ssl.scenes.scene import Array
 
 
 def shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
-    """Name -> shape, with MATLAB's axes, of the cell arrays at the top of a file."""
-    return {
-        name: tuple(item.shape[::-1])
-        for name, item in file.items()
-        if isinstance(item, h5py.Dataset)
-        and h5py.check_ref_dtype(item.dtype) is not None
-        and item.size
-    }
+    """Name -> shape, with MATLAB's axes, of the cell arrays of a file, those in structs as well."""
+    found: dict[str, tuple[int, ...]] = {}
+
+    def look(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.size and not name.startswith("#"):
+            if h5py.check_ref_dtype(item.dtype) is not None and _is_cell(item):
+                found[name] = tuple(item.shape[::-1])
+
+    file.visititems(look)
+    return found
+
+
+def _is_cell(item: h5py.Dataset) -> bool:
+    """Whether references are a cell array: those of a struct of several elements are its fields."""
+    default = "cell" if item.parent.name == "/" else "struct"
+    return plain_text(item.attrs.get("MATLAB_class", default)) == "cell"
 
 
 def is_numbers(name: str, item: h5py.Dataset, *, logical: bool = False) -> bool:
@@ -31,8 +40,7 @@ def is_numbers(name: str, item: h5py.Dataset, *, logical: bool = False) -> bool:
     """
     if name.startswith("#") or item.attrs.get("MATLAB_empty", 0):
         return False
-    kind = item.attrs.get("MATLAB_class", b"")
-    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    kind = plain_text(item.attrs.get("MATLAB_class", b""))
     if kind in {"char", "cell"} or (kind == "logical" and not logical):
         return False
     above = item.parent

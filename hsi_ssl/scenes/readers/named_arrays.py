@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.scenes.axes import BANDS, Asked, decide, names_wavelengths
+from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers.cf_grid import turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import ArrayReader
@@ -71,6 +72,7 @@ def scene_of_arrays(
         where=path.name,
         wavelengths=load(vectors[0]) if vectors else None,
         units=unit_in(vectors[0]) if vectors else None,
+        wavelengths_from=f"the array {vectors[0]}" if vectors else "",
     )
 
     def own_labels() -> tuple[Array, None]:
@@ -86,5 +88,6 @@ def scene_of_arrays(
         reader=ArrayReader(cube),
         label_reader=own_labels if len(planes) == 1 else None,
         notes=decided.notes,
+        origins=Origins(axes=decided.origin),
     )
     return with_facts(scene, facts)

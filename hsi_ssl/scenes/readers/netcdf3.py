@@ -24,6 +24,7 @@ from hsi_ssl.scenes.axes import (
     plain_text,
 )
 from hsi_ssl.scenes.measured import decoding
+from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers import cf
 from hsi_ssl.scenes.readers.cf_grid import Placed, UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
@@ -31,6 +32,7 @@ from hsi_ssl.scenes.readers.classic import Header, Variable, header_of, values_o
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import listed
 from hsi_ssl.scenes.scene import Array, CubeReader, Scene
+from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.units import Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in, with_facts
 
@@ -67,7 +69,7 @@ def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -
     dimensions = _dimensions(path, header, cube)
     decided = _decided(path, header, cube, dimensions, asked)
     rows, cols, bands = decided.sizes(cube.shape)
-    where = _placed(path, header, cube, dimensions, decided)
+    where = _placed(header, cube, dimensions, decided)
     stored = cf.number_type(cube.attributes, cube.dtype)
     native = stored.newbyteorder("=")
     how = decoding(native, [cf.measured_values(cube.attributes, native, default=True)] * bands)
@@ -80,6 +82,7 @@ def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -
         for n, v in header.variables.items()
         if n.lower() == "labels" and sorted(v.shape) == sorted((rows, cols))
     ]
+    taken = time_among(header.attributes)
     scene = Scene(
         path=path,
         format="netCDF",
@@ -91,9 +94,17 @@ def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -
         nodata=how.nodata,
         units=_units(cube, bands),
         grid=where.grid,
+        acquired=taken.at,
         block=reader.piece[:2],
         label_reader=partial(read_plane, path, planes[0]) if planes else None,
         notes=(*decided.notes, *where.notes),
+        origins=Origins(
+            axes=decided.origin,
+            nodata=how.origin,
+            crs=where.crs_from,
+            transform=where.transform_from,
+            acquired=taken.origin,
+        ),
     )
     return with_facts(scene, _band_facts(path, header, cube, dimensions, decided))
 
@@ -187,24 +198,24 @@ def _decided(
 
 
 def _placed(
-    path: Path, header: Header, cube: Variable, dimensions: list[Dimension], decided: Decided
+    header: Header, cube: Variable, dimensions: list[Dimension], decided: Decided
 ) -> Placed:
     named = plain_text(cube.attributes.get("grid_mapping", "")).split(":")[0].strip()
     mapping = header.variables.get(named)
-    attributes = mapping.attributes if mapping is not None else {}
-    return placed(dimensions, decided, attributes, path=path, variable=cube.name)
+    return placed(dimensions, decided, mapping.attributes if mapping is not None else {})
 
 
 def _band_facts(
     path: Path, header: Header, cube: Variable, dimensions: list[Dimension], decided: Decided
 ) -> BandFacts:
     bands = decided.sizes(cube.shape)[2]
-    widths = _beside(path, header, cube, bands, WIDTHS)
-    good = _beside(path, header, cube, bands, GOOD)
-    centres, units = None, None
+    widths, _ = _beside(path, header, cube, bands, WIDTHS)
+    good, good_from = _beside(path, header, cube, bands, GOOD)
+    centres, units, found_in = None, None, ""
     for name, variable in _vectors(header, cube, dimensions):
         if variable.shape == (bands,):
             centres, units = values_of(path, variable), _unit(variable.attributes, name)
+            found_in = f"the variable {name}"
             break
     else:
         for attributes in (cube.attributes, header.attributes):
@@ -214,22 +225,30 @@ def _band_facts(
                     if np.size(numbers) == bands:
                         own = {k: v for k, v in attributes.items() if k.lower() != "units"}
                         centres, units = numbers, _unit(own, name)
+                        found_in = f"the attribute {name}"
     return band_facts(
-        bands, where=path.name, wavelengths=centres, units=units, fwhm=widths, bad_band_list=good
+        bands,
+        where=path.name,
+        wavelengths=centres,
+        units=units,
+        fwhm=widths,
+        bad_band_list=good,
+        wavelengths_from=found_in,
+        good_from=good_from,
     )
 
 
 def _beside(
     path: Path, header: Header, cube: Variable, bands: int, names: tuple[str, ...]
-) -> Array | None:
-    """Numbers, one a band, of a variable or an attribute of one of these names."""
+) -> tuple[Array | None, str]:
+    """Numbers, one a band, of a variable or an attribute of one of these names, and which it is."""
     for name, variable in header.variables.items():
         if name.lower() in names and variable.shape == (bands,):
-            return values_of(path, variable)
+            return values_of(path, variable), f"the variable {name}"
     for name, value in (*cube.attributes.items(), *header.attributes.items()):
         if name.lower() in names and np.size(listed(value)) == bands:
-            return np.asarray(listed(value))
-    return None
+            return np.asarray(listed(value)), f"the attribute {name}"
+    return None, ""
 
 
 def _unit(attributes: Mapping[str, Any], name: str) -> str | None:

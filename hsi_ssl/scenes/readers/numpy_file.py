@@ -11,6 +11,7 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, Order, decide
+from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.named_arrays import scene_of_arrays
@@ -50,6 +51,7 @@ def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -
         reader=reader,
         block=reader.piece[:2],
         notes=decided.notes,
+        origins=Origins(axes=decided.origin),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hsi_ssl.description import Description, counted
+from hsi_ssl.describing.description import Description, counted
 from hsi_ssl.libraries.reading import open_library
 
 FIRST = 8

@@ -12,6 +12,7 @@ import scipy.io
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.labels.rasters import open_label_raster, plane_codes
+from hsi_ssl.scenes.readers import matlab_sparse
 
 MOST_CODES = 256
 """Of a label set; a plane of more is something else."""
@@ -42,6 +43,8 @@ def _names(path: Path, shape: tuple[int, int]) -> list[str]:
         if h5py.is_hdf5(path):
 
             def look(name: str, item: object) -> None:
+                if matlab_sparse.is_sparse(item) and matlab_sparse.shape(item) in either:
+                    found.append(name)
                 if isinstance(item, h5py.Dataset) and item.shape in either:
                     if item.dtype.kind in "iu" or path.suffix == ".mat":
                         found.append(name)
@@ -49,7 +52,7 @@ def _names(path: Path, shape: tuple[int, int]) -> list[str]:
             with h5py.File(path, "r") as file:
                 file.visititems(look)
         elif path.suffix == ".mat":
-            kinds = ("int", "uint", "double", "logical")
+            kinds = ("int", "uint", "double", "logical", "sparse")
             found += [
                 name
                 for name, size, kind in scipy.io.whosmat(path)

@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from hsi_ssl.description import Description, counted
+from hsi_ssl.describing.description import Description, counted
 from hsi_ssl.errors import ModelError
 from hsi_ssl.training.checkpoint import LAST_METRICS, STATE
 from hsi_ssl.training.m2_shared import SUPERVISED

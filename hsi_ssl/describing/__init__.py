@@ -1,0 +1,1 @@
+"""What `hsi-ssl info` tells of files and folders."""

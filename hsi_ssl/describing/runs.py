@@ -1,0 +1,187 @@
+"""What `info` tells of datasets and runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from hsi_ssl.describing.description import Description, counted
+from hsi_ssl.errors import ModelError
+from hsi_ssl.scenes.ranges import WavelengthRange
+
+
+def describe_dataset(path: Path) -> Description:
+    """Describe a prepared dataset.
+
+    Raises
+    ------
+    DatasetError
+        It is broken or of another version.
+    """
+    from hsi_ssl.datasets.store import Part, open_dataset
+
+    dataset = open_dataset(path)
+    meta = dataset.meta
+    parts = {
+        part.name.lower(): int((dataset.part == part).sum()) for part in Part if part != Part.OTHER
+    }
+    learnt = (Part.TRAIN, Part.VALIDATION, Part.TEST)
+    label_sets: list[dict[str, Any]] = []
+    for one in map(dataset.one, (label_set.name for label_set in dataset.label_sets)):
+        classes = [
+            {
+                "code": c.code,
+                "name": c.name,
+                **{
+                    part.name.lower(): int(((one.label == k) & (one.part == part)).sum())
+                    for part in learnt
+                },
+            }
+            for k, c in enumerate(one.label_set.classes)
+        ]
+        label_sets.append({"label_set": one.label_set.name, "classes": classes})
+    kept = ("name", "path", "rows", "cols", "format")
+    values = {
+        "kind": "dataset",
+        "path": str(path),
+        "title": meta["title"],
+        "pixels": len(dataset),
+        "bands": meta["bands"],
+        "used_bands": meta["used_bands"],
+        "wavelengths_nm": dataset.wavelengths_nm,
+        "excluded_nm": meta.get("excluded_nm", []),
+        "parts": parts,
+        **(label_sets[0] if len(label_sets) == 1 else {"label_sets": label_sets}),
+        "scaling": meta["scaling"]["kind"],
+        "split": meta["split"],
+        "transductive": meta["transductive"],
+        "seed": meta["seed"],
+        "sources": [{key: source[key] for key in kept} for source in meta["sources"]],
+    }
+    counts = []
+    for found in label_sets:
+        width = max(len(c["name"]) for c in found["classes"])
+        head = "class" if len(label_sets) == 1 else found["label_set"]
+        counts += [
+            f"{'code':>5}  {head:{width}}  {'train':>8}  {'validation':>10}  {'test':>8}",
+            *(
+                f"{c['code']:5}  {c['name']:{width}}  {c['train']:8}  {c['validation']:10}  "
+                f"{c['test']:8}"
+                for c in found["classes"]
+            ),
+        ]
+    lines = [
+        f"{path}: dataset of {meta['title']}",
+        f"{len(dataset)} pixels x {dataset.bands} of {_bands(meta)}: "
+        + ", ".join(f"{name} {n}" for name, n in parts.items()),
+        f"split by {meta['split']['kind']}, scaling {meta['scaling']['kind']}, seed {meta['seed']}"
+        + (", transductive" if meta["transductive"] else ""),
+        *counts,
+        f"from {counted(len(meta['sources']), 'scene')}:",
+        *(f"  {s['path']} ({s['rows']} x {s['cols']}, {s['format']})" for s in values["sources"]),
+    ]
+    return Description(values, lines)
+
+
+def describe_run(path: Path) -> Description:
+    """Describe the folder of a finished run.
+
+    Raises
+    ------
+    ModelError
+        Its card or its weights are broken or of another version.
+    """
+    from hsi_ssl.training.checkpoint import CARD, load_run, model_name
+
+    try:
+        kind = json.loads((path / CARD).read_text(encoding="utf-8"))["kind"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ModelError(f"{path / CARD} is broken ({error}); train again") from error
+    card, _ = load_run(path, kind)
+    model = model_name(card)
+    label_sets = [
+        {
+            "label_set": one["name"],
+            "classes": [{"code": c["code"], "name": c["name"]} for c in one["classes"]],
+        }
+        for one in _label_sets(card)
+    ]
+    classes = [c for one in label_sets for c in one["classes"]]
+    values = {
+        "kind": "run",
+        "path": str(path),
+        "finished": True,
+        "model": model,
+        "architecture": card["architecture"],
+        "bands": card["bands"],
+        "used_bands": card["used_bands"],
+        "wavelengths_nm": card["wavelengths_nm"],
+        "excluded_nm": card.get("excluded_nm", []),
+        "scaling": card["scaling"]["kind"],
+        **({"label_sets": label_sets} if len(label_sets) > 1 else {"classes": classes}),
+        "dataset": card["dataset"],
+        "training": card["training"],
+        "metrics": card["metrics"],
+        "created": card["created"],
+        "version": card["hsi_ssl"],
+        "git_commit": card["git_commit"],
+    }
+    architecture, training = card["architecture"], card["training"]
+    hidden = "-".join(str(width) for width in architecture["hidden"])
+    lines = [
+        f"{path}: {model}, trained {card['created']} with hsi-ssl {card['hsi_ssl']}",
+        f"{counted(architecture['latent'], 'latent unit')}, hidden layers {hidden}, "
+        f"{architecture['likelihood']} likelihood, scaling {card['scaling']['kind']}",
+        f"learnt on {card['dataset']['title']} ({card['dataset']['path']}), "
+        f"{len(card['used_bands'])} of {_bands(card)}",
+    ]
+    if training["epochs"]:
+        lines.append(
+            f"{counted(training['epochs'], 'epoch')} in {training['seconds']:.0f} s on "
+            f"{training['device']}, best epoch {training['best_epoch']}"
+        )
+    lines += [
+        f"{name.replace('_', ' ')}: {value}"
+        for name, value in _flat(card["metrics"])
+        if not isinstance(value, list) and value is not None
+    ]
+    lines += [f"class {c['code']}: {c['name']}" for c in classes]
+    return Description(values, lines)
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether the file is HDF5 with the attribute that every dataset of ours carries."""
+    try:
+        if not h5py.is_hdf5(path):
+            return False
+        with h5py.File(path, "r") as file:
+            return "meta" in file.attrs and "spectra" in file
+    except OSError:
+        return False  # opening it as a scene says what is wrong
+
+
+def _label_sets(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cards of the label sets that a run knows, none for M1."""
+    each = card.get("label_sets", [card] if "classes" in card else [])
+    return [one["classes"] for one in each]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Pairs of a nested dictionary, the keys of each joined by a space."""
+    found = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{key} ")
+        else:
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            found.append((prefix + key, shown))
+    return found
+
+
+def _bands(card: dict[str, Any]) -> str:
+    """How many bands the files have, and what of them was excluded."""
+    ranges = [str(WavelengthRange(low, high)) for low, high in card.get("excluded_nm", ())]
+    return counted(card["bands"], "band") + (f" (without {', '.join(ranges)})" if ranges else "")

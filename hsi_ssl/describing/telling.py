@@ -1,0 +1,129 @@
+"""What a path holds: a scene, labels, a class map, a library, a dataset, a run, a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hsi_ssl.catalog.entries import recognise
+from hsi_ssl.describing.codes import by_text, count_lines, counts_of, crs_name
+from hsi_ssl.describing.description import Description, counted
+from hsi_ssl.describing.library import describe_library
+from hsi_ssl.describing.products import unread_product
+from hsi_ssl.describing.runs import describe_dataset, describe_run, is_dataset
+from hsi_ssl.describing.scene import describe_scene, place_lines
+from hsi_ssl.errors import LabelError, ModelError, SceneError, VectorError
+from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, plane_codes
+from hsi_ssl.labels.vector_labels import TYPES
+from hsi_ssl.labels.vectors import is_vector, layers_at
+from hsi_ssl.libraries.telling import is_library
+from hsi_ssl.scenes.opening import open_scene
+
+
+def describe(path: Path, *, variable: str | None = None, axes: str | None = None) -> Description:
+    """Describe what is at `path`; `variable` names an array inside a file that holds several.
+
+    `axes` as in `open_scene`.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError
+        There is nothing, or nothing that hsi-ssl knows.
+    VectorError
+        A vector file is broken, or has no such layer.
+    LibraryError
+        A spectral library is broken.
+    DatasetError, ModelError
+        A dataset, a run folder or a report is broken or of another version.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if is_dataset(path):
+        return describe_dataset(path)
+    if is_vector(path):
+        try:
+            return _layers(path)
+        except VectorError as error:
+            product = unread_product(path)
+            raise error if product is None else SceneError(product) from None
+    if is_library(path):
+        return describe_library(path)
+    try:
+        scene = open_scene(path, variable=variable, axes=axes)
+    except SceneError as error:
+        try:
+            with open_label_raster(path, variable=variable) as raster:
+                return _labels(path, raster)
+        except (LabelError, SceneError):
+            product = unread_product(path)
+            raise error if product is None else SceneError(product) from None
+    with scene:
+        known = recognise(path)
+        return describe_scene(scene, None if known is None else known[0])
+
+
+def _labels(path: Path, raster: LabelRaster) -> Description:
+    codes, names = plane_codes(raster), dict(enumerate(raster.named, start=1))
+    counts = counts_of(codes)
+    rows, cols = codes.shape
+    values = {
+        "kind": "labels",
+        "path": str(path),
+        "rows": rows,
+        "cols": cols,
+        "crs": crs_name(raster.grid.crs),
+        "transform": None if raster.grid.transform is None else list(raster.grid.transform),
+        "labels": by_text(counts),
+        "notes": list(raster.notes),
+    }
+    if names:
+        values["names"] = {str(code): name for code, name in names.items()}
+    lines = [f"{path}: labels", f"{counted(rows, 'row')} x {counted(cols, 'column')}"]
+    if raster.grid.placed:
+        lines += place_lines(raster.grid)
+    lines += count_lines(counts, codes.size, names)
+    return Description(values, lines + [f"note: {note}" for note in raster.notes])
+
+
+def _layers(path: Path) -> Description:
+    layers = layers_at(path)
+    values = {
+        "kind": "vector",
+        "path": str(path),
+        "layers": [
+            {
+                "name": one.name,
+                "geometry": one.kind,
+                "features": one.features,
+                "crs": crs_name(one.crs),
+                "fields": {name: TYPES.get(kind, kind) for name, kind in one.fields.items()},
+            }
+            for one in layers
+        ],
+    }
+    lines = [f"{path}: {counted(len(layers), 'layer')} of labels"]
+    for one in layers:
+        fields = ", ".join(f"{n} ({TYPES.get(kind, kind)})" for n, kind in one.fields.items())
+        lines += [
+            f"{one.name}: {counted(one.features, 'feature')} ({one.kind}), "
+            f"{crs_name(one.crs) or 'no CRS'}",
+            f"  fields: {fields or 'none'}",
+        ]
+    return Description(values, lines)
+
+
+def _folder(path: Path) -> Description:
+    """A run, finished or not, or a report."""
+    from hsi_ssl.describing.folders import describe_report, describe_unfinished
+    from hsi_ssl.training.checkpoint import CARD
+
+    if (path / CARD).exists():
+        return describe_run(path)
+    found = describe_unfinished(path) or describe_report(path)
+    if found is not None:
+        return found
+    product = unread_product(path)
+    if product is not None:
+        raise SceneError(product)
+    raise ModelError(
+        f"{path} is a folder without {CARD} or a report; give a run folder, a dataset or a scene"
+    )
