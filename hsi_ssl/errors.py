@@ -65,5 +65,9 @@ class OutputError(HsiSslError, OSError):
     """An output cannot be written: it exists, the folder is read-only, the disk is full."""
 
 
+class HsiSslWarning(UserWarning):
+    """Something that whoever uses the library should look at."""
+
+
 class PictureWarning(UserWarning):
     """A picture shows something otherwise than it is called."""

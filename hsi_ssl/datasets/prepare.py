@@ -22,7 +22,7 @@ from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
 from hsi_ssl.datasets.planning import CLASSES_LEAST, Bools, Plan, planned
 from hsi_ssl.datasets.sampling import Draw, TilePool, joined
-from hsi_ssl.datasets.scaling import Scaler, fit_scaler
+from hsi_ssl.datasets.scaling import FIT_PIXELS, Scaler, fit_scaler
 from hsi_ssl.datasets.splits import (
     Labels,
     Split,
@@ -41,8 +41,6 @@ from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
 
-FIT_PIXELS = 32_768
-"""Pixels that the scaling is fitted on, at most: more would hardly change its numbers."""
 PATHS = {
     "sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths", "mask",
     "mask_out",

@@ -22,6 +22,8 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 BLOCK = 8192
 """Spectra transformed at a time: a block and its float copy stay in the processor's cache."""
+FIT_PIXELS = 32_768
+"""Pixels to fit a scaling on, at most: more would hardly change its numbers."""
 SLOPE_WINDOW, SLOPE_DEGREE = 7, 2
 """Bands and degree of the polynomial whose slope the scaling `derivative` takes."""
 EAST_TO_SOUTH_WEST = slice(2, 6)

@@ -64,6 +64,14 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.label)
 
+    def __repr__(self) -> str:
+        parts = ", ".join(
+            f"{len(self.rows(part)):,} {part.name.lower()}" for part in Part if part in self.part
+        )
+        sets = (f"  {s.name}: {len(s)} classes" for s in self.label_sets)
+        head = f"<Dataset {self.path}: {len(self):,} pixels of {self.bands} bands: {parts}"
+        return "\n".join([head, *sets]) + ">"
+
     def one(self, name: str) -> Dataset:
         """The same pixels with the labels of one label set.
 

@@ -98,8 +98,17 @@ def classify(
             "or put them into [classify] as scenes"
         )
     classifiers = load_classifiers(settings.model, settings.device)
-    for classifier in classifiers:
-        _check_novelty(classifier, settings)
+    return classify_sources(classifiers, settings, overwrite=overwrite, watcher=watcher)
+
+
+def classify_sources(
+    classifiers: Sequence[Classifier],
+    settings: ClassifySettings,
+    *,
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> list[ClassifyResult]:
+    """As `classify`, by the classifiers of `settings.model` where they are loaded already."""
     with resolve(
         settings.scenes,
         reading=settings.reading,
@@ -107,51 +116,65 @@ def classify(
         watcher=watcher,
     ) as sources:
         scenes = [source.scene for source in sources.scenes]
-        parts: list[Area | None] = [None] * len(scenes)
-        if settings.area is not None:
-            of_scenes = zip(scenes, areas(settings.area, scenes, watcher), strict=True)
-            scenes, parts = map(list, zip(*(p for p in of_scenes if p[1]), strict=True))
-        maps = map_paths(scenes, settings.output, settings.format)
-        # Label sets share the bands and numbers that their model learnt from.
-        matches = [_fitted(scene, classifiers[0], settings, watcher) for scene in scenes]
-        jobs = [
-            _Job(
-                scene,
-                classifier,
-                match,
-                of_label_set(path, classifier.label_set, len(classifiers)),
-                part,
-            )
-            for scene, match, path, part in zip(scenes, matches, maps, parts, strict=True)
-            for classifier in classifiers
-        ]
-        inputs = [scene.path for scene in scenes]
-        inputs += [path for path in (settings.wavelengths, settings.area) if path is not None]
-        inputs += [*settings.mask, *settings.mask_out]
-        for job in jobs:
-            check_place(
-                job.output, asked_layers(settings), job.scene.grid, inputs,
-                stac=settings.stac, overwrite=overwrite,
-            )  # fmt: skip
-        mosaics: dict[str, Path] = {}
-        if settings.output is not None and is_mosaic(settings.output):
-            for label_set in (classifier.label_set for classifier in classifiers):
-                path = of_label_set(settings.output, label_set, len(classifiers))
-                check_mosaic(path, scenes, asked_layers(settings), inputs, overwrite=overwrite)
-                mosaics[label_set.name] = path
-        results = [
-            classify_scene(
-                job.scene,
-                job.classifier,
-                settings,
-                job.output,
-                match=job.match,
-                area=job.area,
-                overwrite=overwrite,
-                watcher=watcher,
-            )
-            for job in jobs
-        ]
+        return classify_scenes(scenes, classifiers, settings, overwrite=overwrite, watcher=watcher)
+
+
+def classify_scenes(
+    scenes: Sequence[Scene],
+    classifiers: Sequence[Classifier],
+    settings: ClassifySettings,
+    *,
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> list[ClassifyResult]:
+    """As `classify_sources`, of scenes that are open."""
+    for classifier in classifiers:
+        _check_novelty(classifier, settings)
+    parts: list[Area | None] = [None] * len(scenes)
+    if settings.area is not None:
+        of_scenes = zip(scenes, areas(settings.area, scenes, watcher), strict=True)
+        scenes, parts = map(list, zip(*(p for p in of_scenes if p[1]), strict=True))
+    maps = map_paths(scenes, settings.output, settings.format)
+    # Label sets share the bands and numbers that their model learnt from.
+    matches = [_fitted(scene, classifiers[0], settings, watcher) for scene in scenes]
+    jobs = [
+        _Job(
+            scene,
+            classifier,
+            match,
+            of_label_set(path, classifier.label_set, len(classifiers)),
+            part,
+        )
+        for scene, match, path, part in zip(scenes, matches, maps, parts, strict=True)
+        for classifier in classifiers
+    ]
+    inputs = [scene.path for scene in scenes]
+    inputs += [path for path in (settings.wavelengths, settings.area) if path is not None]
+    inputs += [*settings.mask, *settings.mask_out]
+    for job in jobs:
+        check_place(
+            job.output, asked_layers(settings), job.scene.grid, inputs,
+            stac=settings.stac, overwrite=overwrite,
+        )  # fmt: skip
+    mosaics: dict[str, Path] = {}
+    if settings.output is not None and is_mosaic(settings.output):
+        for label_set in (classifier.label_set for classifier in classifiers):
+            path = of_label_set(settings.output, label_set, len(classifiers))
+            check_mosaic(path, scenes, asked_layers(settings), inputs, overwrite=overwrite)
+            mosaics[label_set.name] = path
+    results = [
+        classify_scene(
+            job.scene,
+            job.classifier,
+            settings,
+            job.output,
+            match=job.match,
+            area=job.area,
+            overwrite=overwrite,
+            watcher=watcher,
+        )
+        for job in jobs
+    ]
     for classifier in classifiers:
         if mosaic := mosaics.get(classifier.label_set.name):
             _write_mosaic(mosaic, classifier, results, settings, overwrite=overwrite)

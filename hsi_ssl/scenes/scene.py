@@ -16,6 +16,8 @@ from hsi_ssl.closing import Closes
 from hsi_ssl.scenes.origins import Origins
 
 if TYPE_CHECKING:
+    import xarray
+
     from hsi_ssl.scenes.units import Units
 
 Array = npt.NDArray[Any]
@@ -184,6 +186,33 @@ class Scene(Closes):
     def label_plane(self) -> tuple[Array, float | None] | None:
         """Raw values `(rows, cols)` of the label plane in the cube's own file, and their nodata."""
         return None if self.label_reader is None else self.label_reader()
+
+    def to_xarray(self) -> xarray.DataArray:
+        """The raw numbers as a `DataArray` `(y, x, band)`, read where and when it is used.
+
+        Coordinates along `band`: `wavelength` and `fwhm` in nm, `good`. Where pixels lie is said as
+        rioxarray does it, by `spatial_ref` with `crs_wkt` and `GeoTransform`, and by `x` and `y` of
+        their centres where rows run along an axis. The attributes `_FillValue`, `scale_factor` and
+        `add_offset` (coordinates where bands differ) are the file's. Keep the scene open
+        for as long as the array is read; `from_xarray` is the way back.
+
+        Raises
+        ------
+        HsiSslError
+            xarray is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np, hsi_ssl
+        >>> np.save("scene.npy", np.arange(24, dtype="uint16").reshape(2, 4, 3))
+        >>> with hsi_ssl.open_scene("scene.npy") as scene:
+        ...     array = scene.to_xarray()
+        ...     array.dims, array.sel(band=2).mean().item()
+        (('y', 'x', 'band'), 11.5)
+        """
+        from hsi_ssl.scenes.xarrays import to_xarray
+
+        return to_xarray(self)
 
     def close(self) -> None:
         """Release the file."""
