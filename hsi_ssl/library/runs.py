@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hsi_ssl.errors import LabelError, ModelError, SettingsError
 from hsi_ssl.inference.checkpoint import model_name
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
+from hsi_ssl.inference.dataset_prior import strength_of
 from hsi_ssl.inference.discovered import MapClasses, load_discovered, map_classes
 from hsi_ssl.inference.generation import Generator
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, indices_to_codes
@@ -25,7 +26,6 @@ from hsi_ssl.library.telling import TELLING
 from hsi_ssl.maps.classify import ClassifyResult, classify_scenes, classify_sources
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.settings import ClassifySettings, checked, prior_strength
-from hsi_ssl.inference.dataset_prior import strength_of
 from hsi_ssl.watcher import Watcher
 
 Codes = npt.NDArray[np.int64]

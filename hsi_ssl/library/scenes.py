@@ -13,7 +13,7 @@ from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.library.telling import TELLING
-from hsi_ssl.scenes import xarrays
+from hsi_ssl.scenes.readers.data_array import from_xarray as scene_of_array
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.settings import PrepareSettings, ReadingSettings, checked
 from hsi_ssl.watcher import Watcher
@@ -94,7 +94,7 @@ def from_xarray(
     >>> scene.rows, scene.cols, scene.wavelengths_nm.tolist()
     (20, 30, [450.0, 550.0, 650.0])
     """
-    scene = xarrays.from_xarray(array, axes=axes)
+    scene = scene_of_array(array, axes=axes)
     for note in scene.notes:
         watcher.say(note)
     return scene

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from hsi_ssl.errors import BandsError, SceneError, SettingsError
 from hsi_ssl.maps.bands import ModelBands, match_bands
 from hsi_ssl.maps.fitting import fitted
+from hsi_ssl.scenes.readers.data_array import bands_last
 from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.scenes.units import SAMPLE_COLS, SAMPLE_LEAST, SAMPLE_ROWS, scaled_by
-from hsi_ssl.scenes.xarrays import bands_last
 from hsi_ssl.watcher import Watcher
 
 Array = npt.NDArray[Any]

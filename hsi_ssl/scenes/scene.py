@@ -210,7 +210,7 @@ class Scene(Closes):
         ...     array.dims, array.sel(band=2).mean().item()
         (('y', 'x', 'band'), 11.5)
         """
-        from hsi_ssl.scenes.xarrays import to_xarray
+        from hsi_ssl.scenes.as_xarray import to_xarray
 
         return to_xarray(self)
 
