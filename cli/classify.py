@@ -32,10 +32,17 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 @click.option("--confidence", **FLAG, help="Also: probability of the most probable class.")
 @click.option("--probabilities", **FLAG, help="Also: probability of each class, a band each.")
 @click.option("--entropy", **FLAG, help="Also: entropy of the probabilities, in nats.")
-@click.option("--novelty", **FLAG, help="Also: in nats, how little explains the spectrum.")
-@click.option("--p-value", **FLAG, help="Also: its rank among validation pixels, low where novel.")
+@click.option("--novelty", **FLAG, help="Also: in nats, how little explains a pixel by itself.")
 @click.option(
-    "--reject", type=float, metavar="P", help="Pixels with p <= P get a code of their own."
+    "--p-value",
+    **FLAG,
+    help="Also: rank of a pixel and the 5 x 5 about it among validation pixels, low where novel.",
+)
+@click.option(
+    "--reject",
+    type=float,
+    metavar="P",
+    help="Pixels with that p-value <= P get a code of their own.",
 )
 @click.option(
     "--novelty-by",

@@ -57,9 +57,9 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     """
     from hsi_ssl.discovery.discover import discover
     from hsi_ssl.files import refuse_existing
+    from hsi_ssl.inference.discovered import save_discovered
     from hsi_ssl.libraries.matching import in_words
     from hsi_ssl.reports.discovery import write_discovery
-    from hsi_ssl.training.discovered import save_discovered
 
     settings = options.override(options.read_project(project).discover, **given)
     refuse_existing(settings.output, overwrite)

@@ -42,9 +42,9 @@ def command(
     from hsi_ssl.datasets.store import is_dataset, open_dataset
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
+    from hsi_ssl.inference.extractor import load_m1
     from hsi_ssl.labels.sources import resolve
     from hsi_ssl.maps.features import dataset_features, scene_features
-    from hsi_ssl.training.extractor import load_m1
 
     settings = options.read_project(project)
     run = m1 or settings.m1.output

@@ -51,10 +51,10 @@ def command(
     """
     from hsi_ssl.datasets.store import open_dataset
     from hsi_ssl.files import refuse_existing
+    from hsi_ssl.inference.classifier import load_classifier
+    from hsi_ssl.inference.generation import Generator
     from hsi_ssl.maps.real_spectra import active_pool, of_dataset, of_scenes
     from hsi_ssl.reports.generation import write_generated
-    from hsi_ssl.training.classifier import load_classifier
-    from hsi_ssl.training.generation import Generator
 
     settings = options.read_project(project).m2
     run = run or settings.output

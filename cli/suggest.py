@@ -68,12 +68,12 @@ def command(
     hsi-ssl suggest runs/m2 runs/dataset.h5 -n 30 -o next.gpkg
     """
     from hsi_ssl.files import refuse_existing
+    from hsi_ssl.inference.classifier import load_classifier
+    from hsi_ssl.inference.discovered import load_discovered
     from hsi_ssl.labels.sources import resolve
     from hsi_ssl.suggesting.labelled import scene_and_labelled
     from hsi_ssl.suggesting.layer import write_suggestions
     from hsi_ssl.suggesting.suggest import suggest
-    from hsi_ssl.training.classifier import load_classifier
-    from hsi_ssl.training.discovered import load_discovered
 
     settings = options.read_project(project)
     refuse_existing(output, overwrite)

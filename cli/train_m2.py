@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from hsi_ssl.models.presets import PRESETS
+
 from . import options
 from .output import Terminal
 
@@ -15,18 +17,20 @@ from .output import Terminal
 @click.argument("dataset", type=options.FILE, required=False)
 @click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/m2].")
 @click.option("--label-set", help="Of a dataset with several: only this one.")
-@click.option("--samples", type=int, help="Of z a pixel, in the bound of several label sets.")
+@click.option("--samples", type=int, help="Of z a pixel, in the bound [default: 1].")
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("--no-m1", is_flag=True, help="M2 on spectra instead of M1's features.")
 @click.option(
     "--model",
-    type=click.Choice(["m2", "gm-dgm"]),
+    type=click.Choice(list(PRESETS)),
     help="gm-dgm: each class is a Gaussian in the space of z [default: m2].",
 )
 @click.option("--free-slots", type=int, help="Slots for what nobody has labelled [default: 0].")
 @click.option("--alpha", type=float, help="Weight of the classification term, in units of N.")
 @click.option(
-    "--pull", type=float, help="Share of the unlabelled bound's gradient into q(y|x), 0 to 1."
+    "--stop-gradient",
+    type=float,
+    help="Share of the unlabelled bound's gradient that is stopped before q(y|x) [default: 1].",
 )
 @click.option(
     "--spatial/--no-spatial",
@@ -78,7 +82,7 @@ def command(
     settings = options.override(options.read_project(project).m2, m1=m1, **given)
     if no_m1:
         settings = settings.model_copy(update={"m1": None})
-    from hsi_ssl.training.checkpoint import model_name
+    from hsi_ssl.inference.checkpoint import model_name
     from hsi_ssl.training.m2_stage import train_m2
 
     card = train_m2(
@@ -89,14 +93,20 @@ def command(
         draw=options.drawing(settings.output),
     )
     training, metrics = card["training"], card["metrics"]
+    each = [
+        {
+            "label_set": one["classes"]["name"],
+            "rule": one["rule"],
+            **{k: one["metrics"][k] for k in ("validation", "predicted_classes")},
+        }
+        for one in card["label_sets"]
+    ]
     terminal.result(
         {
             "run": str(settings.output),
             "model": model_name(card),
-            "rule": card["rule"],
-            "validation": metrics["validation"],
+            **(each[0] if len(each) == 1 else {"label_sets": each}),
             **{k: metrics[k] for k in ("supervised", "gained", "kept")},
-            "predicted_classes": metrics["predicted_classes"],
             **{k: training[k] for k in ("epochs", "seconds", "spectra_per_second", "device")},
         },
         f"wrote {settings.output}; now: hsi-ssl evaluate, hsi-ssl classify",

@@ -23,6 +23,7 @@ from pydantic import (
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.scenes.axes import in_words, order_of
 from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
 from hsi_ssl.scenes.reading import Reading
@@ -236,6 +237,14 @@ class M1Settings(TrainingSettings):
     warm_up: int = Field(5, ge=0)
 
 
+RENAMED = {
+    "pull": "stop_gradient, 1 less it",
+    "rounds": "em_rounds",
+    "spectra_beside": "side_input",
+}
+"""Settings of `[m2]` by the names that they once had."""
+
+
 class M2Settings(TrainingSettings):
     """`[m2]`: the classifier, on spectra (M2) or on M1's features (M1+M2)."""
 
@@ -243,19 +252,19 @@ class M2Settings(TrainingSettings):
     label_set: str | None = None
     """Of a dataset with several: the one to learn; None: all of them in one model."""
     generation: tuple[str, ...] | None = None
-    """Of several label sets: what p of each depends on, one line a variable in the order in which
-    they come, such as `mineralogy`, `lithology | mineralogy`, `z`, `x | mineralogy, lithology, z`.
-    None: each label set on those before it, z on nothing, x on all."""
+    """What p of each variable depends on, one line a variable in the order in which they come, such
+    as `mineralogy`, `lithology | mineralogy`, `z`, `x | mineralogy, lithology, z`; one label set is
+    called `y`. None: as `model` says, each label set on those before it."""
     inference: tuple[str, ...] | None = None
     """The same of q given x: `mineralogy`, `lithology | mineralogy`, `z | mineralogy, lithology`.
     None: each label set on those before it, z on all. Labels that depend on z come after it."""
     samples: int = Field(1, ge=1)
-    """Of z a pixel, in the bound of several label sets."""
+    """Of z a pixel, in the bound."""
     output: Path = Path("runs/m2")
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""
-    model: Literal["m2", "gm-dgm"] = "m2"
-    """gm-dgm: each class is a Gaussian in the space of z, and x does not see y."""
+    model: str = "m2"
+    """A preset. m2; gm-dgm: each class is a Gaussian in the space of z, and x does not see y."""
     free_slots: int = Field(0, ge=0, le=200)
     """Values of y beyond the labelled classes, for what nobody has labelled."""
     free_weight: float = Field(0.5, gt=0)
@@ -264,7 +273,7 @@ class M2Settings(TrainingSettings):
     """Start free slots from groups that no label speaks for: in scenes (`spatial`) in units of the
     scatter within labelled classes, else in the graph of nearest neighbours among M2's inputs. Or
     else at random, as in the paper."""
-    spectra_beside: bool = True
+    side_input: bool = True
     """M1+M2: q(y|x) reads the scaled spectra beside M1's features, which keep less than they
     hold; in the paper the features alone."""
     latent: int = Field(50, ge=1)
@@ -284,10 +293,10 @@ class M2Settings(TrainingSettings):
     alpha: float = Field(1.0, ge=0)
     """Weight of the classification term in units of N, the number of training pixels; 0.1 in the
     paper."""
-    pull: float = Field(0.0, ge=0, le=1)
-    """Share of U's gradient that reaches q(y|x); 1 in the paper. On spectra log p(x|y, z) is
-    hundreds of nats and pulls q(y|x) towards whatever explains brightness and texture; with any
-    pull, `exact_classes` should be all."""
+    stop_gradient: float = Field(1.0, ge=0, le=1)
+    """Share of U's gradient that is stopped before q(y|x); 0 in the paper. On spectra log p(x|y, z)
+    is hundreds of nats and pulls q(y|x) towards whatever explains brightness and texture; with less
+    than 1, `exact_classes` should be all."""
     warm_start: bool = True
     """Start q(y|x) from the classifier that was trained on the labelled pixels alone."""
     supervised_epochs: int = Field(20, ge=1)
@@ -295,7 +304,7 @@ class M2Settings(TrainingSettings):
     spatial: bool = True
     """Let neighbouring pixels of the pool tell q(y|x) their class, by a Potts prior whose strength
     is learnt."""
-    rounds: int = Field(4, ge=1)
+    em_rounds: int = Field(4, ge=1)
     """How often in a training the neighbours are asked."""
     perturbation: float = Field(1.0, ge=0)
     """Noise added to what q(y|x) learns from, in units of the measured noise of spectra."""
@@ -331,6 +340,22 @@ class M2Settings(TrainingSettings):
     decay: Literal["constant", "cosine"] = "cosine"
     patience: int = Field(30, ge=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: Any) -> Any:
+        """Refuse names of earlier versions by the new ones."""
+        old = [name for name in RENAMED if isinstance(values, dict) and name in values]
+        if old:
+            raise ValueError("; ".join(f"{name} is now called {RENAMED[name]}" for name in old))
+        return values
+
+    @field_validator("model")
+    @classmethod
+    def _preset(cls, value: str) -> str:
+        if value not in PRESETS:
+            raise ValueError(f"no model {value}; there are {', '.join(PRESETS)}")
+        return value
+
 
 class ClassifySettings(ReadingSettings):
     """`[classify]`: from scenes to maps."""
@@ -352,7 +377,7 @@ class ClassifySettings(ReadingSettings):
     novelty: bool = False
     p_value: bool = False
     reject: float | None = Field(None, gt=0, lt=1)
-    """Pixels whose p-value is not above this get a code of their own."""
+    """Pixels whose p-value, with what surrounds them, is not above this get a code of their own."""
     novelty_by: Literal["classes", "likelihood"] = "classes"
     """By what labelled pixels look like, or by log p(x) of the generative part, of all pixels."""
     samples: int | None = Field(None, ge=1)

@@ -58,8 +58,8 @@ def test_init_prepare_train_classify_evaluate(
 
     maps = sorted(tmp_path.glob("*_classes.tif"))
     assert len(maps) == SCENES.get(recipe, 1)
-    classes = json.loads((tmp_path / "runs/m2/model.json").read_text())["classes"]["classes"]
-    codes = {c["code"] for c in classes}
+    card = json.loads((tmp_path / "runs/m2/model.json").read_text())
+    codes = {c["code"] for c in card["label_sets"][0]["classes"]["classes"]}
     for path in maps:
         with rasterio.open(path) as raster:
             plane = raster.read(1)

@@ -7,37 +7,32 @@ memory holds planes and one block, never a cube.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, replace
-from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl import __version__
-from hsi_ssl.datasets.balance import codes_of
-from hsi_ssl.datasets.bands import same_bands, used_bands, without_ranges
+from hsi_ssl.datasets.bands import same_bands, without_ranges
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
-from hsi_ssl.datasets.sampling import Draw, TilePool, joined, labelled_draws
-from hsi_ssl.datasets.scaling import FIT_PIXELS, fit_scaler
+from hsi_ssl.datasets.planning import CLASSES_LEAST, Bools, Plan, planned
+from hsi_ssl.datasets.sampling import Draw, TilePool, joined
+from hsi_ssl.datasets.scaling import FIT_PIXELS, Scaler, fit_scaler
 from hsi_ssl.datasets.splits import (
     Labels,
     Split,
-    split_fixed_test,
-    split_pixels,
-    split_units,
 )
-from hsi_ssl.datasets.store import Dataset, Part, open_dataset, writing_dataset
+from hsi_ssl.datasets.store import Dataset, DatasetWriter, Part, open_dataset, writing_dataset
 from hsi_ssl.datasets.taking import Rows, Taker
-from hsi_ssl.datasets.units import Found, cut, row_units, units_of
+from hsi_ssl.datasets.units import row_units
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing
-from hsi_ssl.labels.codes import LARGEST_CODE
-from hsi_ssl.labels.label_set import UNLABELLED, UNLABELLED_CODE, LabelSet, codes_to_indices
+from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
 from hsi_ssl.labels.labelling import LabelledScene
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.sources import Sources, resolve
@@ -46,11 +41,6 @@ from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
 
-Bools = npt.NDArray[np.bool_]
-
-SCENES_ENOUGH = 5
-"""From so many labelled scenes on, whole scenes go to training, validation and test."""
-CLASSES_LEAST = 2
 PATHS = {
     "sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths", "mask",
     "mask_out",
@@ -122,85 +112,31 @@ def prepare_sources(
 ) -> Dataset:
     """Dataset made of sources that are open; see `prepare`."""
     _refuse_own_sources(sources, settings)
-    wavelengths, fwhm = same_bands([s.scene for s in sources.scenes])
+    bands = same_bands([s.scene for s in sources.scenes])
     if not sources.image_like:
         sources = in_one_unit(sources, watcher)
-    scenes = [s.scene for s in sources.scenes]
     seeds = np.random.SeedSequence(settings.seed).spawn(4)
     split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
-
-    label_sets, each = zip(*(_indices(one) for one in sources.by_label_set), strict=True)
-    labels = _running_on(label_sets, each)
-    classes = sum(map(len, label_sets))
-    units = cache(partial(units_of, sources, labels, classes))
-    split = _split(sources, labels, classes, settings, split_rng, units)
-    names = [name for label_set in label_sets for name in label_set.names]
-    _tell(split, names, labels, sources, units, watcher)
-    limits = _limits(settings, split)
-    draws = labelled_draws(labels, split.planes, classes, limits, draw_rng)
-    used = used_bands(scenes, labels, draw_rng, watcher)
-
+    plan = planned(sources, settings, split_rng, draw_rng, watcher)
     with writing_dataset(
         settings.output,
-        bands=int(used.sum()),
-        dtype=np.result_type(*(scene.dtype for scene in scenes)),
+        bands=int(plan.used.sum()),
+        dtype=np.result_type(*(scene.dtype for scene in plan.scenes)),
         overwrite=overwrite,
     ) as writer:
-        taker = Taker(scenes, used, writer, watcher, [len(label_set) for label_set in label_sets])
-        taker.take_draws(draws)
-        eligible = _eligible(split, draws, anywhere=settings.transductive)
-        tile = 1 if sources.image_like else settings.tile
-        taker.take_pool(TilePool(eligible, tile, pool_rng), settings.unlabelled)
-        taker.refuse_empty_scenes()
-        rows = taker.rows()
-        cards, columns = [], []
-        for i, label_set in enumerate(label_sets):
-            own = replace(rows, label=rows.label[:, i])
-            there = _with_pixels(label_set, own)
-            if not there.all():
-                lost = [label_set.names[k] for k in np.flatnonzero(~there)]
-                watcher.warn(
-                    "left out, because none of their labelled pixels is valid: "
-                    f"{listed(lost, len(lost))}"
-                )
-            columns.append(np.append(np.cumsum(there) - 1, UNLABELLED).astype(np.int16)[own.label])
-            before = sum(map(len, label_sets[:i]))
-            rare = [k - before for k in split.rare if 0 <= k - before < len(label_set)]
-            kept = LabelSet(label_set.name, tuple(itertools.compress(label_set.classes, there)))
-            cards.append(
-                {
-                    "label_set": kept.to_card(),
-                    "counts": _counts(label_set, each[i], own, split.guard_lost, there),
-                    "split": {
-                        "kind": split.kind,
-                        "block": split.block,
-                        "guard": split.guard,
-                        "rare": [int(label_set.codes[k]) for k in rare],
-                    },
-                }
-            )
-
+        rows = _taken(writer, sources, plan, settings, pool_rng, watcher)
+        columns, cards = _columns(plan, rows, watcher)
         fit = np.flatnonzero(np.isin(rows.part, (Part.TRAIN, Part.POOL)))
         if len(fit) > FIT_PIXELS:
             fit = np.sort(fit_rng.choice(fit, FIT_PIXELS, replace=False))
-        scaling = settings.scaling or ("max" if sources.image_like else "noise")
-        scaler = fit_scaler(
-            scaling,
-            writer.spectra(fit),
-            components=settings.components,
-            wavelengths=None if wavelengths is None else wavelengths[used],
-            neighbours=neighbour_table(rows.scene[fit], rows.pixel[fit])
-            if scaling == "mnf"
-            else None,
-            band_numbers=np.flatnonzero(used).tolist(),
-            watcher=watcher,
-        )
+        scaler = _scaler(writer.spectra(fit), rows, fit, sources, plan, settings, bands[0], watcher)
         neighbours = neighbour_table(rows.scene, rows.pixel)
+        unit, unit_kind = None, "pixel"
         if sources.image_like:  # its rows and columns are no place on the ground
             neighbours[:] = -1
-        unit, unit_kind = None, "pixel"
-        if not sources.image_like:
-            unit, unit_kind = row_units(rows, split, [scene.cols for scene in scenes], units)
+        else:
+            cols = [scene.cols for scene in plan.scenes]
+            unit, unit_kind = row_units(rows, plan.split, cols, plan.units)
         writer.finish(
             label=columns[0] if len(columns) == 1 else np.stack(columns, axis=1),
             part=rows.part,
@@ -209,26 +145,8 @@ def prepare_sources(
             neighbours=neighbours,
             unit=unit,
             meta={
-                "version": __version__,
-                "title": sources.title,
-                "sources": [_source_card(source) for source in sources.scenes],
-                "bands": scenes[0].bands,
-                "used_bands": np.flatnonzero(used).tolist(),
-                "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
-                "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
-                "excluded_nm": [[one.low, one.high] for one in settings.excluded],
-                "settings": settings.model_dump(mode="json", exclude=PATHS),
+                **_meta(sources, plan, settings, bands, writer.spectra(fit)),
                 "scaling": scaler.to_card(),
-                "numbers": None
-                if sources.image_like
-                else LearntNumbers.of(
-                    writer.spectra(fit),
-                    scenes[0].units and scenes[0].units.of_bands(used),
-                ).to_card(),
-                "recoded": {str(value): code for value, code in sources.recoded.items()},
-                "seed": settings.seed,
-                "transductive": settings.transductive,
-                "image_like": sources.image_like,
                 "unit_kind": unit_kind,
                 **(
                     cards[0]
@@ -242,164 +160,110 @@ def prepare_sources(
     return open_dataset(settings.output)
 
 
-def _indices(sources: Sources) -> tuple[LabelSet, list[Labels]]:
-    """The classes that occur, and each scene's plane of their indices."""
-    for source in sources.scenes:
-        _refuse_overlap(source)
-    planes = [codes_of(source) for source in sources.scenes]
-    occurs = np.zeros(LARGEST_CODE + 1, bool)
-    for plane in planes:
-        occurs[plane] = True
-    label_set = sources.label_set.occurring(np.flatnonzero(occurs))
-    if not len(label_set):
-        raise LabelError(
-            f"not one pixel of {len(planes)} scene(s) is labelled: expected codes above 0; "
-            "give label maps with --labels"
-        )
-    if len(label_set) < CLASSES_LEAST:
-        only = label_set.classes[0]
-        raise LabelError(
-            f"all labelled pixels are of one class, {only.name} ({only.code}): expected two "
-            "classes or more; label pixels of another, or choose another --label-set"
-        )
-    return label_set, [codes_to_indices(plane, label_set) for plane in planes]
-
-
-def _running_on(label_sets: Sequence[LabelSet], each: Sequence[list[Labels]]) -> list[Labels]:
-    """Each scene's indices as `splits` takes them: numbers that run on from set to set."""
-    if len(label_sets) == 1:
-        return each[0]
-    first = np.cumsum([0, *map(len, label_sets)])[:-1, None, None]
-    stacked = (np.stack(planes) for planes in zip(*each, strict=True))
-    return [np.where(planes < 0, UNLABELLED, planes + first) for planes in stacked]
-
-
-def _refuse_overlap(source: LabelledScene) -> None:
-    """Raise `LabelError` if a pixel is in the training map and in the test map."""
-    train, test = source.train_labels, source.test_labels
-    if train is not None and test is not None:
-        both = np.count_nonzero((train != UNLABELLED_CODE) & (test != UNLABELLED_CODE))
-        if both:
-            raise LabelError(
-                f"{both} pixels of {source.scene.path} are in the training map and in the test "
-                "map; take them out of one of the two"
-            )
-
-
-def _limits(settings: PrepareSettings, split: Split) -> dict[Part, int | None]:
-    """Pixels a class that each part takes at most, None for all.
-
-    A published training map is taken as a whole, unless a few labels a class are asked for.
-    """
-    if settings.per_class is None:
-        most = None if split.kind == "maps" else settings.cap
-        return {Part.TRAIN: most, Part.VALIDATION: most, Part.TEST: None}
-    few = round(settings.validation * settings.per_class)
-    if settings.validation:
-        few = max(few, min(1, settings.per_class - 1))
-    return {Part.TRAIN: settings.per_class - few, Part.VALIDATION: few, Part.TEST: None}
-
-
-def _split(
+def _taken(
+    writer: DatasetWriter,
     sources: Sources,
-    labels: list[Labels],
-    classes: int,
+    plan: Plan,
     settings: PrepareSettings,
-    rng: np.random.Generator,
-    units: Callable[[], Found],
-) -> Split:
-    """The split asked for, or the one that suits the sources."""
-    given = sources.scenes
-    if any(source.test_labels is not None for source in given):
-        held_out = [
-            np.zeros(plane.shape[-2:], bool) if s.test_labels is None else s.test_labels != 0
-            for s, plane in zip(given, labels, strict=True)
-        ]
-        return split_fixed_test(labels, held_out, classes, settings.validation, rng, kind="maps")
-    if settings.split is None and any(source.role == "test" for source in given):
-        held_out = [
-            np.full(plane.shape[-2:], s.role == "test")
-            for s, plane in zip(given, labels, strict=True)
-        ]
-        return split_fixed_test(
-            labels,
-            held_out,
-            classes,
-            settings.validation,
-            rng,
-            kind="catalog",
-            blocks=not sources.image_like,
-            guard=settings.guard,
-            block=settings.block,
+    pool_rng: np.random.Generator,
+    watcher: Watcher,
+) -> Rows:
+    """Spectra written; the pixels that they are of."""
+    counts = [len(label_set) for label_set in plan.label_sets]
+    taker = Taker(plan.scenes, plan.used, writer, watcher, counts)
+    taker.take_draws(plan.draws)
+    eligible = _eligible(plan.split, plan.draws, anywhere=settings.transductive)
+    tile = 1 if sources.image_like else settings.tile
+    taker.take_pool(TilePool(eligible, tile, pool_rng), settings.unlabelled)
+    taker.refuse_empty_scenes()
+    return taker.rows()
+
+
+def _columns(
+    plan: Plan, rows: Rows, watcher: Watcher
+) -> tuple[list[npt.NDArray[np.int16]], list[dict[str, Any]]]:
+    """Of each label set the dataset's labels, of the classes that have pixels, and its card."""
+    columns, cards, split = [], [], plan.split
+    for i, label_set in enumerate(plan.label_sets):
+        own = replace(rows, label=rows.label[:, i])
+        there = _with_pixels(label_set, own)
+        if not there.all():
+            lost = [label_set.names[k] for k in np.flatnonzero(~there)]
+            watcher.warn(
+                "left out, because none of their labelled pixels is valid: "
+                f"{listed(lost, len(lost))}"
+            )
+        columns.append(np.append(np.cumsum(there) - 1, UNLABELLED).astype(np.int16)[own.label])
+        before = sum(map(len, plan.label_sets[:i]))
+        rare = [k - before for k in split.rare if 0 <= k - before < len(label_set)]
+        kept = LabelSet(label_set.name, tuple(itertools.compress(label_set.classes, there)))
+        cards.append(
+            {
+                "label_set": kept.to_card(),
+                "counts": _counts(label_set, plan.each[i], own, split.guard_lost, there),
+                "split": {
+                    "kind": split.kind,
+                    "block": split.block,
+                    "guard": split.guard,
+                    "rare": [int(label_set.codes[k]) for k in rare],
+                },
+            }
         )
-    labelled = sum(bool((plane >= 0).any()) for plane in labels)
-    kind = settings.split
-    if kind is None:
-        kind = "pixels" if sources.image_like else "blocks"
-        kind = "scenes" if labelled >= SCENES_ENOUGH else kind
-    shares = {
-        Part.TRAIN: 1 - settings.validation - settings.test,
-        Part.VALIDATION: settings.validation,
-        Part.TEST: settings.test,
-    }
-    if not settings.validation:
-        del shares[Part.VALIDATION]
-    if kind == "pixels":
-        return split_pixels(labels, classes, shares, rng)
-    return split_units(
-        labels,
-        classes,
-        shares,
-        rng,
-        guard=settings.guard,
-        block=settings.block,
-        whole=kind == "scenes",
-        polygons=units()[0] if kind == "polygons" else None,
+    return columns, cards
+
+
+def _scaler(
+    spectra: npt.NDArray[Any],
+    rows: Rows,
+    fit: npt.NDArray[np.int64],
+    sources: Sources,
+    plan: Plan,
+    settings: PrepareSettings,
+    wavelengths: npt.NDArray[np.float64] | None,
+    watcher: Watcher,
+) -> Scaler:
+    """The scaling asked for, or the one that suits, fitted on the spectra of the rows `fit`."""
+    scaling = settings.scaling or ("max" if sources.image_like else "noise")
+    beside = neighbour_table(rows.scene[fit], rows.pixel[fit]) if scaling == "mnf" else None
+    return fit_scaler(
+        scaling,
+        spectra,
+        components=settings.components,
+        wavelengths=None if wavelengths is None else wavelengths[plan.used],
+        neighbours=beside,
+        band_numbers=np.flatnonzero(plan.used).tolist(),
+        watcher=watcher,
     )
 
 
-def _tell(
-    split: Split,
-    names: Sequence[str],
-    labels: Sequence[Labels],
+def _meta(
     sources: Sources,
-    units: Callable[[], Found],
-    watcher: Watcher,
-) -> None:
-    """Say how the pixels were split, and what is wrong with it."""
-    drawn = all(source.polygons is not None for source in sources.scenes)
-    if split.kind == "blocks":
-        watcher.say(f"split by blocks of {split.block} x {split.block} pixels")
-    if split.kind == "polygons":
-        watcher.say(f"split by {'polygons' if drawn else 'connected patches of labels'}")
-    elif drawn and split.block is not None:
-        several, n = cut(units()[0], split.planes)
-        if several:
-            watcher.warn(
-                f"{several} of {n} polygons are in more than one part, so that scores are too good "
-                "for other polygons; --split polygons keeps each in one"
-            )
-    if split.kind == "scenes":
-        # Rare classes train in scenes of other parts too.
-        test, validation, train = (
-            {i for i, plane in enumerate(split.planes) if (plane == part).any()}
-            for part in (Part.TEST, Part.VALIDATION, Part.TRAIN)
-        )
-        watcher.say(
-            f"split by scenes: {len(train - validation - test)} to train on, "
-            f"{len(validation)} to validate, {len(test)} to test"
-        )
-    if split.kind == "pixels" and not sources.image_like:
-        watcher.warn(
-            "split pixels puts neighbours of test pixels into training, so its scores are too "
-            "good for pixels elsewhere; --split blocks or scenes says more"
-        )
-    if split.rare:
-        totals = [sum(int((plane == k).sum()) for plane in labels) for k in split.rare]
-        rare = ", ".join(f"{names[k]} ({n})" for k, n in zip(split.rare, totals, strict=True))
-        watcher.warn(
-            f"too rare to be split, kept in training with all pixels and not tested: {rare}"
-        )
+    plan: Plan,
+    settings: PrepareSettings,
+    bands: tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None],
+    spectra: npt.NDArray[Any],
+) -> dict[str, Any]:
+    """What the dataset says of its sources; `spectra`: those that its scaling was fitted on."""
+    (wavelengths, fwhm), scene, used = bands, plan.scenes[0], plan.used
+    numbers = None
+    if not sources.image_like:
+        numbers = LearntNumbers.of(spectra, scene.units and scene.units.of_bands(used)).to_card()
+    return {
+        "version": __version__,
+        "title": sources.title,
+        "sources": [_source_card(source) for source in sources.scenes],
+        "bands": scene.bands,
+        "used_bands": np.flatnonzero(used).tolist(),
+        "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
+        "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
+        "excluded_nm": [[one.low, one.high] for one in settings.excluded],
+        "settings": settings.model_dump(mode="json", exclude=PATHS),
+        "numbers": numbers,
+        "recoded": {str(value): code for value, code in sources.recoded.items()},
+        "seed": settings.seed,
+        "transductive": settings.transductive,
+        "image_like": sources.image_like,
+    }
 
 
 def _refuse_own_sources(sources: Sources, settings: PrepareSettings) -> None:

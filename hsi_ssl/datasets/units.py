@@ -31,7 +31,7 @@ AHEAD = (
     (np.s_[:-1, 1:], np.s_[1:, :-1]),
 )
 """Pixels of a plane and their neighbours to E, S, SE and SW: every pair of the eight once."""
-SCENES_ENOUGH = 5
+TESTED_ENOUGH = 5
 """To draw among scenes, so many must be tested on; errors from fewer would mean nothing."""
 
 
@@ -126,7 +126,7 @@ def row_units(
     number = scene.astype(np.int32)
     if split.block is not None:
         kind, number = "block", blocks(scene, pixel, split.block)
-    elif split.kind == "scenes" and len(tested) >= SCENES_ENOUGH:
+    elif split.kind == "scenes" and len(tested) >= TESTED_ENOUGH:
         kind = "scene"
     else:
         units, kind = found()

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 
 from hsi_ssl.describing.description import Description, counted
 from hsi_ssl.errors import ModelError
-from hsi_ssl.training.checkpoint import LAST_METRICS, STATE
-from hsi_ssl.training.m2_shared import SUPERVISED
+from hsi_ssl.inference.checkpoint import LAST_METRICS, STATE
+from hsi_ssl.training.m2_stage import SUPERVISED
 
 PAGE, METRICS, GROUPS, COMPARISON = "index.html", "metrics.json", "groups.json", "compare.json"
 BALANCE = "balance.csv"

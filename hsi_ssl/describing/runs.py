@@ -94,13 +94,16 @@ def describe_run(path: Path) -> Description:
     ModelError
         Its card or its weights are broken or of another version.
     """
-    from hsi_ssl.training.checkpoint import CARD, load_run, model_name
+    from hsi_ssl.inference.checkpoint import CARD, load_run, model_name
+    from hsi_ssl.inference.classifier import card_of_label_set
 
     try:
         kind = json.loads((path / CARD).read_text(encoding="utf-8"))["kind"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(f"{path / CARD} is broken ({error}); train again") from error
     card, _ = load_run(path, kind)
+    if len(card.get("label_sets", [])) == 1:
+        card = card_of_label_set(card, 0)
     model = model_name(card)
     label_sets = [
         {
@@ -165,8 +168,7 @@ def is_dataset(path: Path) -> bool:
 
 def _label_sets(card: dict[str, Any]) -> list[dict[str, Any]]:
     """Cards of the label sets that a run knows, none for M1."""
-    each = card.get("label_sets", [card] if "classes" in card else [])
-    return [one["classes"] for one in each]
+    return [one["classes"] for one in card.get("label_sets", [])]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

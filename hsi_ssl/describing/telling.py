@@ -114,7 +114,7 @@ def _layers(path: Path) -> Description:
 def _folder(path: Path) -> Description:
     """A run, finished or not, or a report."""
     from hsi_ssl.describing.folders import describe_report, describe_unfinished
-    from hsi_ssl.training.checkpoint import CARD
+    from hsi_ssl.inference.checkpoint import CARD
 
     if (path / CARD).exists():
         return describe_run(path)

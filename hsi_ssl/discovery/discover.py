@@ -17,15 +17,15 @@ from hsi_ssl.discovery.likeness import parts_of_classes
 from hsi_ssl.discovery.survey import Survey, survey_dataset, survey_scenes
 from hsi_ssl.discovery.tally import Tally
 from hsi_ssl.errors import ModelError, SceneError, SettingsError
+from hsi_ssl.inference.classifier import Classifier, load_classifier
+from hsi_ssl.inference.discovered import DiscoveredSlot, MapClasses, map_classes
+from hsi_ssl.inference.extractor import check_bands
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour, red_green_blue
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.libraries.library import Resampled, resample
 from hsi_ssl.libraries.matching import Match, best_matches, spectral_angles, verdict
 from hsi_ssl.libraries.reading import open_library
-from hsi_ssl.training.classifier import Classifier, load_classifier
-from hsi_ssl.training.discovered import DiscoveredSlot, MapClasses, map_classes
-from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.discovery.tally import Tally, empty_tally, tally
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
 from hsi_ssl.scenes.scene import Grid, Scene, only_valid, valid_spectra
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.neighbours import neighbour_table
-from hsi_ssl.training.classifier import Classifier
+from hsi_ssl.inference.classifier import Classifier
 
 Floats = npt.NDArray[np.float32]
 Table = npt.NDArray[np.int32]

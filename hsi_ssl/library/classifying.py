@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hsi_ssl.errors import HsiSslWarning, LabelError, SettingsError
+from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.library.among import among_neighbours
 from hsi_ssl.library.arrays import dataset_of_arrays, label_set_of
@@ -32,7 +33,6 @@ from hsi_ssl.library.positions import neighbours_of
 from hsi_ssl.library.scenes import PathLike
 from hsi_ssl.library.telling import TELLING
 from hsi_ssl.settings import M2Settings, ScalingKind, prior_strength
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 

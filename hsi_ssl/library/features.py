@@ -15,6 +15,7 @@ from sklearn.base import (  # type: ignore[import-untyped, unused-ignore]
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from hsi_ssl.inference.extractor import Extractor, load_m1
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.library.arrays import dataset_of_arrays
 from hsi_ssl.library.fitting import (
@@ -30,7 +31,6 @@ from hsi_ssl.library.fitting import (
 from hsi_ssl.library.scenes import PathLike
 from hsi_ssl.library.telling import TELLING
 from hsi_ssl.settings import M1Settings, ScalingKind
-from hsi_ssl.training.extractor import Extractor, load_m1
 from hsi_ssl.training.m1_stage import train_m1
 
 MANAGED = {"dataset", "output"}

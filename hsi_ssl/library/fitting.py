@@ -11,11 +11,11 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from hsi_ssl.errors import SettingsError
+from hsi_ssl.inference.checkpoint import CARD, WEIGHTS, check_run_folder, load_run, save_run
 from hsi_ssl.library.positions import Positions, as_positions, columns_of
 from hsi_ssl.library.scenes import PathLike
 from hsi_ssl.library.spectra import as_numbers
 from hsi_ssl.settings import Settings, checked
-from hsi_ssl.training.checkpoint import CARD, WEIGHTS, check_run_folder, load_run, save_run
 
 S = TypeVar("S", bound=Settings)
 T = TypeVar("T")

@@ -13,6 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import LabelError, ModelError, SettingsError
+from hsi_ssl.inference.checkpoint import model_name
+from hsi_ssl.inference.classifier import Classifier, load_classifiers
+from hsi_ssl.inference.dataset_prior import strength_of
+from hsi_ssl.inference.discovered import MapClasses, load_discovered, map_classes
+from hsi_ssl.inference.generation import Generator
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, indices_to_codes
 from hsi_ssl.library.among import among_neighbours, grid_neighbours
 from hsi_ssl.library.scenes import PathLike
@@ -21,11 +26,6 @@ from hsi_ssl.library.telling import TELLING
 from hsi_ssl.maps.classify import ClassifyResult, classify_scenes, classify_sources
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.settings import ClassifySettings, checked, prior_strength
-from hsi_ssl.training.checkpoint import model_name
-from hsi_ssl.training.classifier import Classifier, load_classifiers
-from hsi_ssl.training.discovered import MapClasses, load_discovered, map_classes
-from hsi_ssl.training.generation import Generator
-from hsi_ssl.training.tuned_prior import strength_of
 from hsi_ssl.watcher import Watcher
 
 Codes = npt.NDArray[np.int64]

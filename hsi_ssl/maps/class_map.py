@@ -43,8 +43,9 @@ LAYERS: tuple[Layer, ...] = get_args(Layer)
 DESCRIPTIONS: dict[Layer, str] = {
     "confidence": "probability of the most probable class",
     "entropy": "entropy of the class probabilities in nats",
-    "novelty": "novelty in nats: high where nothing that was learnt explains the spectrum",
-    "p_value": "share of validation pixels that are as novel: low where no class explains it",
+    "novelty": "novelty in nats of a pixel by itself: high where nothing learnt explains it",
+    "p_value": "share of validation pixels that are, with what surrounds them, as novel: "
+    "low where no class explains a pixel",
 }
 UNITS: dict[Layer, str] = {
     "confidence": "1",

@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hsi_ssl.errors import SceneError, SettingsError
+from hsi_ssl.inference.classifier import Classifier, load_classifiers
+from hsi_ssl.inference.dataset_prior import strength_of
+from hsi_ssl.inference.discovered import load_discovered, map_classes
+from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.labels.area import Area, areas
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.layers import listed
@@ -28,10 +32,6 @@ from hsi_ssl.maps.places import check_place, map_paths, of_label_set
 from hsi_ssl.maps.stac import forget_item, write_item
 from hsi_ssl.maps.windows import Windows, asked_layers, novelty_asked
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.training.classifier import Classifier, load_classifiers
-from hsi_ssl.training.discovered import load_discovered, map_classes
-from hsi_ssl.training.precision import quick_products
-from hsi_ssl.training.tuned_prior import strength_of
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:

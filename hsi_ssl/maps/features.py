@@ -13,12 +13,12 @@ import hsi_ssl
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import written_beside
+from hsi_ssl.inference.extractor import Extractor, check_bands
 from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Scene, only_valid
-from hsi_ssl.training.extractor import Extractor, check_bands
 from hsi_ssl.watcher import SILENT, Watcher
 
 WINDOW = 16_384

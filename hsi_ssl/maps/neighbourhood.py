@@ -1,8 +1,9 @@
-"""The Potts prior on a scene of any size.
+"""What pixels of a scene hear from others: the Potts prior, and how strange their surroundings are.
 
-A pixel hears from others as far away as there are sweeps. So first every pixel says what it is by
-itself, window by window as the file lies; then squares are taken with a border of that width,
-which is cut off again. A map does not depend on windows, and no spectrum is read twice.
+A pixel hears from others as far away as there are sweeps, or as its surroundings reach. So first
+every pixel says what it is by itself, window by window as the file lies; then squares are taken
+with a border of that width, which is cut off again. A map does not depend on windows, and no
+spectrum is read twice.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hsi_ssl.inference.classifier import SMALLEST_POSTERIOR
+from hsi_ssl.inference.surroundings import RADIUS, medians_on_grid
 from hsi_ssl.maps.spool import Spool
 from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.models.spatial_grid import mean_field_on_grid
-from hsi_ssl.training.classifier import SMALLEST_POSTERIOR
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,13 +37,27 @@ SMALLEST_SIDE = 32
 class Seen:
     """What the pixels of a window say.
 
-    `valid (r, c)`: which of them have a measurement; of these, row by row, `p (n, K)` and
-    `novelty (n,)`, which is empty where nobody asked for it.
+    `valid (r, c)`: which of them have a measurement; of these, row by row, `p (n, K)`, `novelty
+    (n,)` and the median `around (n,)` each, NaN where there is none. The last two are empty where
+    nobody asked for them.
     """
 
     valid: npt.NDArray[np.bool_]
     p: Floats
     novelty: Floats
+    around: Floats = field(default_factory=lambda: np.empty(0, np.float32))
+
+    def only(self, mask: npt.NDArray[np.bool_]) -> Self:
+        """What is seen of some of the pixels, `mask (r, c)`."""
+        kept = mask[self.valid]
+        told = (self.novelty, self.around)
+        novelty, around = (each[kept] if each.size else each for each in told)
+        return type(self)(self.valid & mask, self.p[kept], novelty, around)
+
+
+def reach(strength: float, *, surroundings: bool) -> int:
+    """How many pixels away others are that a pixel hears from, 0 if it hears from nobody."""
+    return SWEEPS if strength else RADIUS * surroundings
 
 
 class Neighbourhood:
@@ -49,9 +65,11 @@ class Neighbourhood:
 
     def __init__(
         self, folder: Path, shape: tuple[int, int], classes: int, strength: float,
-        device: torch.device,
+        device: torch.device, *, surroundings: bool = False,
     ) -> None:  # fmt: skip
         """`folder`: on whose disk they wait, 4 bytes a pixel and class; `shape`: of the scene.
+
+        `strength`: of the Potts prior, 0 for none; `surroundings`: tell how strange they are.
 
         Raises
         ------
@@ -59,6 +77,7 @@ class Neighbourhood:
             The folder cannot be written to.
         """
         self._shape, self._classes, self._strength = shape, classes, strength
+        self._reach, self._surroundings = reach(strength, surroundings=surroundings), surroundings
         self.device = device
         self._spool = Spool(folder, shape[1], classes + 1)
 
@@ -78,7 +97,7 @@ class Neighbourhood:
 
     def squares(self) -> Iterator[tuple[slice, slice]]:
         """Windows that tile the scene."""
-        side = max(SMALLEST_SIDE, math.isqrt(VALUES // self._classes) - 2 * SWEEPS)
+        side = max(SMALLEST_SIDE, math.isqrt(VALUES // self._classes) - 2 * self._reach)
         high, wide = self._shape
         for row, col in itertools.product(range(0, high, side), range(0, wide, side)):
             yield slice(row, min(row + side, high)), slice(col, min(col + side, wide))
@@ -90,17 +109,30 @@ class Neighbourhood:
         Pixels for which the model gave no finite answer, and those that have said nothing, are not
         valid any more: they have no say.
         """
-        wide_rows, wide_cols = _widened(rows, self._shape[0]), _widened(cols, self._shape[1])
+        wide_rows, wide_cols = (
+            slice(max(0, part.start - self._reach), min(end, part.stop + self._reach))
+            for part, end in zip((rows, cols), self._shape, strict=True)
+        )
         inside = (_within(rows, wide_rows), _within(cols, wide_cols))
         values = self._spool.read(wide_rows, wide_cols)
-        own = torch.from_numpy(values[..., :-1]).to(self.device).permute(2, 0, 1)
-        valid = own.isfinite().all(0) & own.any(0)
-        log_f = torch.where(valid, own, 1.0).clamp_(min=SMALLEST_POSTERIOR).log_()
-        q = mean_field_on_grid(log_f, valid, self._strength)
-        mine, novelty = valid[inside], torch.from_numpy(values[..., -1])[inside]
-        p = q[:, inside[0], inside[1]].permute(1, 2, 0)[mine]
-        there = mine.cpu().numpy()
-        return Seen(there, p.cpu().numpy(), novelty.numpy()[there])
+        own, novelty = values[..., :-1], values[..., -1]
+        valid: npt.NDArray[np.bool_] = np.isfinite(own).all(axis=-1) & (own != 0).any(axis=-1)
+        here = np.zeros_like(valid)
+        here[inside] = valid[inside]
+        p = self._agreed(own, valid)[here] if self._strength else own[here]
+        around = np.empty(0, np.float32)
+        if self._surroundings:
+            around = medians_on_grid(np.where(valid, novelty, np.nan))[here]
+        return Seen(valid[inside], p, novelty[here], around)
+
+    def _agreed(self, own: Floats, valid: npt.NDArray[np.bool_]) -> Floats:
+        """What pixels are by the Potts prior, `(r, c, K)`."""
+        there = torch.from_numpy(valid).to(self.device)
+        p = torch.from_numpy(own).to(self.device).permute(2, 0, 1)
+        log_f = torch.where(there, p, 1.0).clamp_(min=SMALLEST_POSTERIOR).log_()
+        q = mean_field_on_grid(log_f, there, self._strength)
+        found: Floats = q.permute(1, 2, 0).cpu().numpy()
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -112,10 +144,6 @@ class Neighbourhood:
         trace: TracebackType | None,
     ) -> None:
         self._spool.__exit__(kind, error, trace)
-
-
-def _widened(part: slice, end: int) -> slice:
-    return slice(max(0, part.start - SWEEPS), min(end, part.stop + SWEEPS))
 
 
 def _within(part: slice, wide: slice) -> slice:

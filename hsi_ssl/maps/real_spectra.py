@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, SceneError
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.extractor import check_bands
+from hsi_ssl.inference.generation import Generator, Measured
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.scenes.scene import valid_spectra
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.extractor import check_bands
-from hsi_ssl.training.generation import Generator, Measured
 from hsi_ssl.watcher import SILENT, Watcher
 
 POOL = 4000

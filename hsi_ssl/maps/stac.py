@@ -23,14 +23,14 @@ from rasterio.io import DatasetReader
 from rasterio.transform import AffineTransformer, GCPTransformer, RPCTransformer
 
 from hsi_ssl.files import written_beside
+from hsi_ssl.inference.checkpoint import WEIGHTS, model_name
+from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.maps.class_map import DESCRIPTIONS, Layer, is_envi, outputs
 from hsi_ssl.maps.legend import UNCLASSIFIED
 from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.virtual import is_virtual, shown
-from hsi_ssl.training.checkpoint import WEIGHTS, model_name
-from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:

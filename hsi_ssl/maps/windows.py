@@ -21,16 +21,15 @@ import torch
 from scipy.special import xlogy
 
 from hsi_ssl.errors import VectorError
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.discovered import MapClasses
+from hsi_ssl.inference.novelty import Measure, Novelty
 from hsi_ssl.labels.area import Area
 from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch
 from hsi_ssl.maps.class_map import LAYERS, Layer
-from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen
-from hsi_ssl.models.spatial import SWEEPS
+from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen, reach
 from hsi_ssl.scenes.scene import Scene, only_valid, valid_spectra
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.discovered import MapClasses
-from hsi_ssl.training.novelty import Measure, Novelty
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -94,9 +93,18 @@ class Windows:
     @cached_property
     def near(self) -> Area | None:
         """The area and what its pixels hear from."""
-        if self.area is None or not self.strength:
+        if self.area is None or not self._reach:
             return self.area
-        return self.area.grown(SWEEPS)
+        return self.area.grown(self._reach)
+
+    @property
+    def _surroundings(self) -> bool:
+        """Whether it counts how strange the surroundings of a pixel are."""
+        return self.settings.p_value or self.settings.reject is not None
+
+    @property
+    def _reach(self) -> int:
+        return reach(self.strength, surroundings=self._surroundings)
 
     @cached_property
     def places(self) -> list[tuple[slice, slice]]:
@@ -119,17 +127,18 @@ class Windows:
         return found
 
     def classified(self, folder: Path, watcher: Watcher) -> Generator[Classified]:
-        """All windows, done; with a spatial prior, what waits lies on the disk of `folder`."""
+        """All windows, done; where neighbours count, what waits lies on the disk of `folder`."""
         device = self.classifier.device
-        if not self.strength:
+        if not self._reach:
             yield from in_threads(partial(self._decided, self._seen), self.places, device)
             return
         neighbourhood = Neighbourhood(
             folder,
             (self.scene.rows, self.scene.cols),
-            self.classifier.model.architecture.classes,
+            self.classifier.model.classes,
             self.strength,
             device,
+            surroundings=self._surroundings,
         )
         done, name = 0, self.scene.name
 
@@ -184,7 +193,9 @@ class Windows:
         confidence = p[np.arange(len(p)), best]
         found: dict[Layer, Floats] = {}
         kept, measure, _ = novelty_asked(self.classifier, settings)
-        p_value = score if kept is None else kept.p_values(score, measure)
+        p_value = score
+        if kept is not None and self._surroundings:
+            p_value = kept.p_values(score, seen.around, measure)
         for layer in asked_layers(settings):
             if layer == "confidence":
                 found[layer] = confidence
@@ -208,10 +219,7 @@ class Windows:
 
 def _only(area: Area, look: Look, rows: slice, cols: slice) -> Seen:
     """What is seen of the pixels of an area."""
-    seen, mask = look(rows, cols), area.mask(rows, cols)
-    kept = mask[seen.valid]
-    novelty = seen.novelty[kept] if seen.novelty.size else seen.novelty
-    return Seen(seen.valid & mask, seen.p[kept], novelty)
+    return look(rows, cols).only(area.mask(rows, cols))
 
 
 def in_threads(

@@ -1,11 +1,16 @@
 """Every numbered bound, as a cost to minimise, one value a pixel, in the paper's order.
 
 Kingma, Rezende, Mohamed, Welling 2014, "Semi-supervised learning with deep generative models"
-(arXiv:1406.5298). A bound on log p is minus its cost: log p(x) >= -J(x), and so on. Where a cost
-depends on the class, the class axis comes first: `(K, N)`.
+(arXiv:1406.5298), where no other paper is named. A bound on log p is minus its cost: log p(x) >=
+-J(x), and so on. Where a cost depends on the class, the class axis comes first: `(K, N)`.
+
+GM-DGM's bound (Willetts et al. 2018, arXiv:1810.12176) is `cost_l` and `cost_u` with the KL
+divergence from p(z|y) in the place of that from p(z) (`kl_between`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +19,12 @@ from torch import Tensor
 def kl_per_unit(mean: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mean, exp(logvar)) || N(0, 1)) of each latent unit, shape of `mean`, in nats."""
     return 0.5 * (mean * mean + torch.exp(logvar) - logvar - 1)
+
+
+def kl_between(mean: Tensor, logvar: Tensor, p_mean: Tensor, p_logvar: Tensor) -> Tensor:
+    """KL(N(mean, exp(logvar)) || N(p_mean, exp(p_logvar))) `(...)`, summed over units."""
+    white = (mean - p_mean) * torch.exp(-0.5 * p_logvar)
+    return kl_per_unit(white, logvar - p_logvar).sum(-1)
 
 
 def cost_j(log_p_x: Tensor, kl: Tensor, kl_weight: float = 1.0) -> Tensor:
@@ -74,25 +85,40 @@ def some_classes(log_q: Tensor, exact: int, generator: torch.Generator) -> tuple
     return classes, torch.exp(log_shares + weight)
 
 
-def mean_j(labelled: Tensor, unlabelled: Tensor, *, n_labelled: int, n_unlabelled: int) -> Tensor:
+def cost_l_sup(costs: Tensor, log_weights: Tensor, samples: int) -> Tensor:
+    """Minus L_sup, the bound where labels depend on z, `(N,)` (Siddharth et al. 2017, section 3.1).
+
+    The expectation under q(z, labels | x, what is known) by self-normalised importance sampling:
+    `samples` of z come from q(z | x, ...) and are weighted by how well they explain what is known.
+    `costs (n, N)`: minus the inside of the bound, where a sample may come with several combinations
+    of labels that stand before it; `log_weights (n, N)`: log q(what is known | x, z) of each, with
+    the combination's share. Summed over a sample's combinations, the mean weight estimates q(what
+    is known | x), whose logarithm is part of the bound.
+    """
+    weights = torch.softmax(log_weights, dim=0)
+    normaliser = torch.log(torch.tensor(float(samples)))
+    return (weights * costs).sum(0) - (torch.logsumexp(log_weights, dim=0) - normaliser)
+
+
+def mean_j(labelled: Tensor, unlabelled: Tensor, *, share_unlabelled: float) -> Tensor:
     """J / N, a scalar, from the means of L and U over a labelled and an unlabelled batch (eq. 8).
 
     J = sum_labelled L + sum_unlabelled U. A mean over a batch of any size estimates the mean over
-    its pool, so with N = N_l + N_u, J / N = (N_l / N) mean L + (N_u / N) mean U. An empty pool has
-    n = 0 and any finite mean.
+    its pool, so with N = N_l + N_u, J / N = (N_l / N) mean L + (N_u / N) mean U.
+    `share_unlabelled`: N_u / N; an empty pool has any finite mean.
     """
-    n = n_labelled + n_unlabelled
-    return (n_labelled / n) * labelled + (n_unlabelled / n) * unlabelled
+    return (1 - share_unlabelled) * labelled + share_unlabelled * unlabelled
 
 
-def objective(j: Tensor, cross_entropy: Tensor, *, alpha: float) -> Tensor:
-    """J_alpha / N, a scalar, from J / N and the mean of -log q(y|x) over labelled pixels (eq. 9).
+def objective(costs: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """J_alpha / N and what else is minimised, a scalar: the weighted sum of terms (eq. 9).
 
     J_alpha = J + alpha' E_labelled[-log q(y|x)] with alpha' = alpha N, so
-    J_alpha / N = J / N + alpha E_labelled[-log q(y|x)]. Seen from one labelled pixel, that is a
-    weight of alpha N / N_l on its cross-entropy beside 1 on its L: 0.1 N / N_l as in the paper.
+    J_alpha / N = J / N + alpha E_labelled[-log q(y|x)]: terms (J / N, E[-log q]) with the weights
+    (1, alpha). Seen from one labelled pixel, that is a weight of alpha N / N_l on its cross-entropy
+    beside 1 on its L: 0.1 N / N_l as in the paper.
     """
-    return j + alpha * cross_entropy
+    return torch.stack([w * c for w, c in zip(weights, costs, strict=True)]).sum()
 
 
 def log_mean_exp(log_weights: Tensor) -> Tensor:

@@ -55,37 +55,29 @@ class Dependence:
         return tuple(name for name in names[names.index(LATENT) + 1 :] if name != OBSERVED)
 
 
-def generation_of(lines: Sequence[str] | None, labels: Sequence[str]) -> Dependence:
-    """p of label sets, z and x; None: labels depend on those before them, x on all.
+def generation_of(lines: Sequence[str], labels: Sequence[str]) -> Dependence:
+    """p of label sets, z and x.
 
     Raises
     ------
     SettingsError
         A line names what is not there or has not come yet, or a variable is missing or comes twice.
     """
-    if lines is None:
-        lines = [*_chain(labels), LATENT, f"{OBSERVED} | {', '.join([*labels, LATENT])}"]
     found = _parsed(lines, [*labels, LATENT, OBSERVED], "generation")
     if found.factors[-1].name != OBSERVED or LATENT not in found.parents(OBSERVED):
         raise SettingsError("generation: x comes last, in a line like `x | a, b, z`, with z in it")
     return found
 
 
-def inference_of(lines: Sequence[str] | None, labels: Sequence[str]) -> Dependence:
-    """q of label sets and z given x; None: labels depend on those before them, z on all.
+def inference_of(lines: Sequence[str], labels: Sequence[str]) -> Dependence:
+    """q of label sets and z given x.
 
     Raises
     ------
     SettingsError
         As `generation_of`.
     """
-    if lines is None:
-        lines = [*_chain(labels), f"{LATENT} | {', '.join(labels)}"]
     return _parsed(lines, [*labels, LATENT], "inference")
-
-
-def _chain(labels: Sequence[str]) -> list[str]:
-    return [str(Factor(name, tuple(labels[:i]))) for i, name in enumerate(labels)]
 
 
 def _parsed(lines: Sequence[str], variables: Sequence[str], what: str) -> Dependence:

@@ -13,6 +13,12 @@ from torch import Tensor, nn
 LOG_2_PI = math.log(2 * math.pi)
 
 
+def log_normal(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """log N(z; mean, exp(logvar)) `(...)` of `z (..., J)`, summed over units."""
+    squares = (z - mean) ** 2 * torch.exp(-logvar)
+    return -0.5 * (squares + logvar + LOG_2_PI).sum(-1)
+
+
 class Likelihood(nn.Module, ABC):
     """A density of x given a decoder's output, `D` values each."""
 
@@ -26,6 +32,14 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def mean(self, out: Tensor) -> Tensor:
         """The mean of p(x | out), same shape as `out`."""
+
+    def measured(self, mean: Tensor, eps: Tensor) -> Tensor:
+        """What might be measured around a mean `(..., D)`, by draws `eps` of N(0, I).
+
+        The mean itself, but for the Gaussian: other likelihoods know no noise of the sensor's.
+        """
+        del eps
+        return mean
 
 
 class Gaussian(Likelihood):
@@ -61,6 +75,10 @@ class Gaussian(Likelihood):
     def mean(self, out: Tensor) -> Tensor:
         """The output itself."""
         return out
+
+    def measured(self, mean: Tensor, eps: Tensor) -> Tensor:
+        """A draw of the normal distribution."""
+        return mean + torch.exp(0.5 * self.logvar) * eps
 
 
 class Bernoulli(Likelihood):

@@ -1,4 +1,4 @@
-"""The networks inside every model: plain perceptrons, and ones that also see a class."""
+"""The networks inside every model: plain perceptrons, and ones that also see classes."""
 
 from __future__ import annotations
 
@@ -77,35 +77,30 @@ def perceptron(
     return nn.Sequential(*layers, linear(inputs, outputs, generator, last=True))
 
 
-class ClassPerceptron(nn.Module):
-    """A perceptron of (x, y) whose first layer is linear in both: W_x x + column y of W_y + b.
+class Conditional(nn.Module):
+    """A perceptron of numbers and classes whose first layer is linear in all of them.
 
-    So the sum over classes in U(x) pays for W_x x once a pixel, not once a pixel and class. With
-    `sees_class` false it has the same methods and looks at x alone.
+    W_x x + sum of a row of each class's table + b: so a sum over classes pays for W_x x once a
+    pixel, not once a pixel and class. There need be neither numbers nor classes.
     """
-
-    from_y: nn.Parameter | None
 
     def __init__(
         self,
         inputs: int,
-        classes: int,
+        classes: Sequence[int],
         hidden: Sequence[int],
         outputs: int,
         activation: str,
         generator: torch.Generator,
-        *,
-        sees_class: bool = True,
     ) -> None:
         super().__init__()
         first = hidden[0] if hidden else outputs
-        self.from_x = linear(inputs, first, generator, last=not hidden)
-        bound = math.sqrt(6 / (classes + first))
-        self.from_y = (
-            nn.Parameter((torch.rand(classes, first, generator=generator) * 2 - 1) * bound)
-            if sees_class
-            else None
-        )
+        self.from_x = linear(inputs, first, generator, last=not hidden) if inputs else None
+        self.bias = None if inputs else nn.Parameter(torch.zeros(first))
+        self.tables = nn.ParameterList()
+        for count in classes:
+            bound = math.sqrt(6 / (count + first))
+            self.tables.append((torch.rand(count, first, generator=generator) * 2 - 1) * bound)
         self.rest = (
             nn.Sequential(
                 ACTIVATIONS[activation](),
@@ -115,20 +110,13 @@ class ClassPerceptron(nn.Module):
             else nn.Sequential()
         )
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Outputs `(N, outputs)` of inputs `(N, inputs)` with classes `y (N,)`."""
-        first = self.from_x(x)
-        out: Tensor = self.rest(first if self.from_y is None else first + self.from_y[y])
-        return out
-
-    def every_class(self, x: Tensor) -> Tensor:
-        """Outputs `(K, N, outputs)`, each class in turn, of `(N, inputs)` or `(K, N, inputs)`.
-
-        Where classes are not seen the outputs have the axes of the inputs.
-        """
-        first = self.from_x(x)
-        out: Tensor = self.rest(first if self.from_y is None else first + self.from_y[:, None, :])
-        return out
+    def forward(self, x: Tensor | None, *classes: Tensor) -> Tensor:
+        """Outputs `(..., outputs)` of `x (..., inputs)` and classes `(...)`, broadcast."""
+        out: Tensor = self.bias if self.from_x is None else self.from_x(x)  # type: ignore[assignment]
+        for table, y in zip(self.tables, classes, strict=True):
+            out = out + F.embedding(y, table)
+        found: Tensor = self.rest(out)
+        return found
 
 
 def gaussian_head(out: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,10 +33,10 @@ from sklearn.svm import SVC
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError
 from hsi_ssl.files import written_beside
+from hsi_ssl.inference.extractor import check_bands, load_m1
+from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.reports.evaluation import evaluate
 from hsi_ssl.reports.metrics import Scores, number, score
-from hsi_ssl.training.extractor import check_bands, load_m1
-from hsi_ssl.training.m2_data import KEPT_SPREAD
 from hsi_ssl.watcher import SILENT, Watcher
 
 Ints = npt.NDArray[np.int64]

@@ -13,6 +13,12 @@ import numpy.typing as npt
 from hsi_ssl.datasets.balance import Balance, Guesser, balance_of_dataset, guess
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, LabelError, ModelError
+from hsi_ssl.inference.checkpoint import model_name
+from hsi_ssl.inference.classifier import Classifier, Rule, load_classifiers
+from hsi_ssl.inference.dataset_prior import among_neighbours, strength_of
+from hsi_ssl.inference.extractor import check_bands
+from hsi_ssl.inference.lineage import seen_elsewhere
+from hsi_ssl.inference.surroundings import medians_among
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.reports.class_maps import ClassMap, open_class_map
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
@@ -28,11 +34,6 @@ from hsi_ssl.reports.metrics import (
     sharpened,
     words,
 )
-from hsi_ssl.training.checkpoint import model_name
-from hsi_ssl.training.classifier import Classifier, Rule, load_classifiers
-from hsi_ssl.training.extractor import check_bands
-from hsi_ssl.training.stage import seen_elsewhere
-from hsi_ssl.training.tuned_prior import among_neighbours, strength_of
 from hsi_ssl.watcher import SILENT, Watcher
 
 BLOCK = 65_536
@@ -213,21 +214,27 @@ def evaluate_each(
     device: str = "auto",
     watcher: Watcher = SILENT,
 ) -> list[Evaluation]:
-    """As `evaluate`, of each label set that both know. A model of several predicts by q(y|x)."""
+    """As `evaluate`, of each label set that both know."""
     known = [label_set.name for label_set in dataset.label_sets]
     classifiers = load_classifiers(run, device)
-    joint = "label_sets" in classifiers[0].card
-    rules: tuple[Rule, ...] = (classifiers[0].rule,) if joint else tuple(RULES)
-    shared = [c for c in classifiers if c.label_set.name in known] if joint else classifiers
+    several = len(classifiers) > 1
+    shared = [c for c in classifiers if c.label_set.name in known] if several else classifiers
     found = []
     for classifier in shared or classifiers:
         one = dataset
-        if joint or len(known) > 1:
+        if several or len(known) > 1:
             one = dataset.one(classifier.label_set.name)
         strength = strength_of(classifier.card, spatial)
         found.append(
             _evaluation(
-                run, classifier, rules, one, part, watcher, strength=strength, name_slots=name_slots
+                run,
+                classifier,
+                tuple(RULES),
+                one,
+                part,
+                watcher,
+                strength=strength,
+                name_slots=name_slots,
             )
         )
     return found
@@ -385,16 +392,23 @@ def _evaluation(
 def _rejected(
     classifier: Classifier, dataset: Dataset, rows: npt.NDArray[np.int64]
 ) -> float | None:
-    """Share of these pixels that `classify --reject` would reject, novel to the labelled ones."""
+    """Share of these pixels that `classify --reject` would reject, novel to the labelled ones.
+
+    Of their surroundings, what lies among these pixels counts.
+    """
     kept = classifier.novelty
     if kept is None or not len(rows) or len(kept.reference["classes"]) + 1 < 1 / REJECT:
         return None
-    rejected = 0
-    for first in range(0, len(rows), BLOCK):
-        raw = dataset.spectra(rows[first : first + BLOCK])
-        score = classifier.novelty_score(raw, "classes", kept.samples)
-        rejected += int((kept.p_values(score, "classes") <= REJECT).sum())
-    return rejected / len(rows)
+    score = np.concatenate(
+        [
+            classifier.novelty_score(
+                dataset.spectra(rows[first : first + BLOCK]), "classes", kept.samples
+            )
+            for first in range(0, len(rows), BLOCK)
+        ]
+    )
+    around = medians_among(dataset.scene[rows], dataset.pixel[rows], score)
+    return float(np.mean(kept.p_values(score, around, "classes") <= REJECT))
 
 
 def _check_wavelengths(trained: list[float] | None, dataset: Dataset, run: Path) -> None:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.files import written_beside
+from hsi_ssl.inference.checkpoint import METRICS
+from hsi_ssl.inference.discovered import load_discovered, map_classes
 from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.reports.areas import Z
 from hsi_ssl.reports.evaluation import PARTS, REJECT, RULES, Evaluation
@@ -25,8 +27,6 @@ from hsi_ssl.reports.metrics import Scores
 from hsi_ssl.reports.model_figures import GENERATED, MEASURED, class_spectra, latent_figure
 from hsi_ssl.reports.model_maps import glance
 from hsi_ssl.reports.scene_pictures import Mapped, ScenePictures, dataset_pictures
-from hsi_ssl.training.checkpoint import METRICS
-from hsi_ssl.training.discovered import load_discovered, map_classes
 
 CONFUSIONS_LISTED = 5
 SCENES_SHOWN = 4

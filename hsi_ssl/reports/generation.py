@@ -18,10 +18,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.stats import norm
 
 from hsi_ssl.files import written_beside
+from hsi_ssl.inference.generation import Generator, Measured
 from hsi_ssl.labels.label_set import distinct_colour
 from hsi_ssl.reports.absorption import absorptions
 from hsi_ssl.reports.figures import BLUE, GREY, INK, ORANGE, on_paper, style, with_gaps, write_png
-from hsi_ssl.training.generation import Generator, Measured
 
 Raw = npt.NDArray[Any]
 Spectra = npt.NDArray[np.float64]

@@ -12,12 +12,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.manifold import TSNE
 
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.generation import Generator
 from hsi_ssl.labels.label_set import LabelSet
-from hsi_ssl.models.m2 import M2
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style, with_gaps
 from hsi_ssl.reports.html import inline_svg
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.generation import Generator
 
 POINTS = 1500
 """Pixels of the latent space that are shown, at most."""
@@ -50,7 +49,7 @@ def latent_figure(classifier: Classifier, dataset: Dataset, rows: Rows) -> Any:
 
     None where there are too few, or where the model is one of several label sets without M1.
     """
-    if not isinstance(classifier.model, M2) and classifier.m1 is None:
+    if not classifier.model.alone and classifier.m1 is None:
         return None
     rows = _some(rows, POINTS)
     if len(rows) < FEWEST_POINTS:
@@ -75,7 +74,7 @@ def class_spectra(classifier: Classifier, dataset: Dataset, rows: Rows) -> list[
 
     None of a model of several label sets, and of pictures.
     """
-    if not isinstance(classifier.model, M2) or dataset.meta["image_like"]:
+    if not classifier.model.alone or dataset.meta["image_like"]:
         return []
     generator, scaler = Generator(classifier, SEED), classifier.scaler
     label = dataset.label[rows]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.discovered import MapClasses
 from hsi_ssl.labels.label_set import indices_to_codes
 from hsi_ssl.maps.bands import ModelBands, match_bands
 from hsi_ssl.reports.figures import paint
 from hsi_ssl.reports.thumbnails import affordable, read_rows, see_through, shrunk
 from hsi_ssl.scenes.scene import Scene, valid_spectra
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.discovered import MapClasses
 
 BUDGET = 2**28
 """Bytes of a scene to read for a map at a glance, roughly."""

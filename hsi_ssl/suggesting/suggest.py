@@ -14,14 +14,14 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from hsi_ssl.errors import SceneError
+from hsi_ssl.inference.classifier import Classifier
+from hsi_ssl.inference.discovered import DiscoveredSlot
+from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
 from hsi_ssl.scenes.scene import Scene, only_valid, valid_spectra
 from hsi_ssl.suggesting.choosing import choose, uncertainty
-from hsi_ssl.training.classifier import Classifier
-from hsi_ssl.training.discovered import DiscoveredSlot
-from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import SILENT, Watcher
 
 Floats = npt.NDArray[np.float32]

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.checkpoint import METRICS, check_run_folder, save_run
+from hsi_ssl.inference.device import device_name
 from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
-from hsi_ssl.training.checkpoint import METRICS, check_run_folder, save_run
-from hsi_ssl.training.device import device_name
 from hsi_ssl.watcher import SILENT, Watcher
 
 ENCODER, DECODER = "v_best.ndict.tar.gz", "w_best.ndict.tar.gz"

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from hsi_ssl.models.m2 import M2
-from hsi_ssl.training.inputs import Labelled, Validation, each_log_q_of
+from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.training.inputs import Inputs, Labelled, log_q_of_experts
 from hsi_ssl.training.loop import fit, weights_of
 from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
+from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import SILENT
 
 if TYPE_CHECKING:
@@ -58,42 +59,59 @@ def gains(powers: tuple[float, ...], spread: Tensor, noise_sd: Tensor) -> Tensor
     return found
 
 
-def weights(log_q: Tensor, y: Tensor, told: Tensor) -> Tensor:
+def weights(log_q: Tensor, y: Tensor, information: Tensor) -> Tensor:
     """How much each expert counts, `(E,)`, by its log q_e(y|x) `(E, n, K)` on held-out pixels.
 
     In proportion to the likelihood of their classes `y (n,)`, tempered twice: by the exponent of
     q_e at which the expert is most right, and as few of the pixels are independent; times
-    exp(AGREEMENT * `told (E,)`), what unlabelled pixels tell of each other (`spatial.information`).
+    exp(AGREEMENT * `information (E,)`), what unlabelled pixels tell of each other
+    (`spatial.information`).
     """
     right = y.expand(len(log_q), -1)[..., None]
     by_temperature = [
         torch.log_softmax(t * log_q, dim=-1).gather(-1, right).sum((1, 2)) for t in TEMPERATURES
     ]
     likelihood = torch.stack(by_temperature).amax(0)
-    return torch.softmax(INDEPENDENT * likelihood + AGREEMENT * told, dim=0)
+    return torch.softmax(INDEPENDENT * likelihood + AGREEMENT * information, dim=0)
+
+
+def weights_of_label_sets(log_q: list[Tensor], y: Tensor, information: Tensor) -> Tensor:
+    """`weights` of each label set, `(V, E)`, by its pixels of `y (n, V)`, -1 where not known."""
+    return torch.stack(
+        [
+            weights(of_set[:, column >= 0], column[column >= 0], tells)
+            for of_set, column, tells in zip(log_q, y.T, information, strict=True)
+        ]
+    )
 
 
 def held_out(
-    model: M2, fresh: M2, labelled: Labelled, validation: Validation, settings: M2Settings, n: int
-) -> tuple[Tensor, Tensor]:
-    """What experts say of labelled pixels that they have not learnt from: log q_e(y|x), classes.
+    model: DeclaredVAE,
+    fresh: DeclaredVAE,
+    labelled: Labelled,
+    validation: Validation,
+    settings: M2Settings,
+    n: int,
+) -> tuple[list[Tensor], Tensor]:
+    """What experts say of labelled pixels that they have not learnt from.
 
-    The validation pixels, by `model`, whose classifier is trained; where there are none, the
-    training pixels, fold by fold, by the classifier of `fresh`, trained anew without that fold and
-    half as long, which is enough to compare.
-    `n`: pixels of the whole training, for the weight prior.
+    log q_e(y|x) `(E, m, K)` of each label set, and the classes `(m, V)`. Of the validation pixels,
+    by `model`, whose classifier is trained; where there are none, of the training pixels, fold by
+    fold, by the classifier of `fresh`, trained anew without that fold and half as long, which is
+    enough to compare. `n`: pixels of the whole training, for the weight prior.
     """
-    if len(validation.y):
-        return each_log_q_of(model, validation.inputs), validation.y
+    if len(validation):
+        return log_q_of_experts(model, validation.inputs), validation.y
     untrained = weights_of(fresh)
     found, classes = [], []
     shorter = settings.model_copy(
         update={"supervised_epochs": max(1, settings.supervised_epochs // 2)}
     )
-    for learnt, left_out in folds(labelled.y, settings.seed):
+    kinds = torch.unique(labelled.y, dim=0, return_inverse=True)[1]
+    for learnt, left_out in folds(kinds, settings.seed):
         fresh.load_state_dict(untrained)
         part = Labelled(labelled.inputs.rows(learnt), labelled.y[learnt], settings)
-        task = SupervisedTask(fresh, part, validation, n)
+        task = SupervisedTask(fresh, part, validation, settings, n)
         with TemporaryDirectory() as folder:
             fit(
                 task,
@@ -104,11 +122,12 @@ def held_out(
                 watcher=SILENT,
                 on_snapshot=lambda snapshots: None,
             )
-        found.append(each_log_q_of(fresh, labelled.inputs.rows(left_out)))
+        found.append(log_q_of_experts(fresh, labelled.inputs.rows(left_out)))
         classes.append(labelled.y[left_out])
     if not found:
-        return labelled.inputs.mean.new_zeros(len(fresh.classifier), 0, 1), labelled.y[:0]
-    return torch.cat(found, dim=1), torch.cat(classes)
+        nobody = Inputs(labelled.inputs.mean[:0])
+        return log_q_of_experts(fresh, nobody), labelled.y[:0]
+    return [torch.cat(of_set, dim=1) for of_set in zip(*found, strict=True)], torch.cat(classes)
 
 
 def folds(y: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,31 +1,23 @@
-"""What M2 learns from: inputs of pixels, labelled batches, scores on validation pixels."""
+"""What M2 learns from: inputs of pixels, and batches of labelled ones."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from sklearn.metrics import f1_score
 from torch import Tensor
 
-from hsi_ssl.models.m2 import M2
+from hsi_ssl.inference.device import SMALLEST_BATCH
+from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.networks import sample_gaussian
-from hsi_ssl.training.stage import SMALLEST_BATCH
+from hsi_ssl.models.tables import allowed, combinations, conditioned, marginals
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
-TIE = 1e-4
-"""Weight of the cross-entropy in the score: it decides between states of equal macro-F1."""
 APPLIED_BATCH = 2048
-BESIDE_GAIN = 8.0
-"""What spectra beside M1's features are multiplied by: most components are of a spread far below 1,
-which is that of the features, and would not be seen (drillcore-sim, 5 labels a class, macro-F1 57
-with 1, 62 with 4, 64 with 10)."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +40,8 @@ class Inputs:
         moved = (t if t is None else t.to(device) for t in (self.logvar, self.noise_sd))
         return Inputs(self.mean.to(device), *moved)
 
-    def rows(self, rows: Tensor) -> Inputs:
-        """Some of the pixels."""
+    def rows(self, rows: Tensor | slice) -> Inputs:
+        """Some of the pixels; a slice of them is not copied."""
         logvar = None if self.logvar is None else self.logvar[rows]
         return Inputs(self.mean[rows], logvar, self.noise_sd)
 
@@ -71,85 +63,111 @@ class Inputs:
         return self.perturbed(x.expand(experts, -1, -1), generator)
 
 
-class Labelled:
-    """Labelled pixels and how batches of them are drawn."""
+class Batches:
+    """Rows of batches of the pixels that one label set labels."""
 
-    def __init__(self, inputs: Inputs, y: Tensor, settings: M2Settings) -> None:
-        """`y (N,)`: classes 0..K-1."""
-        self.inputs, self.y = inputs, y
-        self.size = min(settings.batch_labelled, max(SMALLEST_BATCH, len(y)))
+    def __init__(self, y: Tensor, settings: M2Settings) -> None:
+        """`y (N,)`: classes 0..K-1, -1 where not known."""
+        self._rows = torch.nonzero(y >= 0).flatten()
+        known = y[self._rows]
+        self.size = min(settings.batch_labelled, max(SMALLEST_BATCH, len(known)))
         self.balanced = settings.balanced
-        self._by_class = torch.argsort(y, stable=True)
-        counts = torch.bincount(y)
+        self._by_class = torch.argsort(known, stable=True)
+        counts = torch.bincount(known)
         self._present = torch.nonzero(counts).flatten()
         self._counts = counts[self._present]
         self._starts = torch.cumsum(self._counts, 0) - self._counts
 
-    def __len__(self) -> int:
-        return len(self.y)
+    @property
+    def steps(self) -> int:
+        """Batches in which as many pixels are drawn as there are."""
+        return -(-len(self._rows) // self.size)
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Rows of a batch: first the class at random, then the pixel; or pixels as they come."""
-        device = self.y.device
+        device = self._rows.device
+        if not len(self._rows):
+            return self._rows
         if not self.balanced:
-            return torch.randint(len(self.y), (self.size,), generator=generator, device=device)
+            drawn = torch.randint(len(self._rows), (self.size,), generator=generator, device=device)
+            return self._rows[drawn]
         among = (len(self._present), (self.size,))
         classes = torch.randint(*among, generator=generator, device=device)
         place = torch.rand(self.size, generator=generator, device=device) * self._counts[classes]
-        return self._by_class[self._starts[classes] + place.long()]
+        return self._rows[self._by_class[self._starts[classes] + place.long()]]
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Validation pixels, none perhaps."""
+class Labelled:
+    """Pixels with a label of one set or more, and batches that are fair to every set."""
 
-    inputs: Inputs
-    y: Tensor
+    def __init__(self, inputs: Inputs, y: Tensor, settings: M2Settings) -> None:
+        """`y (N, V)`: classes 0..K-1, -1 where not known."""
+        self.inputs, self.y = inputs, y
+        self._each = [Batches(column, settings) for column in y.T]
 
-    def log_q(self, module: M2, *, labelled_only: bool = False) -> Tensor:
-        """log q(y|x) `(N, K)`; with `labelled_only` given that y is no free slot."""
-        log_q = log_q_of(module, self.inputs)
-        return module.among_labelled(log_q) if labelled_only else log_q
+    def __len__(self) -> int:
+        return len(self.y)
 
-    def of_classifier(self, module: M2, *, labelled_only: bool = False) -> dict[str, float]:
-        """Cross-entropy, OA, balanced accuracy and macro-F1 of q(y|x), and a `score`.
+    @property
+    def steps(self) -> int:
+        """Batches in which each label set has drawn as many pixels as it labels."""
+        return max(one.steps for one in self._each)
 
-        Without validation pixels the score is infinite, so that the last state is kept.
-        """
-        if not len(self.y):
-            return {"score": math.inf, "macro_f1": 0.0}
-        log_q = self.log_q(module, labelled_only=labelled_only)
-        cross_entropy = float(F.nll_loss(log_q, self.y))
-        found = scores(self.y, log_q)
-        score = found["macro_f1"] - TIE * cross_entropy
-        return {"score": score, "cross_entropy": cross_entropy, **found}
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Rows, and for which label set each was drawn: as many for every set."""
+        drawn = [one.draw(generator) for one in self._each]
+        sets = [torch.full_like(rows, v) for v, rows in enumerate(drawn)]
+        return torch.cat(drawn), torch.cat(sets)
+
+
+def at_once(module: DeclaredVAE) -> int:
+    """Pixels at a time for q(y|x)."""
+    return max(SMALLEST_BATCH, APPLIED_BATCH // module.rows(every_class=False))
+
+
+def _split(module: DeclaredVAE, *inputs: Inputs) -> Iterator[Tensor]:
+    for some in inputs:
+        yield from some.mean.split(at_once(module))
+
+
+def _joined(batches: list[list[Tensor]], axis: int) -> list[Tensor]:
+    return [torch.cat(of_set, dim=axis) for of_set in zip(*batches, strict=True)]
 
 
 @torch.no_grad()
-def each_log_q_of(module: M2, *inputs: Inputs) -> Tensor:
-    """log q_e(y|x) `(E, N, K)` of each expert at the means of inputs, one after another.
+def log_q_each(module: DeclaredVAE, *inputs: Inputs) -> list[Tensor]:
+    """log q(y|x) `(N, K)` of each label set at the means of inputs, one after another."""
+    return _joined([module.log_q_each(x) for x in _split(module, *inputs)], 0)
+
+
+@torch.no_grad()
+def log_q_of_experts(module: DeclaredVAE, *inputs: Inputs) -> list[Tensor]:
+    """log q_e(y|x) `(E, N, K)` of each expert for each label set at the means of inputs.
 
     K are the labelled classes.
     """
-    batches = [x for i in inputs for x in i.mean.split(APPLIED_BATCH)]
-    return torch.cat([module.among_labelled(module.classifier.each(x)) for x in batches], dim=1)
+    found = _joined([module.log_q_of_experts(x) for x in _split(module, *inputs)], 1)
+    return [module.among_labelled(of_set, v) for v, of_set in enumerate(found)]
 
 
 @torch.no_grad()
-def log_q_of(module: M2, *inputs: Inputs) -> Tensor:
-    """log q(y|x) `(N, K)` at the means of inputs, one after another."""
-    return torch.cat([module.log_q_y(x) for i in inputs for x in i.mean.split(APPLIED_BATCH)])
+def evidence(module: DeclaredVAE, inputs: Inputs, y: Tensor) -> list[Tensor]:
+    """log q(y_v | x, the other labels known of the pixel) `(N, K)` of each label set.
 
-
-def scores(y: Tensor, log_p: Tensor) -> dict[str, float]:
-    """OA, balanced accuracy and macro-F1 of log p(y|x) `(N, K)` against `y (N,)`.
-
-    Over the classes that occur among `y`.
+    `y (N, V)`: -1 where not known. What a pixel's own spectrum and its other labels say of it.
     """
-    truth, found = y.cpu().numpy(), log_p.argmax(-1).cpu().numpy()
-    present = np.unique(truth)
-    return {
-        "oa": float(np.mean(truth == found)),
-        "balanced_accuracy": float(np.mean([np.mean(found[truth == k] == k) for k in present])),
-        "macro_f1": float(f1_score(truth, found, labels=present, average="macro", zero_division=0)),
-    }
+    counts = module.architecture.counts
+    if len(counts) == 1:
+        return log_q_each(module, inputs)
+    states = combinations(counts, y.device)
+    found = []
+    for x, known in zip(inputs.mean.split(at_once(module)), y.split(at_once(module)), strict=True):
+        table = module.log_q(x)
+        of_sets = []
+        for v in range(len(counts)):
+            others = known.clone()
+            others[:, v] = -1
+            given = conditioned(table, allowed(others, states))[1]
+            of_sets.append(torch.log_softmax(marginals(given, counts)[v], dim=-1))
+        found.append(of_sets)
+    return _joined(found, 0)

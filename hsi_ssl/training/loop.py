@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.files import os_errors
-from hsi_ssl.training.checkpoint import LAST_METRICS, forget_state, load_state, save_state
-from hsi_ssl.training.device import device_name
-from hsi_ssl.training.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
+from hsi_ssl.inference.device import device_name
+from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.training.task import Task, Turn
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -32,71 +33,6 @@ COLUMNS = (
     "epoch", "step", "seconds", "bound_batch", "bound_validation", "score", "without_improvement"
 )  # fmt: skip
 VALIDATION_SEED = 20_140_617
-
-
-class StepCost(NamedTuple):
-    """What one batch costs."""
-
-    cost: Tensor
-    """Mean cost per pixel, a scalar, with gradient: what is minimised."""
-    bound: Tensor
-    """The bound in it, without terms that are no part of one, as the classification term."""
-    spectra: int
-    """How many it was made of."""
-
-
-class Task(Protocol):
-    """What the loop needs of a model together with its data."""
-
-    @property
-    def module(self) -> nn.Module:
-        """The model."""
-
-    @property
-    def pixels(self) -> int:
-        """N, the number of training pixels: the weight prior counts once for all of them."""
-
-    @property
-    def score_name(self) -> str:
-        """What `validate` calls the number that chooses the best state."""
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Whatever is worked out from the weights (their average, if there is one) before it."""
-
-    def state(self) -> dict[str, Tensor]:
-        """What `begin_epoch` has worked out and a resumed run could not know."""
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Inverse of `state`."""
-
-    def batches(self, generator: torch.Generator) -> Iterator[Any]:
-        """The batches of one epoch, in an order drawn from the generator."""
-
-    def cost(self, batch: Any, kl_weight: float, generator: torch.Generator) -> StepCost:
-        """What a batch costs."""
-
-    def validate(self, generator: torch.Generator) -> dict[str, float]:
-        """Numbers on the validation pixels: `bound`, `score` (higher is better) and more.
-
-        A score of infinity says that nothing can be told apart: the last state is then kept.
-        """
-
-    def snapshot(self, generator: torch.Generator) -> Tensor:
-        """A few generated spectra `(n, D)`, the same latents at each call."""
-
-
-class TaskWithoutState:
-    """A task that works out nothing between epochs."""
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Do nothing."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Return nothing."""
-        return {}
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Do nothing."""
 
 
 @dataclass
@@ -172,98 +108,202 @@ def fit(
     device = next(task.module.parameters()).device
     keep_freed_memory()
     with quick_products(device):
-        return _fit(task, settings, run, device, identity, resume, watcher, on_snapshot)
+        loop = _Loop(task, settings, run, identity, watcher, on_snapshot)
+        loop.start(resume=resume)
+        while not loop.progress.stopped:
+            loop.epoch()
+        return loop.finish()
 
 
-def _fit(
-    task: Task,
-    settings: TrainingSettings,
-    run: Path,
-    device: torch.device,
-    identity: dict[str, Any],
-    resume: bool,
-    watcher: Watcher,
-    on_snapshot: OnSnapshot,
-) -> Fit:
-    precision = chosen_precision(settings.precision, device)
-    generator = torch.Generator(device).manual_seed(settings.seed)
-    optimiser = _adam(task, settings)
-    average = Average(task.module, settings.average)
-    progress, best = Progress(), weights_of(task.module)
-    snapshots: dict[int, Tensor] = {}
-    if resume:
-        progress, snapshots, best = _restore(run, task, optimiser, average, generator, identity)
-        if progress.stopped == "epochs" and progress.epoch < settings.epochs:
-            progress.stopped = ""
-    else:
-        with os_errors(run):
-            forget_state(run)
-            (run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
-        snapshots[0] = _snapshot(task, device)
-        on_snapshot(snapshots)
-    log = _Log(run / LAST_METRICS, progress.epoch)
-    said = saved = time.monotonic()
+class _Loop:
+    """A training under way."""
 
-    while not progress.stopped:
-        started = time.monotonic()
-        kl_weight = min(1.0, (progress.epoch + 1) / (settings.warm_up + 1))
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(settings, progress.epoch)
-        with average.in_module():
+    def __init__(
+        self,
+        task: Task,
+        settings: TrainingSettings,
+        run: Path,
+        identity: dict[str, Any],
+        watcher: Watcher,
+        on_snapshot: OnSnapshot,
+    ) -> None:
+        self.task, self.settings, self.run, self.identity = task, settings, run, identity
+        self.watcher, self.on_snapshot = watcher, on_snapshot
+        self.device = next(task.module.parameters()).device
+        self.precision = chosen_precision(settings.precision, self.device)
+        self.generator = torch.Generator(self.device).manual_seed(settings.seed)
+        self.turns = task.turns()
+        self.optimisers = [_adam(turn, task.pixels, settings) for turn in self.turns]
+        self.average = Average(task.module, settings.average)
+        self.progress, self.best = Progress(), weights_of(task.module)
+        self.snapshots: dict[int, Tensor] = {}
+        self.said = self.saved = time.monotonic()
+
+    def start(self, *, resume: bool) -> None:
+        """From the state to resume from, or from the beginning."""
+        if resume:
+            self._restore()
+            if self.progress.stopped == "epochs" and self.progress.epoch < self.settings.epochs:
+                self.progress.stopped = ""
+        else:
+            with os_errors(self.run):
+                forget_state(self.run)
+                (self.run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
+            self._snapshot(0)
+        self.log = _Log(self.run / LAST_METRICS, self.progress.epoch)
+
+    def epoch(self) -> None:
+        """One epoch, judged on the validation pixels, logged and now and then saved."""
+        progress, task, started = self.progress, self.task, time.monotonic()
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(self.settings, progress.epoch)
+        with self.average.in_module():
             task.begin_epoch(progress.epoch)
-        bound_batch, steps, spectra = _epoch(
-            task, optimiser, average, precision, settings.clip, kl_weight, generator
-        )
-        if not math.isfinite(bound_batch):
-            if progress.best_score is None:
-                raise ModelError(
-                    "training diverged in its first epoch; lower the learning rate "
-                    f"(now {settings.learning_rate:g}) or the gradient clip ({settings.clip:g})"
-                )
-            watcher.warn(
-                f"training diverged in epoch {progress.epoch + 1}: kept the state of epoch "
-                f"{progress.best_epoch}; a lower learning rate than "
-                f"{settings.learning_rate:g} may do better"
-            )
-            progress.stopped = "diverged"
-            break
+        means = self._steps()
+        if not math.isfinite(means.bound):
+            self._diverged()
+            return
         progress.epoch += 1
-        progress.step += steps
-        progress.spectra += spectra
-        with average.in_module():
-            found = task.validate(torch.Generator(device).manual_seed(VALIDATION_SEED))
-            always = found["score"] == math.inf
-            if always or progress.best_score is None or found["score"] > progress.best_score:
-                progress.best_score, progress.best_epoch = found["score"], progress.epoch
-                progress.best, progress.without_improvement = found, 0
-                best = weights_of(task.module)
-            elif progress.epoch > settings.warm_up:
-                progress.without_improvement += 1
+        progress.step += means.steps
+        progress.spectra += means.spectra
+        with self.average.in_module():
+            generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
+            found = task.validate(generator)
+            self._judge(found)
             if progress.epoch in SNAPSHOT_EPOCHS:
-                snapshots[progress.epoch] = _snapshot(task, device)
-                on_snapshot(snapshots)
+                self._snapshot(progress.epoch)
+        progress.seconds += time.monotonic() - started
+        self.log.write(progress, means.bound, means.terms, found)
+        self._tell(_line(progress, means.bound, found, task.score_name))
+        if time.monotonic() - self.saved > SECONDS_BETWEEN_STATES or progress.stopped:
+            self._save()
+            self.saved = time.monotonic()
+
+    def finish(self) -> Fit:
+        """Leave the best state in the module."""
+        self.task.module.load_state_dict(self.best)
+        self._snapshot(self.progress.best_epoch)
+        return Fit(self.progress, self.snapshots, self.precision)
+
+    def _steps(self) -> _Means:
+        """The steps of one epoch."""
+        task, settings = self.task, self.settings
+        kl_weight = min(1.0, (self.progress.epoch + 1) / (settings.warm_up + 1))
+        task.module.train()
+        bound, terms = torch.zeros((), device=self.device), dict[str, Tensor]()
+        steps = spectra = 0
+        for batch in task.batches(self.generator):
+            for turn, optimiser in zip(self.turns, self.optimisers, strict=True):
+                with reduced(self.precision, self.device):
+                    step = turn.cost(batch, kl_weight, self.generator)
+                optimiser.zero_grad(set_to_none=True)
+                step.cost.backward()
+                _clip(task.module, turn, settings.clip)
+                optimiser.step()
+                for name, cost in step.terms.items():
+                    terms[name] = terms.get(name, 0) + cost.detach()
+                if turn is self.turns[0]:
+                    bound = bound + step.bound.detach()
+                    spectra += step.spectra
+            self.average.update()
+            steps += 1
+        task.module.eval()
+        mean_terms = {name: float(total) / steps for name, total in terms.items()}
+        return _Means(float(bound) / steps, mean_terms, steps, spectra)
+
+    def _judge(self, found: dict[str, float]) -> None:
+        """Keep the state if it is the best so far; stop if there is nothing to wait for."""
+        progress, settings = self.progress, self.settings
+        always = found["score"] == math.inf
+        if always or progress.best_score is None or found["score"] > progress.best_score:
+            progress.best_score, progress.best_epoch = found["score"], progress.epoch
+            progress.best, progress.without_improvement = found, 0
+            self.best = weights_of(self.task.module)
+        elif progress.epoch > settings.warm_up:
+            progress.without_improvement += 1
         if progress.without_improvement >= settings.patience:
             progress.stopped = "patience"
         elif progress.epoch >= settings.epochs:
             progress.stopped = "epochs"
-        progress.seconds += time.monotonic() - started
-        log.write(progress, bound_batch, found)
-        now = time.monotonic()
-        line = _line(progress, bound_batch, found, task.score_name)
-        if now - said > SECONDS_BETWEEN_LINES or progress.epoch == 1 or progress.stopped:
-            watcher.say(line)
-            said = now
-        else:
-            watcher.detail(line)
-        watcher.progress("training", progress.epoch, settings.epochs)
-        if now - saved > SECONDS_BETWEEN_STATES or progress.stopped:
-            _save(run, task, optimiser, average, generator, progress, snapshots, best, identity)
-            saved = now
 
-    task.module.load_state_dict(best)
-    snapshots[progress.best_epoch] = _snapshot(task, device)
-    on_snapshot(snapshots)
-    return Fit(progress, snapshots, precision)
+    def _diverged(self) -> None:
+        progress, settings = self.progress, self.settings
+        if progress.best_score is None:
+            raise ModelError(
+                "training diverged in its first epoch; lower the learning rate "
+                f"(now {settings.learning_rate:g}) or the gradient clip ({settings.clip:g})"
+            )
+        self.watcher.warn(
+            f"training diverged in epoch {progress.epoch + 1}: kept the state of epoch "
+            f"{progress.best_epoch}; a lower learning rate than "
+            f"{settings.learning_rate:g} may do better"
+        )
+        progress.stopped = "diverged"
+
+    def _tell(self, line: str) -> None:
+        now, progress = time.monotonic(), self.progress
+        if now - self.said > SECONDS_BETWEEN_LINES or progress.epoch == 1 or progress.stopped:
+            self.watcher.say(line)
+            self.said = now
+        else:
+            self.watcher.detail(line)
+        self.watcher.progress("training", progress.epoch, self.settings.epochs)
+
+    def _snapshot(self, epoch: int) -> None:
+        generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
+        self.snapshots[epoch] = self.task.snapshot(generator).cpu()
+        self.on_snapshot(self.snapshots)
+
+    def _save(self) -> None:
+        tensors = {f"now.{name}": t for name, t in self.task.module.state_dict().items()}
+        tensors |= {f"task.{name}": t for name, t in self.task.state().items()}
+        tensors |= {f"best.{name}": t for name, t in self.best.items()}
+        tensors |= {f"snapshot.{epoch}": t for epoch, t in self.snapshots.items()}
+        tensors |= {f"average.{name}": t for name, t in self.average.values.items()}
+        tensors["generator"] = self.generator.get_state()
+        for place, optimiser in enumerate(self.optimisers):
+            for i, state in optimiser.state_dict()["state"].items():
+                tensors |= {f"adam.{place}.{i}.{name}": t for name, t in state.items()}
+        values = {"progress": asdict(self.progress), "identity": self.identity}
+        save_state(self.run, tensors, values)
+
+    def _restore(self) -> None:
+        tensors, values = load_state(self.run, self.device)
+        known, ours = values["identity"], self.identity
+        other = sorted(k for k in ours.keys() | known.keys() if ours.get(k) != known.get(k))
+        if other:
+            raise ModelError(
+                f"{os.fspath(self.run)} was trained with other {', '.join(other)}: resume with the "
+                "same, or start anew with --overwrite"
+            )
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+
+        self.task.module.load_state_dict(part("now."))
+        self.task.restore(part("task."))
+        self.progress, self.best = Progress(**values["progress"]), part("best.")
+        averaged = part("average.")
+        self.average.values = {name: averaged[name] for name in self.average.values}
+        self.average.steps = self.progress.step
+        self.generator.set_state(tensors["generator"].cpu())
+        for place, optimiser in enumerate(self.optimisers):
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in part(f"adam.{place}.").items():
+                i, _, moment = name.partition(".")
+                moments.setdefault(int(i), {})[moment] = tensor
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+        self.snapshots = {int(epoch): t.cpu() for epoch, t in part("snapshot.").items()}
+
+
+class _Means(NamedTuple):
+    """Over the batches of an epoch: the bound and each term; its steps and spectra."""
+
+    bound: float
+    terms: dict[str, float]
+    steps: int
+    spectra: int
 
 
 class Average:
@@ -311,49 +351,24 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
 
 
-def _adam(task: Task, settings: TrainingSettings) -> torch.optim.Adam:
+def _adam(turn: Turn, pixels: int, settings: TrainingSettings) -> torch.optim.Adam:
     """Adam; the prior N(0, 1) on the weights is the gradient w / N of the mean cost per pixel."""
-    weights = [p for p in task.module.parameters() if p.ndim > 1]
-    others = [p for p in task.module.parameters() if p.ndim <= 1]
-    decay = 1 / task.pixels if settings.weight_prior else 0.0
+    weights = [p for p in turn.parameters if p.ndim > 1]
+    others = [p for p in turn.parameters if p.ndim <= 1]
+    decay = 1 / pixels if settings.weight_prior else 0.0
     groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": decay}, {"params": others}]
     return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
 
 
-def _epoch(
-    task: Task,
-    optimiser: torch.optim.Adam,
-    average: Average,
-    precision: Precision,
-    clip: float,
-    kl_weight: float,
-    generator: torch.Generator,
-) -> tuple[float, int, int]:
-    """One epoch: the mean bound over its batches, its steps and the spectra it took."""
-    device = next(task.module.parameters()).device
-    task.module.train()
-    total, steps, spectra = torch.zeros(()), 0, 0
-    for batch in task.batches(generator):
-        with reduced(precision, device):
-            step = task.cost(batch, kl_weight, generator)
-        optimiser.zero_grad(set_to_none=True)
-        step.cost.backward()
-        for network in task.module.children():
-            # Each by itself: a decoder's gradient is a thousand times the classifier's, which one
-            # common norm would scale down to nothing.
-            if weights := list(network.parameters()):
-                nn.utils.clip_grad_norm_(weights, clip)
-        optimiser.step()
-        average.update()
-        total = total + step.bound.detach()
-        steps += 1
-        spectra += step.spectra
-    task.module.eval()
-    return float(total) / steps, steps, spectra
+def _clip(module: nn.Module, turn: Turn, norm: float) -> None:
+    """Each network by itself: a decoder's gradient is a thousand times the classifier's.
 
-
-def _snapshot(task: Task, device: torch.device) -> Tensor:
-    return task.snapshot(torch.Generator(device).manual_seed(VALIDATION_SEED)).cpu()
+    One common norm would scale the classifier's down to nothing.
+    """
+    moved = set(turn.parameters)
+    for network in module.children():
+        if weights := [p for p in network.parameters() if p in moved]:
+            nn.utils.clip_grad_norm_(weights, norm)
 
 
 def weights_of(module: nn.Module) -> dict[str, Tensor]:
@@ -381,74 +396,24 @@ class _Log:
         with os_errors(path):
             path.write_text("".join(kept), encoding="utf-8")
 
-    def write(self, progress: Progress, bound_batch: float, found: dict[str, float]) -> None:
+    def write(
+        self,
+        progress: Progress,
+        bound_batch: float,
+        terms: dict[str, float],
+        found: dict[str, float],
+    ) -> None:
         row: dict[str, Any] = {
             **asdict(progress),
             "bound_batch": bound_batch,
             "bound_validation": found["bound"],
             **found,
+            **{f"term_{name}": mean for name, mean in terms.items()},
         }
-        columns = [*COLUMNS, *sorted(set(found) - {"bound", "score"})]
+        scores = sorted(set(found) - {"bound", "score"})
+        columns = [*COLUMNS, *scores, *(f"term_{name}" for name in terms)]
         with os_errors(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             if file.tell() == 0:
                 writer.writeheader()
             writer.writerow(row)
-
-
-def _save(
-    run: Path,
-    task: Task,
-    optimiser: torch.optim.Adam,
-    average: Average,
-    generator: torch.Generator,
-    progress: Progress,
-    snapshots: dict[int, Tensor],
-    best: dict[str, Tensor],
-    identity: dict[str, Any],
-) -> None:
-    tensors = {f"now.{name}": t for name, t in task.module.state_dict().items()}
-    tensors |= {f"task.{name}": t for name, t in task.state().items()}
-    tensors |= {f"best.{name}": t for name, t in best.items()}
-    tensors |= {f"snapshot.{epoch}": t for epoch, t in snapshots.items()}
-    tensors |= {f"average.{name}": t for name, t in average.values.items()}
-    tensors["generator"] = generator.get_state()
-    for i, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{i}.{name}": t for name, t in state.items()}
-    save_state(run, tensors, {"progress": asdict(progress), "identity": identity})
-
-
-def _restore(
-    run: Path,
-    task: Task,
-    optimiser: torch.optim.Adam,
-    average: Average,
-    generator: torch.Generator,
-    identity: dict[str, Any],
-) -> tuple[Progress, dict[int, Tensor], dict[str, Tensor]]:
-    device = next(task.module.parameters()).device
-    tensors, values = load_state(run, device)
-    known = values["identity"]
-    other = sorted(k for k in identity.keys() | known.keys() if identity.get(k) != known.get(k))
-    if other:
-        raise ModelError(
-            f"{os.fspath(run)} was trained with other {', '.join(other)}: resume with the same, "
-            "or start anew with --overwrite"
-        )
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
-
-    task.module.load_state_dict(part("now."))
-    task.restore(part("task."))
-    averaged, progress = part("average."), Progress(**values["progress"])
-    average.values = {name: averaged[name] for name in average.values}
-    average.steps = progress.step
-    generator.set_state(tensors["generator"].cpu())
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in part("adam.").items():
-        i, _, moment = name.partition(".")
-        moments.setdefault(int(i), {})[moment] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-    snapshots = {int(epoch): t.cpu() for epoch, t in part("snapshot.").items()}
-    return progress, snapshots, part("best.")

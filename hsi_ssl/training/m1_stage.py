@@ -10,24 +10,26 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.store import Part, open_dataset
+from hsi_ssl.datasets.scaling import Scaler
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError
-from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
-from hsi_ssl.training.checkpoint import check_run_folder, save_run
-from hsi_ssl.training.device import choose_device
-from hsi_ssl.training.extractor import check_bands, load_m1, load_weights
-from hsi_ssl.training.loop import StepCost, TaskWithoutState, fit
+from hsi_ssl.inference.checkpoint import check_run_folder, save_run
+from hsi_ssl.inference.device import choose_device
+from hsi_ssl.inference.extractor import check_bands, load_m1, load_weights
+from hsi_ssl.inference.lineage import dataset_card
+from hsi_ssl.models.m1 import M1, LatentUse, M1Architecture, latent_use
+from hsi_ssl.training.loop import fit
 from hsi_ssl.training.stage import (
     Draw,
     batch_size,
     check_unit_interval,
-    dataset_card,
     draw_nothing,
     draw_spectra,
     identity,
     network_scaler,
     sd_floor,
 )
+from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -38,8 +40,10 @@ HELD_OUT = 0.1
 """Share of the training pixels that validate when the dataset has no validation pixels."""
 
 
-class M1Task(TaskWithoutState):
+class M1Task(PlainTask):
     """M1 with its spectra: `x (N, D)` to learn from, `x_validation`, both on the device."""
+
+    module: M1
 
     score_name = "bound"
 
@@ -103,11 +107,66 @@ def train_m1(
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset)
     scaler, facts = network_scaler(dataset, settings.whitening), dataset_card(dataset)
-    unlabelled = dataset.unlabelled_rows
+    x, x_validation = _spectra(dataset, settings, scaler, watcher)
+    model = _model(settings, scaler, dataset, init_from).to(device)
+    x, x_validation, architecture = x.to(device), x_validation.to(device), model.architecture
+    task = M1Task(model, x, x_validation, batch_size(settings.batch, len(x)))
+    watcher.say(
+        f"M1 {'-'.join(map(str, (architecture.width, *architecture.hidden, architecture.latent)))}"
+        f", {architecture.likelihood}, on {len(x):,} spectra "
+        f"({len(dataset.unlabelled_rows):,} of them unlabelled), {device}"
+    )
+
+    measured = x[:: max(1, len(x) // DRAWN_SPECTRA)][:DRAWN_SPECTRA].cpu().numpy()
+
+    def on_snapshot(snapshots: dict[int, Tensor]) -> None:
+        drawn = [(f"epoch {epoch}", s.numpy()) for epoch, s in sorted(snapshots.items())]
+        draw_spectra(draw, scaler, facts, [*drawn, ("measured", measured)])
+
+    found = fit(
+        task,
+        settings,
+        run,
+        identity=identity(dataset, settings, init_from=str(init_from), device=device.type),
+        resume=resume,
+        watcher=watcher,
+        on_snapshot=on_snapshot,
+    )
+    use = _use(model, x, watcher)
+    card = {
+        "kind": "m1",
+        "architecture": architecture.to_card(),
+        **facts,
+        "scaling": scaler.to_card(),
+        "settings": settings.model_dump(mode="json"),
+        "training": found.to_card(device),
+        "metrics": {
+            "bound_train": task.bound(x, torch.Generator(device).manual_seed(settings.seed)),
+            "bound_validation": found.progress.best["bound"],
+            "active_units": use.active,
+            "kl_per_unit": use.kl,
+            "variance_per_unit": use.variance,
+            "collapsed": use.collapsed,
+        },
+    }
+    return save_run(run, model.state_dict(), card)
+
+
+def _spectra(
+    dataset: Dataset, settings: M1Settings, scaler: Scaler, watcher: Watcher
+) -> tuple[Tensor, Tensor]:
+    """Scaled spectra to learn from, and those that stop the training.
+
+    Raises
+    ------
+    DatasetError
+        There is nothing to learn from.
+    ModelError
+        The likelihood is one on [0, 1] and they leave it.
+    """
     parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
-    x = torch.from_numpy(dataset.scaled(dataset.rows(*parts), scaler)).to(device)
-    validation_rows = dataset.rows(Part.VALIDATION)
-    x_validation = torch.from_numpy(dataset.scaled(validation_rows, scaler)).to(device)
+    x = torch.from_numpy(dataset.scaled(dataset.rows(*parts), scaler))
+    x_validation = torch.from_numpy(dataset.scaled(dataset.rows(Part.VALIDATION), scaler))
     if len(x) < 2:  # noqa: PLR2004
         raise DatasetError(f"{dataset.path} has {len(x)} pixels to learn from; M1 needs more")
     if not len(x_validation):
@@ -116,8 +175,18 @@ def train_m1(
         x_validation, x = x[order[:held_out]], x[order[held_out:]]
         watcher.say(f"no validation pixels: {held_out} of the training pixels stop the training")
     if settings.likelihood != "gaussian":
-        check_unit_interval(x.cpu().numpy(), settings.likelihood, scaler.kind)
+        check_unit_interval(x.numpy(), settings.likelihood, scaler.kind)
+    return x, x_validation
 
+
+def _model(settings: M1Settings, scaler: Scaler, dataset: Dataset, init_from: Path | None) -> M1:
+    """A model with random weights, or with those of another run.
+
+    Raises
+    ------
+    ModelError
+        The other run has other bands or another architecture.
+    """
     architecture = M1Architecture(
         width=scaler.width,
         latent=settings.latent,
@@ -136,28 +205,11 @@ def train_m1(
                 f"for ({architecture}); give the same widths, activation and likelihood"
             )
         load_weights(model, source.model.state_dict())
-    task = M1Task(model.to(device), x, x_validation, batch_size(settings.batch, len(x)))
-    watcher.say(
-        f"M1 {'-'.join(map(str, (architecture.width, *architecture.hidden, architecture.latent)))}"
-        f", {architecture.likelihood}, on {len(x):,} spectra "
-        f"({len(unlabelled):,} of them unlabelled), {device}"
-    )
+    return model
 
-    measured = x[:: max(1, len(x) // DRAWN_SPECTRA)][:DRAWN_SPECTRA].cpu().numpy()
 
-    def on_snapshot(snapshots: dict[int, Tensor]) -> None:
-        drawn = [(f"epoch {epoch}", s.numpy()) for epoch, s in sorted(snapshots.items())]
-        draw_spectra(draw, scaler, facts, [*drawn, ("measured", measured)])
-
-    found = fit(
-        task,
-        settings,
-        run,
-        identity=identity(dataset, settings, init_from=str(init_from), device=device.type),
-        resume=resume,
-        watcher=watcher,
-        on_snapshot=on_snapshot,
-    )
+def _use(model: M1, x: Tensor, watcher: Watcher) -> LatentUse:
+    """How much of the latent space is in use, said in words."""
     use = latent_use(model, x)
     watcher.say(use.in_words())
     if use.collapsed:
@@ -165,20 +217,4 @@ def train_m1(
             f"M1 has collapsed: {use.in_words()}. Its features say (nearly) nothing of the "
             "spectra. Try the gaussian likelihood, --scaling noise, or a longer warm-up"
         )
-    card = {
-        "kind": "m1",
-        "architecture": architecture.to_card(),
-        **facts,
-        "scaling": scaler.to_card(),
-        "settings": settings.model_dump(mode="json"),
-        "training": found.to_card(device),
-        "metrics": {
-            "bound_train": task.bound(x, torch.Generator(device).manual_seed(settings.seed)),
-            "bound_validation": found.progress.best["bound"],
-            "active_units": use.active,
-            "kl_per_unit": use.kl,
-            "variance_per_unit": use.variance,
-            "collapsed": use.collapsed,
-        },
-    }
-    return save_run(run, model.state_dict(), card)
+    return use

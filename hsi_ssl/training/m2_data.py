@@ -15,36 +15,33 @@ from hsi_ssl.datasets.neighbours import neighbours_among
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.extractor import Extractor
+from hsi_ssl.inference.pipeline import KEPT_SPREAD, SIDE_GAIN, Pipeline
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
-from hsi_ssl.models.m2 import M2
+from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.spatial import information, learnt_strength
 from hsi_ssl.training.experts import gains
-from hsi_ssl.training.extractor import Extractor
 from hsi_ssl.training.inputs import (
-    BESIDE_GAIN,
     Inputs,
     Labelled,
-    Validation,
-    each_log_q_of,
-    log_q_of,
+    evidence,
+    log_q_each,
+    log_q_of_experts,
 )
-from hsi_ssl.training.m2_task import Grid
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.scene_start import start_in_scenes
 from hsi_ssl.training.slot_start import start_of_slots
 from hsi_ssl.training.stage import network_scaler
+from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
-KEPT_SPREAD = 0.1
-"""Units of M1 whose mean has a smaller standard deviation are dropped, as the authors did."""
-
 
 @dataclass(frozen=True)
 class M2Data:
-    """The pixels of a dataset as M2 sees them."""
+    """The pixels of a dataset as M2 sees them: training pixels, then those without any label."""
 
     dataset: Dataset
     settings: M2Settings
@@ -59,40 +56,55 @@ class M2Data:
         return network_scaler(self.dataset, self.settings.whitening)
 
     @cached_property
-    def label_set(self) -> LabelSet:
-        """The classes with a slot of their own.
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """The classes with a slot of their own, of each label set.
 
         All of the dataset's; beside free slots those with training pixels, for free slots are
         there for the others.
         """
-        dataset = self.dataset
         if not self.settings.free_slots:
-            return dataset.label_set
-        with_labels = np.unique(dataset.label[dataset.rows(Part.TRAIN)])
-        return dataset.label_set.occurring(dataset.label_set.codes[with_labels])
+            return self.dataset.label_sets
+        trained = self._columns(self.dataset.rows(Part.TRAIN))
+        return tuple(
+            label_set.occurring(label_set.codes[np.unique(column[column >= 0])])
+            for label_set, column in zip(self.dataset.label_sets, trained, strict=True)
+        )
+
+    @cached_property
+    def every(self) -> Inputs:
+        """Training pixels, then those whose spectra may be learnt from without label."""
+        train, pool = self.dataset.rows(Part.TRAIN), self.dataset.unlabelled_rows
+        return self._inputs(np.concatenate([train, pool]))
+
+    @cached_property
+    def y(self) -> Tensor:
+        """Classes `(N, V)` of `every`, -1 where not known."""
+        labelled = self._y(self.dataset.rows(Part.TRAIN))
+        pool = (0, 0, 0, len(self.dataset.unlabelled_rows))
+        return torch.nn.functional.pad(labelled, pool, value=-1)
 
     @cached_property
     def labelled(self) -> Labelled:
-        """Training pixels."""
-        rows = self.dataset.rows(Part.TRAIN)
-        return Labelled(self._inputs(rows), self._y(rows), self.settings)
+        """Training pixels, each with a label of one set or more."""
+        n = len(self.dataset.rows(Part.TRAIN))
+        return Labelled(self.every.rows(slice(0, n)), self.y[:n], self.settings)
 
     @cached_property
     def unlabelled(self) -> Inputs:
-        """Pixels whose spectra may be learnt from without label."""
-        return self._inputs(self.dataset.unlabelled_rows)
+        """Pixels without any label."""
+        return self.every.rows(slice(len(self.labelled), None))
 
     @cached_property
     def validation(self) -> Validation:
-        """Validation pixels of classes with a slot of their own."""
+        """Validation pixels of classes with a slot of their own, of any label set."""
         rows = self.dataset.rows(Part.VALIDATION)
-        rows = rows[self.indices(rows) >= 0]
+        rows = rows[(self.indices(rows) >= 0).any(axis=1)]
         return Validation(self._inputs(rows), self._y(rows))
 
     @property
     def pixels(self) -> int:
         """N, the labelled and the unlabelled ones."""
-        return len(self.labelled) + len(self.unlabelled)
+        return len(self.every)
 
     @cached_property
     def kept(self) -> npt.NDArray[np.bool_]:
@@ -117,10 +129,10 @@ class M2Data:
         With M1, each sees the spectra and a last one M1's features. One expert only, seeing them as
         they are, where the noise of spectra is not known or the features are all there is to see.
         """
-        inputs, noise = self.labelled.inputs.mean, self.scaler.noise_sd
-        if noise is None or (self.m1 is not None and not self.beside):
+        inputs, noise = self.every.mean, self.scaler.noise_sd
+        if noise is None or (self.m1 is not None and not self.side_inputs):
             return torch.ones(1, inputs.shape[1])
-        spread = torch.cat([inputs, self.unlabelled.mean]).std(0).cpu()
+        spread = inputs.std(0).cpu()
         of_columns = torch.zeros(len(spread))
         of_columns[-self.scaler.width :] = torch.from_numpy(noise)
         found = gains(self.settings.experts, spread, of_columns)
@@ -131,93 +143,112 @@ class M2Data:
 
     @cached_property
     def neighbours(self) -> Tensor:
-        """Labelled and unlabelled pixels as places: the 8 neighbours of each among them, or -1."""
+        """The 8 neighbours of each of `every` among them, or -1."""
         dataset = self.dataset
         rows = np.concatenate([dataset.rows(Part.TRAIN), dataset.unlabelled_rows])
         return torch.from_numpy(neighbours_among(dataset.neighbours, rows)).to(self.device)
 
-    def told_by_neighbours(self, model: M2) -> Tensor:
-        """What neighbours tell of each other's class, by each expert, in nats, `(E,)`."""
+    def neighbour_information(self, model: DeclaredVAE) -> Tensor:
+        """What neighbours tell of each other's classes, by each expert, in nats, `(V, E)`."""
         if not self.settings.spatial:
-            return torch.zeros(len(model.classifier), device=self.device)
-        each = each_log_q_of(
-            model, self.labelled.inputs, self.unlabelled
-        ).exp_()  # can be a gigabyte
-        return torch.tensor([information(q, self.neighbours) for q in each], device=self.device)
-
-    def grid(self, model: M2, start: Tensor | None, watcher: Watcher) -> Grid:
-        """Where labelled and unlabelled pixels lie, and how much neighbours agree.
-
-        By the model's q(y|x), or by the first q(y) `start (N, K)` of free slots.
-        """
-        q = log_q_of(model, self.labelled.inputs, self.unlabelled).exp() if start is None else start
-        strength = learnt_strength(q, self.neighbours, model.log_p_y)
-        watcher.say(
-            f"neighbours agree with strength {strength:.2f} (0: no more than any two pixels)"
-            if strength
-            else "neighbours tell nothing of a pixel's class: no spatial prior"
+            return torch.zeros(len(self.label_sets), len(model.classifier), device=self.device)
+        each = log_q_of_experts(model, self.every)
+        return torch.tensor(
+            [[information(q.exp(), self.neighbours) for q in of_set] for of_set in each],
+            device=self.device,
         )
-        return Grid(self.neighbours, strength)
+
+    def strengths(self, model: DeclaredVAE, start: Tensor | None, watcher: Watcher) -> list[float]:
+        """How much neighbours agree in each label set, by the model's q(y|x).
+
+        Or by the first q(y) `start (N, K)` of free slots.
+        """
+        each = evidence(model, self.every, self.y) if start is None else [start.log()]
+        found = [
+            learnt_strength(of_set.exp(), self.neighbours, model.log_p_y(v))
+            for v, of_set in enumerate(each)
+        ]
+        if not any(found):
+            watcher.say("neighbours tell nothing of a pixel's class: no spatial prior")
+        elif len(found) == 1:
+            watcher.say(
+                f"neighbours agree with strength {found[0]:.2f} (0: no more than any two pixels)"
+            )
+        else:
+            of_each = zip(self.label_sets, found, strict=True)
+            said = ", ".join(f"{label_set.name} {strength:.2f}" for label_set, strength in of_each)
+            watcher.say(f"neighbours agree with strength (0: no more than any two pixels): {said}")
+        return found
 
     def feature_graph(self) -> FeatureGraph:
-        """Labelled and unlabelled pixels, in this order, with their nearest in feature space."""
-        x = torch.cat([self.labelled.inputs.mean, self.unlabelled.mean])
-        return FeatureGraph(x[:, : x.shape[1] - self.beside])
+        """`every`, with their nearest in feature space."""
+        return FeatureGraph(self._modelled)
 
-    def slot_start(self, graph: FeatureGraph | None, model: M2) -> Tensor:
-        """First q(y) `(N, K + F)` of labelled and unlabelled pixels, in this order.
+    @property
+    def _modelled(self) -> Tensor:
+        x = self.every.mean
+        return x[:, : x.shape[1] - self.side_inputs]
+
+    def slot_start(self, graph: FeatureGraph | None, model: DeclaredVAE) -> Tensor:
+        """First q(y) `(N, K + F)` of `every` over classes and free slots of the one label set.
 
         Groups on the `graph`, or, without it, in scenes; there the model's classifier, taught by
         labelled pixels, tells which class what is in no free slot is of.
         """
-        nobody = torch.full((len(self.unlabelled),), -1, device=self.device)
-        known = torch.cat([self.labelled.y, nobody])
-        classes = len(self.label_set)
+        (label_set,), known = self.label_sets, self.y[:, 0]
+        classes, log_p_y = len(label_set), model.log_p_y(0)
         if graph is not None:
-            return start_of_slots(graph, known, model.log_p_y, classes, self.settings.seed)
-        x = torch.cat([self.labelled.inputs.mean, self.unlabelled.mean])
+            return start_of_slots(graph, known, log_p_y, classes, self.settings.seed)
         found = start_in_scenes(
-            x[:, : x.shape[1] - self.beside].double().cpu().numpy(),
+            self._modelled.double().cpu().numpy(),
             self.neighbours.cpu().numpy(),
             known.cpu().numpy(),
-            model.log_p_y.double().cpu().numpy(),
+            log_p_y.double().cpu().numpy(),
             classes,
             self.settings.seed,
         )
-        q = torch.from_numpy(found).to(known.device, model.log_p_y.dtype)
-        log_q = model.among_labelled(log_q_of(model, self.labelled.inputs, self.unlabelled))
-        of_classes = torch.softmax(log_q[:, :classes], dim=-1)
+        q = torch.from_numpy(found).to(known.device, log_p_y.dtype)
+        log_q = model.among_labelled(log_q_each(model, self.every)[0], 0)
+        of_classes = torch.softmax(log_q, dim=-1)
         mine = torch.nonzero(known < 0).flatten()
         q[mine, :classes] = q[mine, :classes].sum(1, keepdim=True) * of_classes[mine]
         return q
 
-    def _y(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(self.indices(rows).astype(np.int64)).to(self.device)
+    def _columns(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+        """Labels of rows, `(V, n)`."""
+        return self.dataset.label[rows].reshape(len(rows), len(self.dataset.label_sets)).T
 
-    def indices(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
-        """Classes 0..K-1 of `label_set`, -1 for others and for unlabelled pixels."""
-        codes = indices_to_codes(self.dataset.label[rows], self.dataset.label_set)
-        return codes_to_indices(codes, self.label_set)
+    def indices(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Classes 0..K-1 of each of `label_sets`, -1 for others and without label, `(n, V)`."""
+        found = [
+            codes_to_indices(indices_to_codes(column, theirs), ours)
+            for column, theirs, ours in zip(
+                self._columns(rows), self.dataset.label_sets, self.label_sets, strict=True
+            )
+        ]
+        return np.stack(found, axis=1).astype(np.int64)
+
+    def _y(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(self.indices(rows)).to(self.device)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """From raw spectra to inputs."""
+        return Pipeline(self.scaler, self.m1, self.kept, self.settings.side_input)
 
     @property
-    def beside(self) -> int:
+    def side_inputs(self) -> int:
         """Columns of the inputs that only q(y|x) reads: spectra beside M1's features."""
-        return self.scaler.width if self.m1 is not None and self.settings.spectra_beside else 0
+        return self.pipeline.side_inputs
 
     def _inputs(self, rows: npt.NDArray[np.int64]) -> Inputs:
         noise = torch.zeros(self.scaler.width)
         if self.scaler.noise_sd is not None:
             noise = torch.from_numpy(self.settings.perturbation * self.scaler.noise_sd).float()
-        if self.m1 is None:
-            x = torch.from_numpy(self.dataset.scaled(rows, self.scaler))
-            return Inputs(x, noise_sd=noise if noise.any() else None).to(self.device)
-        raw = self.dataset.spectra(rows)
-        mean, logvar = (torch.from_numpy(f[:, self.kept]) for f in self.m1.features(raw))
-        if not self.beside:
-            return Inputs(mean, logvar).to(self.device)
-        x = BESIDE_GAIN * torch.from_numpy(self.scaler.transform(raw))
-        noise = BESIDE_GAIN * noise
-        return Inputs(
-            torch.cat([mean, x], 1),
-            torch.cat([logvar, 2 * noise.log().expand_as(x)], 1),  # of no noise -inf: sd 0
-        ).to(self.device)
+        mean, logvar = self.pipeline.encode(self.dataset.spectra(rows))
+        if logvar is None:
+            return Inputs(mean, noise_sd=noise if noise.any() else None).to(self.device)
+        if self.side_inputs:  # with the variance of their noise; of none it is exp(-inf)
+            of_noise = 2 * torch.log(SIDE_GAIN * noise)
+            logvar = torch.cat([logvar, of_noise.expand(len(mean), -1)], 1)
+        return Inputs(mean, logvar).to(self.device)

@@ -6,53 +6,54 @@ unlabelled ones. On the validation pixels the better of the two classifiers is k
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.files import os_errors
+from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
+from hsi_ssl.inference.classifier import Classifier, card_of_label_set
+from hsi_ssl.inference.device import choose_device
+from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1
+from hsi_ssl.inference.lineage import dataset_card, seen_elsewhere
 from hsi_ssl.labels.label_set import UNLABELLED
-from hsi_ssl.models.gm_dgm import MODELS
-from hsi_ssl.models.m2 import M2, M2Architecture
-from hsi_ssl.training.checkpoint import STATE, check_run_folder, model_name, save_run
-from hsi_ssl.training.classifier import Classifier, Rule, fixed_noise
+from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
+from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.training.collapse import Slots, slots_of
-from hsi_ssl.training.device import choose_device
-from hsi_ssl.training.experts import held_out, in_words, weights
-from hsi_ssl.training.extractor import check_bands, load_m1
-from hsi_ssl.training.inputs import APPLIED_BATCH, Validation, scores
-from hsi_ssl.training.joint_stage import train_joint
-from hsi_ssl.training.loop import fit, weights_of
-from hsi_ssl.training.m2_data import M2Data
-from hsi_ssl.training.m2_shared import (
-    SUPERVISED,
-    architecture_values,
-    check_likelihood,
-    class_prior_of,
-    fit_supervised,
-    generated,
-    run_tensors,
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.experts import held_out, in_words, weights_of_label_sets
+from hsi_ssl.training.loop import Fit, fit, weights_of
+from hsi_ssl.training.m2_architecture import (
+    architecture_of,
+    check_settings,
+    class_priors,
+    fresh_model,
 )
-from hsi_ssl.training.m2_task import M2Task
-from hsi_ssl.training.novelty import measure_novelty
+from hsi_ssl.training.m2_architecture import in_words as model_in_words
+from hsi_ssl.training.m2_choice import Choice, choose_rules, keep_the_better, q_of_labels
+from hsi_ssl.training.m2_data import M2Data
+from hsi_ssl.training.novelty_reference import measure_novelty
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.stage import (
     Draw,
-    dataset_card,
     draw_nothing,
     draw_spectra,
     identity,
-    seen_elsewhere,
 )
-from hsi_ssl.training.supervised_task import SupervisedTask
-from hsi_ssl.training.temperature import fitted_temperature, tempered_in_words
+from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
 from hsi_ssl.training.tuned_prior import tuned_in_words, tuned_prior
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
+
+SUPERVISED = "last/supervised"
+"""Folder within the run's of the supervised part: its log and its state to resume from."""
 
 
 def train_m2(
@@ -73,237 +74,269 @@ def train_m2(
 
     Raises
     ------
-    DatasetError, ModelError, OutputError, DeviceError
+    DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
     run = settings.output
     check_run_folder(run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,))
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset, settings.label_set)
-    m1 = None
-    if settings.m1 is not None:
-        m1 = load_m1(settings.m1, settings.device)
-        check_bands(m1.card, dataset, settings.m1)
-        for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
-            watcher.warn(sentence)
-    if len(dataset.label_sets) > 1:
-        return train_joint(settings, dataset, m1, device, resume=resume, watcher=watcher, draw=draw)
-    facts = dataset_card(dataset)
-    data = M2Data(dataset, settings, m1, device)
-    label_set = data.label_set
-    labelled, unlabelled, validation = data.labelled, data.unlabelled, data.validation
-    if not len(validation.y):
-        watcher.warn("no validation pixels: training runs all its epochs and keeps the last state")
-    check_likelihood(settings, data)
-    class_prior = class_prior_of(settings, labelled.y, len(label_set))
-    architecture = M2Architecture(
-        classes=len(label_set) + settings.free_slots,
-        free=settings.free_slots,
-        **architecture_values(settings, data),
-    )
-
-    def fresh() -> M2:
-        generator = torch.Generator().manual_seed(settings.seed)
-        kind = MODELS[settings.model]
-        made = kind(architecture, class_prior, generator).to(device)
-        made.classifier.gain.copy_(data.gains)
-        return made
-
-    watcher.say(
-        f"{model_name({'model': settings.model, 'm1': m1})} on {architecture.width} "
-        f"{'scaled bands' if m1 is None else 'units of M1'}, {len(label_set)} classes"
-        f"{f' and {architecture.free} free slots' if architecture.free else ''}, "
-        f"{len(labelled):,} labelled and {len(unlabelled):,} unlabelled pixels, {device}"
-    )
-    known = identity(
-        dataset, settings, m1_weights=m1 and m1.card["weights_sha256"], device=device.type
-    )
-    model = fresh()
-    part = SupervisedTask(model, labelled, validation, data.pixels)
-    supervised = fit_supervised(part, settings, known, resume=resume, watcher=watcher)
-    if len(model.classifier) > 1:
-        sure = held_out(model, fresh(), labelled, validation, settings, data.pixels)
-        model.classifier.weight.copy_(weights(*sure, data.told_by_neighbours(model)))
-        watcher.say(in_words(settings.experts, model.classifier.weight))
-    started = settings.slot_start and settings.free_slots > 0
-    graph = start = None
-    if (settings.propagation or (started and not settings.spatial)) and len(unlabelled):
-        graph = data.feature_graph()
-    if started and len(unlabelled):
-        watcher.say("looking for groups that no label speaks for")
-        with torch.no_grad():
-            start = data.slot_start(None if settings.spatial else graph, model)
-    grid = data.grid(model, start, watcher) if settings.spatial else None
-    before = weights_of(model.classifier)
+    m1 = _m1(settings, dataset, watcher)
+    training = _Training(M2Data(dataset, settings, m1, device), resume, watcher, draw)
+    training.announce()
+    model, supervised = training.supervised()
+    e_step = training.e_step(model)
+    before = weights_of(q_of_labels(model))
     if not settings.warm_start:
         weight = model.classifier.weight
-        model = fresh()
+        model = training.fresh()
         model.classifier.weight.copy_(weight)
-
-    means = _class_means(dataset, data.scaler)
-
-    def on_snapshot(snapshots: dict[int, Tensor]) -> None:
-        panels = [*generated(m1, data.kept, snapshots), ("measured class means", means)]
-        draw_spectra(draw, data.scaler, facts, panels)
-
-    spread = graph if settings.propagation else None
-    task = M2Task(model, labelled, unlabelled, validation, settings, grid, spread, start)
-    found = fit(
-        task,
-        settings,
-        run,
-        identity=known,
-        resume=resume and (run / STATE).exists(),
-        watcher=watcher,
-        on_snapshot=on_snapshot,
-    )
-    metrics = keep_the_better(model, before, validation, watcher)
-    rule, by_rule, temperature = _choose_rule(task, settings, watcher)
-    card: dict[str, Any] = {
-        "kind": "m2",
-        "model": settings.model,
-        "free_slots": settings.free_slots,
-        "architecture": architecture.to_card(),
-        **facts,
-        "classes": label_set.to_card(),
-        "scaling": data.scaler.to_card(),
-        "m1": None if m1 is None else m1.card,
-        "kept_units": data.kept.tolist(),
-        "settings": settings.model_dump(mode="json"),
-        "expert_weights": model.classifier.weight.tolist(),
-        "objective": _objective_in_words(settings, task),
-        "spatial_strength": 0.0 if grid is None else grid.strength,
-        "training": {
-            **found.to_card(device),
-            "supervised_seconds": supervised.progress.seconds,
-        },
-        "rule": rule,
-        "temperature": temperature,
-        "metrics": {**metrics, **by_rule},
-    }
-    classifier = Classifier(card, model.eval(), m1, device, rule)
-    card["spatial_tuned"] = tuned = tuned_prior(classifier, dataset)
-    if tuned is not None:
-        watcher.say(tuned_in_words(tuned))
-    slots = _slots(classifier, data)
-    card["metrics"]["predicted_classes"] = int(np.count_nonzero(slots.pixels[: len(label_set)]))
-    card["metrics"]["slots"] = slots.to_card()
-    for sentence in slots.warnings(label_set.names):
-        watcher.warn(sentence)
-    tensors = run_tensors(model, m1)
-    tensors |= measure_novelty(classifier, dataset, settings.novelty_samples).to_tensors()
+    task = SemiSupervisedTask(model, training.data, settings, e_step)
+    found = training.whole(task)
+    metrics = keep_the_better(model, before, training.data.validation, watcher)
+    card = training.card(task, found)
+    card["training"]["supervised_seconds"] = supervised.progress.seconds
+    card["metrics"] = metrics
+    tensors = training.finish(model.eval(), card)
     return save_run(run, tensors, card)
 
 
-def keep_the_better(
-    model: M2, before: dict[str, Tensor], validation: Validation, watcher: Watcher
-) -> dict[str, Any]:
-    """Leave the better classifier on the validation pixels in the model, and say which it is.
-
-    With free slots it is the whole model's always: the supervised part's knows nothing of them, and
-    validation pixels do not either. `before`: the classifier after the supervised part.
-    """
-    if not len(validation.y):
-        return {"supervised": {}, "gained": None, "kept": "semi-supervised"}
-    after = weights_of(model.classifier)
-    now = scores(validation.y, validation.log_q(model))
-    model.classifier.load_state_dict(before)
-    then = scores(validation.y, validation.log_q(model, labelled_only=True))
-    gained = now["macro_f1"] - then["macro_f1"]
-    change = f"macro-F1 on the validation pixels {then['macro_f1']:.3f} -> {now['macro_f1']:.3f}"
-    if model.architecture.free:
-        model.classifier.load_state_dict(after)
-        watcher.say(f"with free slots: {change}, a labelled pixel in a free slot counted as wrong")
-    elif gained < 0:
-        watcher.say(f"unlabelled pixels did not help here: kept the supervised model ({change})")
-    else:
-        model.classifier.load_state_dict(after)
-        watcher.say(f"unlabelled pixels gained {100 * gained:+.1f} points ({change})")
-    kept = "supervised" if gained < 0 and not model.architecture.free else "semi-supervised"
-    return {"supervised": then, "semi_supervised": now, "gained": gained, "kept": kept}
+def _m1(settings: M2Settings, dataset: Dataset, watcher: Watcher) -> Extractor | None:
+    if settings.m1 is None:
+        return None
+    m1 = load_m1(settings.m1, settings.device)
+    check_bands(m1.card, dataset, settings.m1)
+    for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
+        watcher.warn(sentence)
+    return m1
 
 
-def _objective_in_words(settings: M2Settings, task: M2Task) -> str:
-    """What q(y|x) was trained by, for the card: whether a bound alone or more."""
-    parts = ["J, a bound on the log-likelihood of all training pixels"]
-    if settings.pull < 1:
-        parts.append(f"{settings.pull:.0%} of whose gradient reaches q(y|x)")
-    parts.append("cross-entropy of q(y|x) on labelled pixels, outside the bound")
-    if task.grid is not None:
-        parts.append(
-            "cross-entropy of q(y|x) against the mean field of a Potts prior on unlabelled pixels, "
-            "outside the bound"
+@dataclass(frozen=True)
+class _Training:
+    """The parts of one training, in their order."""
+
+    data: M2Data
+    resume: bool
+    watcher: Watcher
+    draw: Draw
+
+    @property
+    def settings(self) -> M2Settings:
+        return self.data.settings
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        return dataset_card(self.data.dataset)
+
+    @cached_property
+    def known(self) -> dict[str, Any]:
+        """What must be the same to resume."""
+        data = self.data
+        return identity(
+            data.dataset,
+            self.settings,
+            m1_weights=data.m1 and data.m1.card["weights_sha256"],
+            device=data.device.type,
         )
-    if task.start is not None:
-        parts.append(
-            "first cross-entropy of q(y|x) against groups of pixels, for free slots, outside the "
-            "bound"
+
+    @cached_property
+    def architecture(self) -> DeclaredArchitecture:
+        return architecture_of(self.settings, self.data)
+
+    @cached_property
+    def priors(self) -> list[Tensor]:
+        return class_priors(self.settings, self.data)
+
+    def announce(self) -> None:
+        """Refuse what cannot be; say what is trained on what."""
+        data, settings = self.data, self.settings
+        if not len(data.validation):
+            self.watcher.warn(
+                "no validation pixels: training runs all its epochs and keeps the last state"
+            )
+        check_settings(settings, data)
+        named = model_name({"model": settings.model, "m1": data.m1})
+        for sentence in model_in_words(self.architecture, data, named):
+            self.watcher.say(sentence)
+
+    def fresh(self) -> DeclaredVAE:
+        """An untrained model, always the same."""
+        return fresh_model(self.architecture, self.priors, self.data)
+
+    def supervised(self) -> tuple[DeclaredVAE, Fit]:
+        """q(y|x) on the labelled pixels alone, and how much each expert counts.
+
+        A run that starts anew first forgets the whole state of the one before, lest a later
+        `resume` go on with that one where this has not come further than here.
+        """
+        data, settings, run = self.data, self.settings, self.settings.output
+        if not self.resume:
+            with os_errors(run):
+                forget_state(run)
+        self.watcher.say("supervised part, labelled pixels alone:")
+        model = self.fresh()
+        found = fit(
+            SupervisedTask(model, data.labelled, data.validation, settings, data.pixels),
+            supervised_settings(settings),
+            run / SUPERVISED,
+            identity=self.known,
+            resume=self.resume and (run / SUPERVISED / STATE).exists(),
+            watcher=self.watcher,
+            on_snapshot=lambda snapshots: None,
         )
-    if settings.propagation:
-        parts.append("p(y) of an unlabelled pixel from its nearest neighbours in feature space")
-    if settings.steadiness:
-        parts.append("steadiness of q(y|x), outside the bound")
-    if settings.balance:
-        parts.append("balance of the mean q(y|x), outside the bound")
-    return "; ".join(parts)
+        if len(model.classifier) > 1:
+            sure = held_out(
+                model, self.fresh(), data.labelled, data.validation, settings, data.pixels
+            )
+            weight = weights_of_label_sets(*sure, data.neighbour_information(model))
+            model.classifier.weight.copy_(weight)
+            several = len(data.label_sets) > 1
+            for label_set, of_set in zip(data.label_sets, weight, strict=True):
+                named = f"{label_set.name}: " if several else ""
+                self.watcher.say(named + in_words(settings.experts, of_set))
+        return model, found
+
+    def e_step(self, model: DeclaredVAE) -> EStep:
+        """Who is to tell pixels of the labels that they lack."""
+        data, settings = self.data, self.settings
+        if not len(data.unlabelled) and bool((data.y >= 0).all()):
+            return EStep()
+        started = settings.slot_start and settings.free_slots > 0 and len(data.unlabelled) > 0
+        graph = start = None
+        if settings.propagation or (started and not settings.spatial):
+            graph = data.feature_graph()
+        if started:
+            self.watcher.say("looking for groups that no label speaks for")
+            with torch.no_grad():
+                start = data.slot_start(None if settings.spatial else graph, model)
+        strengths = data.strengths(model, start, self.watcher) if settings.spatial else []
+        return EStep(
+            neighbours=data.neighbours if any(strengths) else None,
+            strengths=strengths,
+            graph=graph if settings.propagation else None,
+            propagation=settings.propagation,
+            start=start,
+        )
+
+    def whole(self, task: SemiSupervisedTask) -> Fit:
+        """The whole model on all pixels."""
+        data, run = self.data, self.settings.output
+        measured = _class_means(data)
+
+        def on_snapshot(snapshots: dict[int, Tensor]) -> None:
+            panels = [*generated(data, snapshots), measured]
+            draw_spectra(self.draw, data.scaler, self.facts, panels)
+
+        return fit(
+            task,
+            self.settings,
+            run,
+            identity=self.known,
+            resume=self.resume and (run / STATE).exists(),
+            watcher=self.watcher,
+            on_snapshot=on_snapshot,
+        )
+
+    def card(self, task: SemiSupervisedTask, found: Fit) -> dict[str, Any]:
+        """What the run says of itself, without what validation pixels choose."""
+        data, settings = self.data, self.settings
+        return {
+            "kind": "m2",
+            "model": settings.model,
+            "architecture": self.architecture.to_card(),
+            **self.facts,
+            "label_sets": [
+                {
+                    "classes": label_set.to_card(),
+                    "spatial_strength": strength,
+                    "expert_weights": weight.tolist(),
+                }
+                for label_set, strength, weight in zip(
+                    data.label_sets,
+                    task.e_step.strengths or [0.0] * len(data.label_sets),
+                    task.module.classifier.weight,
+                    strict=True,
+                )
+            ],
+            **data.pipeline.to_card(),
+            "settings": settings.model_dump(mode="json"),
+            "objective": task.objective_in_words(),
+            "training": found.to_card(data.device),
+        }
+
+    def finish(self, model: DeclaredVAE, card: dict[str, Any]) -> dict[str, Tensor]:
+        """How each label set is predicted, for the card, and what the run keeps as tensors."""
+        data = self.data
+        names = [label_set.name for label_set in data.label_sets]
+        choices = choose_rules(model, data.validation, self.settings, names, self.watcher)
+        tensors = run_tensors(model, data.m1)
+        for v, (own, choice) in enumerate(zip(card["label_sets"], choices, strict=True)):
+            own |= {"rule": choice.rule, "temperature": choice.temperature}
+            tensors |= self._one_label_set(OneLabelSet(model, v).eval(), card, own, choice)
+        return tensors
+
+    def _one_label_set(
+        self, one: OneLabelSet, card: dict[str, Any], own: dict[str, Any], choice: Choice
+    ) -> dict[str, Tensor]:
+        """Fill in the card of one label set; gives the tensors that tell novelty."""
+        data, settings = self.data, self.settings
+        label_set = data.label_sets[one.place]
+        said = "" if one.alone else f"{label_set.name}: "
+        classifier = Classifier(
+            card_of_label_set(card, one.place), one, data.m1, data.device, choice.rule
+        )
+        of_set = data.dataset.one(label_set.name)
+        own["spatial_tuned"] = tuned = tuned_prior(classifier, of_set)
+        if tuned is not None:
+            self.watcher.say(f"{said}{tuned_in_words(tuned)}")
+        slots = _slots(classifier, data, one.place)
+        for sentence in slots.warnings(label_set.names):
+            self.watcher.warn(f"{said}{sentence}")
+        predicted = int(np.count_nonzero(slots.pixels[: len(label_set)]))
+        own["metrics"] = {
+            **choice.metrics,
+            "predicted_classes": predicted,
+            "slots": slots.to_card(),
+        }
+        kept = measure_novelty(classifier, of_set, settings.novelty_samples)
+        return kept.to_tensors(one.place)
 
 
-def _class_means(dataset: Dataset, scaler: Scaler) -> Any:
-    """Mean scaled spectrum of each class that has training pixels."""
-    rows = dataset.rows(Part.TRAIN)
-    scaled, label = scaler.transform(dataset.spectra(rows)), dataset.label[rows]
-    return np.stack([scaled[label == k].mean(0) for k in np.unique(label)])
-
-
-def _choose_rule(
-    task: M2Task, settings: M2Settings, watcher: Watcher
-) -> tuple[Rule, dict[str, Any], dict[Rule, float]]:
-    """q(y|x) or Bayes' rule, as the settings say or as the validation pixels do; their scores.
-
-    And the temperature of each; 1 with free slots, of which validation pixels say nothing.
-    """
-    validation = task.validation
-    if not len(validation.y):
-        rule: Rule = "bayes" if settings.predict == "bayes" else "classifier"
-        return rule, {"validation": {}}, {}
-    eps = fixed_noise(settings.bayes_samples, task.module.architecture.latent).to(
-        validation.y.device
-    )
-    found: dict[Rule, dict[str, float]] = {}
+def generated(data: M2Data, snapshots: dict[int, Tensor]) -> list[tuple[str, Any]]:
+    """One generated spectrum a class at each moment, scaled."""
     with torch.no_grad():
-        batches = torch.split(validation.inputs.mean, APPLIED_BATCH)
-        p = torch.cat([task.module.log_posterior_bayes(x, eps) for x in batches])
-    log_p: dict[Rule, Tensor] = {"classifier": validation.log_q(task.module), "bayes": p}
-    for one, values in log_p.items():
-        found[one] = scores(validation.y, values)
-    if settings.predict == "auto":
-        # Of free slots validation pixels say nothing: with them it is q(y|x).
-        better = found["bayes"]["macro_f1"] > found["classifier"]["macro_f1"]
-        rule = "bayes" if better and not settings.free_slots else "classifier"
-    else:
-        rule = settings.predict
-    watcher.say(
-        f"validation macro-F1: q(y|x) {found['classifier']['macro_f1']:.3f}, Bayes' rule "
-        f"{found['bayes']['macro_f1']:.3f}; predicts by "
-        f"{'q(y|x)' if rule == 'classifier' else 'Bayes rule'}"
-    )
-    temperature: dict[Rule, float] = {}
-    if not settings.free_slots:
-        for one, values in log_p.items():
-            temperature[one] = fitted_temperature(values, validation.y)
-        watcher.say(f"{tempered_in_words(temperature[rule])} on the validation pixels")
-    return rule, {"validation": found[rule], "validation_by_rule": found}, temperature
+        return [
+            (f"epoch {epoch}", data.pipeline.scaled(modelled.to(data.device)).cpu().numpy())
+            for epoch, modelled in sorted(snapshots.items())
+        ]
 
 
-def _slots(classifier: Classifier, data: M2Data) -> Slots:
-    """How the classifier spreads the training pixels, the validation pixels and the pool."""
+def run_tensors(model: DeclaredVAE, m1: Extractor | None) -> dict[str, Tensor]:
+    """What a run folder keeps of a model: its weights, and beside them those of the M1 below it."""
+    tensors = dict(model.state_dict())
+    if m1 is not None:
+        tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
+    return tensors
+
+
+def _class_means(data: M2Data) -> tuple[str, Any]:
+    """A title, and the mean scaled spectrum of each class of the first label set."""
+    rows = data.dataset.rows(Part.TRAIN)
+    scaled, label = data.scaler.transform(data.dataset.spectra(rows)), data.indices(rows)[:, 0]
+    means = np.stack([scaled[label == k].mean(0) for k in np.unique(label[label >= 0])])
+    several = len(data.label_sets) > 1
+    of = f" of {data.label_sets[0].name}" if several else ""
+    return f"measured class means{of}", means
+
+
+def _slots(classifier: Classifier, data: M2Data, place: int) -> Slots:
+    """How a classifier spreads the training pixels, the validation pixels and the pool."""
     rows = data.dataset.rows(Part.TRAIN, Part.VALIDATION, Part.POOL)
-    labels = data.indices(rows).astype(np.int64)
+    labels = data.indices(rows)[:, place]
     labels[data.dataset.part[rows] == Part.POOL] = UNLABELLED
-    assert isinstance(classifier.model, M2)
     return slots_of(
         classifier.posterior(data.dataset.spectra(rows)),
         labels,
-        classifier.model.log_p_y.cpu().numpy(),
-        len(data.label_set),
+        classifier.model.whole.log_p_y(place).cpu().numpy(),
+        len(data.label_sets[place]),
     )

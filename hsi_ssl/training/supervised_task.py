@@ -1,4 +1,4 @@
-"""M2's supervised part as the training loop sees it: q(y|x) on the labelled pixels alone."""
+"""The supervised part as the training loop sees it: q(y|x) on the labelled pixels alone."""
 
 from __future__ import annotations
 
@@ -9,21 +9,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsi_ssl.models.m2 import M2
-from hsi_ssl.training.inputs import Labelled, Validation
-from hsi_ssl.training.loop import StepCost, TaskWithoutState
+from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.training.inputs import Inputs, Labelled
 from hsi_ssl.training.stage import STEPS_AN_EPOCH
+from hsi_ssl.training.task import PlainTask, StepCost
+from hsi_ssl.training.validation import Validation
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
 
-class SupervisedTask(TaskWithoutState):
-    """The classifier of an M2 with its labelled and validation pixels; the rest stays untouched."""
+class SupervisedTask(PlainTask):
+    """The classifier of a model with its labelled and validation pixels; the rest is left alone."""
+
+    module: DeclaredVAE
 
     score_name = "macro_f1"
 
-    def __init__(self, module: M2, labelled: Labelled, validation: Validation, pixels: int) -> None:
+    def __init__(
+        self,
+        module: DeclaredVAE,
+        labelled: Labelled,
+        validation: Validation,
+        settings: M2Settings,
+        pixels: int,
+    ) -> None:
         """`pixels`: N of the whole training, so that the weight prior is the same in both parts.
 
         Counted for a few labelled pixels alone it would hold the network down (Indian Pines, 20
@@ -31,25 +41,28 @@ class SupervisedTask(TaskWithoutState):
         """
         self.module = module
         self.labelled, self.validation = labelled, validation
+        self.settings = settings
         self.pixels = pixels
 
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Rows of labelled batches: as many pixels as there are, of few some 30 batches."""
-        steps = max(STEPS_AN_EPOCH, -(-len(self.labelled) // self.labelled.size))
-        for _ in range(steps):
+    def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """As many labelled batches as there are pixels for, of few some 30."""
+        for _ in range(max(STEPS_AN_EPOCH, self.labelled.steps)):
             yield self.labelled.draw(generator)
 
-    def cost(self, batch: Tensor, kl_weight: float, generator: torch.Generator) -> StepCost:
-        """Cross-entropy of q(y|x) on a batch of rows, among the labelled classes.
+    def cost(
+        self, batch: tuple[Tensor, Tensor], kl_weight: float, generator: torch.Generator
+    ) -> StepCost:
+        """Cross-entropy of q(y|x), summed over label sets, among the labelled classes.
 
         Over all classes free slots would learn that nothing is theirs.
         """
+        rows, sets = batch
         inputs = self.labelled.inputs
-        classifier = self.module.classifier
-        x = inputs.learnt_from(inputs.sample(batch, generator), len(classifier), generator)
-        log_q = self.module.among_labelled(classifier.each(x))
-        cost = taught(log_q, self.labelled.y[batch])
-        return StepCost(cost, -cost, len(batch))
+        x, y = inputs.sample(rows, generator), self.labelled.y[rows]
+        log_q = learnt_log_q(self.module, inputs, x, self.settings, generator)
+        among = [self.module.among_labelled(of_set, v) for v, of_set in enumerate(log_q)]
+        cost = cross_entropy_of_sets(among, y, sets)
+        return StepCost(cost, -cost, len(rows))
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Scores of q(y|x) on the validation pixels; the bound is minus its cross-entropy."""
@@ -61,7 +74,23 @@ class SupervisedTask(TaskWithoutState):
         return torch.empty(0, self.module.architecture.width)
 
 
-def taught(log_q: Tensor, y: Tensor) -> Tensor:
+def learnt_log_q(
+    module: DeclaredVAE,
+    inputs: Inputs,
+    x: Tensor,
+    settings: M2Settings,
+    generator: torch.Generator,
+) -> list[Tensor]:
+    """log q_e(y|x) `(E, n, K)` of each label set, of sampled inputs as experts learn from them."""
+    seen = inputs.learnt_from(x, len(module.classifier), generator)
+    if not module.after:
+        return module.log_q_of_experts(seen)
+    shape = (settings.samples, len(x), module.architecture.latent)
+    draws = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
+    return module.log_q_of_experts(seen, draws)
+
+
+def cross_entropy(log_q: Tensor, y: Tensor) -> Tensor:
     """Cross-entropy of each expert's log q_e(y|x) `(E, n, K)`, summed over experts.
 
     Mean over pixels, of classes `y (n,)` or of distributions `(n, K)`. Each expert learns by
@@ -70,6 +99,21 @@ def taught(log_q: Tensor, y: Tensor) -> Tensor:
     if y.ndim == 1:
         return F.nll_loss(log_q.flatten(0, 1), y.repeat(len(log_q))) * len(log_q)
     return -(y * log_q).sum(-1).mean(-1).sum()
+
+
+def cross_entropy_of_sets(log_q: list[Tensor], y: Tensor, sets: Tensor) -> Tensor:
+    """`cross_entropy` summed over label sets, each of the pixels that were drawn for it.
+
+    `y (n, V)`; `sets (n,)`: for which label set each pixel was drawn.
+    """
+    if len(log_q) == 1:
+        return cross_entropy(log_q[0], y[:, 0])
+    total = y.new_zeros((), dtype=log_q[0].dtype)
+    for v, of_set in enumerate(log_q):
+        drawn = torch.nonzero(sets == v).flatten()
+        if len(drawn):
+            total = total + cross_entropy(of_set[:, drawn], y[drawn, v])
+    return total
 
 
 def supervised_settings(settings: M2Settings) -> M2Settings:

@@ -6,7 +6,6 @@ better by it is another question: on small fields it is best at 0, on large ones
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hsi_ssl.datasets.neighbours import neighbours_among
 from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.errors import DatasetError
+from hsi_ssl.inference.checkpoint import amend_label_sets
+from hsi_ssl.inference.classifier import Classifier, load_classifiers
+from hsi_ssl.inference.dataset_prior import among_neighbours
+from hsi_ssl.inference.extractor import check_bands
 from hsi_ssl.labels.label_set import codes_to_indices, indices_to_codes
-from hsi_ssl.models.spatial import SWEEPS
-from hsi_ssl.training.checkpoint import load_run, save_card
-from hsi_ssl.training.classifier import Classifier, load_classifiers
-from hsi_ssl.training.extractor import check_bands
-from hsi_ssl.training.inputs import scores
+from hsi_ssl.training.validation import scores
 from hsi_ssl.watcher import Watcher
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
-BLOCK = 65_536
-"""Pixels read and classified at a time."""
 
 
 def tuned_prior(classifier: Classifier, dataset: Dataset) -> dict[str, Any] | None:
@@ -86,10 +82,8 @@ def tune_run(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> None
     OutputError
         The run's folder cannot be written to.
     """
-    classifiers = load_classifiers(run, device)
-    card, _ = load_run(run, "m2")
-    places = card.get("label_sets", [card])
-    for classifier, place in zip(classifiers, places, strict=True):
+    found = []
+    for classifier in load_classifiers(run, device):
         check_bands(classifier.card, dataset, run)
         several = len(dataset.label_sets) > 1
         tuned = tuned_prior(
@@ -100,65 +94,6 @@ def tune_run(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> None
                 f"{dataset.path} has no validation pixels to choose the strength of the spatial "
                 "prior on; prepare with some (--validation 0.2), or name a strength"
             )
-        place["spatial_tuned"] = tuned
+        found.append({"spatial_tuned": tuned})
         watcher.say(f"{classifier.label_set.name}: {tuned_in_words(tuned)}")
-    save_card(run, card)
-
-
-def among_neighbours(
-    classifier: Classifier,
-    dataset: Dataset,
-    rows: Rows,
-    strengths: Sequence[float],
-    seen: npt.NDArray[np.bool_] | None = None,
-) -> Iterator[Floats]:
-    """Posteriors `(len(rows), K)` of a dataset's pixels under priors of some strengths.
-
-    Their neighbours are the dataset's pixels, or those `seen (n,)`; on the whole scene, which has
-    more of them, results may differ.
-    """
-    reach = _within_reach(dataset.neighbours, rows, seen)
-    alone = classifier.uncalibrated
-    blocks = [reach[first : first + BLOCK] for first in range(0, len(reach), BLOCK)]
-    p = np.concatenate([alone.posterior(dataset.spectra(some)) for some in blocks])
-    table, place = neighbours_among(dataset.neighbours, reach), np.searchsorted(reach, rows)
-    for strength in strengths:
-        yield classifier.among_neighbours(p, table, strength=strength)[place]
-
-
-def _within_reach(
-    neighbours: npt.NDArray[np.int32], rows: Rows, seen: npt.NDArray[np.bool_] | None
-) -> Rows:
-    """The rows, and all that they hear from in as many steps as there are sweeps, ascending."""
-    reached = np.zeros(len(neighbours) + 1, bool)  # the last one stands for row -1
-    newest = rows
-    for _ in range(SWEEPS):
-        reached[newest] = True
-        around = np.unique(neighbours[newest]).astype(np.int64)
-        newest = around[(around >= 0) & ~reached[around]]
-        if seen is not None:
-            newest = newest[seen[newest]]
-    reached[newest] = True
-    return np.flatnonzero(reached[:-1])
-
-
-def strength_of(card: dict[str, Any], asked: float | str) -> float:
-    """The strength that a number, `learnt` or `tuned` stands for.
-
-    Raises
-    ------
-    ModelError
-        None was tuned.
-    """
-    if not isinstance(asked, str):
-        return asked
-    if asked == "learnt":
-        return float(card["spatial_strength"])
-    tuned = card.get("spatial_tuned")
-    if tuned is None:
-        raise ModelError(
-            "no strength of the spatial prior was tuned for this run, since it had no validation "
-            "pixels or another version wrote it: `hsi-ssl evaluate RUN DATASET --tune-spatial` "
-            "does it, or name a strength"
-        )
-    return float(tuned["strength"])
+    amend_label_sets(run, found)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.maps.bands import BandMatch, ModelBands, match_bands
 from hsi_ssl.scenes.scene import Scene, valid_spectra
-from hsi_ssl.training.classifier import Classifier
 
 NEIGHBOURS = 5
 MOST_CANDIDATES = 100_000

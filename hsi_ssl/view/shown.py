@@ -16,15 +16,15 @@ import numpy as np
 from hsi_ssl.closing import Closes
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.errors import DatasetError, HsiSslError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.inference.checkpoint import CARD
+from hsi_ssl.inference.classifier import Classifier, load_classifiers
+from hsi_ssl.inference.discovered import MapClasses, load_discovered, map_classes
+from hsi_ssl.inference.extractor import check_bands
 from hsi_ssl.labels.label_set import LabelClass, indices_to_codes
 from hsi_ssl.maps.class_map import Layer
 from hsi_ssl.masks.codes import MASK_TAG
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.training.checkpoint import CARD
-from hsi_ssl.training.classifier import Classifier, load_classifiers
-from hsi_ssl.training.discovered import MapClasses, load_discovered, map_classes
-from hsi_ssl.training.extractor import check_bands
 from hsi_ssl.view.finding import (
     bases_of,
     check_same_grid,

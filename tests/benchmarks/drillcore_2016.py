@@ -25,19 +25,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from machine import machine_in_words, today
+from small_models import preset
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.models.bounds import mean_j, objective
+from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
-from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.models.networks import sample_gaussian
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.metrics import Scores, score
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
-from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.m2_data import KEPT_SPREAD
 from hsi_ssl.training.m2_stage import train_m2
 
 REPORT = Path(__file__).parents[2] / "reports" / "drillcore-2016.md"
@@ -95,20 +96,19 @@ def then(folder: Path, seed: int, epochs: int, slots: int) -> Iterator[dict[str,
     if not kept.any():  # collapsed beyond what the recipe foresaw: all units, then
         kept[:] = True
     x = {part: (mean[:, kept], logvar[:, kept]) for part, (mean, logvar) in features.items()}
-    y = torch.from_numpy(dataset.label[dataset.rows(Part.TRAIN)].astype(np.int64))
+    y = torch.from_numpy(dataset.label[dataset.rows(Part.TRAIN)].astype(np.int64))[:, None]
     validation = dataset.label[dataset.rows(Part.VALIDATION)]
     truth = dataset.label[dataset.rows(Part.TEST)]
-    architecture = M2Architecture(
+    model = preset(
+        "m2",
+        torch.full((slots,), 1 / slots),
         width=int(kept.sum()),
-        classes=slots,
         latent=LATENT,
         hidden=(HIDDEN,),
-        hidden_classifier=(HIDDEN,),
         activation="softplus",
-        likelihood="gaussian",
         sd_floor=SD_FLOOR,
+        seed=seed,
     )
-    model = M2(architecture, torch.full((slots,), 1 / slots), generator)
     n_labelled, n_unlabelled = len(y), len(x[Part.POOL][0])
     optimiser = _adam(model, n_labelled + n_unlabelled)
     found: list[dict[str, Any]] = []
@@ -123,13 +123,12 @@ def then(folder: Path, seed: int, epochs: int, slots: int) -> Iterator[dict[str,
             x_l = _sample(x[Part.TRAIN], l_rows, generator)
             x_u = _sample(x[Part.POOL], u_rows, generator)
             j = mean_j(
-                model.labelled_cost(x_l, y[l_rows], generator).mean(),
-                model.mean_unlabelled_cost(x_u, generator),
-                n_labelled=n_labelled,
-                n_unlabelled=n_unlabelled,
+                model.cost(x_l, y[l_rows], generator).mean(),
+                model.cost(x_u, y.new_full((len(x_u), 1), -1), generator).mean(),
+                share_unlabelled=n_unlabelled / (n_labelled + n_unlabelled),
             )
-            cost = objective(j, F.nll_loss(model.log_q_y(x_l), y[l_rows]), alpha=ALPHA)
-            _step(optimiser, cost)
+            cross_entropy = F.nll_loss(model.log_q_each(x_l)[0], y[l_rows, 0])
+            _step(optimiser, objective([j, cross_entropy], [1.0, ALPHA]))
         seconds = time.monotonic() - begun
         on_validation = _predicted(model, x[Part.VALIDATION][0])
         scores = score(truth, _predicted(model, x[Part.TEST][0]), slots)
@@ -206,8 +205,8 @@ def _sample(
 
 
 @torch.inference_mode()
-def _predicted(model: M2, x: torch.Tensor) -> Any:
-    return torch.cat([model.log_q_y(some).argmax(-1) for some in x.split(4096)]).numpy()
+def _predicted(model: DeclaredVAE, x: torch.Tensor) -> Any:
+    return torch.cat([model.log_q_each(some)[0] for some in x.split(4096)]).argmax(-1).numpy()
 
 
 def _said(dataset: Dataset, scores: Scores, seed: int, seconds: float) -> dict[str, Any]:

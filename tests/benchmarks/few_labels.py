@@ -27,11 +27,11 @@ from machine import machine_in_words, today
 
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.reports.metrics import score
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import valid_spectra
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 
@@ -66,10 +66,10 @@ OURS: tuple[Ours, ...] = (
     Ours("M2, components as they are", {"epochs": 24, "experts": (0.0,)}, ablation=True),
     Ours("M2 without noise added", {"epochs": 24, "perturbation": 0.0}, ablation=True),
     Ours("M2, average of weights", {"epochs": 24, "average": 0.99}, ablation=True),
-    Ours("M2, one round", {"epochs": 24, "rounds": 1}, ablation=True),
+    Ours("M2, one round", {"epochs": 24, "em_rounds": 1}, ablation=True),
     Ours(
         "M2, U's gradient whole, no prior",
-        {"epochs": 24, "spatial": False, "pull": 1.0},
+        {"epochs": 24, "spatial": False, "stop_gradient": 0.0},
         ablation=True,
     ),
 )

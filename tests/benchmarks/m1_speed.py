@@ -19,11 +19,11 @@ import torch
 from machine import machine_in_words, today
 from torch import Tensor
 
+from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.models.m1 import M1, M1Architecture
 from hsi_ssl.settings import M1Settings, Precision
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.m1_stage import M1Task
-from hsi_ssl.training.precision import quick_products
 from hsi_ssl.watcher import SILENT
 
 BANDS, HIDDEN, LATENT = 268, (500, 500), 50

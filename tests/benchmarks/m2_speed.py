@@ -7,8 +7,7 @@ A step takes 500 unlabelled and 200 labelled spectra through M2 with 500 hidden 
 ones: cost, gradient, clipping, Adam. All ways take turns, some steps each; told is the median over
 the rounds. Without Pyro its columns are left out.
 
-- plain: every class at once, through autograd
-- exact: every class, one after the other in the cache (`hsi_ssl/models/fused.py`)
+- exact: every class at once
 - 2 + 1, 1 + 1: the two most probable classes, or the one, and one drawn from the rest
 - Pyro: the semi-supervised VAE of its examples (`ss_vae_M2.py`) with `TraceEnum_ELBO` and parallel
   enumeration, at the same sizes, activation and likelihood; with validation of arguments off; in a
@@ -33,14 +32,16 @@ import torch
 import torch.nn.functional as F
 from m1_speed import matrix_product_rate
 from machine import machine_in_words, today
+from small_models import pixels, preset
 from torch import Tensor, nn
 
-from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.inference.precision import keep_freed_memory, quick_products, reduced
+from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.settings import M2Settings, Precision
-from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.loop import fit
-from hsi_ssl.training.m2_task import M2Task
-from hsi_ssl.training.precision import keep_freed_memory, quick_products, reduced
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
+from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import SILENT
 
 CPU = torch.device("cpu")
@@ -54,24 +55,26 @@ Step = Callable[[], object]
 
 
 def data(classes: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Unlabelled spectra, labelled ones and their classes."""
+    """Unlabelled spectra, labelled ones and their classes `(n, 1)`."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(UNLABELLED, width, generator=generator)
     labelled = torch.randn(LABELLED, width, generator=generator)
-    return x, labelled, torch.randint(classes, (LABELLED,), generator=generator)
+    return x, labelled, torch.randint(classes, (LABELLED, 1), generator=generator)
 
 
-def model(classes: int, width: int, *, experts: bool = False) -> M2:
+def model(classes: int, width: int, *, experts: bool = False) -> DeclaredVAE:
     """M2 as in the table; with the default's experts for q(y|x), or one network of its width."""
     defaults = M2Settings()
-    architecture = M2Architecture(
-        width, classes, LATENT, (HIDDEN,),
-        (defaults.hidden_classifier or (HIDDEN,)) if experts else (HIDDEN,),
-        "relu", "gaussian", 0.05,
+    return preset(
+        "m2",
+        torch.full((classes,), 1 / classes),
+        width=width,
+        latent=LATENT,
+        hidden=(HIDDEN,),
+        hidden_classifier=(defaults.hidden_classifier or (HIDDEN,)) if experts else (HIDDEN,),
+        sd_floor=0.05,
         experts=len(defaults.experts) if experts else 1,
-    )  # fmt: skip
-    prior = torch.full((classes,), 1 / classes)
-    return M2(architecture, prior, torch.Generator().manual_seed(0))
+    )
 
 
 def our_step(classes: int, width: int, way: str, precision: Precision) -> Step:
@@ -79,16 +82,14 @@ def our_step(classes: int, width: int, way: str, precision: Precision) -> Step:
     x, labelled, y = data(classes, width)
     m2 = model(classes, width)
     optimiser = torch.optim.Adam(m2.parameters(), lr=1e-3, fused=True)
+    networks = [weights for child in m2.children() if (weights := list(child.parameters()))]
     generator = torch.Generator().manual_seed(0)
+    unknown = torch.full((len(x), 1), -1)
 
     def cost() -> Tensor:
-        cross_entropy = F.nll_loss(m2.log_q_y(labelled), y)
-        if way == "plain":
-            j = m2.labelled_cost(labelled, y, generator).mean()
-            return j + m2.unlabelled_cost(x, generator).mean() + cross_entropy
-        j = m2.mean_labelled_cost(labelled, y, generator)
-        u = m2.mean_unlabelled_cost(x, generator, exact_classes=EXACT[way])
-        return j + u + cross_entropy
+        cross_entropy = F.nll_loss(m2.log_q_each(labelled)[0], y[:, 0])
+        l_mean = m2.cost(labelled, y, generator).mean()
+        return l_mean + m2.cost(x, unknown, generator, exact=EXACT[way]).mean() + cross_entropy
 
     def step() -> None:
         with quick_products(CPU):
@@ -96,8 +97,8 @@ def our_step(classes: int, width: int, way: str, precision: Precision) -> Step:
                 found = cost()
             optimiser.zero_grad(set_to_none=True)
             found.backward()
-            for network in m2.children():
-                nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            for network in networks:
+                nn.utils.clip_grad_norm_(network, 10.0)
             optimiser.step()
 
     return step
@@ -162,7 +163,7 @@ def pyro_step(classes: int, width: int) -> Step:
     basic = SVI(vae.model, guide, optimiser, loss=TraceEnum_ELBO(max_plate_nesting=1))
     auxiliary = SVI(vae.model_classify, vae.guide_classify, optimiser, loss=Trace_ELBO())
     x, labelled, y = data(classes, width)
-    one_hot = F.one_hot(y, classes).float()
+    one_hot = F.one_hot(y[:, 0], classes).float()
 
     def step() -> None:
         basic.step(x)
@@ -222,7 +223,7 @@ def milliseconds(classes: int, width: int, rounds: int) -> dict[str, list[float]
     """Of a step, each way in each round; the ways take turns."""
     with ExitStack() as stack:
         turns: dict[str, Callable[[], float]] = {}
-        for way in ("plain", *EXACT):
+        for way in EXACT:
             for precision in ("float32", "bfloat16"):
                 name = f"{way}, bf16" if precision == "bfloat16" else way
                 turns[name] = partial(turn, our_step(classes, width, way, precision))
@@ -243,16 +244,15 @@ def epoch_of_2016(precision: Precision, *, exact_classes: int, experts: bool) ->
     """Seconds of an epoch of 98,000 unlabelled spectra of 268 bands in 100 slots, by the loop."""
     classes, width = 100, 268
     generator = torch.Generator().manual_seed(0)
-    pool = Inputs(torch.randn(98_000, width, generator=generator))
+    pool = torch.randn(98_000, width, generator=generator)
     inputs = Inputs(torch.randn(2_000, width, generator=generator))
-    y = torch.randint(classes, (2_000,), generator=generator)
+    y = torch.randint(classes, (2_000, 1), generator=generator)
     settings = M2Settings(
         epochs=1, batch_unlabelled=UNLABELLED, batch_labelled=LABELLED,
         exact_classes=exact_classes, precision=precision, m1=None,
     )  # fmt: skip
-    labelled, validation = Labelled(inputs, y, settings), Validation(inputs, y)
-    m2 = model(classes, width, experts=experts)
-    task = M2Task(m2, labelled, pool, validation, settings)
+    every = pixels(inputs, y, pool, settings, Validation(inputs, y))
+    task = SemiSupervisedTask(model(classes, width, experts=experts), every, settings)
     with tempfile.TemporaryDirectory() as folder:
         found = fit(
             task, settings, Path(folder), identity={}, resume=False, watcher=SILENT,
@@ -308,7 +308,7 @@ def main() -> None:
         "",
     ]
     if "Pyro" in names:
-        ours = [name for name in names if not name.startswith(("plain", "Pyro"))]
+        ours = [name for name in names if not name.startswith("Pyro")]
         lines += [
             "Times the spectra a second of Pyro (of Pyro tuned), median of the rounds:",
             "",

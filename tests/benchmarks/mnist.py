@@ -27,15 +27,15 @@ from sklearn.svm import SVC
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.extractor import load_m1
+from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
 from hsi_ssl.training import m2_stage
-from hsi_ssl.training.classifier import load_classifier
-from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.m2_data import KEPT_SPREAD
-from hsi_ssl.training.m2_task import M2Task
 from hsi_ssl.training.propagation import FeatureGraph
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 
 REPORT = Path(__file__).parents[2] / "reports" / "mnist.md"
 LABELS = (100, 600, 1000, 3000)
@@ -54,21 +54,21 @@ M2_ON_PICTURES: dict[str, Any] = {"likelihood": "bernoulli", "epochs": 8, "patie
 """What differs from the recipe where M2 stands on the pictures themselves."""
 
 
-class Recorded(M2Task):
-    """M2 that also notes its test error after each epoch: for the curve, it chooses nothing."""
+class Recorded(SemiSupervisedTask):
+    """Also notes its test error after each epoch: for the curve, it chooses nothing."""
 
     test: tuple[torch.Tensor, torch.Tensor]
     seconds_before: float
     curve: list[dict[str, float]]
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
-        """As of M2; `curve` gets seconds of processor, score and test error."""
+        """As it is; `curve` gets seconds of processor, score and test error."""
         seconds = time.process_time() - Recorded.seconds_before
         found = super().validate(generator)
         x, y = Recorded.test
         with torch.no_grad():
-            classes = torch.cat([self.module.log_q_y(some).argmax(1) for some in x.split(2000)])
-        error = float((classes != y).float().mean())
+            log_q = [self.module.log_q_each(some)[0] for some in x.split(2000)]
+        error = float((torch.cat(log_q).argmax(1) != y).float().mean())
         Recorded.curve.append({"seconds": seconds, "score": found["score"], "error": error})
         return found
 
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--labels", nargs="*", type=int, default=list(LABELS))
     parser.add_argument("--draws", type=int, default=None, help="default: 5 for 100 labels, else 2")
     arguments = parser.parse_args()
-    m2_stage.M2Task = Recorded  # type: ignore[attr-defined]
+    m2_stage.SemiSupervisedTask = Recorded  # type: ignore[attr-defined]
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)

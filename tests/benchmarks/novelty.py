@@ -9,7 +9,8 @@ the recipe for drill core, on fewer pixels. Scores are made on the known classes
 on all labelled pixels of the withheld mineral.
 
 Then what nobody labels: the boxes' wood in the test scenes, and what a box of another colour would
-be there, through the same light, film of water and camera.
+be there, through the same light, film of water and camera. Where surroundings count, whole scenes
+are mapped and the same pixels looked up.
 
 `--by-labels` leaves out what needs networks, which the default measure does not, and is done in
 minutes.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,20 +34,24 @@ from sklearn.metrics import roc_auc_score
 from hsi_ssl.datasets.neighbours import neighbours_among
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
+from hsi_ssl.inference.class_gaussians import ClassGaussians
+from hsi_ssl.inference.classifier import Classifier, load_classifier
+from hsi_ssl.inference.novelty import means
+from hsi_ssl.inference.ranks import Ranks
+from hsi_ssl.inference.surroundings import medians_among, medians_on_grid
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.scenes.drillcore import INDEX, MINERALOGY, NOBODY_LABELS
 from hsi_ssl.scenes.minerals import MINERALS, Mineral
 from hsi_ssl.scenes.simulate import box_of, render, simulate
 from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
-from hsi_ssl.training.appearance import Appearance
-from hsi_ssl.training.class_gaussians import ClassGaussians
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.novelty import Novelty, appearance_of, means
+from hsi_ssl.training.novelty_reference import appearance_of
 from hsi_ssl.training.stage import network_scaler
 
 Raw = npt.NDArray[Any]
+Told = tuple[Raw, Raw]
+"""Scores of pixels, and medians of their surroundings."""
 
 WITHHELD = (3, 2, 6, 25, 12)
 """Codes: calcite, alunite, gypsum, montmorillonite, kaolinite; one a seed."""
@@ -69,7 +75,9 @@ TRAYS = {
     "dark metal": Mineral("metal", 0.08, -0.2, ()),
     "black": Mineral("black", 0.04, 0.0, ()),
 }
-DEFAULT, BEFORE = "brightness, shape, features (default)", "Gaussian a class, as measured"
+BEFORE, DEFAULT = "Gaussian a class, as measured", "brightness, shape, features"
+SURROUNDED = "the same, with surroundings (default)"
+COLUMNS = (BEFORE, DEFAULT, SURROUNDED)
 
 
 def whole(seed: int, folder: Path) -> Dataset:
@@ -146,11 +154,40 @@ def baselines(classifier: Classifier, raw: Raw, train: Raw) -> dict[str, Raw]:
     return found
 
 
-def nobody_labels(seed: int, scenes: Raw, code: int) -> dict[str, Raw]:
-    """Raw spectra of box and gaps in each of `TRAYS`, and of rock that has no label though it is of
-    a known mineral.
+def box_cube(seed: int, scene: int, material: Mineral = MINERALS["wood"]) -> Raw:
+    """A scene `(rows, cols, bands)` in a box of that material."""
+    box = box_of(scene, rows=ROWS, cols=COLS, seed=seed)
+    with patch.dict(MINERALS, wood=material):
+        return np.concatenate(list(render(box, seed=seed, index=scene)))
+
+
+def mapped(cube: Raw, strangeness: Callable[[Raw], Raw]) -> Told:
+    """Scores and medians of the surroundings of all pixels of a scene, NaN for what was lost."""
+    spectra = cube.reshape(-1, cube.shape[-1])
+    there = spectra.any(1)
+    alone = np.full(len(spectra), np.nan, np.float32)
+    alone[there] = strangeness(spectra[there])
+    return alone, medians_on_grid(alone.reshape(cube.shape[:2])).ravel()
+
+
+def at_pixels(seed: int, scene: Raw, pixel: Raw, strangeness: Callable[[Raw], Raw]) -> Told:
+    """Scores and medians of the surroundings of pixels of the deck, from maps of their scenes."""
+    alone, around = np.empty((2, len(scene)), np.float32)
+    for number in np.unique(scene).tolist():
+        here = scene == number
+        place = np.ravel_multi_index(pixel[here].T.tolist(), (ROWS, COLS))
+        told = mapped(box_cube(seed, number), strangeness)
+        alone[here], around[here] = (each[place] for each in told)
+    return alone, around
+
+
+def nobody_labels(
+    seed: int, scenes: Raw, code: int, strangeness: Callable[[Raw], Raw]
+) -> dict[str, tuple[Raw, Told]]:
+    """Box and gaps in each of `TRAYS`, and rock that has no label though it is of a known mineral:
+    raw spectra, and what maps tell of them.
     """
-    found: dict[str, list[Raw]] = {}
+    found: dict[str, list[tuple[Raw, Raw, Raw]]] = {}
     strange = [INDEX[name] for name in ("wood", *NOBODY_LABELS, MINERALOGY[code])]
     for scene in scenes.tolist():
         rng = np.random.default_rng([seed, scene])
@@ -160,84 +197,107 @@ def nobody_labels(seed: int, scenes: Raw, code: int) -> dict[str, Raw]:
         tray, rock = (
             rng.choice(at, min(TRAY_PIXELS, len(at)), replace=False) for at in (tray, rock)
         )
+        labelled = np.flatnonzero((box.labels > 0) & (box.labels != code))
         for name, material in TRAYS.items():
-            with patch.dict(MINERALS, wood=material):
-                cube = np.concatenate(list(render(box, seed=seed, index=scene)))
+            cube = box_cube(seed, scene, material)
             spectra = cube.reshape(-1, cube.shape[-1])
-            found.setdefault(name, []).append(spectra[tray])
+            told = mapped(cube, strangeness)
+            kinds = {name: tray, f"labelled rock, beside {name}": labelled}
             if material is MINERALS["wood"]:
-                found.setdefault("unlabelled rock", []).append(spectra[rock])
-    whole = {name: np.concatenate(each) for name, each in found.items()}
-    return {name: spectra[spectra.any(1)] for name, spectra in whole.items()}
+                kinds["unlabelled rock"] = rock
+            for kind, at in kinds.items():
+                there = at[spectra[at].any(1)]
+                each = (spectra[there], told[0][there], told[1][there])
+                found.setdefault(kind, []).append(each)
+    whole = {
+        kind: [np.concatenate(p) for p in zip(*parts, strict=True)] for kind, parts in found.items()
+    }
+    return {kind: (raw, (alone, around)) for kind, (raw, alone, around) in whole.items()}
 
 
 Found = dict[str, tuple[float, float, float]]
+Shares = dict[str, tuple[float, ...]]
 
 
-def scored(
-    seed: int, code: int, folder: Path, *, networks: bool
-) -> tuple[Found, dict[str, tuple[float, float]]]:
-    """By measure AUROC, false alarms and finds at p = 0.01; shares rejected, before and now."""
+def scored(seed: int, code: int, folder: Path, *, networks: bool) -> tuple[Found, Shares]:
+    """By measure AUROC, false alarms and finds at p = 0.01; shares rejected by `COLUMNS`."""
     every, known = whole(seed, folder), without(whole(seed, folder), code, folder / f"{seed}.h5")
     run = load_classifier(trained(seed, code, known, folder), "cpu") if networks else None
     scaler = network_scaler(known, M1Settings().whitening) if run is None else run.scaler
     gone = every.label_set.codes.tolist().index(code)
     rng = np.random.default_rng(seed)
     test, training = known.rows(Part.TEST), known.rows(Part.TRAIN)
+    validation = known.rows(Part.VALIDATION)
+    usual_rows = rng.choice(test, min(MOST, len(test)), replace=False)
+    new_rows = np.flatnonzero(every.label == gone)[:MOST]
     raw = {
-        "validation": known.spectra(known.rows(Part.VALIDATION)),
-        "test": known.spectra(rng.choice(test, min(MOST, len(test)), replace=False)),
-        "new": every.spectra(np.flatnonzero(every.label == gone)[:MOST]),
+        "validation": known.spectra(validation),
+        "test": known.spectra(usual_rows),
+        "new": every.spectra(new_rows),
     }
     looks, train = appearance_of(known, scaler), known.spectra(training)
     y = torch.from_numpy(known.label[training].astype(np.int64))
     gaussians = ClassGaussians.fit(torch.from_numpy(scaler.transform(train)), y)
 
-    def by_labels(raw: Raw) -> dict[str, Raw]:
+    def strangeness(raw: Raw) -> Raw:
         x, level = torch.from_numpy(scaler.transform(raw)), torch.from_numpy(means(raw))
-        parts = list(zip(x.split(1000), level.split(1000), strict=True))
-        return {
-            DEFAULT: torch.cat([looks.strangeness(*each) for each in parts]).numpy(),
-            BEFORE: -torch.cat([gaussians.log_density(some) for some, _ in parts]).numpy(),
-        }
+        parts = zip(x.split(1000), level.split(1000), strict=True)
+        return torch.cat([looks.strangeness(*each) for each in parts]).numpy()
 
-    scores = {part: by_labels(some) for part, some in raw.items()}
+    def as_measured(raw: Raw) -> Raw:
+        parts = torch.from_numpy(scaler.transform(raw)).split(1000)
+        return -torch.cat([gaussians.log_density(some) for some in parts]).numpy()
+
+    scores = {
+        part: {DEFAULT: strangeness(some), BEFORE: as_measured(some)} for part, some in raw.items()
+    }
     if run is not None:
         for part, some in raw.items():
             for s in SAMPLES:
                 scores[part][f"log p(x), {s} samples"] = run.novelty_score(some, "likelihood", s)
             scores[part] |= baselines(run, some, train)
-    found = {}
-    for measure, new in scores["new"].items():
-        usual, reference = scores["test"][measure], scores["validation"][measure]
-        truth = np.repeat([0, 1], [len(usual), len(new)])
-        auroc = float(roc_auc_score(truth, np.concatenate([usual, new])))
-        alarms, finds = (rejected(looks, reference, each) for each in (usual, new))
-        found[measure] = (auroc, alarms, finds)
-    shares = {"labelled rock": (found[BEFORE][1], found[DEFAULT][1])}
+    alone = scores["validation"][DEFAULT]
+    around = medians_among(known.scene[validation], known.pixel[validation], alone)
+    ranks = Ranks.of(alone, around)
+    usual, new = (
+        ranks.p_values(*at_pixels(seed, dataset.scene[rows], dataset.pixel[rows], strangeness))
+        for dataset, rows in ((known, usual_rows), (every, new_rows))
+    )
+    found = {SURROUNDED: (auroc(-usual, -new), share(usual), share(new))}
+    for measure, unknown in scores["new"].items():
+        of_known = scores["test"][measure]
+        single = Ranks.of(scores["validation"][measure], np.full_like(alone, np.nan))
+        alarms, finds = (share(single.p_alone(each)) for each in (of_known, unknown))
+        found[measure] = (auroc(of_known, unknown), alarms, finds)
+    shares: Shares = {"labelled rock": tuple(found[m][1] for m in COLUMNS)}
     tested = np.unique(every.scene[every.part == Part.TEST])
-    for name, some in nobody_labels(seed, tested, code).items():
-        strange = by_labels(some)
-        before, now = (
-            rejected(looks, scores["validation"][measure], strange[measure])
-            for measure in (BEFORE, DEFAULT)
+    before = Ranks.of(scores["validation"][BEFORE], np.full_like(alone, np.nan))
+    for kind, (some, told) in nobody_labels(seed, tested, code, strangeness).items():
+        shares[kind] = (
+            share(before.p_alone(as_measured(some))),
+            share(ranks.p_alone(told[0])),
+            share(ranks.p_values(*told)),
         )
-        shares[name] = (before, now)
     return found, shares
 
 
-def rejected(looks: Appearance, reference: Raw, score: Raw) -> float:
-    """Share with p <= 0.01 of pixels with these scores."""
-    ranks = Novelty(looks, {"classes": np.sort(reference)}, 1)
-    return float(np.mean(ranks.p_values(score, "classes") <= LEVEL))
+def auroc(usual: Raw, new: Raw) -> float:
+    """How well scores tell new pixels from usual ones; larger is more novel."""
+    truth = np.repeat([0, 1], [len(usual), len(new)])
+    return float(roc_auc_score(truth, np.concatenate([usual, new])))
 
 
-def rejects(found: list[dict[str, tuple[float, float]]]) -> str:
+def share(p: Raw) -> float:
+    """Of pixels with p <= 0.01."""
+    return float(np.mean(p <= LEVEL))
+
+
+def rejects(found: list[Shares]) -> str:
     """Markdown: shares rejected, means over the seeds, each seed's in brackets."""
-    lines = [f"| pixels | {BEFORE} | {DEFAULT} |", "|---|---|---|"]
+    lines = [f"| pixels | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
     for name in found[0]:
         cells = []
-        for i in range(2):
+        for i in range(len(COLUMNS)):
             values = [each[name][i] for each in found]
             cells.append(f"{np.mean(values):.3f} ({', '.join(f'{v:.3f}' for v in values)})")
         lines.append(f"| {name} | {' | '.join(cells)} |")

@@ -29,16 +29,16 @@ import torch
 from machine import machine_in_words, today
 
 from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.extractor import load_m1
+from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.labels.label_set import LabelSet, indices_to_codes
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training import m2_stage
-from hsi_ssl.training.classifier import load_classifier
-from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.m2_data import KEPT_SPREAD
-from hsi_ssl.training.m2_task import M2Task
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 
 REPORT = Path(__file__).parents[2] / "reports" / "semi-unsupervised.md"
 LABELLED = ("0", "1", "2", "8", "9")
@@ -55,8 +55,8 @@ PAPERS = {"GM-DGM": (93.7, 87.4, 90.7), "M2": (86.3, 63.4, 74.3)}
 MINUTES = (1, 2, 5)
 
 
-class Recorded(M2Task):
-    """M2 that notes its cluster-and-label accuracy after each epoch: it chooses nothing."""
+class Recorded(SemiSupervisedTask):
+    """Also notes its cluster-and-label accuracy after each epoch: it chooses nothing."""
 
     test: tuple[torch.Tensor, np.ndarray[Any, Any], np.ndarray[Any, Any]]
     """Inputs, codes, codes of labelled classes."""
@@ -64,13 +64,13 @@ class Recorded(M2Task):
     curve: list[dict[str, float]]
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
-        """As of M2; `curve` gets seconds of processor and accuracy."""
+        """As it is; `curve` gets seconds of processor and accuracy."""
         seconds = time.process_time() - Recorded.seconds_before
         found = super().validate(generator)
         x, codes, labelled = Recorded.test
         with torch.no_grad():
-            slot = torch.cat([self.module.log_q_y(some).argmax(1) for some in x.split(2000)])
-        oa = cluster_and_label(slot.numpy(), codes, labelled, FREE).oa
+            log_q = [self.module.log_q_each(some)[0] for some in x.split(2000)]
+        oa = cluster_and_label(torch.cat(log_q).argmax(1).numpy(), codes, labelled, FREE).oa
         Recorded.curve.append({"seconds": seconds, "oa": oa})
         return found
 
@@ -132,7 +132,7 @@ def measured(
         **found.to_json(),
         "seconds": seconds,
         "curve": Recorded.curve,
-        "divergence": card["metrics"]["slots"]["divergence_from_prior"],
+        "divergence": card["label_sets"][0]["metrics"]["slots"]["divergence_from_prior"],
     }
 
 
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--no-report", action="store_true")
     arguments = parser.parse_args()
     more = {key: json.loads(value) for key, _, value in (s.partition("=") for s in arguments.set)}
-    m2_stage.M2Task = Recorded  # type: ignore[attr-defined]
+    m2_stage.SemiSupervisedTask = Recorded  # type: ignore[attr-defined]
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)

@@ -27,11 +27,11 @@ from matplotlib.figure import Figure
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
+from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.reports.figures import BLUE, GREY, style
 from hsi_ssl.reports.metrics import score
 from hsi_ssl.settings import M2Settings, PrepareSettings
 from hsi_ssl.suggesting.choosing import choose
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m2_stage import train_m2
 
 REPORTS = Path(__file__).parents[2] / "reports"

@@ -24,10 +24,10 @@ from machine import machine_in_words, today
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
+from hsi_ssl.inference.classifier import load_classifiers
 from hsi_ssl.reports.metrics import score
 from hsi_ssl.scenes.simulate import scene_paths, simulate
 from hsi_ssl.settings import M2Settings, PrepareSettings
-from hsi_ssl.training.classifier import load_classifiers
 from hsi_ssl.training.m2_stage import train_m2
 
 REPORT = Path(__file__).parents[2] / "reports" / "two-label-sets.md"

@@ -34,13 +34,13 @@ from sklearn.mixture import GaussianMixture
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.discovery.discover import discover
+from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.labels.label_set import indices_to_codes
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
 from hsi_ssl.scenes.drillcore import MATERIALS
 from hsi_ssl.scenes.simulate import box_of
 from hsi_ssl.settings import DiscoverSettings, M2Settings
-from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.stage import network_scaler
 
@@ -235,8 +235,8 @@ def write(lines: dict[str, dict[str, Any]], more: list[str]) -> None:
         "was chosen by the true classes of the pixels to learn from of seeds 0 and 1, and whether "
         "fragments are given back before they are put together by those of Indian Pines, all five "
         "seeds, the test pixels among them: its numbers may flatter. As U does not teach q(y|x) "
-        "on spectra (`pull` = 0), M2 and GM-DGM, which start from the same groups, predict alike; "
-        "what differs is p(z|y). "
+        "on spectra (`stop_gradient` = 1), M2 and GM-DGM, which start from the same groups, "
+        "predict alike; what differs is p(z|y). "
         "Every run has one thread, seconds are the processor's.",
         "",
     ]

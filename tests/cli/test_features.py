@@ -14,8 +14,8 @@ import torch
 from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.inference.extractor import load_m1
 from hsi_ssl.settings import M1Settings
-from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.m1_stage import train_m1
 
 GRID = Affine(5.0, 1.0, 300_000.0, 1.0, -5.0, 7_400_000.0)

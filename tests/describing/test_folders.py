@@ -100,8 +100,8 @@ def test_run_folders(tmp_path: Path) -> None:
 def test_runs_that_are_not_finished(tmp_path: Path) -> None:
     import torch
 
-    from hsi_ssl.training.checkpoint import STATE, save_state
-    from hsi_ssl.training.m2_shared import SUPERVISED
+    from hsi_ssl.inference.checkpoint import STATE, save_state
+    from hsi_ssl.training.m2_stage import SUPERVISED
 
     run = tmp_path / "m2"
     (run / "last").mkdir(parents=True)

@@ -14,12 +14,12 @@ import rasterio
 
 from hsi_ssl.discovery.discover import Discovery, discover
 from hsi_ssl.errors import ModelError, OutputError, SettingsError
+from hsi_ssl.inference.discovered import load_discovered, save_discovered
 from hsi_ssl.libraries.naming import name_spectra
 from hsi_ssl.libraries.reading import open_library
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.reports.discovery import ALL_PIXELS, write_discovery
 from hsi_ssl.settings import ClassifySettings, DiscoverSettings
-from hsi_ssl.training.discovered import load_discovered, save_discovered
 
 
 def settings(project: Any, *scenes: Path, **changes: Any) -> DiscoverSettings:

@@ -209,7 +209,7 @@ def test_what_is_saved_is_a_run(fields: Fields, tmp_path: Path) -> None:
         made.save(str(tmp_path / "m2"))
     features = clone(M1).fit(fields.X)
     features.save(tmp_path / "m1")
-    from hsi_ssl.training.extractor import load_m1
+    from hsi_ssl.inference.extractor import load_m1
 
     ours = load_m1(tmp_path / "m1", "cpu").features(fields.X)[0]
     assert np.array_equal(ours, features.transform(fields.X))

@@ -14,8 +14,8 @@ import torch
 from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 

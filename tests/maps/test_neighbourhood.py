@@ -15,6 +15,7 @@ import torch
 
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.errors import OutputError
+from hsi_ssl.inference.surroundings import medians_on_grid
 from hsi_ssl.maps.neighbourhood import VALUES, Neighbourhood, Seen
 from hsi_ssl.maps.spool import Spool
 from hsi_ssl.models.spatial import SWEEPS, mean_field
@@ -77,6 +78,26 @@ def test_pieces_of_any_size_are_the_mean_field_of_the_whole_scene(
             found[rows, cols][seen.valid] = seen.p
     np.testing.assert_array_equal(found[valid].argmax(1), whole.argmax(1))
     np.testing.assert_allclose(found[valid], whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(("side", "wide"), [(5, None), (16, None), (64, None), (3, COLS)])
+def test_surroundings_do_not_depend_on_pieces(
+    side: int, wide: int | None, p: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Without the prior, what pixels say of themselves comes back as it was."""
+    whole = medians_on_grid(np.where(valid, p[..., 0], np.nan))
+    neighbourhood = Neighbourhood(tmp_path, (ROWS, COLS), CLASSES, 0, CPU, surroundings=True)
+    with neighbourhood:
+        for rows, cols in cut(side, wide):
+            here = valid[rows, cols]
+            some = p[rows, cols][here]
+            neighbourhood.tell(rows, cols, Seen(here, some, some[:, 0]))
+        for rows, cols in cut(side):
+            seen = neighbourhood.hear(rows, cols)
+            np.testing.assert_array_equal(seen.valid, valid[rows, cols])
+            np.testing.assert_array_equal(seen.p, p[rows, cols][seen.valid])
+            np.testing.assert_array_equal(seen.around, whole[rows, cols][seen.valid])
 
 
 def test_a_pixel_without_a_finite_answer_has_no_say(

@@ -11,7 +11,9 @@ from torch.distributions import Normal, kl_divergence
 from hsi_ssl.models.bounds import (
     cost_j,
     cost_l,
+    cost_l_sup,
     cost_u,
+    kl_between,
     kl_per_unit,
     log_mean_exp,
     mean_j,
@@ -84,14 +86,13 @@ def test_objective_does_not_depend_on_batch_sizes(batch: tuple[int, int]) -> Non
         rows_u = torch.randperm(n_u, generator=generator)[: batch[1]]
         found.append(
             objective(
-                mean_j(
-                    labelled[rows].mean(),
-                    unlabelled[rows_u].mean(),
-                    n_labelled=n_l,
-                    n_unlabelled=n_u,
-                ),
-                cross_entropy[rows].mean(),
-                alpha=alpha,
+                [
+                    mean_j(
+                        labelled[rows].mean(), unlabelled[rows_u].mean(), share_unlabelled=n_u / n
+                    ),
+                    cross_entropy[rows].mean(),
+                ],
+                [1, alpha],
             )
         )
     estimates = torch.stack(found)
@@ -101,3 +102,23 @@ def test_objective_does_not_depend_on_batch_sizes(batch: tuple[int, int]) -> Non
 
 def test_log_mean_exp_of_equal_weights_is_the_weight() -> None:
     torch.testing.assert_close(log_mean_exp(torch.full((7, 3), -500.0)), torch.full((3,), -500.0))
+
+
+def test_kl_between_two_gaussians_is_the_closed_form() -> None:
+    mean, logvar, p_mean, p_logvar = (draw(5, 3, seed=s) for s in range(4))
+    expected = kl_divergence(
+        Normal(mean, torch.exp(0.5 * logvar)), Normal(p_mean, torch.exp(0.5 * p_logvar))
+    ).sum(-1)
+    torch.testing.assert_close(kl_between(mean, logvar, p_mean, p_logvar), expected)
+
+
+def test_l_sup_is_the_bound_under_the_posterior_of_what_is_known() -> None:
+    """With every state of z a sample in its share: sums instead of samples (Siddharth 2017)."""
+    log_p, log_q_z = draw(6, 1), torch.log_softmax(draw(6, 1, seed=1), 0)
+    log_known = -draw(6, 1, seed=2).abs()  # log q(known | x, z) of each state
+    log_q_known = torch.logsumexp(log_q_z + log_known, 0)
+    posterior = (log_q_z + log_known - log_q_known).exp()
+    inside = log_p - log_q_z - log_known + log_q_known
+    expected = (posterior * inside).sum(0)
+    found = cost_l_sup(log_q_z + log_known - log_p, log_known + log_q_z, samples=1)
+    torch.testing.assert_close(-found, expected)

@@ -15,6 +15,8 @@ from rasterio.transform import Affine
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, LabelError, ModelError, OutputError, SceneNotFoundError
 from hsi_ssl.files import fingerprint
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.discovered import map_classes
 from hsi_ssl.labels.label_set import red_green_blue
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.reports.areas import estimated_areas
@@ -23,8 +25,6 @@ from hsi_ssl.reports.evaluation_page import largest_confusions, write_evaluation
 from hsi_ssl.reports.model_maps import glance
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings
-from hsi_ssl.training.classifier import load_classifier
-from hsi_ssl.training.discovered import map_classes
 
 KEYS = {"oa", "aa", "kappa", "macro_f1", "balanced_accuracy", "ece", "n_test", "classes"}
 CLASS_KEYS = {"code", "name", "train", "test", "precision", "recall", "f1"}
@@ -135,6 +135,7 @@ def test_report_files_agree_with_the_scores(evaluation: Evaluation, tmp_path: Pa
     html = page.read_text()
     for name in ("quartz", "kaolinite", "white mica"):
         assert name in html
+    assert "label set minerals, " not in html  # said of one among several
     with pytest.raises(OutputError, match="--overwrite"):
         write_evaluation_report(evaluation, tmp_path / "report")
 

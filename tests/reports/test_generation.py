@@ -11,11 +11,11 @@ import pytest
 
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import OutputError
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.generation import Generator
 from hsi_ssl.maps.real_spectra import active_pool, of_dataset
 from hsi_ssl.reports.generation import write_generated
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training.classifier import load_classifier
-from hsi_ssl.training.generation import Generator
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 

@@ -18,13 +18,13 @@ from rasterio.transform import Affine
 from hsi_ssl.cli.main import cli
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
 from hsi_ssl.errors import DatasetError, OutputError, SceneError
+from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.labels.vector_grid import on_grid
 from hsi_ssl.labels.vectors import layer_facts, read_layer
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.suggesting.layer import write_suggestions
 from hsi_ssl.suggesting.suggest import Suggestion, suggest
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m2_stage import train_m2
 
 ROTATED = Affine(20.0, 5.0, 300_000.0, 5.0, -20.0, 7_400_000.0)

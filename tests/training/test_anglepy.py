@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.extractor import load_m1
 from hsi_ssl.training.anglepy import import_m1, read_ndict
-from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.watcher import Watcher
 
 
@@ -48,7 +48,8 @@ def test_the_imported_m1_gives_the_plain_formula_and_is_told_to_have_collapsed(
     with torch.no_grad():
         x = m1.model.decode(z).numpy()
     for found, expected in zip(m1.features(x), plain(x), strict=True):
-        np.testing.assert_allclose(found, expected, atol=3e-5)
+        # Sums of 500 products in float32, which processors add in different orders.
+        np.testing.assert_allclose(found, expected, atol=1e-4)
     # In float32 a log-variance of -7 is off by 2e-5 itself; in float64 nothing is.
     x = np.random.default_rng(0).random((200, 268)).astype(np.float32)
     with torch.no_grad():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_models import preset
 
-from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.experts import (
     AGREEMENT,
@@ -15,8 +16,10 @@ from hsi_ssl.training.experts import (
     gains,
     held_out,
     weights,
+    weights_of_label_sets,
 )
-from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.inputs import Inputs, Labelled, log_q_of_experts
+from hsi_ssl.training.validation import Validation
 
 POWERS = (0.0, 0.5, 1.0)
 
@@ -99,19 +102,11 @@ def test_classes_of_one_pixel_have_no_folds() -> None:
     assert not list(folds(torch.arange(4), seed=0))
 
 
-def small_model(experts: int) -> M2:
-    architecture = M2Architecture(
-        width=2,
-        classes=2,
-        latent=1,
-        hidden=(2,),
-        hidden_classifier=(16,),
-        activation="relu",
-        likelihood="gaussian",
-        sd_floor=0.1,
-        experts=experts,
-    )
-    model = M2(architecture, torch.full((2,), 0.5), torch.Generator().manual_seed(0))
+def small_model(experts: int, labels: tuple[str, ...] = ("y",)) -> DeclaredVAE:
+    model = preset(
+        "m2", torch.full((2,), 0.5), width=2, latent=1, hidden=(2,), hidden_classifier=(16,),
+        experts=experts, labels=labels,
+    )  # fmt: skip
     model.classifier.gain.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     return model
 
@@ -122,25 +117,40 @@ def pixels(count: int, seed: int) -> tuple[Inputs, torch.Tensor]:
     y = torch.arange(count) % 2
     x = torch.randn(count, 2, generator=generator)
     x[:, 1] = 2.0 * y - 1 + 0.3 * x[:, 1]
-    return Inputs(x, noise_sd=torch.full((2,), 0.1)), y
+    return Inputs(x, noise_sd=torch.full((2,), 0.1)), y[:, None]
+
+
+NOBODY = Validation(Inputs(torch.empty(0, 2)), torch.empty(0, 1, dtype=torch.long))
 
 
 def test_cross_validation_finds_the_expert_that_sees_the_class() -> None:
     settings = M2Settings(supervised_epochs=3, learning_rate=1e-2)
     labelled = Labelled(*pixels(40, 0), settings)
-    nobody = Validation(Inputs(torch.empty(0, 2)), torch.empty(0, dtype=torch.long))
-    log_q, y = held_out(small_model(2), small_model(2), labelled, nobody, settings, 40)
+    (log_q,), y = held_out(small_model(2), small_model(2), labelled, NOBODY, settings, 40)
     assert log_q.shape == (2, 40, 2)
-    assert torch.bincount(y).tolist() == [20, 20]
-    assert weights(log_q, y, torch.zeros(2))[1] > 0.8
+    assert torch.bincount(y[:, 0]).tolist() == [20, 20]
+    assert weights(log_q, y[:, 0], torch.zeros(2))[1] > 0.8
+
+
+def test_of_several_label_sets_each_weighs_experts_by_the_pixels_that_it_knows() -> None:
+    settings = M2Settings(supervised_epochs=3, learning_rate=1e-2)
+    x, y = pixels(60, 0)
+    both = torch.cat([y, (x.mean[:, :1] > 0).long()], dim=1)  # the second lies in the first column
+    both[:20, 0] = -1
+    labelled = Labelled(x, both, settings)
+    model, fresh = (small_model(2, ("a", "b")) for _ in range(2))
+    found, classes = held_out(model, fresh, labelled, NOBODY, settings, 60)
+    weight = weights_of_label_sets(found, classes, torch.zeros(2, 2))
+    assert weight[0, 1] > 0.8
+    assert weight[1, 0] > 0.8
 
 
 def test_validation_pixels_are_what_is_held_out_where_there_are_any() -> None:
     settings = M2Settings(supervised_epochs=3)
     model = small_model(2)
     x, y = pixels(10, 1)
-    log_q, classes = held_out(
+    (log_q,), classes = held_out(
         model, small_model(2), Labelled(*pixels(40, 0), settings), Validation(x, y), settings, 40
     )
-    assert torch.equal(log_q, model.classifier.each(x.mean))
+    assert torch.equal(log_q, log_q_of_experts(model, x)[0])
     assert torch.equal(classes, y)

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import torch
 from hearing import Hears
+from small_models import pixels, preset
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import SettingsError
-from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.inference.checkpoint import model_name
+from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.checkpoint import model_name
-from hsi_ssl.training.classifier import load_classifier
-from hsi_ssl.training.inputs import Inputs, Labelled, Validation
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.m2_task import M2Task
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 
 HIDDEN_CLASS = 1
 
@@ -48,8 +49,9 @@ def test_a_class_without_labels_is_found(semi: Dataset, tmp_path: Path, model: s
     heard = Hears()
     card = train_m2(settings(semi, tmp_path / "run", model=model), watcher=heard)
     assert card["model"] == model
-    assert card["free_slots"] == card["architecture"]["free"] == 2
-    assert [c["code"] for c in card["classes"]["classes"]] == [2, 32]
+    (own,) = card["label_sets"]
+    assert card["architecture"]["free"] == (2,)
+    assert [c["code"] for c in own["classes"]["classes"]] == [2, 32]
     assert model_name(card) == {"m2": "M2", "gm-dgm": "GM-DGM"}[model]
     classifier = load_classifier(tmp_path / "run", "cpu")
     assert classifier.free_slots == 2
@@ -61,7 +63,7 @@ def test_a_class_without_labels_is_found(semi: Dataset, tmp_path: Path, model: s
     assert np.mean(best[truth == HIDDEN_CLASS] >= 2) > 0.8
     assert np.mean(best[truth == 0] == 0) > 0.8
     assert np.mean(best[truth == 2] == 1) > 0.8
-    assert sum(card["metrics"]["slots"]["pixels"][2:]) > 100
+    assert sum(own["metrics"]["slots"]["pixels"][2:]) > 100
     assert "against groups of pixels, for free slots" in card["objective"]
     assert "2 classes and 2 free slots" in heard.said[0]
     score = classifier.novelty_score(semi.spectra(rows), "likelihood", 1)
@@ -79,7 +81,7 @@ def test_both_rules_give_every_slot(semi: Dataset, tmp_path: Path) -> None:
 def test_prior_weighs_free_slots_less(semi: Dataset, tmp_path: Path) -> None:
     asked = {"epochs": 1, "free_slots": 4, "slot_start": False}
     train_m2(settings(semi, tmp_path / "run", **asked))
-    log_p_y = load_classifier(tmp_path / "run", "cpu").model.get_buffer("log_p_y")
+    log_p_y = load_classifier(tmp_path / "run", "cpu").model.whole.log_p_y(0)
     np.testing.assert_allclose(log_p_y.exp().numpy(), [0.25] * 2 + [0.125] * 4, rtol=1e-5)
     with pytest.raises(SettingsError, match="2 positive numbers"):
         train_m2(settings(semi, tmp_path / "b", class_prior=(1.0, 1.0, 1.0)))
@@ -94,26 +96,24 @@ def test_empty_free_slots_are_told(semi: Dataset, tmp_path: Path) -> None:
     assert any("all 2 free slots are empty" in w for w in heard.warned)
 
 
-@pytest.mark.parametrize("pull", [0.0, 1.0])
-def test_groups_teach_until_the_bound_or_neighbours_do(pull: float) -> None:
-    architecture = M2Architecture(2, 3, 2, (3,), (3,), "relu", "gaussian", 0.1, free=1)
-    module = M2(architecture, torch.full((3,), 1 / 3), torch.Generator())
-    x = Inputs(torch.arange(6).float()[:, None].expand(-1, 2))
-    asked = M2Settings(free_slots=1, pull=pull, epochs=4, rounds=2)
-    labelled = Labelled(Inputs(x.mean[:2]), torch.tensor([0, 1]), asked)
-    nobody = Validation(Inputs(torch.empty(0, 2)), torch.empty(0, dtype=torch.long))
+@pytest.mark.parametrize("stopped", [0.0, 1.0])
+def test_groups_teach_until_the_bound_or_neighbours_do(stopped: float) -> None:
+    module = preset("m2", torch.full((3,), 1 / 3), width=2, latent=2, hidden=(3,), free=1)
+    x = torch.arange(6).float()[:, None].expand(-1, 2)
+    asked = M2Settings(free_slots=1, stop_gradient=stopped, epochs=4, em_rounds=2)
+    data = pixels(Inputs(x[:2]), torch.tensor([0, 1]), x[2:], asked)
     start = torch.softmax(torch.arange(18.0).reshape(6, 3), 1)
-    task = M2Task(module, labelled, Inputs(x.mean[2:]), nobody, asked, start=start)
+    task = SemiSupervisedTask(module, data, asked, EStep(start=start))
     task.begin_epoch(0)
-    assert torch.equal(task.state()["taught"], start[2:])
+    assert torch.equal(task.state()["pseudo_labels_0"], start)
     task.begin_epoch(1)
-    assert torch.equal(task.state()["taught"], start[2:])
+    assert torch.equal(task.state()["pseudo_labels_0"], start)
     task.begin_epoch(2)
-    assert ("taught" in task.state()) == (pull == 0)
+    assert ("pseudo_labels_0" in task.state()) == (stopped == 1)
 
 
 def test_a_resumed_run_is_the_unbroken_one(semi: Dataset, tmp_path: Path) -> None:
-    long = {"epochs": 6, "rounds": 2, "supervised_epochs": 3, "model": "gm-dgm"}
+    long = {"epochs": 6, "em_rounds": 2, "supervised_epochs": 3, "model": "gm-dgm"}
     train_m2(settings(semi, tmp_path / "whole", **long))
 
     class Cut(Hears):
@@ -132,4 +132,4 @@ def test_without_free_slots_a_class_without_labels_keeps_its_place(
     semi: Dataset, tmp_path: Path
 ) -> None:
     card = train_m2(settings(semi, tmp_path / "run", free_slots=0, epochs=1))
-    assert [c["code"] for c in card["classes"]["classes"]] == [2, 7, 32]
+    assert [c["code"] for c in card["label_sets"][0]["classes"]["classes"]] == [2, 7, 32]

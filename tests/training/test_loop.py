@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,13 @@ from safetensors.torch import load_file
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError, OutputError
+from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.settings import M1Settings, M2Settings, TrainingSettings
 from hsi_ssl.training import loop
-from hsi_ssl.training.checkpoint import load_run
-from hsi_ssl.training.loop import StepCost, learning_rate
+from hsi_ssl.training.loop import learning_rate
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.task import PlainTask, StepCost, Task, Turn
 from hsi_ssl.watcher import Watcher
 
 
@@ -227,11 +229,12 @@ def test_same_seed_same_weights_other_seed_others(tiny_dataset: Dataset, tmp_pat
     assert not same_weights(tmp_path / "a", tmp_path / "c")
 
 
-class Averaged(loop.TaskWithoutState):
+class Averaged(PlainTask):
     """A task of one weight, which each step pulls towards another place."""
 
     score_name = "bound"
     pixels = 1_000_000
+    module: torch.nn.Linear
 
     def __init__(self) -> None:
         self.module = torch.nn.Linear(1, 1, bias=False)
@@ -260,7 +263,7 @@ def loop_settings(**more: object) -> TrainingSettings:
     return TrainingSettings(**{"epochs": 4, "learning_rate": 0.1, "patience": 9, **more})
 
 
-def run_loop(task: Averaged, settings: TrainingSettings, run: Path) -> loop.Fit:
+def run_loop(task: Task, settings: TrainingSettings, run: Path) -> loop.Fit:
     return loop.fit(
         task, settings, run, identity={}, resume=False, watcher=Watcher(),
         on_snapshot=lambda snapshots: None,
@@ -286,6 +289,59 @@ def test_without_average_the_weights_are_validated(tmp_path: Path) -> None:
     task = Averaged()
     run_loop(task, loop_settings(), tmp_path)
     assert task.validated[:3] == task.after[3::3]
+
+
+class Adversaries(PlainTask):
+    """Two of one weight each: one wants their product large, the other wants it small."""
+
+    score_name = "bound"
+    pixels = 1_000_000
+
+    def __init__(self) -> None:
+        self.module = torch.nn.ModuleDict(
+            {name: torch.nn.Linear(1, 1, bias=False) for name in ("max", "min")}
+        )
+        with torch.no_grad():
+            for weight in self.module.parameters():
+                weight.fill_(1.0)
+        self.seen: list[tuple[str, float, float]] = []
+
+    def _weight(self, name: str) -> torch.nn.Parameter:
+        return self.module.get_parameter(f"{name}.weight")
+
+    def batches(self, generator: torch.Generator) -> Iterator[int]:
+        yield from range(3)
+
+    def turns(self) -> Sequence[Turn]:
+        return [Turn([self._weight(name)], partial(self._cost, name)) for name in ("max", "min")]
+
+    def _cost(
+        self, name: str, batch: int, kl_weight: float, generator: torch.Generator
+    ) -> StepCost:
+        one, other = (float(self._weight(each).detach()) for each in ("max", "min"))
+        self.seen.append((name, one, other))
+        product = (self._weight("max") * self._weight("min")).sum()
+        cost = product if name == "min" else -product
+        return StepCost(cost, product, 1, {name: cost})
+
+    def validate(self, generator: torch.Generator) -> dict[str, float]:
+        return {"bound": 0.0, "score": math.inf}
+
+    def snapshot(self, generator: torch.Generator) -> torch.Tensor:
+        return self._weight("max").detach().clone()
+
+
+def test_adversaries_take_turns_each_moving_its_own_parameters(tmp_path: Path) -> None:
+    task = Adversaries()
+    run_loop(task, loop_settings(epochs=2), tmp_path)
+    assert [name for name, *_ in task.seen] == ["max", "min"] * 6
+    for (name, *before), (_, *after) in itertools.pairwise(task.seen):
+        moved = 0 if name == "max" else 1
+        assert after[moved] != before[moved]
+        assert after[1 - moved] == before[1 - moved]
+    assert task.seen[-1][1] > 1 > task.seen[-1][2]
+    line = metrics(tmp_path / "last")[-1]
+    assert float(line["term_max"]) < 0 < float(line["term_min"])
 
 
 def test_the_learning_rate_falls_along_a_cosine_to_0() -> None:

@@ -13,9 +13,9 @@ import torch
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.inference.checkpoint import load_run
+from hsi_ssl.inference.extractor import load_m1
 from hsi_ssl.settings import M1Settings
-from hsi_ssl.training.checkpoint import load_run
-from hsi_ssl.training.extractor import load_m1
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.stage import Panels
 

@@ -7,19 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
+from small_models import pixels, preset
 
 from hsi_ssl.datasets.scaling import fit_scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError, SettingsError
-from hsi_ssl.models.m2 import M2, M2Architecture
+from hsi_ssl.inference.classifier import Rule, load_classifier
+from hsi_ssl.inference.extractor import load_m1
+from hsi_ssl.inference.pipeline import SIDE_GAIN
+from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training.classifier import Rule, load_classifier
-from hsi_ssl.training.extractor import load_m1
-from hsi_ssl.training.inputs import BESIDE_GAIN, Inputs, Labelled, Validation
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m2_choice import keep_the_better
 from hsi_ssl.training.m2_data import M2Data
-from hsi_ssl.training.m2_stage import keep_the_better, train_m2
-from hsi_ssl.training.m2_task import Grid, M2Task
+from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
+from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import Watcher
 
 
@@ -58,8 +64,9 @@ def accuracy_on_test(dataset: Dataset, run: Path, rule: Rule | None = None) -> f
 
 def test_m2_on_spectra_learns(tiny_dataset: Dataset, tmp_path: Path) -> None:
     card = train_m2(settings(tiny_dataset, tmp_path / "m2"))
-    assert card["metrics"]["validation"]["macro_f1"] > 0.9
-    assert card["metrics"]["predicted_classes"] == 3
+    (own,) = card["label_sets"]
+    assert own["metrics"]["validation"]["macro_f1"] > 0.9
+    assert own["metrics"]["predicted_classes"] == 3
     assert accuracy_on_test(tiny_dataset, tmp_path / "m2", "classifier") > 0.9
     assert accuracy_on_test(tiny_dataset, tmp_path / "m2", "bayes") > 0.5
 
@@ -70,7 +77,7 @@ def test_m1_plus_m2_learns_and_brings_m1_along(
     card = train_m2(settings(tiny_dataset, tmp_path / "m2", m1=m1_run))
     assert card["m1"]["kind"] == "m1"
     assert sum(card["kept_units"]) == card["architecture"]["width"]
-    assert card["architecture"]["beside"] == tiny_dataset.scaler.width
+    assert card["architecture"]["side_inputs"] == tiny_dataset.scaler.width
     moved = m1_run.rename(m1_run.with_name("elsewhere"))
     try:
         assert accuracy_on_test(tiny_dataset, tmp_path / "m2") > 0.9
@@ -83,7 +90,7 @@ def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
     tiny_dataset: Dataset, m1_run: Path, tmp_path: Path, beside: bool
 ) -> None:
     """Folding the scaling into the first layer and cutting the last changes nothing."""
-    asked = {"m1": m1_run, "epochs": 2, "spectra_beside": beside}
+    asked = {"m1": m1_run, "epochs": 2, "side_input": beside}
     train_m2(settings(tiny_dataset, tmp_path / "m2", **asked))
     classifier = load_classifier(tmp_path / "m2", "cpu", "classifier")
     raw = tiny_dataset.spectra()
@@ -91,7 +98,7 @@ def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
     mean, _ = classifier.m1.features(raw)
     kept = np.asarray(classifier.card["kept_units"])
     seen = (
-        [mean[:, kept], BESIDE_GAIN * classifier.m1.scaler.transform(raw)]
+        [mean[:, kept], SIDE_GAIN * classifier.m1.scaler.transform(raw)]
         if beside
         else [mean[:, kept]]
     )
@@ -112,7 +119,7 @@ def test_features_are_an_expert_of_their_own_or_all_that_there_is_to_see(
     train_m1(M1Settings(dataset=dataset.path, output=tmp_path / "m1", **small))
     m1 = load_m1(tmp_path / "m1", "cpu")
     for beside, experts in ((True, 6), (False, 1)):
-        asked = settings(dataset, tmp_path / "m2", m1=tmp_path / "m1", spectra_beside=beside)
+        asked = settings(dataset, tmp_path / "m2", m1=tmp_path / "m1", side_input=beside)
         data = M2Data(dataset, asked, m1, torch.device("cpu"))
         assert data.gains.shape == (experts, data.labelled.inputs.mean.shape[1])
         features = int(data.kept.sum())
@@ -177,18 +184,19 @@ def test_the_better_of_the_supervised_and_the_whole_model_is_kept_and_told(
     metrics = card["metrics"]
     assert metrics["kept"] == "semi-supervised"
     assert any(s.startswith("unlabelled pixels gained +") for s in heard.said)
-    by_rule = metrics["validation_by_rule"]["classifier"]
+    by_rule = card["label_sets"][0]["metrics"]["validation_by_rule"]["classifier"]
     assert by_rule["macro_f1"] == metrics["semi_supervised"]["macro_f1"]
     # Now as if the supervised part had been better than what came out of the whole.
-    good = load_classifier(tmp_path / "m2", "cpu").model
-    assert isinstance(good, M2)
-    bad = M2(good.architecture, good.log_p_y.exp(), torch.Generator().manual_seed(5))
+    good = load_classifier(tmp_path / "m2", "cpu").model.whole
+    prior = good.log_p_y(0).exp()
+    bad = DeclaredVAE(good.architecture, [prior], torch.Generator().manual_seed(5))
     rows = tiny_dataset.rows(Part.VALIDATION)
     validation = Validation(
         Inputs(torch.from_numpy(tiny_dataset.scaled(rows))),
-        torch.from_numpy(tiny_dataset.label[rows].astype(np.int64)),
+        torch.from_numpy(tiny_dataset.label[rows].astype(np.int64))[:, None],
     )
-    metrics = keep_the_better(bad, good.classifier.state_dict(), validation, heard)
+    before = {f"0.{name}": t for name, t in good.classifier.state_dict().items()}
+    metrics = keep_the_better(bad, before, validation, heard)
     assert metrics["kept"] == "supervised"
     assert metrics["gained"] == pytest.approx(
         metrics["semi_supervised"]["macro_f1"] - metrics["supervised"]["macro_f1"]
@@ -202,7 +210,7 @@ def test_the_better_of_the_supervised_and_the_whole_model_is_kept_and_told(
 def test_a_run_cut_off_in_either_part_goes_on_to_the_same_weights(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
-    long = {"epochs": 6, "rounds": 2, "supervised_epochs": 4, "average": 0.9}
+    long = {"epochs": 6, "em_rounds": 2, "supervised_epochs": 4, "average": 0.9}
     train_m2(settings(tiny_dataset, tmp_path / "whole", **long))
     for name, sentence in (("supervised", "epoch 1, "), ("m2", "neighbours tell")):
         run = tmp_path / name
@@ -293,15 +301,11 @@ def test_class_prior_uniform_empirical_and_given(tiny_dataset: Dataset, tmp_path
         train_m2(
             settings(tiny_dataset, tmp_path / "m2", class_prior=prior, epochs=1), overwrite=True
         )
-        model = load_classifier(tmp_path / "m2", "cpu").model
-        assert isinstance(model, M2)
-        log_p_y = model.log_p_y
+        log_p_y = load_classifier(tmp_path / "m2", "cpu").model.whole.log_p_y(0)
         np.testing.assert_allclose(log_p_y.exp().numpy(), expected, rtol=1e-5)
     train_m2(settings(tiny_dataset, tmp_path / "e", class_prior="empirical", epochs=1))
     counts = np.bincount(tiny_dataset.label[tiny_dataset.rows(Part.TRAIN)])
-    model = load_classifier(tmp_path / "e", "cpu").model
-    assert isinstance(model, M2)
-    found = model.log_p_y.exp().numpy()
+    found = load_classifier(tmp_path / "e", "cpu").model.whole.log_p_y(0).exp().numpy()
     np.testing.assert_allclose(found, counts / counts.sum(), rtol=1e-5)
     with pytest.raises(SettingsError, match="3 positive numbers"):
         train_m2(settings(tiny_dataset, tmp_path / "f", class_prior=(1.0, 2.0)))
@@ -373,19 +377,24 @@ def test_an_m1_of_another_draw_from_the_scenes_is_told(
 
 
 def task(
-    labels: list[int], balanced: bool, batch: int = 600, grid: Grid | None = None, **more: object
-) -> M2Task:
-    architecture = M2Architecture(2, 4, 2, (3,), (3,), "relu", "gaussian", 0.1)
-    module = M2(architecture, torch.full((4,), 0.25), torch.Generator())
+    labels: list[int],
+    balanced: bool,
+    batch: int = 600,
+    e_step: EStep | None = None,
+    **more: object,
+) -> SemiSupervisedTask:
+    module = preset("m2", torch.full((4,), 0.25), width=2, latent=2, hidden=(3,))
     y = torch.tensor(labels)
     x = Inputs(torch.arange(len(y)).float()[:, None].expand(-1, 2))
-    nothing = Inputs(torch.empty(0, 2))
     wanted = {"balanced": balanced, "batch_labelled": batch, "batch_unlabelled": 200, **more}
     asked = M2Settings.model_validate(wanted)
-    validation = Validation(nothing, torch.empty(0, dtype=torch.long))
-    return M2Task(
-        module, Labelled(x, y, asked), Inputs(torch.zeros(7450, 2)), validation, asked, grid
-    )
+    pool = torch.zeros(7450, 2)
+    return SemiSupervisedTask(module, pixels(x, y, pool, asked), asked, e_step)
+
+
+def one_set(rows: torch.Tensor) -> torch.Tensor:
+    """That rows were drawn for the one label set."""
+    return torch.zeros_like(rows)
 
 
 @pytest.mark.parametrize("balanced", [True, False])
@@ -395,7 +404,7 @@ def test_labelled_batches_are_balanced_or_as_they_come(balanced: bool) -> None:
     some = task(labels, balanced)
     generator = torch.Generator().manual_seed(0)
     rows = torch.cat([batch[0] for _ in range(4) for batch in some.batches(generator)])
-    shares = torch.bincount(some.labelled.y[rows], minlength=4) / len(rows)
+    shares = torch.bincount(some.y[rows, 0], minlength=4) / len(rows)
     expected = [1 / 3, 1 / 3, 0, 1 / 3] if balanced else [0.8, 0.19, 0, 0.01]
     np.testing.assert_allclose(shares.numpy(), expected, atol=0.01)
     # Within a class every pixel is as likely as the others.
@@ -406,39 +415,39 @@ def test_labelled_batches_are_balanced_or_as_they_come(balanced: bool) -> None:
 
 def test_every_unlabelled_pixel_comes_once_an_epoch_the_last_batch_smaller() -> None:
     some = task([0, 1], balanced=True)
-    batches = [rows for _, rows in some.batches(torch.Generator().manual_seed(0))]
+    batches = [rows for *_, rows in some.batches(torch.Generator().manual_seed(0))]
     assert [len(rows) for rows in batches] == [200] * 37 + [50]
-    assert sorted(torch.cat(batches).tolist()) == list(range(7450))
+    assert sorted(torch.cat(batches).tolist()) == list(range(2, 7452))
 
 
 def test_a_class_absent_from_a_batch_and_an_empty_pool_cost_a_finite_number() -> None:
     some = task([0, 1, 1], balanced=True, batch=1)
     rows = torch.tensor([0])
     for pool in (torch.tensor([4, 5]), torch.empty(0, dtype=torch.long)):
-        step = some.cost((rows, pool), 1.0, torch.Generator())
+        step = some.cost((rows, one_set(rows), pool), 1.0, torch.Generator())
         assert torch.isfinite(step.cost)
         assert torch.isfinite(step.bound)
         assert step.spectra == 1 + len(pool)
 
 
-@pytest.mark.parametrize("pull", [0.0, 0.25, 1.0])
-def test_the_share_of_us_gradient_that_reaches_the_classifier_is_the_one_asked_for(
-    pull: float,
-) -> None:
-    some = task([0, 1, 1], balanced=True, pull=pull, alpha=0.0)
-    rows, pool = torch.tensor([0]), torch.arange(50)
-    whole = task([0, 1, 1], balanced=True, pull=1.0, alpha=0.0)
+@pytest.mark.parametrize("stopped", [0.0, 0.75, 1.0])
+def test_the_share_of_us_gradient_that_is_stopped_is_the_one_asked_for(stopped: float) -> None:
+    some = task([0, 1, 1], balanced=True, stop_gradient=stopped, alpha=0.0)
+    rows, pool = torch.tensor([0]), 3 + torch.arange(50)
+    whole = task([0, 1, 1], balanced=True, stop_gradient=0.0, alpha=0.0)
     found = []
     for each in (some, whole):
-        each.unlabelled.mean.copy_(torch.randn(7450, 2, generator=torch.Generator().manual_seed(1)))
+        spectra = torch.randn(7450, 2, generator=torch.Generator().manual_seed(1))
+        each.inputs.mean[3:].copy_(spectra)
         each.module.load_state_dict(some.module.state_dict())
-        step = each.cost((rows, pool), 1.0, torch.Generator().manual_seed(2))
+        step = each.cost((rows, one_set(rows), pool), 1.0, torch.Generator().manual_seed(2))
         step.cost.backward()
         gradients = [p.grad for p in each.module.classifier.parameters()]
         found.append((float(step.cost.detach()), [g for g in gradients if g is not None]))
     assert found[0][0] == pytest.approx(found[1][0])
-    for mine, theirs in zip(found[0][1], found[1][1], strict=True):
-        torch.testing.assert_close(mine, pull * theirs)
+    assert bool(found[0][1]) == (stopped < 1)
+    for mine, theirs in zip(found[0][1], found[1][1], strict=stopped < 1):
+        torch.testing.assert_close(mine, (1 - stopped) * theirs)
     assert any(bool(g.any()) for g in found[1][1])
 
 
@@ -446,19 +455,22 @@ def test_the_grid_teaches_in_rounds_and_its_lesson_is_part_of_the_state() -> Non
     n = 3 + 7450
     neighbours = torch.full((n, 8), -1)
     neighbours[3:, 0] = 0  # every unlabelled pixel lies beside labelled pixel 0, of class 1
-    some = task([1, 2, 3], True, grid=Grid(neighbours, 5.0), epochs=10, rounds=2)
+
+    def told() -> SemiSupervisedTask:
+        e_step = EStep(neighbours=neighbours, strengths=[5.0])
+        return task([1, 2, 3], True, e_step=e_step, epochs=10, em_rounds=2)
+
+    some, other, untaught = told(), told(), told()
     seen = []
     for epoch in range(10):
         some.begin_epoch(epoch)
-        seen.append(some.state()["taught"])
-    assert (seen[0].argmax(1) == 1).all()
+        seen.append(some.state()["pseudo_labels_0"])
+    assert (seen[0][3:].argmax(1) == 1).all()
     assert len({id(t) for t in seen}) == 2
     assert seen[4] is seen[0]
-    other, untaught = (
-        task([1, 2, 3], True, grid=Grid(neighbours, 5.0), epochs=10, rounds=2) for _ in range(2)
-    )
     other.restore(some.state())
-    batch = (torch.tensor([0]), torch.arange(40))
+    rows = torch.tensor([0])
+    batch = (rows, one_set(rows), 3 + torch.arange(40))
     costs = [
         float(t.cost(batch, 1.0, torch.Generator().manual_seed(0)).cost.detach())
         for t in (some, other, untaught)
@@ -471,3 +483,12 @@ def test_features_are_sampled_afresh_for_training() -> None:
     generator = torch.Generator().manual_seed(0)
     rows = torch.arange(3)
     assert not torch.equal(inputs.sample(rows, generator), inputs.sample(rows, generator))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("pull", "stop_gradient"), ("rounds", "em_rounds"), ("spectra_beside", "side_input")],
+)
+def test_settings_of_earlier_versions_are_refused_by_their_new_names(old: str, new: str) -> None:
+    with pytest.raises(ValidationError, match=f"{old} is now called {new}"):
+        M2Settings.model_validate({old: 1})

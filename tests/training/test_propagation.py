@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from small_models import pixels, preset
 
-from hsi_ssl.models.m2 import M2, M2Architecture
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.inputs import Inputs, Labelled, Validation
-from hsi_ssl.training.m2_task import M2Task
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.propagation import FeatureGraph, nearest
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 
 
 def two_rings(generator: np.random.Generator, count: int = 600) -> tuple[torch.Tensor, np.ndarray]:
@@ -68,19 +69,19 @@ def test_smoothing_mends_lone_mistakes_and_leaves_the_border() -> None:
 class TestM2:
     """M2 whose unlabelled pixels take p(y) from their neighbours."""
 
-    def task(self, **more: object) -> M2Task:
-        architecture = M2Architecture(2, 2, 2, (8,), (8,), "relu", "gaussian", 0.1)
-        module = M2(architecture, torch.full((2,), 0.5), torch.Generator().manual_seed(0))
+    def task(self, propagation: float) -> SemiSupervisedTask:
+        module = preset("m2", torch.full((2,), 0.5), width=2, latent=2, hidden=(8,))
         x, truth = two_rings(np.random.default_rng(0))
-        settings = M2Settings(alpha=0, pull=1, epochs=8, rounds=2, **more)
-        labelled = Labelled(Inputs(x[:9]), torch.from_numpy(truth[:9]), settings)
-        pool = Inputs(x[9:])
+        settings = M2Settings(
+            alpha=0, stop_gradient=0, epochs=8, em_rounds=2, propagation=propagation
+        )
+        data = pixels(Inputs(x[:9]), torch.from_numpy(truth[:9]), x[9:], settings)
         self.truth = truth[9:]
-        validation = Validation(labelled.inputs, labelled.y)
-        return M2Task(module, labelled, pool, validation, settings, graph=FeatureGraph(x))
+        e_step = EStep(graph=FeatureGraph(x), propagation=propagation)
+        return SemiSupervisedTask(module, data, settings, e_step)
 
-    def bound(self, task: M2Task) -> float:
-        rows = (torch.arange(9), torch.arange(len(task.unlabelled)))
+    def bound(self, task: SemiSupervisedTask) -> float:
+        rows = torch.arange(9), torch.zeros(9, dtype=torch.long), task.lacking
         return float(task.cost(rows, 1.0, torch.Generator().manual_seed(2)).bound.detach())
 
     def test_u_takes_each_pixels_own_prior(self) -> None:
@@ -88,23 +89,23 @@ class TestM2:
         task = self.task(propagation=4)
         plain = self.bound(task)
         task.begin_epoch(0)
-        prior = task.state()["log_prior"]
+        prior = task.state()["log_prior_0"][9:]
         assert np.mean(prior.argmax(1).numpy() == self.truth) > 0.99
         with torch.no_grad():
-            q = task.module.log_q_y(task.unlabelled.mean).exp()
-            moved = (q * (prior - task.module.log_p_y)).sum(1).mean()
+            q = task.module.log_q(task.inputs.mean[9:]).exp()
+            moved = (q * (prior - task.module.log_p_y(0))).sum(1).mean()
         share = len(prior) / (len(prior) + 9)
         assert self.bound(task) == pytest.approx(plain + share * float(moved), rel=1e-4)
 
     def test_later_rounds_ask_the_model(self) -> None:
         task = self.task(propagation=4)
         task.begin_epoch(0)
-        first = task.state()["log_prior"]
+        first = task.state()["log_prior_0"]
         task.begin_epoch(1)
-        assert task.state()["log_prior"] is first
+        assert task.state()["log_prior_0"] is first
         task.begin_epoch(4)
-        again = task.state()["log_prior"]
+        again = task.state()["log_prior_0"]
         assert not torch.equal(again, first)
         other = self.task(propagation=4)
-        other.restore({"log_prior": again})
+        other.restore({"log_prior_0": again})
         assert self.bound(other) == pytest.approx(self.bound(task))

@@ -13,18 +13,13 @@ import pytest
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.inference.checkpoint import CARD
+from hsi_ssl.inference.classifier import Classifier, load_classifier
+from hsi_ssl.inference.dataset_prior import among_neighbours, strength_of
 from hsi_ssl.reports.evaluation import evaluate
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.checkpoint import CARD
-from hsi_ssl.training.classifier import Classifier, load_classifier
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.tuned_prior import (
-    STRENGTHS,
-    among_neighbours,
-    strength_of,
-    tune_run,
-    tuned_prior,
-)
+from hsi_ssl.training.tuned_prior import STRENGTHS, tune_run, tuned_prior
 from hsi_ssl.watcher import SILENT
 
 ROWS, COLS = 40, 30
@@ -136,7 +131,8 @@ def test_scores_with_the_prior_say_so(run: Path, fields: Dataset) -> None:
 def test_a_run_is_tuned_on_another_dataset(run: Path, fields: Dataset) -> None:
     text = (run / CARD).read_text()
     try:
-        assert json.loads(text)["spatial_tuned"]["strength"] == 0  # nobody has neighbours there
+        (own,) = json.loads(text)["label_sets"]
+        assert own["spatial_tuned"]["strength"] == 0  # nobody has neighbours there
         tune_run(run, fields, "cpu", SILENT)
         classifier = load_classifier(run, "cpu")
         assert classifier.card["spatial_tuned"] == tuned_prior(classifier, fields)

@@ -16,8 +16,8 @@ import rasterio
 
 from hsi_ssl.datasets.store import Part, open_dataset
 from hsi_ssl.errors import SettingsError
+from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.scenes.scene import Array
-from hsi_ssl.training.classifier import load_classifier
 from hsi_ssl.view.server import HERE, serve
 from hsi_ssl.view.shown import Shown, shown
 

@@ -15,11 +15,11 @@ import torch
 
 from hsi_ssl.datasets.store import open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.inference.discovered import DiscoveredSlot, save_discovered
 from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.maps.masks import write_mask
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.discovered import DiscoveredSlot, save_discovered
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.view.answers import Answers
 from hsi_ssl.view.shown import shown

@@ -1,0 +1,1 @@
+"""Run folders, and trained models applied: raw spectra in, features, classes or spectra out."""

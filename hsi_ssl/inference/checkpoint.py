@@ -1,0 +1,218 @@
+"""Run folders: weights as safetensors, everything else as JSON. Loading executes no code.
+
+model.safetensors   weights of the best state
+model.json          the card: all that is needed to rebuild and apply the model
+metrics.csv         one line an epoch
+discovered.json     groups that `discover` found in its free slots
+figures/            what was drawn while training
+last/               state of the last epoch, for --resume
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, load_file, save_file
+from torch import Tensor
+
+from hsi_ssl import __version__
+from hsi_ssl.errors import ModelError, OutputError
+from hsi_ssl.files import os_errors, written_beside
+from hsi_ssl.inference.schema import from_schema_1, label_set_places
+from hsi_ssl.models.presets import PRESETS
+
+SCHEMA = 2
+WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
+STATE = "last/state.safetensors"
+LAST_METRICS = "last/metrics.csv"
+DISCOVERED = "discovered.json"
+REPORTS = ("report", "report-validation", "report-train")
+"""Where `evaluate` puts its reports by default; they are on one model and go with it."""
+
+
+def check_run_folder(
+    run: Path, *, resume: bool, overwrite: bool, parts: tuple[str, ...] = ()
+) -> None:
+    """Refuse to train into a folder that holds something that would be lost.
+
+    `parts`: folders inside it that have a state of their own.
+
+    Raises
+    ------
+    OutputError
+        The folder holds a model or an unfinished run and neither flag allows going on.
+    ModelError
+        `resume` is asked for and there is nothing to resume.
+    """
+    unfinished = any((run / part / STATE).exists() for part in ("", *parts))
+    if resume:
+        if not unfinished:
+            raise ModelError(f"nothing to resume in {run}: no {STATE}; leave out --resume")
+        return
+    if overwrite or not run.exists():
+        return
+    if not run.is_dir():
+        raise OutputError(f"{run} is a file; name a folder for the run")
+    if (run / CARD).exists():
+        raise OutputError(
+            f"{run} holds a trained model; pass --overwrite to replace it, or -o another folder"
+        )
+    if unfinished:
+        raise OutputError(
+            f"{run} holds an unfinished run; --resume continues it, --overwrite starts anew"
+        )
+    if any(run.iterdir()):
+        raise OutputError(f"{run} holds other files; name a new folder with -o")
+
+
+def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
+    """Write weights and card; the card, written last, names the weights' checksum.
+
+    The reports on a model that was here before, and what was discovered with it, go with it.
+
+    Returns the card as written, with schema, versions, git commit and date.
+    """
+    with written_beside(run / WEIGHTS, overwrite=True) as beside:
+        _save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside)
+        checksum = hashlib.sha256(beside.read_bytes()).hexdigest()
+    whole = {
+        "schema": SCHEMA,
+        "hsi_ssl": __version__,
+        "torch": torch.__version__,
+        "git_commit": _git_commit(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "weights_sha256": checksum,
+        **card,
+    }
+    if (run / LAST_METRICS).exists():
+        with written_beside(run / METRICS, overwrite=True) as beside:
+            shutil.copyfile(run / LAST_METRICS, beside)
+    save_card(run, whole)
+    (run / DISCOVERED).unlink(missing_ok=True)
+    for report in REPORTS:
+        shutil.rmtree(run / report, ignore_errors=True)
+    return whole
+
+
+def save_card(run: Path, card: dict[str, Any]) -> None:
+    """Write the card of a run folder, in the place of an older one."""
+    with written_beside(run / CARD, overwrite=True) as beside:
+        beside.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def amend_label_sets(run: Path, values: Sequence[dict[str, Any]]) -> None:
+    """Write more of each label set into the card of a run folder, whatever its schema."""
+    card = json.loads((run / CARD).read_text(encoding="utf-8"))
+    for place, more in zip(label_set_places(card), values, strict=True):
+        place.update(more)
+    save_card(run, card)
+
+
+def forget_state(run: Path) -> None:
+    """Remove what a former run left to resume from, so that nobody resumes that one."""
+    for name in (STATE, LAST_METRICS):
+        (run / name).unlink(missing_ok=True)
+
+
+def model_name(card: dict[str, Any]) -> str:
+    """What a card's model is called: M1, M2, M1+M2, GM-DGM, M1+GM-DGM."""
+    if card.get("kind") == "m1":
+        return "M1"
+    own = PRESETS[card["model"]].title
+    return own if card["m1"] is None else f"M1+{own}"
+
+
+def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The card and the weights (on the CPU) of a run folder of that kind (m1 or m2).
+
+    Raises
+    ------
+    ModelError
+        The folder or a file of it is missing, broken, of another kind or schema version.
+    """
+    command = f"hsi-ssl train-{kind}"
+    if not (run / CARD).is_file():
+        hint = " (training has not finished: --resume)" if (run / STATE).exists() else ""
+        raise ModelError(f"no model in {run}{hint}; make one with `{command}`")
+    try:
+        card = json.loads((run / CARD).read_text(encoding="utf-8"))
+        blob = (run / WEIGHTS).read_bytes()
+        tensors = load(blob)
+    except FileNotFoundError as error:
+        raise ModelError(f"{run} lacks {WEIGHTS}; train again with `{command}`") from error
+    except (ValueError, SafetensorError) as error:
+        raise ModelError(f"{run} is broken ({error}); train again with `{command}`") from error
+    if not isinstance(card, dict) or card.get("schema") not in (1, SCHEMA):
+        raise ModelError(f"{run} was written by another version; train again with `{command}`")
+    if card["kind"] != kind:
+        raise ModelError(
+            f"{run} holds an {card['kind'].upper()}, an {kind.upper()} is needed; make one with "
+            f"`{command}` or name its folder"
+        )
+    if hashlib.sha256(blob).hexdigest() != card["weights_sha256"]:
+        raise ModelError(f"{run}: {WEIGHTS} is not the one {CARD} was written for; train again")
+    return from_schema_1(card, tensors) if card["schema"] == 1 else (card, tensors)
+
+
+def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    """Write the state to resume from, by one rename: a kill leaves the old or the new, whole."""
+    place = run / STATE
+    beside = place.with_suffix(".new")
+    contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    with os_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _save_file(contiguous, beside, {"values": json.dumps(values)})
+        os.replace(beside, place)
+
+
+def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_state` wrote.
+
+    Raises
+    ------
+    ModelError
+        The file is broken.
+    """
+    try:
+        with safe_open(run / STATE, framework="pt") as file:
+            values = json.loads(file.metadata()["values"])
+        return load_file(run / STATE, device=str(device)), values
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{run / STATE} is broken ({error}); start anew with --overwrite"
+        ) from error
+
+
+def _save_file(
+    tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None
+) -> None:
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:  # it does not pass the system's error number on
+        path.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error}; is there space left?") from error
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree that this runs from, None where it is not a git checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

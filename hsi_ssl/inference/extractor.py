@@ -1,0 +1,106 @@
+"""M1 applied: raw spectra in, features out. Holds its own scaling; depends on no dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
+from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.checkpoint import load_run
+from hsi_ssl.inference.device import choose_device
+from hsi_ssl.models.m1 import M1, M1Architecture
+
+Raw = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+BATCH = 16_384
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A trained M1: `features` of raw spectra are mean and log-variance of q(z|x)."""
+
+    card: dict[str, Any]
+    model: M1
+    device: torch.device
+
+    @cached_property
+    def scaler(self) -> Scaler:
+        """The scaling that this M1 was trained with."""
+        return scaler_from_card(self.card["scaling"])
+
+    @torch.no_grad()
+    def features(self, raw: Raw) -> tuple[Floats, Floats]:
+        """Mean and log-variance of q(z|x), `(n, J)` each, of raw spectra `(n, used bands)`."""
+        scaler = self.scaler
+        means, logvars = [], []
+        for first in range(0, len(raw), BATCH):
+            x = torch.from_numpy(scaler.transform(raw[first : first + BATCH])).to(self.device)
+            mean, logvar = self.model.encode(x)
+            means.append(mean.cpu().numpy())
+            logvars.append(logvar.cpu().numpy())
+        if not means:
+            nothing = np.empty((0, self.model.architecture.latent), np.float32)
+            return nothing, nothing
+        return np.concatenate(means), np.concatenate(logvars)
+
+
+def load_m1(run: Path, device: str = "auto") -> Extractor:
+    """The M1 of a run folder.
+
+    Raises
+    ------
+    ModelError
+        As `load_run`.
+    DeviceError
+        The device is not there.
+    """
+    card, tensors = load_run(run, "m1")
+    return rebuild_m1(card, tensors, choose_device(device))
+
+
+def rebuild_m1(card: dict[str, Any], tensors: dict[str, Tensor], device: torch.device) -> Extractor:
+    """The M1 of a card and its weights."""
+    architecture = M1Architecture.from_card(card["architecture"])
+    model = M1(architecture, torch.Generator())
+    load_weights(model, tensors)
+    return Extractor(card, model.to(device).eval(), device)
+
+
+def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load weights by name.
+
+    Raises
+    ------
+    ModelError
+        They are not those of this architecture.
+    """
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the architecture in the card: {error}") from error
+
+
+def check_bands(card: dict[str, Any], dataset: Dataset, run: Path) -> None:
+    """Refuse a run whose bands are not the dataset's.
+
+    Raises
+    ------
+    ModelError
+        Naming both numbers of bands.
+    """
+    meta = dataset.meta
+    if (card["bands"], card["used_bands"]) != (meta["bands"], meta["used_bands"]):
+        raise ModelError(
+            f"{run} was trained on {len(card['used_bands'])} of {card['bands']} bands, "
+            f"{dataset.path} has {len(meta['used_bands'])} of {meta['bands']}: "
+            "they must be the same; train again on this dataset"
+        )

@@ -1,0 +1,156 @@
+"""From raw spectra to what the classifier sees: scaled, as M1's features, or as both side by side.
+
+The one way in, for training as for maps. Training looks at it step by step; applied, the same steps
+become linear layers that run on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
+from hsi_ssl.inference.extractor import Extractor
+
+Raw = npt.NDArray[Any]
+Noise = Callable[[Tensor], Tensor]
+
+KEPT_SPREAD = 0.1
+"""Units of M1 whose mean has a smaller standard deviation are dropped, as the authors did."""
+SIDE_GAIN = 8.0
+"""What spectra beside M1's features are multiplied by: most components are of a spread far below 1,
+which is that of the features, and would not be seen (drillcore-sim, 5 labels a class, macro-F1 57
+with 1, 62 with 4, 64 with 10)."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What raw spectra `(n, used bands)` go through.
+
+    `scaler`, and, with M1, its units that are `kept (J,)`; `side_input`: the scaled spectra stand
+    beside them, for q(y|x) to read.
+    """
+
+    scaler: Scaler
+    m1: Extractor | None
+    kept: npt.NDArray[np.bool_]
+    side_input: bool
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any], m1: Extractor | None) -> Pipeline:
+        """That of a run, by its card; `m1`: the M1 that the run brings along."""
+        side_inputs = card["architecture"]["side_inputs"]
+        kept = np.asarray(card["kept_units"], dtype=bool)
+        return cls(scaler_from_card(card["scaling"]), m1, kept, side_inputs > 0)
+
+    def to_card(self) -> dict[str, Any]:
+        """Its part of a run's card."""
+        return {
+            "scaling": self.scaler.to_card(),
+            "m1": None if self.m1 is None else self.m1.card,
+            "kept_units": self.kept.tolist(),
+        }
+
+    @property
+    def side_inputs(self) -> int:
+        """How many columns of the input are spectra beside M1's features."""
+        return self.scaler.width if self.m1 is not None and self.side_input else 0
+
+    def encode(self, raw: Raw) -> tuple[Tensor, Tensor | None]:
+        """The input `(n, D)`, and with M1 the log-variance of its features `(n, D - side inputs)`.
+
+        Of M1's features the input has the mean of q(z|x).
+        """
+        scaled = torch.from_numpy(self.scaler.transform(raw))
+        if self.m1 is None:
+            return scaled, None
+        mean, logvar = (torch.from_numpy(f[:, self.kept]) for f in self.m1.features(raw))
+        return torch.cat([mean, SIDE_GAIN * scaled], 1) if self.side_input else mean, logvar
+
+    @torch.inference_mode()
+    def modelled(self, raw: Raw, device: torch.device) -> Tensor:
+        """The columns of the input that p(x|y, z) is a density of, on a device."""
+        x = torch.from_numpy(self.scaler.transform(raw)).to(device)
+        if self.m1 is None:
+            return x
+        kept = torch.from_numpy(self.kept).to(device)
+        return self.m1.model.encode(x)[0][:, kept]
+
+    def scaled(self, modelled: Tensor, noise: Noise | None = None) -> Tensor:
+        """Back from `modelled` columns `(n, J)` to scaled spectra `(n, width)`, through M1.
+
+        `noise`: draws of N(0, I) like a tensor; what M1 says might be measured then, else its mean.
+        """
+        if self.m1 is None:
+            return modelled
+        z1 = modelled.new_zeros(len(modelled), len(self.kept))
+        z1[:, torch.from_numpy(self.kept).to(modelled.device)] = modelled
+        x = self.m1.model.decode(z1)
+        return x if noise is None else self.m1.model.likelihood.measured(x, noise(x))
+
+    def input(self, raw: Raw, device: torch.device) -> Tensor:
+        """The same input as `encode` gives, `(n, D)`, the fast way: on the device."""
+        shift, layers = self._layers
+        if shift is None:
+            x = torch.from_numpy(self.scaler.transform(raw)).to(device)
+        else:
+            x = torch.from_numpy(raw.astype(np.float32)).to(device).sub_(shift.to(device))
+        found: Tensor = layers.to(device)(x)
+        return found
+
+    @cached_property
+    def _layers(self) -> tuple[Tensor | None, nn.Module]:
+        """A shift, None where the scaling is not affine, then linear layers.
+
+        An affine scaling becomes a linear layer; where it keeps all bands and nobody else reads
+        what it gives it is multiplied into M1's first layer (into M2's it cannot be: several
+        networks read its input). Of M1's last layer only the means of the kept units stay.
+        """
+        layers: list[nn.Module] = []
+        affine = self.scaler.affine()
+        shift = None
+        if affine is not None:
+            shift = torch.from_numpy(affine[0]).float()
+            layers.append(_linear(torch.from_numpy(affine[1]).T, None))
+        if self.m1 is not None:
+            encoder = list(self.m1.model.encoder)
+            last = encoder[-1]
+            assert isinstance(last, nn.Linear)
+            kept = torch.from_numpy(np.flatnonzero(self.kept)).to(last.weight.device)
+            encoder[-1] = _linear(last.weight[kept], last.bias[kept])
+            first = encoder[0]
+            square = affine is not None and affine[1].shape[0] == affine[1].shape[1]
+            if affine is not None and square and not self.side_input:
+                assert isinstance(first, nn.Linear)
+                scale = torch.from_numpy(affine[1]).T.to(first.weight.device)
+                layers = []
+                encoder[0] = _linear(first.weight.double() @ scale.double(), first.bias)
+            layers += [_Beside(nn.Sequential(*encoder))] if self.side_input else encoder
+        return shift, nn.Sequential(*layers)
+
+
+class _Beside(nn.Module):
+    """What a network gives, and its input after it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.network(x), SIDE_GAIN * x], dim=-1)
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        if bias is not None:
+            layer.bias.copy_(bias)
+    return layer

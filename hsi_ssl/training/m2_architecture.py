@@ -1,0 +1,166 @@
+"""The model that settings ask for over a dataset's pixels: its factors, sizes and class priors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from hsi_ssl.errors import SettingsError
+from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
+from hsi_ssl.models.dependence import LATENT, OBSERVED
+from hsi_ssl.models.presets import PRESETS, declared
+from hsi_ssl.training.stage import DEFAULT_SD_FLOOR, check_unit_interval, sd_floor
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+    from hsi_ssl.training.m2_data import M2Data
+
+ALONE = "y"
+"""What the one label set of a dataset is called in lines of factors; several have their names."""
+
+
+def check_settings(settings: M2Settings, data: M2Data) -> None:
+    """Refuse what cannot be asked of this model or of these pixels.
+
+    Raises
+    ------
+    SettingsError
+        The settings contradict each other, or ask of several label sets what is not declared.
+    ModelError
+        The likelihood is one on [0, 1] and the spectra leave it.
+    """
+    if settings.generation is not None and settings.model != "m2":
+        raise SettingsError(
+            f"generation declares p, and so does model = {settings.model}: give one of them"
+        )
+    if len(data.label_sets) > 1:
+        _check_several(settings, [label_set.name for label_set in data.label_sets])
+    if settings.likelihood == "gaussian":
+        return
+    if data.m1 is not None:
+        raise SettingsError("M1's features are Gaussian: M1+M2 needs likelihood gaussian")
+    if data.pixels:
+        check_unit_interval(data.every.mean.cpu().numpy(), settings.likelihood, data.scaler.kind)
+
+
+def _check_several(settings: M2Settings, names: list[str]) -> None:
+    asked = [
+        said
+        for said, wanted in (
+            ("free_slots", settings.free_slots > 0),  # whose they are is not declared
+            ("class_prior in numbers", not isinstance(settings.class_prior, str)),
+        )
+        if wanted
+    ]
+    if asked:
+        raise SettingsError(
+            f"{', '.join(asked)}: only for one label set; name one with --label-set, or leave "
+            f"{'it' if len(asked) == 1 else 'them'} out"
+        )
+    unfit = [n for n in names if n in (LATENT, OBSERVED) or "," in n or "|" in n or n != n.strip()]
+    if unfit:
+        raise SettingsError(
+            f"label sets {', '.join(map(repr, unfit))} cannot stand in lines such as `a | b, z`, "
+            "in which x and z are the spectrum and the latent: name others, or one with --label-set"
+        )
+
+
+def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
+    """What is to be built.
+
+    Raises
+    ------
+    SettingsError
+        The lines of `generation` or `inference` declare no distribution.
+    """
+    several = len(data.label_sets) > 1
+    labels = tuple(label_set.name for label_set in data.label_sets) if several else (ALONE,)
+    p, q = declared(settings.model, labels, settings.generation, settings.inference)
+    bound = [name for name in labels if p.parents(name)]
+    if settings.propagation and bound:
+        raise SettingsError(
+            f"propagation gives each pixel its own p of a label set, and p of {', '.join(bound)} "
+            "depends on others: leave propagation out, or declare in generation that it does not"
+        )
+    of_q = settings.hidden_classifier
+    floor = sd_floor(settings.sd_floor, data.scaler)
+    return DeclaredArchitecture(
+        width=data.every.mean.shape[1] - data.side_inputs,
+        labels=labels,
+        counts=tuple(len(label_set) + settings.free_slots for label_set in data.label_sets),
+        free=(settings.free_slots,) * len(labels),
+        generation=tuple(map(str, p.factors)),
+        inference=tuple(map(str, q.factors)),
+        latent=settings.latent,
+        hidden=settings.hidden,
+        hidden_classifier=settings.hidden if of_q is None else of_q,
+        activation=settings.activation,
+        likelihood=settings.likelihood,
+        sd_floor=floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
+        side_inputs=data.side_inputs,
+        experts=1 if q.after_latent else len(data.gains),  # what sees z beside x is one network
+    )
+
+
+def class_priors(settings: M2Settings, data: M2Data) -> list[Tensor]:
+    """p(y) `(K + F,)` of each label set.
+
+    Raises
+    ------
+    SettingsError
+        The numbers given are not one a class.
+    """
+    return [
+        class_prior_of(settings, y[y >= 0], len(label_set))
+        for y, label_set in zip(data.labelled.y.T, data.label_sets, strict=True)
+    ]
+
+
+def class_prior_of(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
+    """p(y) of classes and free slots as the settings say, in float32, positive, summing to 1."""
+    if settings.class_prior == "uniform":
+        of_classes = torch.ones(classes)
+    elif settings.class_prior == "empirical":
+        of_classes = torch.bincount(y.cpu(), minlength=classes).float().clamp(min=1)
+    else:
+        of_classes = torch.tensor(settings.class_prior)
+        if len(of_classes) != classes or not bool((of_classes > 0).all()):
+            raise SettingsError(
+                f"class_prior needs {classes} positive numbers, one a class; found "
+                f"{len(of_classes)}: {list(settings.class_prior)}"
+            )
+    of_slots = torch.full((settings.free_slots,), settings.free_weight)
+    found = torch.cat([of_classes / of_classes.mean(), of_slots])
+    return found / found.sum()
+
+
+def fresh_model(
+    architecture: DeclaredArchitecture, priors: list[Tensor], data: M2Data
+) -> DeclaredVAE:
+    """A model with random weights, by the settings' seed, on the device."""
+    generator = torch.Generator().manual_seed(data.settings.seed)
+    made = DeclaredVAE(architecture, priors, generator).to(data.device)
+    if len(made.classifier) == len(data.gains):
+        made.classifier.gain.copy_(data.gains)
+    return made
+
+
+def in_words(architecture: DeclaredArchitecture, data: M2Data, named: str) -> list[str]:
+    """What is trained on what; where it is not as its preset has it, its factors too."""
+    a, settings = architecture, data.settings
+    several = len(a.labels) > 1
+    classes = " x ".join(str(len(label_set)) for label_set in data.label_sets)
+    said = [
+        f"{named}{' of ' + ', '.join(a.labels) if several else ''} on {a.width} "
+        f"{'scaled bands' if data.m1 is None else 'units of M1'}, {classes} classes"
+        f"{f' and {settings.free_slots} free slots' if settings.free_slots else ''}, "
+        f"{len(data.labelled):,} labelled and {len(data.unlabelled):,} unlabelled pixels, "
+        f"{data.device}"
+    ]
+    preset = PRESETS[settings.model]
+    usual = (tuple(preset.generation(a.labels)), tuple(preset.inference(a.labels)))
+    if several or (a.generation, a.inference) != usual:
+        said.append(f"p: {'; '.join(a.generation)}. q given x: {'; '.join(a.inference)}")
+    return said

@@ -1,0 +1,158 @@
+"""The whole model as the training loop sees it: labelled pixels, and those that lack a label.
+
+What is minimised is a sum of terms (`training/terms`); what pixels are told by others is worked out
+between epochs (`e_step.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from hsi_ssl.models.bounds import objective
+from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.inputs import Inputs, Labelled, at_once
+from hsi_ssl.training.stage import batch_size
+from hsi_ssl.training.task import PlainTask, StepCost
+from hsi_ssl.training.terms import TERMS, Step
+from hsi_ssl.training.validation import Validation
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Rows drawn for labels, the label sets that they were drawn for, rows that lack a label."""
+
+
+class Pixels(Protocol):
+    """All training pixels, labelled ones first, and the validation pixels."""
+
+    @property
+    def every(self) -> Inputs:
+        """The training pixels."""
+
+    @property
+    def y(self) -> Tensor:
+        """Their classes `(N, V)`, -1 where not known."""
+
+    @property
+    def labelled(self) -> Labelled:
+        """The first of them, with a label of one set or more."""
+
+    @property
+    def validation(self) -> Validation:
+        """Pixels to choose by."""
+
+
+class SemiSupervisedTask(PlainTask):
+    """A model with all its pixels, on the device."""
+
+    module: DeclaredVAE
+
+    score_name = "macro_f1"
+
+    def __init__(
+        self,
+        module: DeclaredVAE,
+        data: Pixels,
+        settings: M2Settings,
+        e_step: EStep | None = None,
+    ) -> None:
+        """`e_step`: who tells pixels of the labels that they lack, None for nobody."""
+        self.module, self.settings = module, settings
+        self.inputs, self.y = data.every, data.y
+        self.labelled, self.validation = data.labelled, data.validation
+        self.e_step = EStep() if e_step is None else e_step
+        self.pixels = len(self.inputs)
+        self.lacking = torch.nonzero((self.y < 0).any(dim=1)).flatten()
+        self.batch = batch_size(settings.batch_unlabelled, len(self.lacking))
+        self.terms = [term for term in TERMS if term.weight(settings)]
+
+    def objective_in_words(self) -> str:
+        """What is minimised, for the card: which terms, and which are part of a bound."""
+        said = []
+        for term in self.terms:
+            words = term.in_words(self.settings, self.e_step)
+            if words is not None:
+                said.append(words if term.in_bound else f"{words}, outside the bound")
+        return "; ".join(said)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """The E-step, `em_rounds` times in all."""
+        every = -(-self.settings.epochs // self.settings.em_rounds)
+        if not self.e_step.speaks or not len(self.lacking) or epoch % every:
+            return
+        bound_teaches = self.settings.stop_gradient < 1
+        self.e_step.run(
+            self.module, self.inputs, self.y, first=epoch == 0, bound_teaches=bound_teaches
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """What the last E-step found, to resume from."""
+        return self.e_step.state()
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        self.e_step.restore(state)
+
+    def batches(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Each pixel that lacks a label once, a labelled batch beside each.
+
+        Where none lacks any an epoch draws as many labelled ones as there are.
+        """
+        if not len(self.lacking):
+            for _ in range(self.labelled.steps):
+                yield *self.labelled.draw(generator), self.lacking
+            return
+        device = self.lacking.device
+        order = torch.randperm(len(self.lacking), generator=generator, device=device)
+        for some in torch.split(order, self.batch):
+            yield *self.labelled.draw(generator), self.lacking[some]
+
+    def cost(self, batch: Batch, kl_weight: float, generator: torch.Generator) -> StepCost:
+        """J_alpha / N, the weighted sum of the terms."""
+        rows, sets, lacking = batch
+        step = Step(
+            module=self.module,
+            settings=self.settings,
+            inputs=self.inputs,
+            e_step=self.e_step,
+            x=self.inputs.sample(rows, generator),
+            y=self.y[rows],
+            sets=sets,
+            rows=lacking,
+            x_lacking=self.inputs.sample(lacking, generator),
+            y_lacking=self.y[lacking],
+            share_lacking=len(self.lacking) / self.pixels,
+            kl_weight=kl_weight,
+            generator=generator,
+        )
+        costs = {term.name: term.cost(step) for term in self.terms}
+        weights = [term.weight(self.settings) for term in self.terms]
+        total = objective(list(costs.values()), weights)
+        bound = [-costs[term.name] for term in self.terms if term.in_bound]
+        return StepCost(total, torch.stack(bound).sum(), len(rows) + len(lacking), costs)
+
+    @torch.no_grad()
+    def validate(self, generator: torch.Generator) -> dict[str, float]:
+        """Bound on log p(x, labels), and scores of q(y|x), on the validation pixels."""
+        found = self.validation.of_classifier(self.module)
+        if any(self.module.architecture.free):
+            found["score"] = math.inf  # of free slots these pixels say nothing: the last state
+        some, exact = at_once(self.module), self.settings.exact_classes
+        x, y = self.validation.inputs.mean, self.validation.y
+        costs = [
+            self.module.cost(*pair, generator, exact=exact).sum()
+            for pair in zip(x.split(some), y.split(some), strict=True)
+        ]
+        return {"bound": -float(sum(costs)) / max(1, len(y)), **found}
+
+    @torch.no_grad()
+    def snapshot(self, generator: torch.Generator) -> Tensor:
+        """One generated input a class of the first label set."""
+        return self.module.generate(generator)

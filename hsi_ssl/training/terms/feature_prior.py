@@ -1,0 +1,45 @@
+"""p(y) of a pixel's own, from its nearest neighbours in feature space."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.terms.step import Step
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+
+class FeaturePrior:
+    """What U changes by when pixels have their own log p(y): sum_y q(y|x) (log p(y) - log p_n(y)).
+
+    Part of the bound, on the likelihood under that prior.
+    """
+
+    name = "feature_prior"
+    in_bound = True
+
+    def weight(self, settings: M2Settings) -> float:
+        """1 with the setting `propagation`."""
+        return float(settings.propagation > 0)
+
+    def in_words(self, settings: M2Settings, e_step: EStep) -> str | None:
+        """Name it."""
+        del settings
+        if e_step.graph is None:
+            return None
+        return "p(y) of an unlabelled pixel from its nearest neighbours in feature space"
+
+    def cost(self, step: Step) -> Tensor:
+        """Mean over all training pixels, to stand in J / N."""
+        told = step.e_step.log_prior
+        if told is None or not len(step.rows):
+            return step.nothing
+        total = step.nothing
+        for v, log_q in enumerate(step.module.log_q_each(step.x_lacking)):
+            change = step.module.log_p_y(v) - told[v][step.rows]
+            total = total + (log_q.exp() * change).sum(-1).mean()
+        return step.share_lacking * total

@@ -1,0 +1,57 @@
+"""The M-step: q(y|x) learns what neighbours, or groups for free slots, have told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.supervised_task import cross_entropy, learnt_log_q
+from hsi_ssl.training.terms.step import Step
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+
+class PseudoLabels:
+    """Cross-entropy of q(y|x) against the E-step's q(y), on pixels that lack the label."""
+
+    name = "pseudo_labels"
+    in_bound = False
+
+    def weight(self, settings: M2Settings) -> float:
+        """`alpha`, as of labels."""
+        return settings.alpha
+
+    def in_words(self, settings: M2Settings, e_step: EStep) -> str | None:
+        """Name who tells."""
+        del settings
+        if e_step.spatial:
+            named = (
+                "cross-entropy of q(y|x) against the mean field of a Potts prior on pixels that "
+                "lack the label"
+            )
+            start = ", at first started from groups of pixels, for free slots"
+            return named + (start if e_step.start is not None else "")
+        if e_step.start is not None:
+            return "cross-entropy of q(y|x) against groups of pixels, for free slots, at first"
+        return None
+
+    def cost(self, step: Step) -> Tensor:
+        """Summed over label sets and experts, mean over pixels."""
+        told, total = step.e_step.pseudo_labels, step.nothing
+        if told is None or not len(step.rows):
+            return total
+        log_q = learnt_log_q(
+            step.module, step.inputs, step.x_lacking, step.settings, step.generator
+        )
+        for of_set, q, y in zip(log_q, told, step.y_lacking.T, strict=True):
+            unknown = torch.nonzero(y < 0).flatten()
+            if len(unknown) == len(y):
+                total = total + cross_entropy(of_set, q[step.rows])
+            elif len(unknown):
+                target = q[step.rows[unknown]]
+                total = total + cross_entropy(of_set[:, unknown], target)
+        return total

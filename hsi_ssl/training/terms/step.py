@@ -1,0 +1,66 @@
+"""What a term of the objective sees of one step, and what it offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.inputs import Inputs
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+
+@dataclass(frozen=True)
+class Step:
+    """A batch of pixels drawn for their labels, and one of pixels that lack a label.
+
+    `x (n, D)`, `y (n, V)`; `sets (n,)`: for which label set each was drawn. `rows (m,)` among all
+    training pixels of those that lack a label, `x_lacking (m, D)`, `y_lacking (m, V)`; -1 is not
+    known. `share_lacking`: of all training pixels. `inputs`: all training pixels.
+    """
+
+    module: DeclaredVAE
+    settings: M2Settings
+    inputs: Inputs
+    e_step: EStep
+    x: Tensor
+    y: Tensor
+    sets: Tensor
+    rows: Tensor
+    x_lacking: Tensor
+    y_lacking: Tensor
+    share_lacking: float
+    kl_weight: float
+    generator: torch.Generator
+
+    @property
+    def nothing(self) -> Tensor:
+        """0, a scalar."""
+        return self.x.new_zeros(())
+
+
+class Term(Protocol):
+    """A term of the objective."""
+
+    @property
+    def name(self) -> str:
+        """Its column in the log, `term_<name>`."""
+
+    @property
+    def in_bound(self) -> bool:
+        """Whether it is part of a bound on the log-likelihood."""
+
+    def weight(self, settings: M2Settings) -> float:
+        """What its cost is multiplied by in the objective; 0: it is not asked for."""
+
+    def in_words(self, settings: M2Settings, e_step: EStep) -> str | None:
+        """What it is, for the card's sentence; None where it has nothing to work with."""
+
+    def cost(self, step: Step) -> Tensor:
+        """Mean cost a pixel, a scalar, with gradient."""

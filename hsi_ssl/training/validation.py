@@ -1,0 +1,82 @@
+"""Validation pixels, and scores on them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch.nn.functional as F
+from sklearn.metrics import f1_score
+from torch import Tensor
+
+from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.training.inputs import Inputs, log_q_each
+
+TIE = 1e-4
+"""Weight of the cross-entropy in the score: it decides between states of equal macro-F1."""
+MEANT = ("macro_f1", "oa", "balanced_accuracy", "cross_entropy")
+"""Scores of which the mean over label sets is the whole's."""
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Validation pixels, none perhaps, with `y (N, V)`: classes 0..K-1, -1 where not known."""
+
+    inputs: Inputs
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def log_q(self, module: DeclaredVAE, *, labelled_only: bool = False) -> list[Tensor]:
+        """log q(y|x) `(N, K)` of each set; with `labelled_only` given that y is no free slot."""
+        found = log_q_each(module, self.inputs)
+        if not labelled_only:
+            return found
+        return [module.among_labelled(of_set, v) for v, of_set in enumerate(found)]
+
+    def of_classifier(self, module: DeclaredVAE, *, labelled_only: bool = False) -> Scores:
+        """Scores of q(y|x), each the mean over label sets, and a `score` that chooses states.
+
+        Of several label sets macro-F1 of each too. Without validation pixels the score is infinite,
+        so that the last state is kept.
+        """
+        if not len(self):
+            return {"score": math.inf, "macro_f1": 0.0}
+        each = self.by_label_set(module, labelled_only=labelled_only)
+        found = {name: float(np.mean([one[name] for one in each.values()])) for name in MEANT}
+        if len(module.architecture.labels) > 1:
+            found |= {f"macro_f1_{name}": one["macro_f1"] for name, one in each.items()}
+        return {"score": found["macro_f1"] - TIE * found["cross_entropy"], **found}
+
+    def by_label_set(
+        self, module: DeclaredVAE, *, labelled_only: bool = False
+    ) -> dict[str, Scores]:
+        """Scores and cross-entropy of q(y|x) of each label set that has validation pixels."""
+        if not len(self):
+            return {}
+        found = {}
+        log_q = self.log_q(module, labelled_only=labelled_only)
+        for name, of_set, y in zip(module.architecture.labels, log_q, self.y.T, strict=True):
+            known = y >= 0
+            if known.any():
+                found[name] = scores(y[known], of_set[known])
+                found[name]["cross_entropy"] = float(F.nll_loss(of_set[known], y[known]))
+        return found
+
+
+def scores(y: Tensor, log_p: Tensor) -> Scores:
+    """OA, balanced accuracy and macro-F1 of log p(y|x) `(N, K)` against `y (N,)`.
+
+    Over the classes that occur among `y`.
+    """
+    truth, found = y.cpu().numpy(), log_p.argmax(-1).cpu().numpy()
+    present = np.unique(truth)
+    return {
+        "oa": float(np.mean(truth == found)),
+        "balanced_accuracy": float(np.mean([np.mean(found[truth == k] == k) for k in present])),
+        "macro_f1": float(f1_score(truth, found, labels=present, average="macro", zero_division=0)),
+    }
