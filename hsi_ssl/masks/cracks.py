@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from hsi_ssl.masks.neighbours import highest, lowest
 from hsi_ssl.masks.sketch import PER_LN, Bools, Bytes, Floats, brightness, noise_of, shapes
 
 DEEP = float(np.log(0.5))
@@ -24,21 +25,22 @@ def find_cracks(seen: Bytes, rock: Bools) -> Bools:
     A dark mineral may be as thin and long now and then, a vein; but its spectrum has not the shape
     of what is beside.
     """
-    light = np.where(rock, seen[..., 0], 0).astype(np.uint8)
-    beside = ndimage.grey_closing(light, (CLOSED, CLOSED), mode="nearest")
-    deep: Bools = rock & ((beside.astype(np.int16) - light) > -DEEP * PER_LN)
+    light = seen[..., 0] * rock
+    beside = lowest(highest(light, CLOSED, CLOSED), CLOSED, CLOSED)
+    deep: Bools = rock & ((beside - light) > int(-DEEP * PER_LN))
     label, n = ndimage.label(deep, np.ones((3, 3)))
     if not n:
         return deep
-    sizes = np.bincount(label.ravel(), minlength=n + 1)
+    rows, cols = np.nonzero(deep)
+    of = label[rows, cols]
+    sizes = np.bincount(of, minlength=n + 1)
     long = np.array(
         [0, *(max(s.stop - s.start for s in box) for box in ndimage.find_objects(label))]
     )
     crack = (long >= LONGEST) & (sizes <= BROAD * np.maximum(long, 1))
-    rows, cols = np.nonzero(crack[label])
+    rows, cols, of = rows[crack[of]], cols[crack[of]], of[crack[of]]
     same = _as_beside(seen, rock & ~deep, rows, cols)
     # A piece is of the rock beside, or not, as most of it is.
-    of = label[rows, cols]
     most = np.bincount(of, same, minlength=n + 1) > 0.5 * np.bincount(of, minlength=n + 1)
     found = np.zeros(rock.shape, bool)
     found[rows, cols] = most[of] & same

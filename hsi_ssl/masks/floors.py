@@ -13,9 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from hsi_ssl.masks.lanes import Lanes
+from hsi_ssl.masks.neighbours import mean_of_nine
 from hsi_ssl.masks.sketch import Bools, Bytes, Floats, brightness, noise_of, shapes
 
 BLOCK = 3
@@ -56,27 +58,37 @@ ON_LINES, OFF_LINES = (2.5, 0.25), (1.2, 0.06)
 distances of shape, in units of noise, and of ln brightness."""
 
 
-def find_floors(seen: Bytes, valid: Bools, away: Floats, lanes: Lanes) -> Bools:
+def find_floors(seen: Bytes, valid: Bools, away: Bytes, steps: float, lanes: Lanes) -> Bools:
     """Which pixels `(rows, cols)` in strips between lanes are floor.
 
-    The scene is turned so that lanes run down it; `away` is how far shapes are from the lanes'.
+    The scene is turned so that lanes run down it; `away` is how far shapes are from the lanes', in
+    so many `steps` a unit.
     """
-    rows = np.arange(len(seen))[:, None]
-    col, line = lanes.col_of(len(seen)), lanes.line_of(len(seen))
-    light = brightness(seen)
-    dark, bright = np.quantile(light[lanes.lane[line] & valid], [0.05, 0.95]).tolist()
+    length = len(seen)
+    of_lane = seen[..., 0][lanes.painted(lanes.lane, length) & valid]
+    dark, bright = _ln(np.quantile(of_lane, [0.05, 0.95])).tolist()
     lit = dark - LIT, bright + LIT
-    in_strips = np.concatenate([np.ravel(away[rows, col[:, a:b]]) for a, b in lanes.strips])
-    near = float(np.clip(NEARER * np.quantile(in_strips, OF_CORE), NEAR, NOT_SO_NEAR))
-    uneven = min(MOST_UNEVEN, UNEVEN * _unevenness(light[rows, col[:, lanes.lane]]))
+    # From here on pixels are taken line by line.
+    light, there, distance = (lanes.straight(plane) for plane in (seen[..., 0], valid, away))
+    in_strips = np.concatenate([distance[:, a:b].ravel() for a, b in lanes.strips])
+    of_core = float(np.quantile(in_strips, OF_CORE)) / steps
+    near = float(np.clip(NEARER * of_core, NEAR, NOT_SO_NEAR))
+    uneven = min(MOST_UNEVEN, UNEVEN * _unevenness(_ln(light[:, lanes.lane])))
     found = np.zeros(valid.shape, bool)
     for first, last in lanes.strips:
-        at = rows, col[:, first:last]
-        sure = _lines_of_floor(light[at], valid[at], away[at], lit, uneven, near)
+        at = slice(None), slice(first, last)
+        far = distance[at].astype(np.float32) / np.float32(steps)
+        sure = _lines_of_floor(_ln(light[at]), there[at], far, lit, uneven, near)
         for some in _runs(np.any(sure, axis=1)):
-            of = rows[some], col[some, first:last]
-            found[of] = _beside(seen[of], light[of], valid[of], sure[some])
+            rows = np.arange(length)[some, None]
+            of = rows, lanes.cols_of(some, slice(first, last), length)
+            found[of] = _beside(seen[of], _ln(light[some, first:last]), valid[of], sure[some])
     return found
+
+
+def _ln(light: npt.NDArray[Any]) -> Floats:
+    """ln brightness of bytes of it."""
+    return brightness(light[..., None])
 
 
 def _unevenness(light: Floats) -> float:
@@ -103,73 +115,82 @@ def _lines_of_floor(
     start = (cols - blocks * BLOCK) // 2
 
     def blocked(plane: Any) -> Floats:
+        """Means of blocks `(blocks, rows)`."""
         part = plane[:, start : start + blocks * BLOCK].reshape(rows, blocks, BLOCK)
-        found = ndimage.uniform_filter1d(part.mean(axis=2), BLOCK, axis=0, mode="nearest")
-        return np.asarray(found, np.float32)
+        mean = np.ascontiguousarray(part.mean(axis=2, dtype=np.float32).T)
+        return np.asarray(ndimage.uniform_filter1d(mean, BLOCK, mode="nearest"))
 
     light, away, whole = blocked(light), blocked(away), blocked(valid) > SOME
-    fall = np.median(light, axis=0)
+    fall = np.median(light, axis=1, keepdims=True)
     fall -= fall.mean()
     if np.sqrt((fall**2).mean()) < ROUND:
         return found
     across = (np.arange(blocks) - (blocks - 1) / 2) * BLOCK
     place = np.arange(cols) - (cols - 1) / 2
-    block = np.arange(blocks)
+    # Lines are sums of blocks, each of which is moved along the strip; beyond it nothing counts.
+    beyond = int(STEEPEST * cols / 2) + 1
+    planes = np.stack([whole, light * whole, away * whole]).astype(np.float32)
+    planes = np.pad(planes, ((0, 0), (0, 0), (beyond, beyond)))
+    marked = np.zeros((cols, rows + 2 * beyond), bool)
     for slant in np.linspace(-STEEPEST, STEEPEST, SLANTS):
-        row = np.arange(rows)[:, None] + np.round(slant * across).astype(np.int64)
-        inside = (row >= 0) & (row < rows)
-        np.clip(row, 0, rows - 1, out=row)
-        inside &= whole[row, block]
-        count = inside.sum(axis=1)
-        weight = inside / np.maximum(count, 1)[:, None].astype(np.float32)
-        of_line = light[row, block]
-        level, even = _spread(of_line, weight)
-        flat = (
-            (count >= INSIDE * blocks)
+        moved = beyond + np.round(slant * across).astype(np.int64)
+        total = np.zeros((3, rows), np.float32)
+        for block, by in enumerate(moved.tolist()):
+            total += planes[:, block, by : by + rows]
+        count = np.maximum(total[0], 1)
+        level = total[1] / count
+        likely = (
+            (total[0] >= INSIDE * blocks)
             & (level > lit[0])
             & (level < lit[1])
-            & (even < uneven)
-            & (even < FLATTER * _spread(of_line - fall, weight)[1])
-            & ((away[row, block] * weight).sum(axis=1) < near)
+            & (total[2] / count < near)
         )
-        flat = ndimage.binary_opening(flat, np.ones(THICK, bool))
-        (at,) = np.nonzero(ndimage.maximum_filter1d(flat, BLOCK))
-        to = at[:, None] + np.round(slant * place).astype(np.int64)
-        r, c = np.nonzero((to >= 0) & (to < rows))
-        found[to[r, c], c] = True
-    return found
+        (line,) = np.nonzero(likely)
+        inside, of_line = planes[:2, np.arange(blocks)[:, None], line + moved[:, None]]
+        weight = inside / count[line]
+        even = _spread(of_line, weight)
+        likely[line] = (even < uneven) & (even < FLATTER * _spread(of_line - fall, weight))
+        flat = ndimage.binary_opening(likely, np.ones(THICK, bool))
+        if flat.any():
+            wide = ndimage.maximum_filter1d(flat, BLOCK)
+            for col, by in enumerate((beyond + np.round(slant * place)).astype(np.int64).tolist()):
+                marked[col, by : by + rows] |= wide
+    return np.asarray(marked[:, beyond:-beyond].T)
 
 
-def _spread(light: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Mean of each line `(lines, blocks)`, and root mean square around it, outliers bounded."""
-    level = (light * weight).sum(axis=1)
-    away = np.clip(light - level[:, None], -OUTLIER, OUTLIER)
-    return level, np.sqrt((away**2 * weight).sum(axis=1))
+def _spread(light: Floats, weight: Floats) -> Floats:
+    """Root mean square `(lines,)` around the mean of each line `(blocks, lines)`, bounded."""
+    away = np.clip(light - (light * weight).sum(axis=0), -OUTLIER, OUTLIER)
+    return np.asarray(np.sqrt((away**2 * weight).sum(axis=0)))
 
 
 def _beside(seen: Bytes, light: Floats, valid: Bools, sure: Bools) -> Bools:
     """Pixels `(rows, cols)` on the lines or beside them that are like the floor there."""
-    shape, noise = shapes(seen), noise_of(light)
+    planes = np.stack([light, *np.moveaxis(shapes(seen), -1, 0)])
+    noise = noise_of(light)
 
-    def around(plane: Any) -> Floats:
-        plane = np.asarray(plane, np.float32)
-        return np.asarray(ndimage.gaussian_filter(plane, LOCAL, mode="constant", truncate=3))
+    def around(known: Bools) -> Floats:
+        """Of each plane, the mean over known pixels."""
+        total = np.stack([known, *(planes * known)]).astype(np.float32)
+        total = ndimage.gaussian_filter(total, LOCAL, mode="constant", truncate=3, axes=(1, 2))
+        return np.asarray(total[1:] / np.maximum(total[0], 1e-6))
 
     def differences(known: Bools) -> tuple[Floats, Floats]:
-        weight = np.maximum(around(known), 1e-6)
-        size = np.zeros(light.shape, np.float32)
-        for k in range(shape.shape[-1]):
-            size += ((shape[..., k] - around(shape[..., k] * known) / weight) / noise) ** 2
-        return np.sqrt(size / shape.shape[-1]), np.abs(light - around(light * known) / weight)
+        away = np.abs(planes - around(known))
+        return np.sqrt(((away[1:] / noise) ** 2).mean(axis=0)), away[0]
 
     known = sure & valid
     for _ in range(2):  # dead detector elements and rock are left out the second time
         size, lit = differences(known)
         known = sure & valid & (size < ON_LINES[0]) & (lit < ON_LINES[1])
     found = ndimage.binary_dilation(sure, np.ones((3, 3), bool), iterations=BESIDE) & ~sure
-    found &= ndimage.median_filter(size, 3) < OFF_LINES[0]
-    found &= ndimage.median_filter(lit, 3) < OFF_LINES[1]
+    found &= _most(size < OFF_LINES[0]) & _most(lit < OFF_LINES[1])
     found |= known
     # A dead detector element cuts floor in two; what is between is lit as the floor is.
     between = ndimage.binary_closing(found, np.ones((1, 3), bool)) & (lit < ON_LINES[1])
     return np.asarray((found | between) & valid)
+
+
+def _most(flags: Bools) -> Bools:
+    """Where most of nine pixels are flagged: where their median is below what flags are below."""
+    return mean_of_nine(flags.astype(np.float32)) > np.float32(0.5)
