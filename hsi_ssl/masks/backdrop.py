@@ -22,7 +22,17 @@ from scipy.cluster.vq import vq
 from hsi_ssl.masks.floors import find_floors
 from hsi_ssl.masks.lanes import Lanes, turned
 from hsi_ssl.masks.neighbours import between, highest, lowest, mean_of_nine
-from hsi_ssl.masks.sketch import MIDDLE, PER_LN, Bools, Bytes, Floats, brightness, noise_of, shapes
+from hsi_ssl.masks.sketch import (
+    MIDDLE,
+    PER_LN,
+    Bools,
+    Bytes,
+    Floats,
+    brightness,
+    in_threads,
+    noise_of,
+    shapes,
+)
 
 Ints = npt.NDArray[np.int64]
 
@@ -121,12 +131,11 @@ def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:
         looks = odds > np.where(place == 0, np.float32(-BY_PLACE), np.float32(BY_PLACE))
         looks &= valid
         tray, at_place = _by_place(looks, core)
-    share = np.bincount(place[looks], minlength=256) / np.maximum(
-        np.bincount(place[valid], minlength=256), 1
-    )
+    parts = [place == i for i in range(len(lanes.strips) + 1)]
+    share = [int((looks & part).sum()) / max(1, int((valid & part).sum())) for part in parts]
     if (
         share[0] < TRAY_IN_LANES
-        or share[1:].max() > TRAY_IN_STRIPS
+        or max(share[1:]) > TRAY_IN_STRIPS
         or at_place < TRAY_AT_PLACE
         or tray.sum() > MOST_TRAY * valid.sum()
     ):
@@ -216,12 +225,12 @@ def _near(
 
     alike = lit(*WIDE)
     strips = [place == 1 + i for i in range(int(place.max()))]
-    sizes = [FILLED * strip.sum(axis=1) for strip in strips]
+    sizes = [FILLED * _by_row(strip) for strip in strips]
 
     def filled(gate: float) -> list[Bools]:
         """Flags `(rows,)` of each strip."""
         hits = alike & closer(gate)
-        return [(hits & s).sum(axis=1) > size for s, size in zip(strips, sizes, strict=True)]
+        return [_by_row(hits & s) > size for s, size in zip(strips, sizes, strict=True)]
 
     rest = (place > 0) & valid
     for strip, full in zip(strips, filled(FARTHEST), strict=True):
@@ -239,6 +248,11 @@ def _near(
         ends |= np.logical_and.accumulate(full[::-1])[::-1]
         place[ends] *= ~strip[ends]
     return alike & closer(gate), place
+
+
+def _by_row(flags: Bools) -> npt.NDArray[np.uint32]:
+    """Flagged pixels `(rows,)` of each row."""
+    return np.asarray(np.add.reduce(flags.view(np.uint8), axis=1, dtype=np.uint32))
 
 
 @dataclass(frozen=True)
@@ -294,11 +308,14 @@ def _by_pieces(
     """
     found = np.full(flags.shape, rest, dtype)
     step = max(1, PIECE // flags.shape[1])
-    for row in range(0, len(flags), step):
+
+    def fill(row: int) -> None:
         rows = slice(row, row + step)
         at = np.flatnonzero(flags[rows])
         seen = planes[:, rows].reshape(len(planes), -1)
         found[rows].reshape(-1)[at] = values(seen.take(at, axis=1))
+
+    in_threads(fill, range(0, len(flags), step))
     return found
 
 
@@ -382,17 +399,19 @@ def _by_place(looks: Bools, core: Bools) -> tuple[Bools, float]:
     label, n = ndimage.label(whole & core, np.ones((3, 3)))
     tray = looks & ~core
     if n:
+        at = np.flatnonzero(looks)
+        of = label.take(at)
         left, right = _touching(label, n, core, -1), _touching(label, n, core, +1)
         end = np.zeros(n + 1, bool)
         end[label[0]] = end[label[-1]] = True
-        sizes = np.bincount(label[looks], minlength=n + 1)
+        sizes = np.bincount(of, minlength=n + 1)
         across = left & right
         beside = (left | right | end) & ~across
         sizes[0], across[0], beside[0] = 0, False, False
         kept = across
         if sizes[~(across | beside)].sum() < LOOSE * sizes[across | beside].sum():
             kept = across | beside
-        tray |= kept[label] & looks
+        tray.ravel()[at[kept[of]]] = True
     return tray, float(tray.sum() / max(1, int(looks.sum())))
 
 
@@ -404,5 +423,5 @@ def _touching(label: npt.NDArray[Any], n: int, core: Bools, side: int) -> Bools:
     else:
         edge[:, :-1] &= ~core[:, 1:]
     found = np.zeros(n + 1, bool)
-    found[label[edge]] = True
+    found[label.take(np.flatnonzero(edge))] = True
     return found

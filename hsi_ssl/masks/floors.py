@@ -17,8 +17,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from hsi_ssl.masks.lanes import Lanes
-from hsi_ssl.masks.neighbours import mean_of_nine
-from hsi_ssl.masks.sketch import Bools, Bytes, Floats, brightness, noise_of, shapes
+from hsi_ssl.masks.neighbours import highest, lowest, mean_of_nine
+from hsi_ssl.masks.sketch import Bools, Bytes, Floats, brightness, in_threads, noise_of, shapes
 
 BLOCK = 3
 """Pixels across and along a stick that are taken together."""
@@ -74,15 +74,24 @@ def find_floors(seen: Bytes, valid: Bools, away: Bytes, steps: float, lanes: Lan
     of_core = float(np.quantile(in_strips, OF_CORE)) / steps
     near = float(np.clip(NEARER * of_core, NEAR, NOT_SO_NEAR))
     uneven = min(MOST_UNEVEN, UNEVEN * _unevenness(_ln(light[:, lanes.lane])))
-    found = np.zeros(valid.shape, bool)
-    for first, last in lanes.strips:
-        at = slice(None), slice(first, last)
-        far = distance[at].astype(np.float32) / np.float32(steps)
-        sure = _lines_of_floor(_ln(light[at]), there[at], far, lit, uneven, near)
+
+    def look(strip: slice) -> list[tuple[tuple[Any, Any], Bools]]:
+        far = distance[:, strip].astype(np.float32) / np.float32(steps)
+        sure = _lines_of_floor(_ln(light[:, strip]), there[:, strip], far, lit, uneven, near)
+        parts = []
         for some in _runs(np.any(sure, axis=1)):
-            rows = np.arange(length)[some, None]
-            of = rows, lanes.cols_of(some, slice(first, last), length)
-            found[of] = _beside(seen[of], _ln(light[some, first:last]), valid[of], sure[some])
+            of = np.arange(length)[some, None], lanes.cols_of(some, strip, length)
+            bright = _ln(light[some, strip])
+            parts.append((of, _beside(seen[of], bright, valid[of], sure[some])))
+        return parts
+
+    found = np.zeros(valid.shape, bool)
+
+    def write(parts: list[tuple[tuple[Any, Any], Bools]]) -> None:
+        for of, floor in parts:
+            found[of] = floor
+
+    in_threads(look, [slice(*strip) for strip in lanes.strips], write)
     return found
 
 
@@ -116,8 +125,8 @@ def _lines_of_floor(
 
     def blocked(plane: Any) -> Floats:
         """Means of blocks `(blocks, rows)`."""
-        part = plane[:, start : start + blocks * BLOCK].reshape(rows, blocks, BLOCK)
-        mean = np.ascontiguousarray(part.mean(axis=2, dtype=np.float32).T)
+        part = np.asarray(plane[:, start : start + blocks * BLOCK].T, np.float32, order="C")
+        mean = part.reshape(blocks, BLOCK, rows).mean(axis=1)
         return np.asarray(ndimage.uniform_filter1d(mean, BLOCK, mode="nearest"))
 
     light, away, whole = blocked(light), blocked(away), blocked(valid) > SOME
@@ -146,13 +155,15 @@ def _lines_of_floor(
             & (total[2] / count < near)
         )
         (line,) = np.nonzero(likely)
+        if not len(line):
+            continue
         inside, of_line = planes[:2, np.arange(blocks)[:, None], line + moved[:, None]]
         weight = inside / count[line]
         even = _spread(of_line, weight)
         likely[line] = (even < uneven) & (even < FLATTER * _spread(of_line - fall, weight))
-        flat = ndimage.binary_opening(likely, np.ones(THICK, bool))
-        if flat.any():
-            wide = ndimage.maximum_filter1d(flat, BLOCK)
+        if likely.any():
+            flat = ndimage.binary_opening(likely, np.ones(THICK, bool))
+            wide = highest(flat[None], 1, BLOCK)[0]
             for col, by in enumerate((beyond + np.round(slant * place)).astype(np.int64).tolist()):
                 marked[col, by : by + rows] |= wide
     return np.asarray(marked[:, beyond:-beyond].T)
@@ -173,7 +184,7 @@ def _beside(seen: Bytes, light: Floats, valid: Bools, sure: Bools) -> Bools:
         """Of each plane, the mean over known pixels."""
         total = np.stack([known, *(planes * known)]).astype(np.float32)
         total = ndimage.gaussian_filter(total, LOCAL, mode="constant", truncate=3, axes=(1, 2))
-        return np.asarray(total[1:] / np.maximum(total[0], 1e-6))
+        return np.asarray(total[1:] / np.maximum(total[0], np.float32(1e-6)))
 
     def differences(known: Bools) -> tuple[Floats, Floats]:
         away = np.abs(planes - around(known))
@@ -183,11 +194,12 @@ def _beside(seen: Bytes, light: Floats, valid: Bools, sure: Bools) -> Bools:
     for _ in range(2):  # dead detector elements and rock are left out the second time
         size, lit = differences(known)
         known = sure & valid & (size < ON_LINES[0]) & (lit < ON_LINES[1])
-    found = ndimage.binary_dilation(sure, np.ones((3, 3), bool), iterations=BESIDE) & ~sure
+    found = highest(sure, 2 * BESIDE + 1, 2 * BESIDE + 1) & ~sure
     found &= _most(size < OFF_LINES[0]) & _most(lit < OFF_LINES[1])
     found |= known
     # A dead detector element cuts floor in two; what is between is lit as the floor is.
-    between = ndimage.binary_closing(found, np.ones((1, 3), bool)) & (lit < ON_LINES[1])
+    between = lowest(highest(found, 1, 3), 1, 3) & (lit < ON_LINES[1])
+    between[:, [0, -1]] = False
     return np.asarray((found | between) & valid)
 
 

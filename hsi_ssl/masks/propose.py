@@ -83,7 +83,7 @@ def _reason(backdrop: Backdrop | None, landscape: bool) -> str:
 
 def _shares(mask: npt.NDArray[np.uint8]) -> str:
     """`99.8 % to look at` and whatever else there is."""
-    counts = np.bincount(mask.ravel(), minlength=5)
+    counts = [np.count_nonzero(mask == code) for code in range(5)]
     words = {
         LOOK: "to look at",
         SHADOW: "shadow or background",

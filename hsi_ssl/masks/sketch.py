@@ -8,10 +8,11 @@ much neighbours differ (Green et al. 1988, minimum noise fraction), in units of 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ from hsi_ssl.watcher import Watcher
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 BANDS = 24
 """Bands that a sketch looks at."""
@@ -195,6 +198,15 @@ def _axes(shapes_: Floats, steps: Floats) -> Floats:
     return np.asarray(vectors[:, ::-1][:, :keep], np.float32)
 
 
+def in_threads(
+    task: Callable[[Item], Result], items: Iterable[Item], say: Callable[[Result], object] = id
+) -> None:
+    """Do a task with each item, several at a time; `say` hears the results, in order."""
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        for result in pool.map(task, items):
+            say(result)
+
+
 def sketch(scene: Scene, eye: Eye, highlights: Highlights, watcher: Watcher) -> Sketch:
     """Look at all of the scene, by windows; pixels far brighter than others go to `highlights`."""
     planes = np.full((1 + eye.axes.shape[1], scene.rows, scene.cols), MIDDLE, np.uint8)
@@ -203,10 +215,13 @@ def sketch(scene: Scene, eye: Eye, highlights: Highlights, watcher: Watcher) -> 
     windows = list(scene.windows(window_pixels(scene)))
     look = partial(_look_at, scene, eye, highlights, planes, mask)
     done = 0
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        for pixels in pool.map(lambda window: look(*window), windows):
-            done += pixels
-            watcher.progress(f"mask of {scene.name}", done, all_rows_cols)
+
+    def say(pixels: int) -> None:
+        nonlocal done
+        done += pixels
+        watcher.progress(f"mask of {scene.name}", done, all_rows_cols)
+
+    in_threads(lambda window: look(*window), windows, say)
     return Sketch(planes.transpose(1, 2, 0), mask, eye)
 
 
@@ -240,7 +255,7 @@ def _valid(scene: Scene, flat: Array, some: Array) -> Bools:
     """`scene.valid` of spectra `(n, bands)`, of which `some (few bands, n)` tell most."""
     if scene.nodata is not None or np.issubdtype(flat.dtype, np.floating):
         return scene.valid(flat)
-    valid = some[0] != 0
+    valid = np.asarray(some.any(axis=0))
     doubtful = np.flatnonzero(~valid)
     if len(doubtful):
         valid[doubtful] = scene.valid(flat[doubtful])
