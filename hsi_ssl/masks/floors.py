@@ -10,9 +10,11 @@ where they are like it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from hsi_ssl.masks.lanes import Lanes
@@ -22,7 +24,7 @@ BLOCK = 3
 """Pixels across and along a stick that are taken together."""
 FRINGE = 2
 """Pixels beside a lane that may be its edge."""
-FEWEST_BLOCKS = 5
+FEWEST_BLOCKS, IN_DOUBT_FEWEST = 5, 9
 """Blocks across a stick that tell flat from round, at least."""
 ROUND = 0.06
 """Spread of ln brightness, root mean square, of a stick's usual fall of light, at least."""
@@ -30,12 +32,18 @@ STEEPEST, SLANTS = 0.6, 25
 """Slants of lines, as rise over run, and how many are tried."""
 INSIDE = 0.9
 """Share of a line that is inside the scene and valid, at least."""
-UNEVEN, MOST_UNEVEN = 1.8, 0.065
-"""Spread of ln brightness along a floor over that along lanes, at most, and that spread itself."""
+LIKE, MOST_LIKE = 3.0, 0.02
+"""Distance of shapes up to which core looks like the lanes; where a larger share of it does, lines
+of floor must be told more surely."""
+UNEVEN, IN_DOUBT_UNEVEN, MOST_UNEVEN = 1.8, 1.4, 0.065
+"""Spread of ln brightness along a floor over that along lanes, at most; the same in such doubt; and
+that spread itself."""
 SOME = 0.6
 """Share of a block that is valid, at least."""
-FLATTER = 0.5
+FLATTER, IN_DOUBT_FLATTER = 0.5, 0.4
 """The same over what is left of a line when the usual fall of light has been taken out."""
+EVENER = 0.8
+"""The same of a piece of any form, pixel by pixel."""
 OUTLIER = 0.3
 """Bound of each block's deviation in ln brightness."""
 LIT = 0.15
@@ -56,27 +64,72 @@ ON_LINES, OFF_LINES = (2.5, 0.25), (1.2, 0.06)
 distances of shape, in units of noise, and of ln brightness."""
 
 
-def find_floors(seen: Bytes, valid: Bools, away: Floats, lanes: Lanes) -> Bools:
-    """Which pixels `(rows, cols)` in strips between lanes are floor.
+@dataclass(frozen=True)
+class Even:
+    """What lines of floor must be.
 
-    The scene is turned so that lanes run down it; `away` is how far shapes are from the lanes'.
+    `lit` so, in ln, at least and at most; their ln brightness spread by `uneven` at most, and by
+    `flatter` of what it is without the usual fall of light; their shapes no farther than `near`
+    from the lanes'; of `fewest` blocks or more.
+    """
+
+    lit: tuple[float, float]
+    uneven: float
+    flatter: float
+    near: float
+    fewest: int
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Floor in strips between lanes, `found (rows, cols)`.
+
+    `fall (rows, cols)` is how ln brightness falls off there on core, as a rule; NaN in lanes and
+    where core is not round. `alike`: share of the core that looks like the tray.
+    """
+
+    found: Bools
+    fall: Floats
+    alike: float
+
+    @property
+    def doubt(self) -> bool:
+        """Whether so much core looks like the tray that light alone tells them apart."""
+        return self.alike > MOST_LIKE
+
+
+def find_floors(seen: Bytes, valid: Bools, rock: Bools, away: Floats, lanes: Lanes) -> Floors:
+    """Which pixels in strips between lanes are floor.
+
+    The scene is turned so that lanes run down it; `rock` is what is taken for core so far, and lies
+    not beside tray; `away` is how far shapes are from the lanes'.
     """
     rows = np.arange(len(seen))[:, None]
     col, line = lanes.col_of(len(seen)), lanes.line_of(len(seen))
     light = brightness(seen)
     dark, bright = np.quantile(light[lanes.lane[line] & valid], [0.05, 0.95]).tolist()
     lit = dark - LIT, bright + LIT
+    alike = float((away[rock] < LIKE).mean()) if rock.any() else 1.0
+    doubt = alike > MOST_LIKE
     in_strips = np.concatenate([np.ravel(away[rows, col[:, a:b]]) for a, b in lanes.strips])
-    near = float(np.clip(NEARER * np.quantile(in_strips, OF_CORE), NEAR, NOT_SO_NEAR))
-    uneven = min(MOST_UNEVEN, UNEVEN * _unevenness(light[rows, col[:, lanes.lane]]))
-    found = np.zeros(valid.shape, bool)
+    near = NEARER * float(np.quantile(in_strips, OF_CORE))
+    uneven = _unevenness(light[rows, col[:, lanes.lane]])
+    like = Even(
+        lit,
+        min(MOST_UNEVEN, (IN_DOUBT_UNEVEN if doubt else UNEVEN) * uneven),
+        IN_DOUBT_FLATTER if doubt else FLATTER,
+        float(np.clip(near, NEAR, NOT_SO_NEAR)),
+        IN_DOUBT_FEWEST if doubt else FEWEST_BLOCKS,
+    )
+    found, fall = np.zeros(valid.shape, bool), np.full(valid.shape, np.nan, np.float32)
     for first, last in lanes.strips:
         at = rows, col[:, first:last]
-        sure = _lines_of_floor(light[at], valid[at], away[at], lit, uneven, near)
+        fall[at] = _fall(light[at])
+        sure = _lines_of_floor(light[at], valid[at], away[at], like)
         for some in _runs(np.any(sure, axis=1)):
             of = rows[some], col[some, first:last]
             found[of] = _beside(seen[of], light[of], valid[of], sure[some])
-    return found
+    return Floors(found, fall, alike)
 
 
 def _unevenness(light: Floats) -> float:
@@ -85,20 +138,25 @@ def _unevenness(light: Floats) -> float:
     return 1.48 * float(np.median(np.abs(away)))
 
 
+def _fall(light: Floats) -> Floats:
+    """How ln brightness `(rows, cols)` of a strip falls off across it, `(cols,)`; NaN if little."""
+    fall = ndimage.uniform_filter1d(np.median(light, axis=0), BLOCK, mode="nearest")
+    fall -= fall.mean()
+    return np.where(np.sqrt((fall**2).mean()) < ROUND, np.nan, fall).astype(np.float32)
+
+
 def _runs(flags: Any) -> list[slice]:
     """Rows that are flagged and those beside, run by run."""
     wide = ndimage.maximum_filter1d(flags, 2 * (BESIDE + BLOCK) + 1, mode="constant")
     return [rows for (rows,) in ndimage.find_objects(ndimage.label(wide)[0])]
 
 
-def _lines_of_floor(
-    light: Floats, valid: Bools, away: Floats, lit: tuple[float, float], uneven: float, near: float
-) -> Bools:
+def _lines_of_floor(light: Floats, valid: Bools, away: Floats, like: Even) -> Bools:
     """Pixels `(rows, cols)` of a strip that lie on lines of floor."""
     rows, cols = light.shape
     blocks = (cols - 2 * FRINGE) // BLOCK
     found = np.zeros(light.shape, bool)
-    if blocks < FEWEST_BLOCKS:
+    if blocks < like.fewest:
         return found
     start = (cols - blocks * BLOCK) // 2
 
@@ -126,11 +184,11 @@ def _lines_of_floor(
         level, even = _spread(of_line, weight)
         flat = (
             (count >= INSIDE * blocks)
-            & (level > lit[0])
-            & (level < lit[1])
-            & (even < uneven)
-            & (even < FLATTER * _spread(of_line - fall, weight)[1])
-            & ((away[row, block] * weight).sum(axis=1) < near)
+            & (level > like.lit[0])
+            & (level < like.lit[1])
+            & (even < like.uneven)
+            & (even < like.flatter * _spread(of_line - fall, weight)[1])
+            & ((away[row, block] * weight).sum(axis=1) < like.near)
         )
         flat = ndimage.binary_opening(flat, np.ones(THICK, bool))
         (at,) = np.nonzero(ndimage.maximum_filter1d(flat, BLOCK))
@@ -138,6 +196,25 @@ def _lines_of_floor(
         r, c = np.nonzero((to >= 0) & (to < rows))
         found[to[r, c], c] = True
     return found
+
+
+def evenly_lit(light: Floats, floors: Floors, label: npt.NDArray[Any], n: int) -> Bools:
+    """Which pieces `(n + 1,)` of `label (rows, cols)` are lit as a floor is, not as round core.
+
+    All are where core is not round.
+    """
+    (place,) = np.nonzero((label.ravel() > 0) & np.isfinite(floors.fall.ravel()))
+    of = label.ravel()[place]
+    count = np.maximum(np.bincount(of, minlength=n + 1), 1)
+
+    def spread(values: Floats) -> Floats:
+        away = values - (np.bincount(of, values, minlength=n + 1) / count)[of]
+        squared = np.clip(away, -OUTLIER, OUTLIER) ** 2
+        return np.asarray(np.sqrt(np.bincount(of, squared, minlength=n + 1) / count))
+
+    bright = light.ravel()[place]
+    as_core = spread(bright - floors.fall.ravel()[place])
+    return np.asarray((spread(bright) < EVENER * as_core) | (as_core == 0))
 
 
 def _spread(light: Floats, weight: Floats) -> tuple[Floats, Floats]:
