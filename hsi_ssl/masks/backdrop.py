@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.cluster.vq import vq
 
-from hsi_ssl.masks.floors import find_floors
+from hsi_ssl.masks.floors import Floors, evenly_lit, find_floors
 from hsi_ssl.masks.lanes import Lanes, turned
 from hsi_ssl.masks.neighbours import between, highest, lowest, mean_of_nine
 from hsi_ssl.masks.sketch import (
@@ -69,6 +69,8 @@ FRINGE = 2
 """Pixels beside a lane that are its edge rather than core."""
 LOOSE = 0.15
 """Pieces within sticks, over those at their sides, above which a mineral looks like the tray."""
+SOME_LIKE = 0.001
+"""Share of the core that looks like the tray where a mineral does."""
 PIECE = 2**13
 """Pixels that are weighed at a time."""
 STEPS = 16.0
@@ -91,11 +93,15 @@ NOISE = noise_of((np.arange(256) - MIDDLE) / PER_LN)
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A tray: its pixels `(rows, cols)`, the lanes in which it runs, its share that lies right."""
+    """A tray: its pixels `(rows, cols)`, the lanes in which it runs, its share that lies right.
+
+    `doubt`: some core is so much like it that what shows through gaps is told by its light alone.
+    """
 
     tray: Bools
     lanes: Lanes
     at_place: float
+    doubt: bool
 
 
 def find_backdrop(seen: Bytes, valid: Bools, candidates: Iterable[Lanes]) -> Backdrop | None:
@@ -140,8 +146,35 @@ def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:
         or tray.sum() > MOST_TRAY * valid.sum()
     ):
         return None
-    tray |= find_floors(seen, valid, away, STEPS, lanes)
-    return Backdrop(_turned(tray, lanes.down), lanes, at_place)
+    core = _core(_places(lanes, valid.shape))
+    rock = valid & core & ~_wider(tray, FRINGE)
+    floors = find_floors(seen, valid, rock, away, STEPS, lanes)
+    tray = _supported(seen, tray, core, floors)
+    return Backdrop(_turned(tray, lanes.down), lanes, at_place, floors.doubt)
+
+
+def _supported(seen: Bytes, tray: Bools, core: Bools, floors: Floors) -> Bools:
+    """What of a tray is in lanes, is floor or reaches across a stick.
+
+    Where a mineral looks like the tray, pieces that reach less far must be lit evenly. Where much
+    of the core does, so must pieces that reach across be, and nothing else counts.
+    """
+    label, n = ndimage.label(tray & core, np.ones((3, 3)))
+    kept = _touching(label, n, core, -1) & _touching(label, n, core, +1)
+    even = evenly_lit(brightness(seen), floors, label, n)
+    if floors.doubt:
+        kept &= even
+    elif floors.alike > SOME_LIKE:
+        kept |= even
+    else:
+        kept[:] = True
+    kept[0] = False
+    beside = _wider(floors.found, FRINGE)
+    return np.asarray(floors.found | (tray & (~core | beside | kept[label])))
+
+
+def _wider(plane: Bools, by: int) -> Bools:
+    return highest(plane, 2 * by + 1, 2 * by + 1)
 
 
 def _turned(plane: Bools, down: bool) -> Bools:

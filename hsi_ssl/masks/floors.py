@@ -10,6 +10,7 @@ where they are like it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ BLOCK = 3
 """Pixels across and along a stick that are taken together."""
 FRINGE = 2
 """Pixels beside a lane that may be its edge."""
-FEWEST_BLOCKS = 5
+FEWEST_BLOCKS, IN_DOUBT_FEWEST = 5, 9
 """Blocks across a stick that tell flat from round, at least."""
 ROUND = 0.06
 """Spread of ln brightness, root mean square, of a stick's usual fall of light, at least."""
@@ -32,12 +33,18 @@ STEEPEST, SLANTS = 0.6, 25
 """Slants of lines, as rise over run, and how many are tried."""
 INSIDE = 0.9
 """Share of a line that is inside the scene and valid, at least."""
-UNEVEN, MOST_UNEVEN = 1.8, 0.065
-"""Spread of ln brightness along a floor over that along lanes, at most, and that spread itself."""
+LIKE, MOST_LIKE = 3.0, 0.02
+"""Distance of shapes up to which core looks like the lanes; where a larger share of it does, lines
+of floor must be told more surely."""
+UNEVEN, IN_DOUBT_UNEVEN, MOST_UNEVEN = 1.8, 1.4, 0.065
+"""Spread of ln brightness along a floor over that along lanes, at most; the same in such doubt; and
+that spread itself."""
 SOME = 0.6
 """Share of a block that is valid, at least."""
-FLATTER = 0.5
+FLATTER, IN_DOUBT_FLATTER = 0.5, 0.4
 """The same over what is left of a line when the usual fall of light has been taken out."""
+EVENER = 0.8
+"""The same of a piece of any form, pixel by pixel."""
 OUTLIER = 0.3
 """Bound of each block's deviation in ln brightness."""
 LIT = 0.15
@@ -58,31 +65,76 @@ ON_LINES, OFF_LINES = (2.5, 0.25), (1.2, 0.06)
 distances of shape, in units of noise, and of ln brightness."""
 
 
-def find_floors(seen: Bytes, valid: Bools, away: Bytes, steps: float, lanes: Lanes) -> Bools:
-    """Which pixels `(rows, cols)` in strips between lanes are floor.
+@dataclass(frozen=True)
+class Even:
+    """What lines of floor must be.
 
-    The scene is turned so that lanes run down it; `away` is how far shapes are from the lanes', in
-    so many `steps` a unit.
+    `lit` so, in ln, at least and at most; their ln brightness spread by `uneven` at most, and by
+    `flatter` of what it is without the usual fall of light; their shapes no farther than `near`
+    from the lanes'; of `fewest` blocks or more.
+    """
+
+    lit: tuple[float, float]
+    uneven: float
+    flatter: float
+    near: float
+    fewest: int
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Floor in strips between lanes, `found (rows, cols)`.
+
+    `fall (rows, cols)` is how ln brightness falls off there on core, as a rule; NaN in lanes and
+    where core is not round. `alike`: share of the core that looks like the tray.
+    """
+
+    found: Bools
+    fall: Floats
+    alike: float
+
+    @property
+    def doubt(self) -> bool:
+        """Whether so much core looks like the tray that light alone tells them apart."""
+        return self.alike > MOST_LIKE
+
+
+def find_floors(
+    seen: Bytes, valid: Bools, rock: Bools, away: Bytes, steps: float, lanes: Lanes
+) -> Floors:
+    """Which pixels in strips between lanes are floor.
+
+    The scene is turned so that lanes run down it; `rock` is what is taken for core so far, and lies
+    not beside tray; `away` is how far shapes are from the lanes', in so many `steps` a unit.
     """
     length = len(seen)
     of_lane = seen[..., 0][lanes.painted(lanes.lane, length) & valid]
     dark, bright = _ln(np.quantile(of_lane, [0.05, 0.95])).tolist()
-    lit = dark - LIT, bright + LIT
+    alike = float((away[rock] < LIKE * steps).mean()) if rock.any() else 1.0
+    doubt = alike > MOST_LIKE
     # From here on pixels are taken line by line.
     light, there, distance = (lanes.straight(plane) for plane in (seen[..., 0], valid, away))
     in_strips = np.concatenate([distance[:, a:b].ravel() for a, b in lanes.strips])
-    of_core = float(np.quantile(in_strips, OF_CORE)) / steps
-    near = float(np.clip(NEARER * of_core, NEAR, NOT_SO_NEAR))
-    uneven = min(MOST_UNEVEN, UNEVEN * _unevenness(_ln(light[:, lanes.lane])))
+    near = NEARER * float(np.quantile(in_strips, OF_CORE)) / steps
+    uneven = _unevenness(_ln(light[:, lanes.lane]))
+    like = Even(
+        (dark - LIT, bright + LIT),
+        min(MOST_UNEVEN, (IN_DOUBT_UNEVEN if doubt else UNEVEN) * uneven),
+        IN_DOUBT_FLATTER if doubt else FLATTER,
+        float(np.clip(near, NEAR, NOT_SO_NEAR)),
+        IN_DOUBT_FEWEST if doubt else FEWEST_BLOCKS,
+    )
+    fall = np.full(valid.shape[1], np.nan, np.float32)
 
     def look(strip: slice) -> list[tuple[tuple[Any, Any], Bools]]:
         far = distance[:, strip].astype(np.float32) / np.float32(steps)
-        sure = _lines_of_floor(_ln(light[:, strip]), there[:, strip], far, lit, uneven, near)
+        lit = _ln(light[:, strip])
+        fall[strip] = _fall(lit)
+        sure = _lines_of_floor(lit, there[:, strip], far, like)
         parts = []
         for some in _runs(np.any(sure, axis=1)):
             of = np.arange(length)[some, None], lanes.cols_of(some, strip, length)
-            bright = _ln(light[some, strip])
-            parts.append((of, _beside(seen[of], bright, valid[of], sure[some])))
+            parts.append((of, _beside(seen[of], lit[some], valid[of], sure[some])))
         return parts
 
     found = np.zeros(valid.shape, bool)
@@ -92,7 +144,7 @@ def find_floors(seen: Bytes, valid: Bools, away: Bytes, steps: float, lanes: Lan
             found[of] = floor
 
     in_threads(look, [slice(*strip) for strip in lanes.strips], write)
-    return found
+    return Floors(found, lanes.painted(fall, length), alike)
 
 
 def _ln(light: npt.NDArray[Any]) -> Floats:
@@ -106,20 +158,25 @@ def _unevenness(light: Floats) -> float:
     return 1.48 * float(np.median(np.abs(away)))
 
 
+def _fall(light: Floats) -> Floats:
+    """How ln brightness `(rows, cols)` of a strip falls off across it, `(cols,)`; NaN if little."""
+    fall = ndimage.uniform_filter1d(np.median(light, axis=0), BLOCK, mode="nearest")
+    fall -= fall.mean()
+    return np.where(np.sqrt((fall**2).mean()) < ROUND, np.nan, fall).astype(np.float32)
+
+
 def _runs(flags: Any) -> list[slice]:
     """Rows that are flagged and those beside, run by run."""
     wide = ndimage.maximum_filter1d(flags, 2 * (BESIDE + BLOCK) + 1, mode="constant")
     return [rows for (rows,) in ndimage.find_objects(ndimage.label(wide)[0])]
 
 
-def _lines_of_floor(
-    light: Floats, valid: Bools, away: Floats, lit: tuple[float, float], uneven: float, near: float
-) -> Bools:
+def _lines_of_floor(light: Floats, valid: Bools, away: Floats, like: Even) -> Bools:
     """Pixels `(rows, cols)` of a strip that lie on lines of floor."""
     rows, cols = light.shape
     blocks = (cols - 2 * FRINGE) // BLOCK
     found = np.zeros(light.shape, bool)
-    if blocks < FEWEST_BLOCKS:
+    if blocks < like.fewest:
         return found
     start = (cols - blocks * BLOCK) // 2
 
@@ -150,9 +207,9 @@ def _lines_of_floor(
         level = total[1] / count
         likely = (
             (total[0] >= INSIDE * blocks)
-            & (level > lit[0])
-            & (level < lit[1])
-            & (total[2] / count < near)
+            & (level > like.lit[0])
+            & (level < like.lit[1])
+            & (total[2] / count < like.near)
         )
         (line,) = np.nonzero(likely)
         if not len(line):
@@ -160,13 +217,34 @@ def _lines_of_floor(
         inside, of_line = planes[:2, np.arange(blocks)[:, None], line + moved[:, None]]
         weight = inside / count[line]
         even = _spread(of_line, weight)
-        likely[line] = (even < uneven) & (even < FLATTER * _spread(of_line - fall, weight))
+        likely[line] = (even < like.uneven) & (
+            even < like.flatter * _spread(of_line - fall, weight)
+        )
         if likely.any():
             flat = ndimage.binary_opening(likely, np.ones(THICK, bool))
             wide = highest(flat[None], 1, BLOCK)[0]
             for col, by in enumerate((beyond + np.round(slant * place)).astype(np.int64).tolist()):
                 marked[col, by : by + rows] |= wide
     return np.asarray(marked[:, beyond:-beyond].T)
+
+
+def evenly_lit(light: Floats, floors: Floors, label: npt.NDArray[Any], n: int) -> Bools:
+    """Which pieces `(n + 1,)` of `label (rows, cols)` are lit as a floor is, not as round core.
+
+    All are where core is not round.
+    """
+    (place,) = np.nonzero((label.ravel() > 0) & np.isfinite(floors.fall.ravel()))
+    of = label.ravel()[place]
+    count = np.maximum(np.bincount(of, minlength=n + 1), 1)
+
+    def spread(values: Floats) -> Floats:
+        away = values - (np.bincount(of, values, minlength=n + 1) / count)[of]
+        squared = np.clip(away, -OUTLIER, OUTLIER) ** 2
+        return np.asarray(np.sqrt(np.bincount(of, squared, minlength=n + 1) / count))
+
+    bright = light.ravel()[place]
+    as_core = spread(bright - floors.fall.ravel()[place])
+    return np.asarray((spread(bright) < EVENER * as_core) | (as_core == 0))
 
 
 def _spread(light: Floats, weight: Floats) -> Floats:

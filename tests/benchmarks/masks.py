@@ -19,6 +19,7 @@ import cores
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from cores import DEEP, SOUND
 from machine import machine_in_words, today
 
 from hsi_ssl.labels.sources import resolve
@@ -34,8 +35,6 @@ REPORT = Path(__file__).parents[2] / "reports" / "masks.md"
 SEEDS = range(20, 30)
 WINDOW = 2**16
 """Pixels at a time of the plain read, as `classify` takes them."""
-DEEP, SOUND = 0.5, 0.65
-"""Share of sound rock's light below which a pixel lies in a crack, and above which in none."""
 BOXES: dict[str, dict[str, Any]] = {
     "upright": {},
     "dark mineral": {"dark": True},
@@ -110,7 +109,7 @@ def others() -> Iterator[str]:
                 tray_here = core.material == cores.TRAY
                 tray_found.append(100 * masked[tray_here & ~core.mixed].mean())
                 edge_found.append(100 * masked[tray_here & core.mixed].mean())
-                sound = ~core.mixed & ~core.shadow
+                sound = ~core.mixed & core.sound
                 lost += [
                     (100 * masked[sound & (core.material == k)].mean(), name)
                     for k, name in enumerate(core.names, 1)
