@@ -25,8 +25,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from cores import DEEP, SOUND
 from machine import machine_in_words, today
-from masks import DEEP, SOUND, light_left
+from masks import light_left
 from scipy import ndimage
 
 from hsi_ssl.datasets.prepare import prepare

@@ -76,7 +76,7 @@ def test_other_cores(tray: str, more: dict[str, Any]) -> None:
     pure = ~core.mixed
     assert masked[(core.material == cores.TRAY) & pure].mean() > 0.97
     for k, name in enumerate(core.names, 1):
-        lost = masked[(core.material == k) & pure & ~core.shadow]
+        lost = masked[(core.material == k) & pure & core.sound]
         assert lost.mean() <= 0.01, name
 
 
@@ -95,7 +95,7 @@ def test_floors_in_other_light_than_walls(tray: str, more: dict[str, Any]) -> No
     pure = ~core.mixed
     assert masked[(core.material == cores.TRAY) & pure].mean() > 0.95
     for k, name in enumerate(core.names, 1):
-        lost = masked[(core.material == k) & pure & ~core.shadow]
+        lost = masked[(core.material == k) & pure & core.sound]
         assert lost.mean() <= 0.01, name
 
 

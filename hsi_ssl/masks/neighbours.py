@@ -1,0 +1,63 @@
+"""Highest, lowest and mean values of a plane's pixels and their neighbours, inside the plane.
+
+What `scipy.ndimage` does pixel by pixel, in double precision, is done here for whole rows at once,
+in the plane's own number type: on bytes that is some ten times as fast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Plane = npt.NDArray[Any]
+Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+
+
+def highest(plane: Plane, high: int, wide: int) -> Plane:
+    """The highest value in a window of `high` x `wide` pixels (odd) around each of a plane's."""
+    return _window(np.maximum, plane, high, wide)
+
+
+def lowest(plane: Plane, high: int, wide: int) -> Plane:
+    """The lowest value in a window of `high` x `wide` pixels (odd) around each of a plane's."""
+    return _window(np.minimum, plane, high, wide)
+
+
+def mean_of_nine(plane: Floats) -> Floats:
+    """Mean of each pixel and the eight around it; beyond the plane, its edge."""
+    third = np.float32(1 / 3)
+    for axis in (0, 1):
+        ends = np.swapaxes(plane, 0, axis)
+        total = plane.copy()
+        here = np.swapaxes(total, 0, axis)
+        here[1:] += ends[:-1]
+        here[:-1] += ends[1:]
+        here[0] += ends[0]
+        here[-1] += ends[-1]
+        total *= third
+        plane = total
+    return plane
+
+
+def between(light: Bytes, low: float, high: float) -> Bools:
+    """Which bytes are above `low` and below `high`."""
+    first, last = max(0, int(np.floor(low)) + 1), min(255, int(np.ceil(high)) - 1)
+    if first > last:
+        return np.zeros(light.shape, bool)
+    # Bytes below the first wrap around to the highest: one comparison does for two.
+    return np.asarray(np.subtract(light, np.uint8(first)) <= np.uint8(last - first))
+
+
+def _window(pick: np.ufunc, plane: Plane, high: int, wide: int) -> Plane:
+    for axis, size in ((0, high), (1, wide)):
+        found = plane.copy()
+        to, of = np.swapaxes(found, 0, axis), np.swapaxes(plane, 0, axis)
+        for away in range(1, size // 2 + 1):
+            pick(to[away:], of[:-away], out=to[away:])
+            pick(to[:-away], of[away:], out=to[:-away])
+        plane = found
+    return plane
