@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.cluster.vq import vq
 
-from hsi_ssl.masks.floors import Floors, evenly_lit, find_floors
+from hsi_ssl.masks.floors import find_floors, lit_as
 from hsi_ssl.masks.lanes import Lanes, turned
 from hsi_ssl.masks.sketch import MIDDLE, PER_LN, Bools, Bytes, Floats, brightness, noise_of, shapes
 
@@ -135,30 +135,20 @@ def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:
     ):
         return None
     core = _core(_places(lanes, valid.shape))
+    label, n = ndimage.label(tray & core, np.ones((3, 3)))
+    even, as_core = lit_as(seen, lanes, label, n)
+    tray &= ~as_core[label]
     rock = valid & core & ~_wider(tray, FRINGE)
     floors = find_floors(seen, valid, rock, away.astype(np.float32) / STEPS, lanes)
-    tray = _supported(seen, tray, core, floors)
+    # Where much of the core looks like the tray, all must be lit evenly; where a mineral does,
+    # pieces that do not reach across.
+    if floors.alike > SOME_LIKE:
+        across = _touching(label, n, core, -1) & _touching(label, n, core, +1)
+        kept = across & even if floors.doubt else across | even
+        kept[0] = False
+        tray &= ~core | _wider(floors.found, FRINGE) | kept[label]
+    tray |= floors.found
     return Backdrop(_turned(tray, lanes.down), lanes, at_place, floors.doubt)
-
-
-def _supported(seen: Bytes, tray: Bools, core: Bools, floors: Floors) -> Bools:
-    """What of a tray is in lanes, is floor or reaches across a stick.
-
-    Where a mineral looks like the tray, pieces that reach less far must be lit evenly. Where much
-    of the core does, so must pieces that reach across be, and nothing else counts.
-    """
-    label, n = ndimage.label(tray & core, np.ones((3, 3)))
-    kept = _touching(label, n, core, -1) & _touching(label, n, core, +1)
-    even = evenly_lit(brightness(seen), floors, label, n)
-    if floors.doubt:
-        kept &= even
-    elif floors.alike > SOME_LIKE:
-        kept |= even
-    else:
-        kept[:] = True
-    kept[0] = False
-    beside = _wider(floors.found, FRINGE)
-    return np.asarray(floors.found | (tray & (~core | beside | kept[label])))
 
 
 def _wider(plane: Bools, by: int) -> Bools:

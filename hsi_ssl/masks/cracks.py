@@ -61,8 +61,8 @@ def _beside_a_body(light: npt.NDArray[np.uint8], rock: Bools) -> Bools:
     along = ndimage.grey_closing(light, (AROUND, 1), mode="nearest")
     across = ndimage.grey_closing(light, (1, AROUND), mode="nearest")
     body = rock & _darker(light, np.minimum(along, across), BODY)
-    body = ndimage.binary_opening(body, np.ones((SOLID, SOLID)))
-    return np.asarray(ndimage.binary_dilation(body, np.ones((3, 3)), iterations=BY_BODY))
+    body = ndimage.binary_opening(body, np.ones((SOLID, SOLID), bool))
+    return np.asarray(ndimage.binary_dilation(body, np.ones((3, 3), bool), iterations=BY_BODY))
 
 
 def _as_beside(

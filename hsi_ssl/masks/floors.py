@@ -84,12 +84,10 @@ class Even:
 class Floors:
     """Floor in strips between lanes, `found (rows, cols)`.
 
-    `fall (rows, cols)` is how ln brightness falls off there on core, as a rule; NaN in lanes and
-    where core is not round. `alike`: share of the core that looks like the tray.
+    `alike`: share of the core that looks like the tray.
     """
 
     found: Bools
-    fall: Floats
     alike: float
 
     @property
@@ -121,28 +119,20 @@ def find_floors(seen: Bytes, valid: Bools, rock: Bools, away: Floats, lanes: Lan
         float(np.clip(near, NEAR, NOT_SO_NEAR)),
         IN_DOUBT_FEWEST if doubt else FEWEST_BLOCKS,
     )
-    found, fall = np.zeros(valid.shape, bool), np.full(valid.shape, np.nan, np.float32)
+    found = np.zeros(valid.shape, bool)
     for first, last in lanes.strips:
         at = rows, col[:, first:last]
-        fall[at] = _fall(light[at])
         sure = _lines_of_floor(light[at], valid[at], away[at], like)
         for some in _runs(np.any(sure, axis=1)):
             of = rows[some], col[some, first:last]
             found[of] = _beside(seen[of], light[of], valid[of], sure[some])
-    return Floors(found, fall, alike)
+    return Floors(found, alike)
 
 
 def _unevenness(light: Floats) -> float:
     """Spread of blocks' ln brightness along lanes `(rows, lines)`."""
     away = ndimage.uniform_filter(light - np.median(light, axis=0), BLOCK)
     return 1.48 * float(np.median(np.abs(away)))
-
-
-def _fall(light: Floats) -> Floats:
-    """How ln brightness `(rows, cols)` of a strip falls off across it, `(cols,)`; NaN if little."""
-    fall = ndimage.uniform_filter1d(np.median(light, axis=0), BLOCK, mode="nearest")
-    fall -= fall.mean()
-    return np.where(np.sqrt((fall**2).mean()) < ROUND, np.nan, fall).astype(np.float32)
 
 
 def _runs(flags: Any) -> list[slice]:
@@ -198,12 +188,13 @@ def _lines_of_floor(light: Floats, valid: Bools, away: Floats, like: Even) -> Bo
     return found
 
 
-def evenly_lit(light: Floats, floors: Floors, label: npt.NDArray[Any], n: int) -> Bools:
-    """Which pieces `(n + 1,)` of `label (rows, cols)` are lit as a floor is, not as round core.
+def lit_as(seen: Bytes, lanes: Lanes, label: npt.NDArray[Any], n: int) -> tuple[Bools, Bools]:
+    """Which pieces `(n + 1,)` of `label (rows, cols)` are lit evenly, and which as round core.
 
-    All are where core is not round.
+    A piece may be neither; where core is not round all are lit evenly.
     """
-    (place,) = np.nonzero((label.ravel() > 0) & np.isfinite(floors.fall.ravel()))
+    light, fall = brightness(seen), _fall_of_light(seen, lanes)
+    place = np.flatnonzero((label.ravel() > 0) & np.isfinite(fall.ravel()))
     of = label.ravel()[place]
     count = np.maximum(np.bincount(of, minlength=n + 1), 1)
 
@@ -213,8 +204,22 @@ def evenly_lit(light: Floats, floors: Floors, label: npt.NDArray[Any], n: int) -
         return np.asarray(np.sqrt(np.bincount(of, squared, minlength=n + 1) / count))
 
     bright = light.ravel()[place]
-    as_core = spread(bright - floors.fall.ravel()[place])
-    return np.asarray((spread(bright) < EVENER * as_core) | (as_core == 0))
+    as_floor, as_core = spread(bright), spread(bright - fall.ravel()[place])
+    return (as_floor < EVENER * as_core) | (as_core == 0), as_core < EVENER * as_floor
+
+
+def _fall_of_light(seen: Bytes, lanes: Lanes) -> Floats:
+    """How ln brightness falls off across sticks `(rows, cols)`; NaN in lanes and if it does not."""
+    rows, col = np.arange(len(seen))[:, None], lanes.col_of(len(seen))
+    light = brightness(seen)
+    fall = np.full(light.shape, np.nan, np.float32)
+    for first, last in lanes.strips:
+        at = rows, col[:, first:last]
+        of = ndimage.uniform_filter1d(np.median(light[at], axis=0), BLOCK, mode="nearest")
+        of -= of.mean()
+        if np.sqrt((of**2).mean()) >= ROUND:
+            fall[at] = of
+    return fall
 
 
 def _spread(light: Floats, weight: Floats) -> tuple[Floats, Floats]:
