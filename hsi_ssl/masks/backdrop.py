@@ -4,7 +4,8 @@ Lanes give examples of what may be a tray, the strips between them examples of w
 Gaussian over shapes for the one, groups of the other and the brightness of both tell how much
 likelier each pixel is tray than rock. Then place decides: in a strip a pixel is tray where it
 belongs to a piece that reaches from side to side, as gaps do, or to the ends of a box; patches
-within a stick are a mineral, however much they look like the tray.
+within a stick are a mineral, however much they look like the tray. Last, light does: what it falls
+off on as on round core is core (`floors`).
 """
 
 from __future__ import annotations
@@ -134,21 +135,30 @@ def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:
         or tray.sum() > MOST_TRAY * valid.sum()
     ):
         return None
+    tray, doubt = _by_fall_of_light(seen, valid, tray, away, lanes)
+    return Backdrop(_turned(tray, lanes.down), lanes, at_place, doubt)
+
+
+def _by_fall_of_light(
+    seen: Bytes, valid: Bools, tray: Bools, away: Bytes, lanes: Lanes
+) -> tuple[Bools, bool]:
+    """A tray without what is lit as round core, with floors; whether light alone tells it there.
+
+    Where a mineral looks like the tray, pieces that do not reach across a stick must be lit evenly;
+    where much of the core does, all must reach across and be.
+    """
     core = _core(_places(lanes, valid.shape))
     label, n = ndimage.label(tray & core, np.ones((3, 3)))
     even, as_core = lit_as(seen, lanes, label, n)
-    tray &= ~as_core[label]
+    tray = tray & ~as_core[label]
     rock = valid & core & ~_wider(tray, FRINGE)
     floors = find_floors(seen, valid, rock, away.astype(np.float32) / STEPS, lanes)
-    # Where much of the core looks like the tray, all must be lit evenly; where a mineral does,
-    # pieces that do not reach across.
     if floors.alike > SOME_LIKE:
         across = _touching(label, n, core, -1) & _touching(label, n, core, +1)
         kept = across & even if floors.doubt else across | even
         kept[0] = False
         tray &= ~core | _wider(floors.found, FRINGE) | kept[label]
-    tray |= floors.found
-    return Backdrop(_turned(tray, lanes.down), lanes, at_place, floors.doubt)
+    return np.asarray(tray | floors.found), floors.doubt
 
 
 def _wider(plane: Bools, by: int) -> Bools:

@@ -5,7 +5,7 @@ is farther from the walls' than some mineral's. But light falls off towards the 
 core, and does not on a flat floor. So lines across a stick, at any slant, are compared with the
 usual fall of light there: where even light explains a line far better, and it is about as bright as
 the lanes and not too far from their shape, it is floor. Pixels beside such lines are floor as well
-where they are like it.
+where they are like it. Pieces of any form that look like the tray are judged by their light alike.
 """
 
 from __future__ import annotations
