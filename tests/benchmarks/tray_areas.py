@@ -371,14 +371,11 @@ def write(decks: list[dict[str, Any]]) -> None:
         "",
         *verdict(decks),
         "",
-        "Masks learn a tray in the lanes between sticks. Wood and black plastic are known again in "
-        "gaps and at ends, under a film of water and another slope; bright plastic is not (decks "
-        "72, 73), unless it is even (86, 87). Plastic that is flat and grey has nearly the "
-        "spectrum of quartz, of which more is left out there (86). What no mask hides goes to one "
-        "mineral or two: where those are rare, a few pixels are a large share. Cracks that are "
-        "left are mostly mapped as the mineral that they are of; cracks through the dark mineral "
-        "go, as it does, to a mineral that is no more like it (75). A mask a pixel wider costs "
-        "several percent of most minerals: many lie along gaps and at sticks' edges.",
+        "Masks learn a tray in the lanes between sticks. What no mask hides goes to one mineral or "
+        "two: where those are rare, a few pixels are a large share. Cracks that are left are "
+        "mostly mapped as the mineral that they are of; cracks through the dark mineral go, as it "
+        "does, to a mineral that is no more like it (75). A mask a pixel wider costs several "
+        "percent of most minerals: many lie along gaps and at sticks' edges.",
         "",
         wide_gaps(),
         "",
