@@ -4,7 +4,8 @@ Lanes give examples of what may be a tray, the strips between them examples of w
 Gaussian over shapes for the one, groups of the other and the brightness of both tell how much
 likelier each pixel is tray than rock. Then place decides: in a strip a pixel is tray where it
 belongs to a piece that reaches from side to side, as gaps do, or to the ends of a box; patches
-within a stick are a mineral, however much they look like the tray.
+within a stick are a mineral, however much they look like the tray. Last, light does: what it falls
+off on as on round core is core (`floors`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.cluster.vq import vq
 
-from hsi_ssl.masks.floors import Floors, evenly_lit, find_floors
+from hsi_ssl.masks.floors import find_floors, lit_as
 from hsi_ssl.masks.lanes import Lanes, turned
 from hsi_ssl.masks.neighbours import between, highest, lowest, mean_of_nine
 from hsi_ssl.masks.sketch import (
@@ -146,31 +147,30 @@ def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:
         or tray.sum() > MOST_TRAY * valid.sum()
     ):
         return None
+    tray, doubt = _by_fall_of_light(seen, valid, tray, away, lanes)
+    return Backdrop(_turned(tray, lanes.down), lanes, at_place, doubt)
+
+
+def _by_fall_of_light(
+    seen: Bytes, valid: Bools, tray: Bools, away: Bytes, lanes: Lanes
+) -> tuple[Bools, bool]:
+    """A tray without what is lit as round core, with floors; whether light alone tells it there.
+
+    Where a mineral looks like the tray, pieces that do not reach across a stick must be lit evenly;
+    where much of the core does, all must reach across and be.
+    """
     core = _core(_places(lanes, valid.shape))
+    label, n = ndimage.label(tray & core, np.ones((3, 3)))
+    even, as_core = lit_as(seen, lanes, label, n)
+    tray = tray & ~as_core[label]
     rock = valid & core & ~_wider(tray, FRINGE)
     floors = find_floors(seen, valid, rock, away, STEPS, lanes)
-    tray = _supported(seen, tray, core, floors)
-    return Backdrop(_turned(tray, lanes.down), lanes, at_place, floors.doubt)
-
-
-def _supported(seen: Bytes, tray: Bools, core: Bools, floors: Floors) -> Bools:
-    """What of a tray is in lanes, is floor or reaches across a stick.
-
-    Where a mineral looks like the tray, pieces that reach less far must be lit evenly. Where much
-    of the core does, so must pieces that reach across be, and nothing else counts.
-    """
-    label, n = ndimage.label(tray & core, np.ones((3, 3)))
-    kept = _touching(label, n, core, -1) & _touching(label, n, core, +1)
-    even = evenly_lit(brightness(seen), floors, label, n)
-    if floors.doubt:
-        kept &= even
-    elif floors.alike > SOME_LIKE:
-        kept |= even
-    else:
-        kept[:] = True
-    kept[0] = False
-    beside = _wider(floors.found, FRINGE)
-    return np.asarray(floors.found | (tray & (~core | beside | kept[label])))
+    if floors.alike > SOME_LIKE:
+        across = _touching(label, n, core, -1) & _touching(label, n, core, +1)
+        kept = across & even if floors.doubt else across | even
+        kept[0] = False
+        tray &= ~core | _wider(floors.found, FRINGE) | kept[label]
+    return np.asarray(tray | floors.found), floors.doubt
 
 
 def _wider(plane: Bools, by: int) -> Bools:

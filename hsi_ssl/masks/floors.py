@@ -5,7 +5,7 @@ is farther from the walls' than some mineral's. But light falls off towards the 
 core, and does not on a flat floor. So lines across a stick, at any slant, are compared with the
 usual fall of light there: where even light explains a line far better, and it is about as bright as
 the lanes and not too far from their shape, it is floor. Pixels beside such lines are floor as well
-where they are like it.
+where they are like it. Pieces of any form that look like the tray are judged by their light alike.
 """
 
 from __future__ import annotations
@@ -85,12 +85,10 @@ class Even:
 class Floors:
     """Floor in strips between lanes, `found (rows, cols)`.
 
-    `fall (rows, cols)` is how ln brightness falls off there on core, as a rule; NaN in lanes and
-    where core is not round. `alike`: share of the core that looks like the tray.
+    `alike`: share of the core that looks like the tray.
     """
 
     found: Bools
-    fall: Floats
     alike: float
 
     @property
@@ -124,12 +122,10 @@ def find_floors(
         float(np.clip(near, NEAR, NOT_SO_NEAR)),
         IN_DOUBT_FEWEST if doubt else FEWEST_BLOCKS,
     )
-    fall = np.full(valid.shape[1], np.nan, np.float32)
 
     def look(strip: slice) -> list[tuple[tuple[Any, Any], Bools]]:
         far = distance[:, strip].astype(np.float32) / np.float32(steps)
         lit = _ln(light[:, strip])
-        fall[strip] = _fall(lit)
         sure = _lines_of_floor(lit, there[:, strip], far, like)
         parts = []
         for some in _runs(np.any(sure, axis=1)):
@@ -144,7 +140,7 @@ def find_floors(
             found[of] = floor
 
     in_threads(look, [slice(*strip) for strip in lanes.strips], write)
-    return Floors(found, lanes.painted(fall, length), alike)
+    return Floors(found, alike)
 
 
 def _ln(light: npt.NDArray[Any]) -> Floats:
@@ -156,13 +152,6 @@ def _unevenness(light: Floats) -> float:
     """Spread of blocks' ln brightness along lanes `(rows, lines)`."""
     away = ndimage.uniform_filter(light - np.median(light, axis=0), BLOCK)
     return 1.48 * float(np.median(np.abs(away)))
-
-
-def _fall(light: Floats) -> Floats:
-    """How ln brightness `(rows, cols)` of a strip falls off across it, `(cols,)`; NaN if little."""
-    fall = ndimage.uniform_filter1d(np.median(light, axis=0), BLOCK, mode="nearest")
-    fall -= fall.mean()
-    return np.where(np.sqrt((fall**2).mean()) < ROUND, np.nan, fall).astype(np.float32)
 
 
 def _runs(flags: Any) -> list[slice]:
@@ -228,13 +217,16 @@ def _lines_of_floor(light: Floats, valid: Bools, away: Floats, like: Even) -> Bo
     return np.asarray(marked[:, beyond:-beyond].T)
 
 
-def evenly_lit(light: Floats, floors: Floors, label: npt.NDArray[Any], n: int) -> Bools:
-    """Which pieces `(n + 1,)` of `label (rows, cols)` are lit as a floor is, not as round core.
+def lit_as(seen: Bytes, lanes: Lanes, label: npt.NDArray[Any], n: int) -> tuple[Bools, Bools]:
+    """Which pieces `(n + 1,)` of `label (rows, cols)` are lit evenly, and which as round core.
 
-    All are where core is not round.
+    A piece may be neither; where core is not round all are lit evenly.
     """
-    (place,) = np.nonzero((label.ravel() > 0) & np.isfinite(floors.fall.ravel()))
-    of = label.ravel()[place]
+    light = seen[..., 0]
+    place = np.flatnonzero(label)
+    fall = lanes.painted(_fall_of_light(light, lanes), len(light)).take(place)
+    place, fall = place[np.isfinite(fall)], fall[np.isfinite(fall)]
+    of, bright = label.take(place), _ln(light.take(place))
     count = np.maximum(np.bincount(of, minlength=n + 1), 1)
 
     def spread(values: Floats) -> Floats:
@@ -242,9 +234,24 @@ def evenly_lit(light: Floats, floors: Floors, label: npt.NDArray[Any], n: int) -
         squared = np.clip(away, -OUTLIER, OUTLIER) ** 2
         return np.asarray(np.sqrt(np.bincount(of, squared, minlength=n + 1) / count))
 
-    bright = light.ravel()[place]
-    as_core = spread(bright - floors.fall.ravel()[place])
-    return np.asarray((spread(bright) < EVENER * as_core) | (as_core == 0))
+    as_floor, as_core = spread(bright), spread(bright - fall)
+    return (as_floor < EVENER * as_core) | (as_core == 0), as_core < EVENER * as_floor
+
+
+def _fall_of_light(light: Bytes, lanes: Lanes) -> Floats:
+    """How ln brightness falls off across sticks, by line; NaN in lanes and if it does not."""
+    by_line = lanes.straight(light)
+    fall = np.full(light.shape[1], np.nan, np.float32)
+
+    def look(strip: slice) -> None:
+        of = np.median(_ln(by_line[:, strip]), axis=0)
+        of = ndimage.uniform_filter1d(of, BLOCK, mode="nearest")
+        of -= of.mean()
+        if np.sqrt((of**2).mean()) >= ROUND:
+            fall[strip] = of
+
+    in_threads(look, [slice(*strip) for strip in lanes.strips])
+    return fall
 
 
 def _spread(light: Floats, weight: Floats) -> Floats:

@@ -54,10 +54,16 @@ def between(light: Bytes, low: float, high: float) -> Bools:
 
 def _window(pick: np.ufunc, plane: Plane, high: int, wide: int) -> Plane:
     for axis, size in ((0, high), (1, wide)):
-        found = plane.copy()
-        to, of = np.swapaxes(found, 0, axis), np.swapaxes(plane, 0, axis)
-        for away in range(1, size // 2 + 1):
-            pick(to[away:], of[:-away], out=to[away:])
-            pick(to[:-away], of[away:], out=to[:-away])
-        plane = found
+        if size == 1:
+            continue
+        beyond = [(0, 0), (0, 0)]
+        beyond[axis] = (size // 2, size // 2)
+        run = np.swapaxes(np.pad(plane, beyond, mode="edge"), 0, axis)
+        # Each turn doubles how many pixels a value is of.
+        of = 1
+        while of < size:
+            step = min(of, size - of)
+            run = pick(run[:-step], run[step:])
+            of += step
+        plane = np.swapaxes(run, 0, axis)
     return plane

@@ -35,7 +35,7 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
     pieces = list(sample(scene))
     valid = [scene.valid(piece) for piece in pieces]
     raw = np.concatenate([piece[v] for piece, v in zip(pieces, valid, strict=True)])
-    eye = fit_eye(scene, pieces) if scene.format != PICTURES else None
+    eye = fit_eye(scene, pieces, valid) if scene.format != PICTURES else None
     if eye is None:
         mask = np.zeros((scene.rows, scene.cols), np.uint8)
         for rows, cols in scene.windows(2**16):
@@ -44,7 +44,7 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
         return mask
     highlights = fit_highlights(raw[:, eye.bands].astype(np.float32), raw, scene.wavelengths_nm)
     landscape = _grows(scene, raw)
-    del pieces, raw
+    del pieces, valid, raw
     found = sketch(scene, eye, highlights, watcher)
     mask = found.mask
     highlights.finish(mask)

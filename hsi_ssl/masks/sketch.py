@@ -128,9 +128,8 @@ def sample(scene: Scene) -> Iterator[Array]:
         yield scene.read(*windows[i])
 
 
-def fit_eye(scene: Scene, pieces: list[Array]) -> Eye | None:
-    """Fit an eye to raw windows of a scene; None where next to nothing is valid."""
-    valid = [scene.valid(piece) for piece in pieces]
+def fit_eye(scene: Scene, pieces: list[Array], valid: list[Bools]) -> Eye | None:
+    """Fit an eye to raw windows of a scene, `valid` there; None where next to nothing is."""
     if sum(int(v.sum()) for v in valid) < FEW:
         return None
     bands = _bands(scene, pieces, valid)

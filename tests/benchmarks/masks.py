@@ -221,8 +221,9 @@ def main() -> None:
         "## Cores drawn by other rules",
         "",
         "`tests/benchmarks/cores.py`: other spectra and geometry, 150 x 190 pixels of 112 bands. "
-        "The dark mineral is flat and as dark as the black tray. Each row is the worst of three "
-        "seeds; edges are pixels that hold both, tray more than half.",
+        "The dark mineral is flat and as dark as the black tray. Minerals are counted where they "
+        f"get more than {100 * SOUND:.0f} % of the light. Each row is the worst of three seeds; "
+        "edges are pixels that hold both, tray more than half.",
         "",
         "| tray | box | tray masked | edges masked | mineral that loses most |",
         "|---|---|---|---|---|",

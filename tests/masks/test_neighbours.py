@@ -11,7 +11,7 @@ from hsi_ssl.masks.neighbours import between, highest, lowest, mean_of_nine
 
 
 @pytest.mark.parametrize("shape", [(40, 30), (3, 2), (1, 5), (2, 1)])
-@pytest.mark.parametrize("window", [(3, 5), (5, 5), (1, 3), (11, 11)])
+@pytest.mark.parametrize("window", [(3, 5), (5, 5), (1, 3), (11, 11), (31, 1), (7, 1)])
 def test_highest_and_lowest(shape: tuple[int, int], window: tuple[int, int]) -> None:
     plane = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     assert (highest(plane, *window) == ndimage.maximum_filter(plane, window)).all()
