@@ -157,20 +157,33 @@ def _by_fall_of_light(
     """A tray without what is lit as round core, with floors; whether light alone tells it there.
 
     Where a mineral looks like the tray, pieces that do not reach across a stick must be lit evenly;
-    where much of the core does, all must reach across and be.
+    where much of the core does, all must reach across and be, and so must what is left of them
+    beyond lines of floor do the one or the other: core beside a gap is no part of it.
     """
     core = _core(_places(lanes, valid.shape))
     label, n = ndimage.label(tray & core, np.ones((3, 3)))
     even, as_core = lit_as(seen, lanes, label, n)
-    tray = tray & ~as_core[label]
+    # Before it is asked how much core looks like the tray, or core that was taken for it is missed.
+    tray = tray & ~as_core
     rock = valid & core & ~_wider(tray, FRINGE)
     floors = find_floors(seen, valid, rock, away, STEPS, lanes)
     if floors.alike > SOME_LIKE:
-        across = _touching(label, n, core, -1) & _touching(label, n, core, +1)
-        kept = across & even if floors.doubt else across | even
-        kept[0] = False
-        tray &= ~core | _wider(floors.found, FRINGE) | kept[label]
+        beside = ~core | _wider(floors.found, FRINGE)
+        kept = _reaching(label, n, core)
+        if floors.doubt:
+            label, n = ndimage.label(tray & ~beside, np.ones((3, 3)))
+            kept &= even & (_reaching(label, n, core) | lit_as(seen, lanes, label, n)[0])
+        else:
+            kept |= even
+        tray &= beside | kept
     return np.asarray(tray | floors.found), floors.doubt
+
+
+def _reaching(label: npt.NDArray[Any], n: int, core: Bools) -> Bools:
+    """Pixels of those pieces `label`, 1 to n, that reach across a stick."""
+    across = _touching(label, n, core, -1) & _touching(label, n, core, +1)
+    across[0] = False
+    return np.asarray(across[label])
 
 
 def _wider(plane: Bools, by: int) -> Bools:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from hsi_ssl.masks.neighbours import highest, lowest
+from hsi_ssl.masks.neighbours import highest, lowest, opened
 from hsi_ssl.masks.sketch import PER_LN, Bools, Bytes, Floats, brightness, noise_of, shapes
 
 DEEP = float(np.log(0.6))
@@ -68,8 +68,7 @@ def _beside_a_body(light: Bytes, rock: Bools) -> Bools:
     """
     along, across = _closed(light, AROUND, 1), _closed(light, 1, AROUND)
     body = rock & _darker(light, np.minimum(along, across), BODY)
-    body = ndimage.binary_opening(body, np.ones((SOLID, SOLID), bool))
-    return highest(np.asarray(body), 2 * BY_BODY + 1, 2 * BY_BODY + 1)
+    return highest(opened(body, SOLID), 2 * BY_BODY + 1, 2 * BY_BODY + 1)
 
 
 def _as_beside(

@@ -45,6 +45,8 @@ FLATTER, IN_DOUBT_FLATTER = 0.5, 0.4
 """The same over what is left of a line when the usual fall of light has been taken out."""
 EVENER = 0.8
 """The same of a piece of any form, pixel by pixel."""
+AT_A_TIME = 5
+"""Rows of a stick that tell together how a piece is lit there."""
 OUTLIER = 0.3
 """Bound of each block's deviation in ln brightness."""
 LIT = 0.15
@@ -218,24 +220,55 @@ def _lines_of_floor(light: Floats, valid: Bools, away: Floats, like: Even) -> Bo
 
 
 def lit_as(seen: Bytes, lanes: Lanes, label: npt.NDArray[Any], n: int) -> tuple[Bools, Bools]:
-    """Which pieces `(n + 1,)` of `label (rows, cols)` are lit evenly, and which as round core.
+    """Which pixels `(rows, cols)` of pieces, `label` 1 to n, are lit evenly, and as round core.
 
-    A piece may be neither; where core is not round all are lit evenly.
+    A few rows of pieces are judged at a time, since core that looks like the tray may lie beside a
+    gap; then what is left of a piece as a whole. Pixels may be neither; where core is not round all
+    are lit evenly.
     """
-    light = seen[..., 0]
+    light, length = seen[..., 0], len(seen)
+    strip = np.zeros(light.shape[1], np.int64)
+    for i, (first, last) in enumerate(lanes.strips):
+        strip[first:last] = i
     place = np.flatnonzero(label)
-    fall = lanes.painted(_fall_of_light(light, lanes), len(light)).take(place)
+    fall = lanes.painted(_fall_of_light(light, lanes), length).take(place)
+    even = np.zeros(label.shape, bool)
+    even.ravel()[place[np.isnan(fall)]] = True
     place, fall = place[np.isfinite(fall)], fall[np.isfinite(fall)]
-    of, bright = label.take(place), _ln(light.take(place))
-    count = np.maximum(np.bincount(of, minlength=n + 1), 1)
+    bright = _ln(light.take(place))
+    # Rows of strip after strip, with empty ones between, so that none is beside another strip's.
+    rows = length + AT_A_TIME
+    row = lanes.painted(strip, length).take(place) * rows + place // light.shape[1]
+    floor_here, core_here = _lit(bright, fall, row, rows * len(lanes.strips), AT_A_TIME)
+    piece = np.where(core_here, 0, label.take(place))
+    as_floor, as_core = _lit(bright, fall, piece, n + 1, 1)
+    even.ravel()[place] = as_floor & floor_here
+    round_ = np.zeros(label.shape, bool)
+    round_.ravel()[place] = as_core | core_here
+    return even, round_
+
+
+def _lit(
+    bright: Floats, fall: Floats, of: npt.NDArray[Any], n: int, beside: int
+) -> tuple[Bools, Bools]:
+    """Which pixels are in sets, of `n`, that even light explains best, and which the fall of light.
+
+    Each set is taken together with those beside it, so many in all.
+    """
+
+    def total(values: Any = None) -> Floats:
+        sums = np.bincount(of, values, minlength=n).astype(float)
+        return sums if beside == 1 else np.convolve(sums, np.ones(beside), "same")
+
+    count = np.maximum(total(), 1)
 
     def spread(values: Floats) -> Floats:
-        away = values - (np.bincount(of, values, minlength=n + 1) / count)[of]
-        squared = np.clip(away, -OUTLIER, OUTLIER) ** 2
-        return np.asarray(np.sqrt(np.bincount(of, squared, minlength=n + 1) / count))
+        away = values - (total(values) / count)[of]
+        return np.asarray(np.sqrt(total(np.clip(away, -OUTLIER, OUTLIER) ** 2) / count))
 
-    as_floor, as_core = spread(bright), spread(bright - fall)
-    return (as_floor < EVENER * as_core) | (as_core == 0), as_core < EVENER * as_floor
+    even, round_ = spread(bright), spread(bright - fall)
+    evenly = (even < EVENER * round_) | (round_ == 0)
+    return evenly[of], ((round_ < EVENER * even) & ~evenly)[of]
 
 
 def _fall_of_light(light: Bytes, lanes: Lanes) -> Floats:

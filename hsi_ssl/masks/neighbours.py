@@ -52,18 +52,33 @@ def between(light: Bytes, low: float, high: float) -> Bools:
     return np.asarray(np.subtract(light, np.uint8(first)) <= np.uint8(last - first))
 
 
+def opened(flags: Bools, size: int) -> Bools:
+    """What of a plane's flags lies in whole squares of `size` x `size` of them."""
+    if min(flags.shape) < size:
+        return np.zeros_like(flags)
+    for axis in (0, 1):
+        flags = _runs(np.minimum, flags, axis, size)
+    for axis in (0, 1):
+        beyond = [(0, 0), (0, 0)]
+        beyond[axis] = (size - 1, size - 1)
+        flags = _runs(np.maximum, np.pad(flags, beyond), axis, size)
+    return flags
+
+
 def _window(pick: np.ufunc, plane: Plane, high: int, wide: int) -> Plane:
     for axis, size in ((0, high), (1, wide)):
-        if size == 1:
-            continue
         beyond = [(0, 0), (0, 0)]
         beyond[axis] = (size // 2, size // 2)
-        run = np.swapaxes(np.pad(plane, beyond, mode="edge"), 0, axis)
-        # Each turn doubles how many pixels a value is of.
-        of = 1
-        while of < size:
-            step = min(of, size - of)
-            run = pick(run[:-step], run[step:])
-            of += step
-        plane = np.swapaxes(run, 0, axis)
+        plane = _runs(pick, np.pad(plane, beyond, mode="edge"), axis, size)
     return plane
+
+
+def _runs(pick: np.ufunc, plane: Plane, axis: int, size: int) -> Plane:
+    """What is picked of each run of `size` pixels along an axis, as many as there are."""
+    run = np.swapaxes(plane, 0, axis)
+    of = 1
+    while of < size:  # each turn up to doubles how many pixels a value is of
+        step = min(of, size - of)
+        run = pick(run[:-step], run[step:])
+        of += step
+    return np.swapaxes(run, 0, axis)

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from hsi_ssl.masks.lanes import Lanes
-from hsi_ssl.masks.neighbours import between, highest, lowest, mean_of_nine
+from hsi_ssl.masks.neighbours import between, highest, lowest, mean_of_nine, opened
 
 
 @pytest.mark.parametrize("shape", [(40, 30), (3, 2), (1, 5), (2, 1)])
@@ -18,6 +18,15 @@ def test_highest_and_lowest(shape: tuple[int, int], window: tuple[int, int]) -> 
     assert (lowest(plane, *window) == ndimage.minimum_filter(plane, window)).all()
     flags = plane > 200
     assert (highest(flags, *window) == ndimage.maximum_filter(flags, window)).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (4, 9), (3, 20)])
+@pytest.mark.parametrize("size", [2, 4, 5])
+def test_opened(shape: tuple[int, int], size: int) -> None:
+    flags = np.random.default_rng(0).random(shape) < 0.9
+    expected = ndimage.binary_opening(flags, np.ones((size, size), bool))
+    assert (opened(flags, size) == expected).all()
+    assert opened(np.ones(shape, bool), size).all() == (min(shape) >= size)
 
 
 def test_mean_of_nine() -> None:
