@@ -4,7 +4,8 @@ Lanes give examples of what may be a tray, the strips between them examples of w
 Gaussian over shapes for the one, groups of the other and the brightness of both tell how much
 likelier each pixel is tray than rock. Then place decides: in a strip a pixel is tray where it
 belongs to a piece that reaches from side to side, as gaps do, or to the ends of a box; patches
-within a stick are a mineral, however much they look like the tray.
+within a stick are a mineral, however much they look like the tray. Last, light does: what it falls
+off on as on round core is core (`floors`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,20 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.cluster.vq import vq
 
-from hsi_ssl.masks.floors import find_floors
+from hsi_ssl.masks.floors import find_floors, lit_as
 from hsi_ssl.masks.lanes import Lanes, turned
-from hsi_ssl.masks.sketch import MIDDLE, PER_LN, Bools, Bytes, Floats, brightness, noise_of, shapes
+from hsi_ssl.masks.neighbours import between, highest, lowest, mean_of_nine
+from hsi_ssl.masks.sketch import (
+    MIDDLE,
+    PER_LN,
+    Bools,
+    Bytes,
+    Floats,
+    brightness,
+    in_threads,
+    noise_of,
+    shapes,
+)
 
 Ints = npt.NDArray[np.int64]
 
@@ -58,6 +70,8 @@ FRINGE = 2
 """Pixels beside a lane that are its edge rather than core."""
 LOOSE = 0.15
 """Pieces within sticks, over those at their sides, above which a mineral looks like the tray."""
+SOME_LIKE = 0.001
+"""Share of the core that looks like the tray where a mineral does."""
 PIECE = 2**13
 """Pixels that are weighed at a time."""
 STEPS = 16.0
@@ -80,11 +94,15 @@ NOISE = noise_of((np.arange(256) - MIDDLE) / PER_LN)
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A tray: its pixels `(rows, cols)`, the lanes in which it runs, its share that lies right."""
+    """A tray: its pixels `(rows, cols)`, the lanes in which it runs, its share that lies right.
+
+    `doubt`: some core is so much like it that what shows through gaps is told by its light alone.
+    """
 
     tray: Bools
     lanes: Lanes
     at_place: float
+    doubt: bool
 
 
 def find_backdrop(seen: Bytes, valid: Bools, candidates: Iterable[Lanes]) -> Backdrop | None:
@@ -95,45 +113,90 @@ def find_backdrop(seen: Bytes, valid: Bools, candidates: Iterable[Lanes]) -> Bac
 
 def _judged(seen: Bytes, valid: Bools, lanes: Lanes) -> Backdrop | None:
     """The tray that runs in these lanes; None if it is none."""
-    seen, valid = turned(seen, lanes.down), _turned(valid, lanes.down)
+    planes, valid = _planes(seen, lanes.down), _turned(valid, lanes.down)
+    seen = planes.transpose(1, 2, 0)
     place = _places(lanes, valid.shape)
-    if ((place == 0) & valid).sum() < FEW:
+    in_lanes = (place == 0) & valid
+    if in_lanes.sum() < FEW:
         return None
-    cloud, away = _distances(seen, valid, place)
-    near, place = _near(seen, valid, place, away, cloud)
+    lane_light, away = _distances(planes, valid, in_lanes)
+    near, place = _near(planes[0], valid, place, away, lane_light)
+    in_lanes = (place == 0) & valid
     core = _core(place)
     tray, _ = _by_place(near, core)
-    tray |= (place == 0) & valid
-    rows, cols = np.nonzero((away < FARTHER * FARTHEST * STEPS) | ((place == 0) & valid))
-    some = seen[rows, cols]
-    odds = np.empty(valid.shape, np.float32)
+    tray |= in_lanes
+    some = between(away, -1, FARTHER * FARTHEST * STEPS) | in_lanes
     for _ in range(ROUNDS):
         rock = valid & (place > 0) & ~tray
         if min(tray.sum(), rock.sum()) < FEW:
             return None
         model = _learn(_some(seen, tray), _some(seen, rock))
-        odds.fill(-SURE)
-        odds[rows, cols] = _by_pieces(partial(_weigh, model=model), some)
-        odds = 0.5 * odds + ndimage.uniform_filter(odds, 3, mode="nearest")
-        odds += np.where(place == 0, np.float32(BY_PLACE), np.float32(-BY_PLACE))
-        looks = (odds > 0) & valid
+        odds = _by_pieces(partial(_weigh, model=model), planes, some, -SURE)
+        around = mean_of_nine(odds)
+        odds *= np.float32(0.5)
+        odds += around
+        looks = odds > np.where(place == 0, np.float32(-BY_PLACE), np.float32(BY_PLACE))
+        looks &= valid
         tray, at_place = _by_place(looks, core)
-    share = np.bincount(place[looks], minlength=256) / np.maximum(
-        np.bincount(place[valid], minlength=256), 1
-    )
+    parts = [place == i for i in range(len(lanes.strips) + 1)]
+    share = [int((looks & part).sum()) / max(1, int((valid & part).sum())) for part in parts]
     if (
         share[0] < TRAY_IN_LANES
-        or share[1:].max() > TRAY_IN_STRIPS
+        or max(share[1:]) > TRAY_IN_STRIPS
         or at_place < TRAY_AT_PLACE
         or tray.sum() > MOST_TRAY * valid.sum()
     ):
         return None
-    tray |= find_floors(seen, valid, away.astype(np.float32) / STEPS, lanes)
-    return Backdrop(_turned(tray, lanes.down), lanes, at_place)
+    tray, doubt = _by_fall_of_light(seen, valid, tray, away, lanes)
+    return Backdrop(_turned(tray, lanes.down), lanes, at_place, doubt)
+
+
+def _by_fall_of_light(
+    seen: Bytes, valid: Bools, tray: Bools, away: Bytes, lanes: Lanes
+) -> tuple[Bools, bool]:
+    """A tray without what is lit as round core, with floors; whether light alone tells it there.
+
+    Where a mineral looks like the tray, pieces that do not reach across a stick must be lit evenly;
+    where much of the core does, all must reach across and be, and so must what is left of them
+    beyond lines of floor do the one or the other: core beside a gap is no part of it.
+    """
+    core = _core(_places(lanes, valid.shape))
+    label, n = ndimage.label(tray & core, np.ones((3, 3)))
+    even, as_core = lit_as(seen, lanes, label, n)
+    # Before it is asked how much core looks like the tray, or core that was taken for it is missed.
+    tray = tray & ~as_core
+    rock = valid & core & ~_wider(tray, FRINGE)
+    floors = find_floors(seen, valid, rock, away, STEPS, lanes)
+    if floors.alike > SOME_LIKE:
+        beside = ~core | _wider(floors.found, FRINGE)
+        kept = _reaching(label, n, core)
+        if floors.doubt:
+            label, n = ndimage.label(tray & ~beside, np.ones((3, 3)))
+            kept &= even & (_reaching(label, n, core) | lit_as(seen, lanes, label, n)[0])
+        else:
+            kept |= even
+        tray &= beside | kept
+    return np.asarray(tray | floors.found), floors.doubt
+
+
+def _reaching(label: npt.NDArray[Any], n: int, core: Bools) -> Bools:
+    """Pixels of those pieces `label`, 1 to n, that reach across a stick."""
+    across = _touching(label, n, core, -1) & _touching(label, n, core, +1)
+    across[0] = False
+    return np.asarray(across[label])
+
+
+def _wider(plane: Bools, by: int) -> Bools:
+    return highest(plane, 2 * by + 1, 2 * by + 1)
 
 
 def _turned(plane: Bools, down: bool) -> Bools:
     return plane if down else plane.T
+
+
+def _planes(seen: Bytes, down: bool) -> Bytes:
+    """What an eye saw `(1 + shapes, rows, cols)`, turned so that lines run down; row by row."""
+    return np.ascontiguousarray(turned(seen, down).transpose(2, 0, 1))
 
 
 def _places(lanes: Lanes, shape: tuple[int, ...]) -> Bytes:
@@ -141,7 +204,7 @@ def _places(lanes: Lanes, shape: tuple[int, ...]) -> Bytes:
     by_line = np.zeros(shape[1], np.uint8)
     for i, (first, last) in enumerate(lanes.strips):
         by_line[first:last] = min(i + 1, 255)
-    return by_line[lanes.line_of(shape[0])]
+    return lanes.painted(by_line, shape[0])
 
 
 @dataclass(frozen=True)
@@ -152,10 +215,11 @@ class Cloud:
     axes: Floats
     level: float
 
-    def squared(self, seen: Bytes) -> Floats:
-        """Squared distance `(n,)` from the middle of what an eye saw `(n, 1 + shapes)`."""
-        z = ((shapes(seen) - self.middle) / NOISE[seen[:, 0]][:, None]) @ self.axes
-        return np.asarray(np.einsum("ij,ij->i", z, z))
+    def squared(self, shape: Floats, noise: Floats) -> Floats:
+        """Squared distance `(n,)` from the middle, of shapes `(shapes, n)` with noise `(n,)`."""
+        away = shape - self.middle[:, None]
+        away /= noise
+        return _length(self.axes.T @ away)
 
 
 def _cloud(pixels: Bytes) -> Cloud:
@@ -167,62 +231,74 @@ def _cloud(pixels: Bytes) -> Cloud:
     return Cloud(middle, axes, level)
 
 
-def _distances(seen: Bytes, valid: Bools, place: Bytes) -> tuple[tuple[float, float], Bytes]:
+def _distances(planes: Bytes, valid: Bools, in_lanes: Bools) -> tuple[tuple[float, float], Bytes]:
     """How dark and bright lanes are, in bytes, and how far pixels' shapes are from theirs.
 
     Distances `(rows, cols)` are bytes in `STEPS`, 255 for pixels that are lit otherwise.
     """
-    of_lane = _some(seen, (place == 0) & valid)
+    of_lane = _some(planes.transpose(1, 2, 0), in_lanes)
     cloud = _cloud(of_lane)
     dark, bright = (float(q) for q in np.quantile(of_lane[:, 0], [0.05, 0.95]))
-    light = seen[..., 0]
-    lit = (light > dark - BEYOND[0] * PER_LN) & (light < bright + BEYOND[1] * PER_LN) & valid
-    rows, cols = np.nonzero(lit)
-    away = np.full(valid.shape, 255, np.uint8)
-    squared = _by_pieces(cloud.squared, seen[rows, cols]) / cloud.axes.shape[1]
-    away[rows, cols] = np.minimum(np.sqrt(squared) * STEPS, 255)
-    return (dark, bright), away
+
+    def distances(seen: Bytes) -> Floats:
+        squared = cloud.squared(_shapes(seen), NOISE[seen[0]])
+        squared /= cloud.axes.shape[1]
+        return np.minimum(np.sqrt(squared) * STEPS, 255)
+
+    lit = between(planes[0], dark - BEYOND[0] * PER_LN, bright + BEYOND[1] * PER_LN) & valid
+    return (dark, bright), _by_pieces(distances, planes, lit, 255, np.uint8)
 
 
 def _near(
-    seen: Bytes, valid: Bools, place: Bytes, away: Bytes, lane_light: tuple[float, float]
+    light: Bytes,
+    valid: Bools,
+    place: Bytes,
+    away: Bytes,
+    lane_light: tuple[float, float],
 ) -> tuple[Bools, Bytes]:
     """What is like the lanes to begin with, and places with a box's ends among the lanes.
 
     Shapes may be as far from the lanes' as one can go before many pixels are met that are neither
     in a gap nor in an end.
     """
-    light = seen[..., 0]
+    dark, bright = lane_light
 
     def lit(below: float, above: float) -> Bools:
-        dark, bright = lane_light
-        return np.asarray(
-            (light > dark - below * PER_LN) & (light < bright + above * PER_LN) & valid
-        )
+        return between(light, dark - below * PER_LN, bright + above * PER_LN) & valid
+
+    def closer(gate: float) -> Bools:
+        return between(away, -1, gate * STEPS)
 
     alike = lit(*WIDE)
-    strips = int(place.max()) + 1
-    segment = np.arange(len(place), dtype=np.int32)[:, None] * strips + place
-    size = np.bincount(segment.ravel(), minlength=len(place) * strips)
+    strips = [place == 1 + i for i in range(int(place.max()))]
+    sizes = [FILLED * _by_row(strip) for strip in strips]
 
-    def filled(gate: float) -> Bools:
-        """Flags `(rows, strips)`."""
-        hits = np.bincount(segment[alike & (away < gate * STEPS)], minlength=len(size))
-        return np.asarray((hits > FILLED * size).reshape(-1, strips))
+    def filled(gate: float) -> list[Bools]:
+        """Flags `(rows,)` of each strip."""
+        hits = alike & closer(gate)
+        return [_by_row(hits & s) > size for s, size in zip(strips, sizes, strict=True)]
 
-    rest = (place > 0) & valid & ~filled(FARTHEST).ravel()[segment]
+    rest = (place > 0) & valid
+    for strip, full in zip(strips, filled(FARTHEST), strict=True):
+        rest[full] &= ~strip[full]
     counts = np.bincount(away[rest & alike], minlength=256) / max(1, int(rest.sum()))
     gates = np.geomspace(NEAREST, FARTHEST, 24)
     steps = np.arange(256) / STEPS
     rock = [counts[(steps > 0.85 * g) & (steps < 1.2 * g)].sum() > EMPTY for g in gates]
     if rock[0]:
-        return lit(*TIGHT) & (away < NEAREST * STEPS), place
+        return lit(*TIGHT) & closer(NEAREST), place
     gate = gates[[*rock, True].index(True) - 1]
-    full = filled(END * gate)
-    ends = np.logical_and.accumulate(full, axis=0)
-    ends |= np.logical_and.accumulate(full[::-1], axis=0)[::-1]
-    place = np.where(ends.ravel()[segment], 0, place).astype(np.uint8)
-    return alike & (away < gate * STEPS), place
+    place = place.copy()
+    for strip, full in zip(strips, filled(END * gate), strict=True):
+        ends = np.logical_and.accumulate(full)
+        ends |= np.logical_and.accumulate(full[::-1])[::-1]
+        place[ends] *= ~strip[ends]
+    return alike & closer(gate), place
+
+
+def _by_row(flags: Bools) -> npt.NDArray[np.uint32]:
+    """Flagged pixels `(rows,)` of each row."""
+    return np.asarray(np.add.reduce(flags.view(np.uint8), axis=1, dtype=np.uint32))
 
 
 @dataclass(frozen=True)
@@ -265,11 +341,27 @@ def _groups(shape: Floats) -> tuple[Floats, Ints]:
     return np.asarray(centres[present], np.float32), np.asarray(number, np.int64)
 
 
-def _by_pieces(values: Callable[[Bytes], Floats], seen: Bytes) -> Floats:
-    """Values `(n,)` of what an eye saw `(n, 1 + shapes)`, of so many at a time as caches hold."""
-    found = np.empty(len(seen), np.float32)
-    for first in range(0, len(seen), PIECE):
-        found[first : first + PIECE] = values(seen[first : first + PIECE])
+def _by_pieces(
+    values: Callable[[Bytes], Floats],
+    planes: Bytes,
+    flags: Bools,
+    rest: float,
+    dtype: type[np.generic] = np.float32,
+) -> npt.NDArray[Any]:
+    """Values `(n,)` of what an eye saw `(1 + shapes, n)` at flagged pixels, else `rest`.
+
+    Of so many pixels at a time as caches hold.
+    """
+    found = np.full(flags.shape, rest, dtype)
+    step = max(1, PIECE // flags.shape[1])
+
+    def fill(row: int) -> None:
+        rows = slice(row, row + step)
+        at = np.flatnonzero(flags[rows])
+        seen = planes[:, rows].reshape(len(planes), -1)
+        found[rows].reshape(-1)[at] = values(seen.take(at, axis=1))
+
+    in_threads(fill, range(0, len(flags), step))
     return found
 
 
@@ -309,20 +401,31 @@ def _by_light(tray: Bytes, rock: Bytes) -> Floats:
 
 
 def _weigh(seen: Bytes, model: Model) -> Floats:
-    """Log odds `(n,)` of tray over rock, of what an eye saw `(n, 1 + shapes)`."""
-    quieter = (1 / NOISE[seen[:, 0]])[:, None]
-    x = shapes(seen)
-    from_tray = model.tray.squared(seen)
+    """Log odds `(n,)` of tray over rock, of what an eye saw `(1 + shapes, n)`."""
+    shape, noise = _shapes(seen), NOISE[seen[0]]
+    from_tray = model.tray.squared(shape, noise)
     # Squared distances from all groups at once.
-    y = (x * quieter) @ model.axes
-    cross = y @ model.groups.T
+    quieter = 1 / noise
+    shape *= quieter
+    y = model.axes.T @ shape
+    cross = model.groups @ y
     cross *= quieter
-    cross -= 0.5 * quieter**2 * (model.groups**2).sum(axis=1)
-    cross += model.levels
-    rock = cross.max(axis=1) - 0.5 * np.einsum("ij,ij->i", y, y)
-    odds = model.tray.level - 0.5 * from_tray - rock + model.by_light[seen[:, 0]]
-    odds[from_tray > FARTHEST**2 * x.shape[1]] = -SURE
+    cross -= 0.5 * quieter**2 * (model.groups**2).sum(axis=1)[:, None]
+    cross += model.levels[:, None]
+    rock = cross.max(axis=0) - 0.5 * _length(y)
+    odds = model.tray.level - 0.5 * from_tray - rock + model.by_light[seen[0]]
+    odds[from_tray > FARTHEST**2 * len(shape)] = -SURE
     return np.asarray(np.clip(odds, -SURE, SURE))
+
+
+def _shapes(seen: Bytes) -> Floats:
+    """Shapes in units of noise `(shapes, n)`, of what an eye saw `(1 + shapes, n)`."""
+    return np.ascontiguousarray(shapes(seen.T).T)
+
+
+def _length(z: Floats) -> Floats:
+    """Squared length `(n,)` of columns."""
+    return np.asarray(np.einsum("ij,ij->j", z, z))
 
 
 def _core(place: Bytes) -> Bools:
@@ -338,22 +441,23 @@ def _core(place: Bytes) -> Bools:
 def _by_place(looks: Bools, core: Bools) -> tuple[Bools, float]:
     """Of what looks like tray, what lies where a tray does, and its share."""
     # Dead detector elements and noise must not cut a gap in two.
-    whole = ndimage.maximum_filter(looks.view(np.uint8), (3, 5), mode="constant")
-    whole = ndimage.minimum_filter(whole, (3, 5), mode="nearest")
-    label, n = ndimage.label((whole > 0) & core, np.ones((3, 3)))
+    whole = lowest(highest(looks, 3, 5), 3, 5)
+    label, n = ndimage.label(whole & core, np.ones((3, 3)))
     tray = looks & ~core
     if n:
+        at = np.flatnonzero(looks)
+        of = label.take(at)
         left, right = _touching(label, n, core, -1), _touching(label, n, core, +1)
         end = np.zeros(n + 1, bool)
         end[label[0]] = end[label[-1]] = True
-        sizes = np.bincount(label[looks], minlength=n + 1)
+        sizes = np.bincount(of, minlength=n + 1)
         across = left & right
         beside = (left | right | end) & ~across
         sizes[0], across[0], beside[0] = 0, False, False
         kept = across
         if sizes[~(across | beside)].sum() < LOOSE * sizes[across | beside].sum():
             kept = across | beside
-        tray |= kept[label] & looks
+        tray.ravel()[at[kept[of]]] = True
     return tray, float(tray.sum() / max(1, int(looks.sum())))
 
 
@@ -365,5 +469,5 @@ def _touching(label: npt.NDArray[Any], n: int, core: Bools, side: int) -> Bools:
     else:
         edge[:, :-1] &= ~core[:, 1:]
     found = np.zeros(n + 1, bool)
-    found[label[edge]] = True
+    found[label.take(np.flatnonzero(edge))] = True
     return found

@@ -72,16 +72,17 @@ class Highlights:
     ceilings: list[tuple[float, Ints, Ints]] = field(default_factory=list)
 
     def look(
-        self, raw: Array, spectra: Floats, valid: Bools, rows: slice, cols: slice
-    ) -> Bytes | None:
-        """Codes `(n,)` of a window's pixels, glint, cloud or 0; None where there is neither.
+        self, raw: Array, spectra: Floats, mean: Floats, valid: Bools, rows: slice, cols: slice
+    ) -> Bytes:
+        """Codes `(n,)` of a window's pixels: glint, cloud, or look at.
 
-        Pixels at a ceiling are remembered: only `finish` knows which is the scene's.
+        From raw spectra `(n, bands)`, those of few bands `(few bands, n)` and their means. Pixels
+        at a ceiling are remembered: only `finish` knows which is the scene's.
         """
-        top = spectra.max(axis=1)
+        top = spectra.max(axis=0)
         highest = np.flatnonzero((top >= self.high) & valid)
         if len(highest):
-            at = (spectra[highest] == top[highest, None]).sum(axis=1)
+            at = (spectra[:, highest] == top[highest]).sum(axis=0)
             clear = (top[highest] >= self.dtype_max) | (top[highest] > 1.3 * self.high)
             highest = highest[at >= np.where(clear, AT_CEILING, 2 * AT_CEILING)]
             width = cols.stop - cols.start
@@ -90,20 +91,15 @@ class Highlights:
                 self.ceilings.append(
                     (float(value), rows.start + place // width, cols.start + place % width)
                 )
-        codes: Bytes | None = None
-        mean = spectra.mean(axis=1)
+        codes = np.full(len(raw), LOOK, np.uint8)
         bright = np.flatnonzero((mean > self.limit) & valid)
         if len(bright):
-            codes = np.zeros(len(raw), np.uint8)
-            flat = (spectra[bright] / mean[bright, None]).std(axis=1) < FLAT
+            flat = (spectra[:, bright] / mean[bright]).std(axis=0) < FLAT
             codes[bright[flat]] = GLINT
         if self.cloud_bands:
             lit = np.flatnonzero((mean > 0) & valid)
             lit = lit[raw[lit, self.cloud_bands["red"]] > self.visible]
-            clouds = lit[self._cloudy(raw[lit])]
-            if len(clouds):
-                codes = np.zeros(len(raw), np.uint8) if codes is None else codes
-                codes[clouds] = CLOUD
+            codes[lit[self._cloudy(raw[lit])]] = CLOUD
         return codes
 
     def _cloudy(self, raw: Array) -> Bools:

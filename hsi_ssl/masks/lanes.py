@@ -10,13 +10,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from hsi_ssl.masks.sketch import Bools, Bytes, Floats, brightness, noise_of, shapes
 
 Ints = npt.NDArray[np.int64]
+Plane = npt.NDArray[Any]
 
 ALONG = 96
 """Pixels of a line that are looked at."""
@@ -56,16 +59,21 @@ class Lanes:
     lane: Bools
     strips: tuple[tuple[int, int], ...]
 
-    def line_of(self, rows: int) -> Ints:
-        """The line on which each pixel lies `(rows, lines)`; beyond the last ones, those.
+    def painted(self, by_line: Plane, rows: int) -> Plane:
+        """A plane `(rows, cols)` in which each pixel has the value of its line; beyond, the last's.
 
         Rows and columns are those of the scene turned so that lines run down it.
         """
-        return _lines(np.arange(rows), rows, len(self.lane), -self.tilt)
+        plane = np.broadcast_to(by_line, (rows, len(by_line)))
+        return _slid(plane, _shift(np.arange(rows), rows, -self.tilt))
 
-    def col_of(self, rows: int) -> Ints:
-        """The column `(rows, lines)` of each pixel of the lines; beyond the scene, its ends."""
-        return _lines(np.arange(rows), rows, len(self.lane), self.tilt)
+    def straight(self, plane: Plane) -> Plane:
+        """A plane `(rows, cols)` of pixels by line, `(rows, lines)`; beyond the scene, its ends."""
+        return _slid(plane, _shift(np.arange(len(plane)), len(plane), self.tilt))
+
+    def cols_of(self, rows: slice, lines: slice, length: int) -> Ints:
+        """The columns `(rows, lines)` of some pixels by line, of `length` rows in all."""
+        return _lines(np.arange(length)[rows], length, len(self.lane), self.tilt)[:, lines]
 
 
 def turned(plane: Bytes, down: bool) -> Bytes:
@@ -120,6 +128,21 @@ def _along(seen: Bytes, valid: Bools, down: bool) -> Iterator[Lanes]:
             yield Lanes(down, tilt, group, strips)
 
 
+def _slid(plane: Plane, shift: Ints) -> Plane:
+    """A plane of which each row goes to the left by its shift; from beyond come its ends."""
+    found = np.empty(plane.shape, plane.dtype)
+    edges = np.flatnonzero(np.diff(shift)) + 1
+    for first, last in itertools.pairwise((0, *edges.tolist(), len(shift))):
+        by = max(-plane.shape[1] + 1, min(int(shift[first]), plane.shape[1] - 1))
+        to, of = found[first:last], plane[first:last]
+        if by < 0:  # from the right, what goes to the right
+            to, of = to[:, ::-1], of[:, ::-1]
+        kept = plane.shape[1] - abs(by)
+        to[:, :kept] = of[:, abs(by) :]
+        to[:, kept:] = of[:, -1:]
+    return found
+
+
 def _shift(rows: Ints, length: int, tilt: float) -> Ints:
     return np.asarray(np.round(tilt * (rows - (length - 1) / 2)), np.int64)
 
@@ -141,15 +164,27 @@ def _tilt(seen: Bytes, rows: Ints, length: int) -> float:
         planes = planes.mean(axis=2)
     planes -= planes.mean(axis=(0, 1))
     planes /= planes.std(axis=(0, 1)) + 1e-6
+    tilts = sorted(np.linspace(-TILT, TILT, 2 * most + 1).tolist(), key=abs)
+    shifts = np.stack([_shift(rows, length, tilt) // step for tilt in tilts])
+    means = _means(planes, shifts)
     best, found = -1.0, 0.0
-    for tilt in sorted(np.linspace(-TILT, TILT, 2 * most + 1).tolist(), key=abs):
-        lines = np.arange(planes.shape[1]) + _shift(rows, length, tilt)[:, None] // step
-        lines = np.clip(lines, 0, planes.shape[1] - 1)
-        means = np.take_along_axis(planes, lines[..., None], 1).mean(axis=0)
-        score = float(means.var(axis=0).sum())
+    for tilt, score in zip(tilts, means.var(axis=1).sum(axis=1).tolist(), strict=True):
         if score > best * 1.02:
             best, found = score, tilt
     return found
+
+
+def _means(planes: Floats, shifts: Ints) -> Floats:
+    """Mean over rows of planes `(rows, cols, k)`, for each of the `shifts (n, rows)` of those."""
+    width = planes.shape[1]
+    most = int(np.abs(shifts).max())
+    wide = np.pad(planes, ((0, 0), (most, most), (0, 0)), mode="edge")
+    total = np.zeros((len(shifts), width, planes.shape[2]), np.float32)
+    for row, by in zip(wide, shifts.T, strict=True):
+        # All places at which a row may begin, as views: rows that are moved are copied whole.
+        total += sliding_window_view(row, width, axis=0).swapaxes(1, 2)[by + most]
+    total /= len(planes)
+    return total
 
 
 def _groups(middle: Floats, light: Floats, pure: Bools) -> Iterator[Bools]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,7 @@ from hsi_ssl.masks.backdrop import Backdrop, find_backdrop
 from hsi_ssl.masks.codes import CLOUD, GLINT, LOOK, NO_DATA, SHADOW
 from hsi_ssl.masks.cracks import find_cracks
 from hsi_ssl.masks.highlights import fit_highlights
-from hsi_ssl.masks.lanes import find_lanes
+from hsi_ssl.masks.lanes import Lanes, find_lanes
 from hsi_ssl.masks.sketch import fit_eye, sample, sketch
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -33,7 +35,7 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
     pieces = list(sample(scene))
     valid = [scene.valid(piece) for piece in pieces]
     raw = np.concatenate([piece[v] for piece, v in zip(pieces, valid, strict=True)])
-    eye = fit_eye(scene, pieces) if scene.format != PICTURES else None
+    eye = fit_eye(scene, pieces, valid) if scene.format != PICTURES else None
     if eye is None:
         mask = np.zeros((scene.rows, scene.cols), np.uint8)
         for rows, cols in scene.windows(2**16):
@@ -42,18 +44,20 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
         return mask
     highlights = fit_highlights(raw[:, eye.bands].astype(np.float32), raw, scene.wavelengths_nm)
     landscape = _grows(scene, raw)
-    del pieces, raw
+    del pieces, valid, raw
     found = sketch(scene, eye, highlights, watcher)
     mask = found.mask
     highlights.finish(mask)
     backdrop: Backdrop | None = None
+    met: list[Lanes] = []
     if not landscape:
         there = mask == LOOK
-        backdrop = find_backdrop(found.seen, there, find_lanes(found.seen, there))
+        lanes = _noting(find_lanes(found.seen, there), met)
+        backdrop = find_backdrop(found.seen, there, lanes)
         if backdrop is not None:
             mask[backdrop.tray & there] = SHADOW
             mask[find_cracks(found.seen, mask == LOOK)] = SHADOW
-    watcher.say(f"{scene.name}: {_reason(backdrop, landscape)}: {_shares(mask)}")
+    watcher.say(f"{scene.name}: {_reason(backdrop, met, landscape)}: {_shares(mask)}")
     return mask
 
 
@@ -71,19 +75,36 @@ def _grows(scene: Scene, raw: Array) -> bool:
     return bool(growing.mean() > GROWN)
 
 
-def _reason(backdrop: Backdrop | None, landscape: bool) -> str:
+def _noting(candidates: Iterable[Lanes], met: list[Lanes]) -> Iterator[Lanes]:
+    for lanes in candidates:
+        met.append(lanes)
+        yield lanes
+
+
+def _reason(backdrop: Backdrop | None, met: list[Lanes], landscape: bool) -> str:
     if landscape:
         return "plants grow here, so no trays are looked for"
+    if backdrop is None and met:
+        return (
+            "no background found, as what runs in straight lanes cannot be told from what lies "
+            "between them; if it is a tray, mask it by hand"
+        )
     if backdrop is None:
         return "no background found, as no material runs in straight lanes between broad strips"
     way = "columns" if backdrop.lanes.down else "rows"
     sticks = len(backdrop.lanes.strips)
-    return f"a tray runs along {way}, with {sticks} stick{'s' * (sticks > 1)} of core in it"
+    found = f"a tray runs along {way}, with {sticks} stick{'s' * (sticks > 1)} of core in it"
+    if backdrop.doubt:
+        found += (
+            ", much like some of the core, so that in gaps it is masked only where light tells it "
+            "from core; look whether some is left"
+        )
+    return found
 
 
 def _shares(mask: npt.NDArray[np.uint8]) -> str:
     """`99.8 % to look at` and whatever else there is."""
-    counts = np.bincount(mask.ravel(), minlength=5)
+    counts = [np.count_nonzero(mask == code) for code in range(5)]
     words = {
         LOOK: "to look at",
         SHADOW: "shadow or background",

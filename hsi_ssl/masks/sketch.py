@@ -8,16 +8,17 @@ much neighbours differ (Green et al. 1988, minimum noise fraction), in units of 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from hsi_ssl.masks.codes import LOOK, NO_DATA
+from hsi_ssl.masks.codes import NO_DATA
 from hsi_ssl.masks.highlights import Highlights
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.watcher import Watcher
@@ -25,6 +26,8 @@ from hsi_ssl.watcher import Watcher
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 BANDS = 24
 """Bands that a sketch looks at."""
@@ -57,35 +60,38 @@ class Eye:
     axes: Floats
     centre: Floats
 
-    def look(self, spectra: Floats) -> Bytes:
-        """Brightness and shapes `(n, 1 + shapes)` as bytes of spectra `(n, bands)`; used up."""
-        mean = spectra.mean(axis=1)
-        np.maximum(mean, self.middle * 1e-3, out=mean)
-        spectra /= mean[:, None]
-        found = np.empty((len(spectra), 1 + self.axes.shape[1]), np.float32)
-        np.log(mean / np.float32(self.middle), out=found[:, 0])
-        found[:, 0] *= PER_LN
-        np.matmul(spectra, self._scaled, out=found[:, 1:])
-        found[:, 1:] -= self._offset
+    def look(self, spectra: Floats, mean: Floats) -> Bytes:
+        """Brightness and shapes `(1 + shapes, n)` as bytes.
+
+        Of spectra `(bands, n)`, which are used up, and of their means `(n,)`.
+        """
+        mean = np.maximum(mean, np.float32(self.middle * 1e-3))
+        spectra /= mean
+        found = np.empty((1 + self.axes.shape[1], len(mean)), np.float32)
+        np.log(mean / np.float32(self.middle), out=found[0])
+        found[0] *= PER_LN
+        np.matmul(self._scaled, spectra, out=found[1:])
+        found[1:] -= self._offset
         found += MIDDLE + 0.5
         np.clip(found, 0, 255, out=found)
         return found.astype(np.uint8)
 
-    @property
+    @cached_property
     def _scaled(self) -> Floats:
-        return (self.axes / self.usual[:, None] * PER_NOISE).astype(np.float32)
+        return np.ascontiguousarray((self.axes / self.usual[:, None] * PER_NOISE).T, np.float32)
 
-    @property
+    @cached_property
     def _offset(self) -> Floats:
-        return (self.centre * PER_NOISE).astype(np.float32)
+        return (self.centre * PER_NOISE).astype(np.float32)[:, None]
 
 
 @dataclass(frozen=True)
 class Sketch:
     """A scene as its eye sees it.
 
-    `seen (rows, cols, 1 + shapes)` bytes: brightness, then shapes; `mask (rows, cols)` with the
-    codes no data and look at so far; `eye`, None where too few pixels are valid.
+    `seen (rows, cols, 1 + shapes)` bytes: brightness, then shapes, each a plane in memory; `mask
+    (rows, cols)` with the codes no data and look at so far; `eye`, None where too few pixels are
+    valid.
     """
 
     seen: Bytes
@@ -122,9 +128,8 @@ def sample(scene: Scene) -> Iterator[Array]:
         yield scene.read(*windows[i])
 
 
-def fit_eye(scene: Scene, pieces: list[Array]) -> Eye | None:
-    """Fit an eye to raw windows of a scene; None where next to nothing is valid."""
-    valid = [scene.valid(piece) for piece in pieces]
+def fit_eye(scene: Scene, pieces: list[Array], valid: list[Bools]) -> Eye | None:
+    """Fit an eye to raw windows of a scene, `valid` there; None where next to nothing is."""
     if sum(int(v.sum()) for v in valid) < FEW:
         return None
     bands = _bands(scene, pieces, valid)
@@ -192,26 +197,38 @@ def _axes(shapes_: Floats, steps: Floats) -> Floats:
     return np.asarray(vectors[:, ::-1][:, :keep], np.float32)
 
 
+def in_threads(
+    task: Callable[[Item], Result], items: Iterable[Item], say: Callable[[Result], object] = id
+) -> None:
+    """Do a task with each item, several at a time; `say` hears the results, in order."""
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        for result in pool.map(task, items):
+            say(result)
+
+
 def sketch(scene: Scene, eye: Eye, highlights: Highlights, watcher: Watcher) -> Sketch:
     """Look at all of the scene, by windows; pixels far brighter than others go to `highlights`."""
-    seen = np.full((scene.rows, scene.cols, 1 + eye.axes.shape[1]), MIDDLE, np.uint8)
+    planes = np.full((1 + eye.axes.shape[1], scene.rows, scene.cols), MIDDLE, np.uint8)
     mask = np.zeros((scene.rows, scene.cols), np.uint8)
     all_rows_cols = scene.rows * scene.cols
     windows = list(scene.windows(window_pixels(scene)))
-    look = partial(_look_at, scene, eye, highlights, seen, mask)
+    look = partial(_look_at, scene, eye, highlights, planes, mask)
     done = 0
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        for pixels in pool.map(lambda window: look(*window), windows):
-            done += pixels
-            watcher.progress(f"mask of {scene.name}", done, all_rows_cols)
-    return Sketch(seen, mask, eye)
+
+    def say(pixels: int) -> None:
+        nonlocal done
+        done += pixels
+        watcher.progress(f"mask of {scene.name}", done, all_rows_cols)
+
+    in_threads(lambda window: look(*window), windows, say)
+    return Sketch(planes.transpose(1, 2, 0), mask, eye)
 
 
 def _look_at(
     scene: Scene,
     eye: Eye,
     highlights: Highlights,
-    seen: Bytes,
+    planes: Bytes,
     mask: Bytes,
     rows: slice,
     cols: slice,
@@ -220,25 +237,24 @@ def _look_at(
     raw = scene.read(rows, cols)
     shape = raw.shape[:2]
     flat = raw.reshape(-1, raw.shape[-1])
-    some = flat[:, eye.bands]
+    some = flat.T[eye.bands]  # band by band from here on: all sums run over long rows
     valid = _valid(scene, flat, some)
     spectra = some.astype(np.float32)
     if not valid.all():
-        spectra[~valid] = eye.middle
-    codes = np.where(valid, LOOK, NO_DATA).astype(np.uint8)
-    bright = highlights.look(flat, spectra, valid, rows, cols)
-    if bright is not None:
-        np.copyto(codes, bright, where=bright > 0)
-    seen[rows, cols] = eye.look(spectra).reshape(*shape, -1)
+        spectra[:, ~valid] = eye.middle
+    mean = spectra.mean(axis=0)
+    codes = highlights.look(flat, spectra, mean, valid, rows, cols)
+    np.copyto(codes, NO_DATA, where=~valid)
+    planes[:, rows, cols] = eye.look(spectra, mean).reshape(-1, *shape)
     mask[rows, cols] = codes.reshape(shape)
     return valid.size
 
 
 def _valid(scene: Scene, flat: Array, some: Array) -> Bools:
-    """`scene.valid` of spectra `(n, bands)`, of which `some` bands tell most."""
+    """`scene.valid` of spectra `(n, bands)`, of which `some (few bands, n)` tell most."""
     if scene.nodata is not None or np.issubdtype(flat.dtype, np.floating):
         return scene.valid(flat)
-    valid = some[:, 0] != 0
+    valid = np.asarray(some.any(axis=0))
     doubtful = np.flatnonzero(~valid)
     if len(doubtful):
         valid[doubtful] = scene.valid(flat[doubtful])

@@ -42,6 +42,8 @@ TRAYS = {
     ),
 }
 TRAY = 0
+DEEP, SOUND = 0.5, 0.65
+"""Share of sound rock's light below which a pixel lies in a crack, and above which in none."""
 FINE = 3
 """Points across a pixel."""
 Floats = npt.NDArray[np.float64]
@@ -52,7 +54,8 @@ class Core:
     """A scene and what is in it.
 
     `material (rows, cols)` has 0 for tray and what is seen of it through gaps, 1... for `names`;
-    `mixed` flags pixels of more than one; `shadow` those in deep cracks.
+    `mixed` flags pixels of more than one; `shadow` those in deep cracks, with less than `DEEP` of
+    the light, `sound` those with more than `SOUND`: edges of cracks are neither.
     """
 
     scene: Scene
@@ -60,6 +63,7 @@ class Core:
     names: tuple[str, ...]
     mixed: npt.NDArray[np.bool_]
     shadow: npt.NDArray[np.bool_]
+    sound: npt.NDArray[np.bool_]
 
 
 class Held:
@@ -192,14 +196,14 @@ def core(
     raw = np.clip(cube * 4000, 0, None).astype(np.uint16)
     truth = share.argmax(axis=0).astype(np.uint8)
     mixed = share.max(axis=0) < 0.99
-    shadow = _averaged(np.where(inside, crack, 1)) < 0.5
-    planes = [raw, truth, mixed, shadow]
+    left = _averaged(np.where(inside, crack, 1))
+    planes = [raw, truth, mixed, left < DEEP, left > SOUND]
     if horizontal:
         planes = [plane.swapaxes(0, 1) for plane in planes]
     if crop is not None:
         planes = [plane[crop] for plane in planes]
-    raw, truth, mixed, shadow = (np.ascontiguousarray(plane) for plane in planes)
-    return Core(held(raw, NM), truth, names, mixed, shadow)
+    raw, truth, mixed, shadow, sound = (np.ascontiguousarray(plane) for plane in planes)
+    return Core(held(raw, NM), truth, names, mixed, shadow, sound)
 
 
 def _averaged(plane: Floats) -> Floats:

@@ -14,20 +14,31 @@ import argparse
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import cores
-import h5py
 import numpy as np
-import numpy.typing as npt
 import rasterio
+from cores import DEEP, SOUND
 from machine import machine_in_words, today
-from masks import DEEP, SOUND, light_left
+from masks import light_left
 from scipy import ndimage
+from tray_decks import (
+    ALONE,
+    COLS,
+    DARK,
+    DECKS,
+    FEWEST,
+    ROWS,
+    TRAYS,
+    Plane,
+    Truth,
+    draw,
+    masks_alone,
+    truth_of,
+)
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
@@ -39,64 +50,20 @@ from hsi_ssl.masks.cracks import DEEP as DEEPEST
 from hsi_ssl.masks.propose import propose_mask
 from hsi_ssl.masks.sketch import PER_LN
 from hsi_ssl.scenes import simulate
-from hsi_ssl.scenes.drillcore import INDEX, MATERIALS, MINERALOGY, Box, smooth, white
-from hsi_ssl.scenes.minerals import MINERALS, Mineral
+from hsi_ssl.scenes.drillcore import INDEX, MATERIALS, MINERALOGY
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings, M2Settings, PrepareSettings
 from hsi_ssl.training.m2_stage import train_m2
 
 REPORT = Path(__file__).parents[2] / "reports" / "tray-areas.md"
-ROWS, COLS = 256, 384
 POOL, EPOCHS = 20_000, 3
 REJECT = 0.01
 GOAL = 1.0
 """Percent."""
-DARK = len(MATERIALS)
-"""Index of the dark mineral that is painted."""
-DARK_SHARE, DARK_SIZE = 0.02, 7.0
-"""Share of the core that it takes, and the size of its patches in pixels."""
-FLOOR, WALL = 0.4, 0.9
-"""Light on the simulator's floors and walls."""
 FEW = 500
 """Mapped pixels below which a share of them is told but is no largest one."""
-Plane = npt.NDArray[Any]
 
 
-class Tray(NamedTuple):
-    """What a tray is of (None: the simulator's wood), and the light on its floors and walls.
-
-    `even`: one spectrum throughout. The simulator's film of water and slopes of ln R, which vary
-    over the core, lie on what is seen of the tray through gaps and at ends too, not in lanes.
-    """
-
-    material: Mineral | None
-    floor: float = FLOOR
-    wall: float = WALL
-    even: bool = False
-
-
-PLASTIC = ((1210, 60, 0.08), (1730, 60, 0.3), (2310, 80, 0.4))
-TRAYS = {
-    "wood": Tray(None),
-    "light grey plastic": Tray(Mineral("grey", 0.6, 0.0, ()), 0.85, 1.0),
-    "white plastic with bands": Tray(Mineral("white", 0.8, 0.1, PLASTIC), 0.85, 1.0),
-    "black plastic": Tray(Mineral("black", 0.08, 0.0, ((1730, 50, 0.1), (2310, 70, 0.15))), 0.8),
-}
-TRAYS |= {
-    f"{name}, even": TRAYS[name]._replace(even=True)
-    for name in ("light grey plastic", "white plastic with bands")
-}
-DECKS = {
-    # Seed, used nowhere else -> tray, and whether the rock has patches of the dark mineral.
-    70: ("wood", False),
-    71: ("wood", False),
-    72: ("light grey plastic", True),
-    73: ("white plastic with bands", True),
-    74: ("black plastic", True),
-    75: ("wood", True),
-    86: ("light grey plastic, even", True),
-    87: ("white plastic with bands, even", True),
-}
 CRACK_SEEDS = range(77, 80)
 WAYS = {
     # Words -> mask in prepare, mask in classify.
@@ -106,69 +73,6 @@ WAYS = {
 }
 REJECTS = {"": None, ", reject": REJECT}
 WIDER = {"mask in both, tray a pixel wider": "tray", "mask in both, all a pixel wider": "all"}
-
-
-class Truth(NamedTuple):
-    """A scene's planes: material that prevails, what is tray, crack, sound rock, and all valid."""
-
-    material: Plane
-    tray: Plane
-    crack: Plane
-    sound: Plane
-    there: Plane
-
-
-def draw(path: Path, index: int, seed: int, tray: Tray, *, dark: bool) -> tuple[Box, Plane]:
-    """Write a scene of a deck; its box, and the material that prevails in each pixel."""
-    box = simulate.box_of(index, rows=ROWS, cols=COLS, seed=seed)
-    simulate.write_scene(path, index=index, rows=ROWS, cols=COLS, seed=seed)
-    if tray.material is None and not dark:
-        return box, box.prevailing
-    wood = box.prevailing == INDEX["wood"]
-    at_wall = box.light > (FLOOR * WALL) ** 0.5
-    brighter = np.where(at_wall, tray.wall / WALL, tray.floor / FLOOR)
-    light = np.where(wood, box.light * brighter, box.light).astype(np.float32)
-    rng = np.random.default_rng([seed, index])
-    share, material = np.zeros((ROWS, COLS)), box.prevailing.astype(np.int16)
-    if dark:
-        field = smooth(rng, (ROWS, COLS), DARK_SIZE)
-        patches = ~wood & (field > np.quantile(field[~wood], 1 - DARK_SHARE))
-        share = ndimage.gaussian_filter(patches.astype(float), 0.7) * ~wood
-        material = np.where(patches, DARK, material)
-    texture = np.exp(0.1 * white(rng, (ROWS, COLS)))
-    flat = cores.spectrum(cores.DARK["sulphide"], simulate.WAVELENGTHS_NM)
-    reflectance = simulate._reflectance
-
-    def painted(box: Box, window: slice, spectra: Any) -> Plane:
-        """Reflectance `(pixels, bands)` with the dark mineral in its place."""
-        lamp = (box.light * texture)[window].reshape(-1, 1) * np.exp(spectra.light[0])
-        part = share[window].reshape(-1, 1)
-        return np.asarray(
-            (1 - part) * reflectance(box, window, spectra) + part * lamp * flat, np.float32
-        )
-
-    labels = np.where(material == DARK, 0, box.labels).astype(np.uint16)
-    with ExitStack() as changed:
-        changed.enter_context(patch.object(simulate, "_reflectance", painted))
-        if tray.material is not None:
-            changed.enter_context(patch.dict(MINERALS, wood=tray.material))
-        lit = replace(box, light=light)
-        if tray.even:
-            tilt, water = (np.where(wood, 0, p).astype(np.float32) for p in (box.tilt, box.water))
-            lit = replace(lit, tilt=tilt, water=water)
-        cube = np.concatenate(list(simulate.render(lit, seed=seed, index=index)))
-    with h5py.File(path, "r+") as file:
-        file["hsimage/data"][...] = cube
-        file["hsimage/labels"][...] = labels
-    return box, material
-
-
-def truth_of(box: Box, material: Plane, there: Plane) -> Truth:
-    """As `masks.py` tells tray, cracks and sound rock apart."""
-    tray = (box.prevailing == INDEX["wood"]) & there
-    light = light_left(box)
-    rock = there & ~tray
-    return Truth(material, tray, rock & (light < DEEP), rock & (light > SOUND), there)
 
 
 def measured(seed: int, folder: Path) -> dict[str, Any]:
@@ -412,9 +316,11 @@ def why_cracks_are_left() -> Iterator[str]:
         for words, some in {
             "left": missed,
             "of these, that get 40 % of the light or more": missed & (light_left(box) >= 0.4),
-            "not twice as dark as what is beside": missed & ~deep,
+            f"more than {100 * np.exp(DEEPEST):.0f} % as bright as what is beside": missed & ~deep,
             f"shorter than {LONGEST} pixels": missed & deep & ~long,
-            "broad, or of another spectrum than what is beside": missed & deep & long,
+            "broad, beside a dark patch, or of another spectrum than what is beside": missed
+            & deep
+            & long,
         }.items():
             left[words] = left.get(words, 0) + int(some.sum())
     yield f"| cracks | {all_cracks:,} |"
@@ -465,14 +371,11 @@ def write(decks: list[dict[str, Any]]) -> None:
         "",
         *verdict(decks),
         "",
-        "Masks learn a tray in the lanes between sticks. Wood and black plastic are known again in "
-        "gaps and at ends, under a film of water and another slope; bright plastic is not (decks "
-        "72, 73), unless it is even (86, 87). Plastic that is flat and grey has nearly the "
-        "spectrum of quartz, of which more is left out there (86). What no mask hides goes to one "
-        "mineral or two: where those are rare, a few pixels are a large share. Cracks that are "
-        "left are mostly mapped as the mineral that they are of; cracks through the dark mineral "
-        "go, as it does, to a mineral that is no more like it (75). A mask a pixel wider costs "
-        "several percent of most minerals: many lie along gaps and at sticks' edges.",
+        "Masks learn a tray in the lanes between sticks. What no mask hides goes to one mineral or "
+        "two: where those are rare, a few pixels are a large share. Cracks that are left are "
+        "mostly mapped as the mineral that they are of; cracks through the dark mineral go, as it "
+        "does, to a mineral that is no more like it (75). A mask a pixel wider costs several "
+        "percent of most minerals: many lie along gaps and at sticks' edges.",
         "",
         wide_gaps(),
         "",
@@ -499,6 +402,17 @@ def write(decks: list[dict[str, Any]]) -> None:
         "cracks, of another mineral |",
         "|---|---|---|---|---|---|---|",
         *whence(decks),
+        "",
+        "## Masks alone",
+        "",
+        f"Without a model: the first {ALONE} scenes of each deck. Tray and cracks among all pixels "
+        "to look at; the mineral of which most that is to be looked at lies in cracks; the one of "
+        f"which the mask hides most rock; of those with {FEWEST} pixels or more.",
+        "",
+        "| deck | tray | cracks | in cracks, largest | rock hidden, largest | "
+        "dark mineral hidden |",
+        "|---|---|---|---|---|---|",
+        *masks_alone(list(DECKS)),
         "",
         "## Which cracks are left",
         "",

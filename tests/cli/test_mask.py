@@ -103,3 +103,23 @@ def test_an_empty_scene(hsi_ssl: Callable[..., Any], folder: Path) -> None:
     assert ran.code == 2
     assert "no valid pixel" in ran.err
     assert not Path("empty_mask.tif").exists()
+
+
+def test_preparing_a_whole_scene_says_what_its_mask_could_not_tell(
+    hsi_ssl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    core = cores.core(32, rows=120, cols=150, sticks=3, tray="grey plastic")
+    for name, planes in (("grey", core.scene.read()), ("labels", core.material[..., None])):
+        with rasterio.open(
+            f"{name}.tif", "w", driver="GTiff", height=120, width=150, count=planes.shape[2],
+            dtype=planes.dtype, crs="EPSG:32719", transform=GRID,
+        ) as raster:  # fmt: skip
+            raster.write(np.moveaxis(planes, -1, 0))
+    told = "much like some of the core"
+    ran = hsi_ssl("mask", "grey.tif")
+    assert (ran.code, told in ran.out) == (0, True), ran.err
+    ran = hsi_ssl(
+        "prepare", "grey.tif", "--labels", "labels.tif", "--mask", "auto", "-o", "dataset.h5"
+    )
+    assert (ran.code, told in ran.out) == (0, True), ran.err
