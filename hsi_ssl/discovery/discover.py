@@ -277,39 +277,15 @@ def _groups(
     found: list[Group] = []
     rejected: list[Group] = []
     for slot, matched in zip(free.tolist(), matches, strict=True):
-        stable = [float(a.overlap[slot - len(known)]) for a in agreements]
-        pixels = int(total.pixels[slot])
-        numbers = {
-            "pixels": pixels,
-            "posterior": float(total.posterior[slot, slot] / pixels),
-            "compactness": float(np.nan_to_num(compact[slot])),
-            "stability": float(np.mean(stable)) if stable else None,
-        }
-        why = tuple(
-            f"{name} {value:,.4g} is below {least:,.4g}"
-            for name, value in numbers.items()
-            if value is not None and value < (least := getattr(settings, f"min_{name}"))
-        )
-        if slot in parts:
-            k, distance = parts[slot]
-            why = (
-                *why,
-                f"it looks like part of {known.classes[k].name}: their mean spectra are "
-                f"{distance:.1f} standard deviations apart",
-            )
-        label = None
-        if not why:
-            code = first_code + len(found)
-            if code > LARGEST_CODE:
-                raise SettingsError(f"a group would get code {code}; maps hold {LARGEST_CODE}")
-            label = LabelClass(code, NAME.format(len(found) + 1), _new_colour(colours))
-            colours.append(label.colour)
+        numbers = _numbers(slot, len(known), total, compact, agreements)
+        why = _why(numbers, settings, known, parts.get(slot))
+        label = None if why else _new_class(len(found), first_code, colours)
         (rejected if why else found).append(
             Group(
                 slot=slot,
                 label=label,
                 why=why,
-                share=pixels / int(total.pixels.sum()),
+                share=numbers["pixels"] / int(total.pixels.sum()),
                 nearest=_nearest(slot, known, total, means),
                 matches=tuple(matched),
                 mean=means[slot],
@@ -317,10 +293,55 @@ def _groups(
                 likeness=None
                 if library is None or not matched
                 else library.reflectance[matched[0].row],
-                **numbers,  # type: ignore[arg-type]
+                **numbers,
             )
         )
     return tuple(found), tuple(rejected)
+
+
+def _numbers(
+    slot: int, known: int, total: Tally, compact: Floats, agreements: Sequence[Agreement]
+) -> dict[str, Any]:
+    """What a group is judged by; `known`: how many slots are of labelled classes."""
+    stable = [float(a.overlap[slot - known]) for a in agreements]
+    pixels = int(total.pixels[slot])
+    return {
+        "pixels": pixels,
+        "posterior": float(total.posterior[slot, slot] / pixels),
+        "compactness": float(np.nan_to_num(compact[slot])),
+        "stability": float(np.mean(stable)) if stable else None,
+    }
+
+
+def _why(
+    numbers: dict[str, Any],
+    settings: DiscoverSettings,
+    known: LabelSet,
+    part: tuple[int, float] | None,
+) -> tuple[str, ...]:
+    """Why a slot holds no group, nothing where it does; `part`: the class that it looks part of."""
+    why = [
+        f"{name} {value:,.4g} is below {least:,.4g}"
+        for name, value in numbers.items()
+        if value is not None and value < (least := getattr(settings, f"min_{name}"))
+    ]
+    if part is not None:
+        k, distance = part
+        why.append(
+            f"it looks like part of {known.classes[k].name}: their mean spectra are "
+            f"{distance:.1f} standard deviations apart"
+        )
+    return tuple(why)
+
+
+def _new_class(place: int, first_code: int, colours: list[str]) -> LabelClass:
+    """The class of the group that is found next; its colour joins `colours`."""
+    code = first_code + place
+    if code > LARGEST_CODE:
+        raise SettingsError(f"a group would get code {code}; maps hold {LARGEST_CODE}")
+    label = LabelClass(code, NAME.format(place + 1), _new_colour(colours))
+    colours.append(label.colour)
+    return label
 
 
 def _nearest(slot: int, known: LabelSet, total: Tally, means: Floats) -> Nearest | None:

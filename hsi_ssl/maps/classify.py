@@ -25,7 +25,7 @@ from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.looking import MASKED_TAG
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.bands import BandMatch, ModelBands
-from hsi_ssl.maps.class_map import class_map, outputs, with_reject
+from hsi_ssl.maps.class_map import MapWriter, class_map, outputs, with_reject
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
@@ -262,16 +262,8 @@ def classify_scene(
     match = match or _fitted(scene, classifier, settings, watcher)
     classes = map_classes(classifier.label_set, load_discovered(settings.model, classifier.card))
     label_set, layers = classes.label_set, asked_layers(settings)
-    masks = classifier.card["dataset"].get("masks", ())
-    if masks and scene.looked is None:
-        watcher.say(
-            f"the model learnt under a mask ({listed(masks, len(masks))}) and {scene.path.name} is "
-            "mapped without: what its mask left out is mapped too; give --mask, or --mask auto"
-        )
-    strength = strength_of(classifier.card, settings.spatial)
-    if isinstance(settings.spatial, str):
-        watcher.say(f"spatial prior of strength {strength:.2f}, {settings.spatial}")
-    pixels, done, free = scene.rows * scene.cols, 0, 0
+    strength = _said_strength(scene, classifier, settings, watcher)
+    pixels = scene.rows * scene.cols
     work = Windows(scene, match, classifier, classes, settings, strength, area)
     watcher.detail(f"{scene.name}: {len(work.places)} windows to read")
     with class_map(
@@ -282,30 +274,10 @@ def classify_scene(
         label_set=label_set,
         layers=layers,
         reject=settings.reject is not None,
-        tags={
-            "SCENE": scene.path.name,
-            "MODEL": str(settings.model),
-            "MODEL_SHA256": classifier.card["weights_sha256"],
-            "LABEL_SET": label_set.name,
-            "SPATIAL_PRIOR": f"{strength:g}",
-            "SETTINGS": json.dumps(settings.model_dump(mode="json")),
-            **({MASKED_TAG: ", ".join(scene.looked.names)} if scene.looked else {}),
-        },
+        tags=_tags(scene, classifier, settings, label_set, strength),
         overwrite=overwrite,
     ) as written:
-        # Closing waits for the threads, so that nobody closes the scene under their hands.
-        found = work.classified(output.parent, watcher)
-        with quick_products(classifier.device), contextlib.closing(found) as windows:
-            for window in windows:
-                written.write(window.rows, window.cols, window.indices, window.layers)
-                done += window.indices.size
-                free += window.free
-                if scene.looked is not None:
-                    hidden = ~scene.looked.mask(window.rows, window.cols)
-                    written.masked = (written.masked or 0) + int(np.count_nonzero(hidden))
-                watcher.progress(f"classify {scene.name}", done, pixels)
-        if done < pixels:  # what lies outside the area needs no work
-            watcher.progress(f"classify {scene.name}", pixels, pixels)
+        free = _write_windows(work, written, output.parent, watcher)
         counts = written.counts
         # Their code is the last, above all classes.
         rejected = counts[max(counts)] if settings.reject is not None else None
@@ -344,6 +316,61 @@ def classify_scene(
         rejected=rejected,
         masked=written.masked,
     )
+
+
+def _said_strength(
+    scene: Scene, classifier: Classifier, settings: ClassifySettings, watcher: Watcher
+) -> float:
+    """Strength of the spatial prior; what is to be said before a map is begun is said."""
+    masks = classifier.card["dataset"].get("masks", ())
+    if masks and scene.looked is None:
+        watcher.say(
+            f"the model learnt under a mask ({listed(masks, len(masks))}) and {scene.path.name} is "
+            "mapped without: what its mask left out is mapped too; give --mask, or --mask auto"
+        )
+    strength = strength_of(classifier.card, settings.spatial)
+    if isinstance(settings.spatial, str):
+        watcher.say(f"spatial prior of strength {strength:.2f}, {settings.spatial}")
+    return strength
+
+
+def _tags(
+    scene: Scene,
+    classifier: Classifier,
+    settings: ClassifySettings,
+    label_set: LabelSet,
+    strength: float,
+) -> dict[str, str]:
+    """What a map says of how it was made."""
+    return {
+        "SCENE": scene.path.name,
+        "MODEL": str(settings.model),
+        "MODEL_SHA256": classifier.card["weights_sha256"],
+        "LABEL_SET": label_set.name,
+        "SPATIAL_PRIOR": f"{strength:g}",
+        "SETTINGS": json.dumps(settings.model_dump(mode="json")),
+        **({MASKED_TAG: ", ".join(scene.looked.names)} if scene.looked else {}),
+    }
+
+
+def _write_windows(work: Windows, written: MapWriter, folder: Path, watcher: Watcher) -> int:
+    """Classify and write window by window; gives how many pixels lie in free slots."""
+    scene, done, free = work.scene, 0, 0
+    pixels = scene.rows * scene.cols
+    # Closing waits for the threads, so that nobody closes the scene under their hands.
+    found = work.classified(folder, watcher)
+    with quick_products(work.classifier.device), contextlib.closing(found) as windows:
+        for window in windows:
+            written.write(window.rows, window.cols, window.indices, window.layers)
+            done += window.indices.size
+            free += window.free
+            if scene.looked is not None:
+                hidden = ~scene.looked.mask(window.rows, window.cols)
+                written.masked = (written.masked or 0) + int(np.count_nonzero(hidden))
+            watcher.progress(f"classify {scene.name}", done, pixels)
+    if done < pixels:  # what lies outside the area needs no work
+        watcher.progress(f"classify {scene.name}", pixels, pixels)
+    return free
 
 
 def _fitted(

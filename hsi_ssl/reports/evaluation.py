@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -340,29 +341,23 @@ def _evaluation(
     truth = codes_to_indices(codes, own).astype(np.int64)
     known = truth >= 0
     by_rule: dict[Rule, Scores] = {}
-    clusters = limits = uncalibrated = None
     for i, rule in enumerate(rules):
-        classifier = replace(chosen, rule=rule)
-        if strength:
-            (posterior,) = among_neighbours(classifier, dataset, rows, (strength,))
-        else:
-            blocks = []
-            for first in range(0, len(rows), BLOCK):
-                watcher.progress("evaluating", i * len(rows) + first, len(rules) * len(rows))
-                blocks.append(classifier.posterior(dataset.spectra(rows[first : first + BLOCK])))
-            posterior = np.concatenate(blocks)
-        by_rule[rule] = score_posterior(truth[known], posterior[known], classifier.free_slots)
-        if rule == chosen.rule and known.any():
-            found = posterior[known].argmax(1)
-            tallies = tallied(truth[known], found, dataset.unit[rows[known]], len(own))
-            limits = intervals(tallies, dataset.unit_kind)
-            if classifier.temperature != 1 and not strength:
-                raw = sharpened(posterior[known], classifier.temperature)
-                uncalibrated = calibrate(truth[known], raw)
-        if name_slots and rule == chosen.rule:
-            free = classifier.free_slots
-            clusters = cluster_and_label(posterior.argmax(1), codes, own.codes, free)
+        progress = partial(_progress, watcher, i * len(rows), len(rules) * len(rows))
+        posterior = _posterior(replace(chosen, rule=rule), dataset, rows, strength, progress)
+        by_rule[rule] = score_posterior(truth[known], posterior[known], chosen.free_slots)
+        if rule == chosen.rule:
+            of_rule = posterior
     watcher.progress("evaluating", len(rules) * len(rows), len(rules) * len(rows))
+    limits = uncalibrated = clusters = None
+    if known.any():
+        found = of_rule[known].argmax(1)
+        tallies = tallied(truth[known], found, dataset.unit[rows[known]], len(own))
+        limits = intervals(tallies, dataset.unit_kind)
+        if chosen.temperature != 1 and not strength:
+            raw = sharpened(of_rule[known], chosen.temperature)
+            uncalibrated = calibrate(truth[known], raw)
+    if name_slots:
+        clusters = cluster_and_label(of_rule.argmax(1), codes, own.codes, chosen.free_slots)
     warnings = (
         *_strange_dataset(chosen.card, dataset, part),
         *_without_slot(codes[~known], dataset.label_set, part, named=name_slots),
@@ -387,6 +382,28 @@ def _evaluation(
         chosen,
         spatial=strength,
     )
+
+
+def _progress(watcher: Watcher, before: int, total: int, done: int) -> None:
+    watcher.progress("evaluating", before + done, total)
+
+
+def _posterior(
+    classifier: Classifier,
+    dataset: Dataset,
+    rows: npt.NDArray[np.int64],
+    strength: float,
+    progress: Callable[[int], None],
+) -> npt.NDArray[np.float32]:
+    """p(y|x) of a dataset's pixels, under a Potts prior of that strength."""
+    if strength:
+        (found,) = among_neighbours(classifier, dataset, rows, (strength,))
+        return found
+    blocks = []
+    for first in range(0, len(rows), BLOCK):
+        progress(first)
+        blocks.append(classifier.posterior(dataset.spectra(rows[first : first + BLOCK])))
+    return np.concatenate(blocks)
 
 
 def _rejected(
