@@ -185,8 +185,12 @@ def test_what_no_class_explains_is_rejected(
     told = classifier.novelty_score(odd.reshape(-1, 12)[1:], measure, kept.samples)
     score.ravel()[1:] = told
     around = medians_on_grid(score).ravel()[1:]
-    # Rounding moves a rank by 0.02 at most, and a pixel's own counts twice.
-    np.testing.assert_allclose(p.ravel()[1:], kept.p_values(told, around, measure), atol=0.04)
+    # Batches of other sizes round scores of hundreds of nats in another way, and move ranks.
+    nats = 1e-4 * np.abs(told).max()
+    low, high = (kept.p_values(told + d, around + d, measure) for d in (nats, -nats))
+    assert (low <= p.ravel()[1:]).all()
+    assert (p.ravel()[1:] <= high).all()
+    assert np.mean(high - low) < 0.02
     assert (found[20:24, 12:16] == 33).all()
     assert found[0, 0] == 0
     assert np.isnan(p[0, 0])
