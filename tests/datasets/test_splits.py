@@ -307,6 +307,7 @@ def test_same_seed_same_split_and_another_seed_another(make: Callable[..., Split
     assert any((planes(0) != planes(seed)).any() for seed in range(1, 5))
 
 
+@pytest.mark.slow
 def test_indian_pines_by_blocks(real_data: Callable[[str], Path]) -> None:
     import rasterio
 
@@ -326,6 +327,7 @@ def test_indian_pines_by_blocks(real_data: Callable[[str], Path]) -> None:
         assert ((found > 0).all(axis=0)).sum() >= 13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_polygons_stay_whole_and_apart(seed: int) -> None:
     labels = [patches(10 * seed + i, rows=90, cols=80) for i in range(2)]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import torch
+from hearing import Hears
 from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
@@ -27,7 +28,6 @@ from hsi_ssl.training.classifier import Classifier
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.novelty import Measure
 from hsi_ssl.training.surroundings import medians_on_grid
-from hsi_ssl.watcher import Watcher
 
 Cube = npt.NDArray[np.uint16]
 Wavelengths = npt.NDArray[np.float64]
@@ -340,24 +340,23 @@ def test_what_a_map_is_made_of_is_never_replaced(
 
 
 def test_progress_reaches_the_end(
-    tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path
+    tiny_run: Path,
+    cube: Cube,
+    wavelengths: Wavelengths,
+    write_scene: WriteScene,
+    tmp_path: Path,
+    hears: Hears,
 ) -> None:
-    class Listener(Watcher):
-        steps: list[tuple[int, int]] = []  # noqa: RUF012
-
-        def progress(self, what: str, done: int, total: int) -> None:
-            assert what == "classify scene"
-            self.steps.append((done, total))
-
     scene = write_scene(cube, wavelengths)
     settings = ClassifySettings(
         scenes=(str(scene),), model=tiny_run, output=tmp_path / "m.tif", window=300
     )
     threads = torch.get_num_threads()
-    classify(settings, watcher=Listener())
+    classify(settings, watcher=hears)
     assert torch.get_num_threads() == threads
-    done = [done for done, total in Listener.steps if total == 1200]
-    assert len(done) == len(Listener.steps) >= 4
+    assert {(what, total) for what, _, total in hears.steps} == {("classify scene", 1200)}
+    done = [done for _, done, _ in hears.steps]
+    assert len(done) >= 4
     assert done == sorted(set(done))
     assert done[-1] == 1200
 

@@ -27,6 +27,9 @@ from hsi_ssl.training.tuned_prior import (
 )
 from hsi_ssl.watcher import SILENT
 
+pytestmark = pytest.mark.slow
+
+
 ROWS, COLS = 40, 30
 
 
