@@ -307,10 +307,16 @@ def test_left_out_classes_are_named(tiny_dataset: Dataset, tmp_path: Path, hears
     assert any("predicts one class for everything: quartz" in w for w in hears.warned)
 
 
+@pytest.mark.slow
 def test_a_collapsed_m1_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> None:
     train_m1(
         M1Settings(
-            dataset=tiny_dataset.path, output=tmp_path / "m1", hidden=(8,), sd_floor=50, batch=64
+            dataset=tiny_dataset.path,
+            output=tmp_path / "m1",
+            hidden=(8,),
+            sd_floor=50,
+            batch=64,
+            epochs=20,
         )
     )
     with pytest.raises(ModelError, match="M1 has collapsed"):

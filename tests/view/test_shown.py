@@ -59,6 +59,7 @@ def test_a_run_shows_what_it_learnt_from(project: Any) -> None:
         assert sum(answers.scene(0)["labels"].values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.tif", "m.img"])
 def test_relative_names_are_found_from_any_folder(
     name: str, moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -146,6 +147,7 @@ def test_a_dataset_that_is_gone(
         assert told["neighbours"] == []
 
 
+@pytest.mark.slow
 def test_free_slots_and_what_was_discovered_in_them(project: Any, tmp_path: Path) -> None:
     run, threads = tmp_path / "free", torch.get_num_threads()
     torch.set_num_threads(1)
@@ -186,6 +188,7 @@ def test_several_maps_are_scenes_to_choose_from(project: Any, moved: Path) -> No
         shown(both, scene=project.scene)
 
 
+@pytest.mark.slow
 def test_a_mosaic_is_its_maps(project: Any, tmp_path: Path) -> None:
     rasterio.shutil.copy(project.map, tmp_path / "all.vrt", driver="VRT")
     with shown([tmp_path / "all.vrt"]) as found:
@@ -248,6 +251,7 @@ def test_scenes_of_other_formats_answer_alike(project: Any, tmp_path: Path) -> N
                 assert answers.pixel(0, 200, 33)[key] == pixel[key]
 
 
+@pytest.mark.slow
 def test_a_mask_is_shown_over_its_scene_and_asks_for_no_model(
     project: Any, tmp_path: Path, hears: Hears
 ) -> None:
