@@ -123,6 +123,7 @@ def test_of_a_dataset_for_people(hsi_ssl: Callable[..., Any], project: Path) -> 
     assert not list(Path("found").glob("*.tif"))
 
 
+@pytest.mark.slow
 def test_a_run_without_free_slots_is_told_how_to_train_one(
     hsi_ssl: Callable[..., Any], project: Path
 ) -> None:

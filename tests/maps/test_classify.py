@@ -203,6 +203,7 @@ def test_what_no_class_explains_is_rejected(
         assert "white mica" in text
 
 
+@pytest.mark.slow
 def test_a_patch_is_rejected_whole_whatever_the_windows_and_so_is_a_lone_pixel(
     classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
     write_scene: WriteScene, tmp_path: Path,
@@ -391,6 +392,7 @@ def test_no_scene_and_no_model(tmp_path: Path) -> None:
         classify(ClassifySettings(scenes=("x.tif",), model=tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_peak_memory_is_of_this_process_alone() -> None:
     # Whoever starts a command may hold much more than it.
     ballast = np.ones(300 * 2**17)
@@ -403,6 +405,7 @@ def test_peak_memory_is_of_this_process_alone() -> None:
     assert ballast.all()
 
 
+@pytest.mark.slow
 def test_pixels_in_free_slots_are_0_on_the_map(
     tiny_dataset: Dataset, cube: npt.NDArray[np.uint16], write_scene: WriteScene,
     wavelengths: npt.NDArray[np.float64], tmp_path: Path,
