@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 SLOW = {"browser", "m1_run", "m2_run", "m1m2_run"}
-"""Fixtures that open a browser or train a model: tests that need one are slow."""
+"""Fixtures that open a browser or train a model; tests that need one are marked as slow here."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

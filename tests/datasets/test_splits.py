@@ -98,6 +98,7 @@ def test_guard_keeps_parts_apart_and_drops_no_pixel_without_cause(seed: int, gua
         assert forced[max(0, r - guard) : r + guard + 1, max(0, c - guard) : c + guard + 1].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", [0, 1, 3])
 @pytest.mark.parametrize("seed", range(4))
 def test_blocks_are_whole_apart_and_complete(seed: int, guard: int) -> None:
@@ -151,6 +152,7 @@ def with_rare_class() -> list[Labels]:
     return [plane]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("kind", ["pixels", "blocks"])
 def test_rare_class_stays_in_training_with_all_its_pixels(kind: str, seed: int) -> None:
