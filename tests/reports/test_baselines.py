@@ -158,6 +158,7 @@ def test_no_test_pixels_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> Non
         compare(other)
 
 
+@pytest.mark.slow
 def test_svm_and_forest_reach_the_published_accuracy(real_data: Callable[[str], Path]) -> None:
     """Indian Pines, the fixed 695-pixel split: SVM 72.4, forest 69.8 (Hong et al. 2021)."""
     import rasterio
