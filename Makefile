@@ -1,4 +1,5 @@
 # make demo   the whole way on a real scene, in a few minutes
+# make fast   the tests that are over soon
 # make test   every test
 # make lint   style and types
 # make check  all that must hold before a change is merged
@@ -6,10 +7,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint check clean
+.PHONY: demo fast test lint check clean
 
 demo: .venv/installed
 	$(BIN)/hsi-ssl demo --overwrite
+
+fast: .venv/installed
+	$(BIN)/pytest -m "not slow"
 
 test: .venv/installed
 	$(BIN)/pytest

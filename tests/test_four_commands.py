@@ -31,6 +31,7 @@ def test_this_test_knows_every_recipe() -> None:
     assert set(recipes()) == {"indian-pines", "drillcore", *NEEDS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", sorted(recipes()))
 def test_init_prepare_train_classify_evaluate(
     recipe: str,

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hearing import Hears
 
 from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, locate, recognise
@@ -24,7 +25,6 @@ from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.rasters import read_label_plane
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import checked
-from hsi_ssl.watcher import Watcher
 
 NAMES = [
     "alhue-drillcore",
@@ -38,18 +38,6 @@ NAMES = [
     "salinas",
     "salinas-a",
 ]
-
-
-class Hears(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.steps: list[tuple[int, int]] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        self.steps.append((done, total))
 
 
 @pytest.fixture(autouse=True)
@@ -220,10 +208,9 @@ def small_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_drillcore_sim_simulates_itself_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: Hears
 ) -> None:
     small_simulator(monkeypatch)
-    hears = Hears()
     located = fetch(entry("drillcore-sim"), watcher=hears)
     assert located.complete
     assert len(located.scenes) == 10
@@ -246,12 +233,11 @@ def locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("mode", [0o555, 0o755])
 def test_only_who_asks_for_it_has_the_data_folder_written_to(
-    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: Hears
 ) -> None:
     small_simulator(monkeypatch)
     data = locked(tmp_path / "data", monkeypatch)
     data.chmod(mode)
-    hears = Hears()
     located = fetch(entry("drillcore-sim"), watcher=hears)
     assert located.complete
     assert located.folder == tmp_path / "cache"
@@ -261,7 +247,7 @@ def test_only_who_asks_for_it_has_the_data_folder_written_to(
 
 
 def test_who_asks_for_it_gets_it_into_the_data_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: Hears
 ) -> None:
     small_simulator(monkeypatch)
     monkeypatch.setenv("HSI_SSL_DATA", str(tmp_path / "data"))
@@ -272,7 +258,6 @@ def test_who_asks_for_it_gets_it_into_the_data_folder(
     # From then on it is used as it is.
     locked(tmp_path / "data", monkeypatch)
     before = everything_in(tmp_path / "data")
-    hears = Hears()
     assert fetch(entry("drillcore-sim"), watcher=hears).folder == tmp_path / "data"
     assert not hears.said
     assert everything_in(tmp_path / "data") == before
@@ -280,11 +265,10 @@ def test_who_asks_for_it_gets_it_into_the_data_folder(
 
 
 def test_a_read_only_data_folder_is_left_alone_also_by_who_asks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: Hears
 ) -> None:
     small_simulator(monkeypatch)
     data = locked(tmp_path / "data", monkeypatch)
-    hears = Hears()
     located = fetch(entry("drillcore-sim"), to_data_folder=True, watcher=hears)
     assert located.folder == tmp_path / "cache"
     assert "read-only" in hears.said[0]
@@ -355,26 +339,24 @@ def everything_in(folder: Path) -> set[str]:
 
 
 def test_fetch_downloads_checks_and_keeps(
-    server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], hears: Hears
 ) -> None:
     sha256 = hashlib.sha256(CUBE).hexdigest()
     known = known_at(f"{server}/cube.mat", f"{server}/labels.mat", sha256=sha256)
-    hears = Hears()
     located = fetch(known, tmp_path, watcher=hears)
     assert located.complete
     assert (tmp_path / "shop/cube.mat").read_bytes() == CUBE
     assert (tmp_path / "shop/labels.mat").read_bytes() == LABELS
     assert everything_in(tmp_path) == {"shop", "shop/cube.mat", "shop/labels.mat"}
-    assert hears.steps[-1] == (len(LABELS), len(LABELS))
+    assert hears.steps[-1][1:] == (len(LABELS), len(LABELS))
     assert capfd.readouterr() == ("", "")
 
 
 def test_what_is_downloaded_unasked_goes_to_the_cache_folder(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: Hears
 ) -> None:
     known = known_at(f"{server}/cube.mat", f"{server}/labels.mat")
     data = locked(tmp_path / "data", monkeypatch)
-    hears = Hears()
     assert fetch(known, watcher=hears).folder == tmp_path / "cache"
     assert hears.said == [f"Shop: downloading into {tmp_path / 'cache'}, once"]
     assert not everything_in(data)

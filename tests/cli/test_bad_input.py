@@ -121,6 +121,7 @@ def test_cube_without_a_measurement(refused: Refused, project: Path, value: floa
     refused("prepare", core(project / "a.h5", data=data))
 
 
+@pytest.mark.slow
 def test_output_exists(refused: Refused, project: Path, hsi_ssl: Callable[..., Any]) -> None:
     path = core(project / "a.h5")
     assert hsi_ssl("prepare", path, "--unlabelled", "100").code == 0
@@ -149,6 +150,7 @@ def test_output_in_a_place_that_cannot_be_written(refused: Refused, project: Pat
     assert "/sys/kernel" in refused("prepare", path, "-o", "/sys/kernel/d.h5")
 
 
+@pytest.mark.slow
 def test_training_into_a_place_that_cannot_be_written(
     refused: Refused, tiny_dataset: Dataset, project: Path
 ) -> None:
@@ -180,6 +182,7 @@ def test_broken_dataset(refused: Refused, tiny_dataset: Dataset, project: Path) 
     assert "hsi-ssl prepare" in refused("train-m2", "text.h5")
 
 
+@pytest.mark.slow
 def test_other_number_of_bands_at_classify(
     refused: Refused, hsi_ssl: Callable[..., Any], tiny_dataset: Dataset, project: Path
 ) -> None:

@@ -35,6 +35,7 @@ def cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_scenes_then_the_dataset_made_of_them(cores: Path) -> None:
     result = call("balance", cores, "--json")
     assert result.exit_code == 0, result.output
@@ -60,6 +61,7 @@ def test_scenes_then_the_dataset_made_of_them(cores: Path) -> None:
         assert c["train"] <= 300
 
 
+@pytest.mark.slow
 def test_the_usual_place_is_replaced_another_is_not(cores: Path) -> None:
     for _ in range(2):
         assert call("balance", cores).exit_code == 0

@@ -70,6 +70,7 @@ def test_fetch_uses_what_is_here() -> None:
     assert answer["bytes"] > 8_000_000
 
 
+@pytest.mark.slow
 def test_only_fetch_writes_into_the_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,18 +32,9 @@ def wrote(*arguments: object) -> Result:
 
 
 @pytest.fixture(scope="module")
-def run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "m2"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    train_m2(
-        M2Settings(
-            dataset=tiny_dataset.path, output=folder, m1=None, device="cpu", hidden=(16,),
-            latent=2, epochs=5, batch_labelled=30, batch_unlabelled=100,
-        )
-    )  # fmt: skip
-    torch.set_num_threads(threads)
-    return folder
+def run(m2_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of M2, in a folder of this module's own."""
+    return Path(shutil.copytree(m2_run, tmp_path_factory.mktemp("runs") / "m2"))
 
 
 @pytest.fixture
@@ -69,6 +61,7 @@ def scenes(tiny_dataset: Dataset, project: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_one_scene_and_the_promised_keys(run: Path, scenes: Path, project: Path) -> None:
     result = wrote("classify", scenes / "south.tif", "--model", run, "--confidence", "--json")
     found = json.loads(result.stdout)
@@ -90,6 +83,7 @@ def test_one_scene_and_the_promised_keys(run: Path, scenes: Path, project: Path)
     assert codes[:, 1:].all()
 
 
+@pytest.mark.slow
 def test_a_folder_of_scenes_to_a_folder_of_maps(run: Path, scenes: Path, project: Path) -> None:
     result = wrote("classify", scenes, "--model", run, "-o", "maps", "--json")
     found = json.loads(result.stdout)["scenes"]
@@ -99,6 +93,7 @@ def test_a_folder_of_scenes_to_a_folder_of_maps(run: Path, scenes: Path, project
     assert "wrote maps/north_classes.tif: 1,200 of 1,200 pixels classified" in words
 
 
+@pytest.mark.slow
 def test_the_settings_file_says_what_to_classify(run: Path, scenes: Path, project: Path) -> None:
     (project / "hsi-ssl.toml").write_text(
         f'[classify]\nscenes = ["flights/north.tif"]\nmodel = "{run}"\nentropy = true\n'
@@ -139,6 +134,7 @@ def test_a_map_that_is_there_stays(run: Path, scenes: Path, project: Path) -> No
     assert not (project / "north_classes.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_real_scene_keeps_its_place_and_its_gaps(
     real_data: Callable[[str], Path], project: Path
 ) -> None:

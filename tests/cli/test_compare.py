@@ -11,6 +11,7 @@ from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import DatasetError, OutputError, SettingsError
 
 
+@pytest.mark.slow
 def test_table_and_files(
     tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 ANYTHING = ("--min-pixels", 1, "--min-posterior", 0, "--min-compactness", -1)
 
 
+@pytest.mark.slow
 def test_of_a_scene_and_classify_after_it(hsi_ssl: Callable[..., Any], project: Path) -> None:
     ran = hsi_ssl(
         "discover", "runs/m2", "scene.tif", "--library", "library.csv", *ANYTHING, "--json"
@@ -113,6 +114,7 @@ def test_of_a_scene_and_classify_after_it(hsi_ssl: Callable[..., Any], project: 
     assert Path("discovered/groups.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_of_a_dataset_for_people(hsi_ssl: Callable[..., Any], project: Path) -> None:
     ran = hsi_ssl("discover", "runs/m2", "dataset.h5", "-o", "found", *ANYTHING)
     assert ran.code == 0, ran.err
@@ -121,6 +123,7 @@ def test_of_a_dataset_for_people(hsi_ssl: Callable[..., Any], project: Path) -> 
     assert not list(Path("found").glob("*.tif"))
 
 
+@pytest.mark.slow
 def test_a_run_without_free_slots_is_told_how_to_train_one(
     hsi_ssl: Callable[..., Any], project: Path
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,12 @@ def call(*arguments: object) -> Result:
 
 
 @pytest.fixture(scope="module")
-def run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "m2"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    result = call("train-m2", tiny_dataset.path, "-o", folder, *SMALL.split())
-    torch.set_num_threads(threads)
-    assert result.exit_code == 0, result.output
-    return folder
+def run(m2_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of M2, in a folder of this module's own, where reports go."""
+    return Path(shutil.copytree(m2_run, tmp_path_factory.mktemp("runs") / "m2"))
 
 
+@pytest.mark.slow
 def test_json_is_one_object_with_the_promised_keys(run: Path, tiny_dataset: Dataset) -> None:
     result = call("evaluate", run, tiny_dataset.path, "--device", "cpu", "--json")
     assert result.exit_code == 0, result.output
@@ -51,6 +48,7 @@ def test_json_is_one_object_with_the_promised_keys(run: Path, tiny_dataset: Data
     assert (run / "report" / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_the_report_in_its_place_is_made_anew(run: Path, tiny_dataset: Dataset) -> None:
     for _ in range(2):
         assert call("evaluate", run, tiny_dataset.path).exit_code == 0
@@ -58,6 +56,7 @@ def test_the_report_in_its_place_is_made_anew(run: Path, tiny_dataset: Dataset) 
     assert (run / "report-validation" / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_words_and_an_elsewhere_that_exists(
     run: Path, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -109,6 +108,7 @@ def semi(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+@pytest.mark.slow
 def test_free_slots_named_after_what_lies_in_them(semi: Path, tiny_dataset: Dataset) -> None:
     args = (semi / "run", semi / "dataset.h5", "--device", "cpu")
     plain = call("evaluate", *args, "--json")
@@ -148,6 +148,7 @@ def test_without_free_slots_there_is_nothing_to_name(run: Path, tiny_dataset: Da
     assert "no free slots to name" in str(asked.exception)
 
 
+@pytest.mark.slow
 def test_the_prior_is_tuned_and_named(run: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
     asked = ("--tune-spatial", "--spatial", "0.5", "--report", tmp_path / "report", "--json")
     result = call("evaluate", run, tiny_dataset.path, *asked)
@@ -177,6 +178,7 @@ def product(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_map_is_told_in_a_line(
     run: Path, tiny_dataset: Dataset, product: Path, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def codes(path: str) -> Array:
     return plane
 
 
+@pytest.mark.slow
 def test_garbage_in_excluded_bands_does_not_change_the_map(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

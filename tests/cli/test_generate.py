@@ -19,6 +19,9 @@ from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 
+pytestmark = pytest.mark.slow
+
+
 KINDS = ("analogies", "interpolations", "reconstructions", "styles")
 
 

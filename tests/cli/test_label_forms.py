@@ -18,6 +18,9 @@ import shapely
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.warp import transform
 
+pytestmark = pytest.mark.slow
+
+
 Write = Callable[..., Any]
 Run = Callable[..., Any]
 ROWS, COLS = 40, 50
@@ -172,7 +175,8 @@ def test_from_a_file_of_qgis_to_a_map(
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)
     assert sorted(c["name"] for c in told["classes"]) == sorted(NAMES.values())
-    ran = hsi_ssl("train-m2", "--no-m1", "--epochs", 12, "--device", "cpu")
+    Path("hsi-ssl.toml").write_text("[m2]\nhidden_classifier = [32]\nsupervised_epochs = 10\n")
+    ran = hsi_ssl("train-m2", "--no-m1", "--epochs", 4, "--hidden", 32, "--device", "cpu")
     assert ran.code == 0, ran.err
     ran = hsi_ssl("classify", "s.tif", "--json")
     assert ran.code == 0, ran.err

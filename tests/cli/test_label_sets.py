@@ -17,6 +17,9 @@ from hsi_ssl.errors import DatasetError
 from hsi_ssl.inference.classifier import load_classifiers
 from hsi_ssl.reports.evaluation import evaluate, evaluate_each
 
+pytestmark = pytest.mark.slow
+
+
 NAMES = ("mineralogy", "lithology")
 PROJECT = """
 [m2]

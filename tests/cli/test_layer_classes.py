@@ -45,6 +45,7 @@ def zip_of(folder: Path, archive: Path) -> None:
             file.write(path, f"sent/{path.name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["folder", "members", "zip", "without index"])
 def test_one_shapefile_a_class_becomes_a_dataset(way: str, project: Path, hsi_ssl: Run) -> None:
     labels, remembers = ["shapes"], "shapes/layers.classes.csv"

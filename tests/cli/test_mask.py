@@ -33,6 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return scenes
 
 
+@pytest.mark.slow
 def test_one_scene(hsi_ssl: Callable[..., Any], folder: Path) -> None:
     ran = hsi_ssl("mask", folder / "a.tif", "--json")
     assert ran.code == 0, ran.err
@@ -54,6 +55,7 @@ def test_one_scene(hsi_ssl: Callable[..., Any], folder: Path) -> None:
     assert Path("a_mask.csv").read_text().startswith("code,name,colour,pixels\n0,no data,,90\n")
 
 
+@pytest.mark.slow
 def test_several_scenes(hsi_ssl: Callable[..., Any], folder: Path) -> None:
     ran = hsi_ssl("mask", folder, "-o", "masks")
     assert ran.code == 0, ran.err
@@ -62,6 +64,7 @@ def test_several_scenes(hsi_ssl: Callable[..., Any], folder: Path) -> None:
     assert "wrote masks/b_mask.tif" in ran.out
 
 
+@pytest.mark.slow
 def test_masks_are_neither_scenes_nor_labels(hsi_ssl: Callable[..., Any], folder: Path) -> None:
     assert hsi_ssl("mask", folder, "-o", folder).code == 0
     ran = hsi_ssl("mask", folder, "-o", "again", "--json")
@@ -77,6 +80,7 @@ def test_masks_are_neither_scenes_nor_labels(hsi_ssl: Callable[..., Any], folder
     assert "_mask.tif" not in ran.err
 
 
+@pytest.mark.slow
 def test_mistakes(hsi_ssl: Callable[..., Any], folder: Path) -> None:
     assert hsi_ssl("mask", folder / "a.tif").code == 0
     before = Path("a_mask.tif").read_bytes()

@@ -26,6 +26,9 @@ from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.view.pixel import Inspector
 from hsi_ssl.view.tiles import Tiles
 
+pytestmark = pytest.mark.slow
+
+
 Cube = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 ROWS, COLS, BANDS = 40, 30, 12

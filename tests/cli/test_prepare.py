@@ -28,6 +28,7 @@ def run(*arguments: str | Path) -> Result:
 FEW = ("--cap", "50", "--unlabelled", "300", "--components", "5")
 
 
+@pytest.mark.slow
 def test_writes_dataset_and_balance_report(
     cores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +49,7 @@ def test_writes_dataset_and_balance_report(
     assert "<html" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_speaks_to_people(cores: Path, tmp_path: Path) -> None:
     result = run(cores, *FEW, "-o", tmp_path / "d.h5")
     assert result.exit_code == 0, result.output
@@ -56,6 +58,7 @@ def test_speaks_to_people(cores: Path, tmp_path: Path) -> None:
     assert "Warning" in result.stderr
 
 
+@pytest.mark.slow
 def test_options_go_before_the_settings_file(
     cores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +77,7 @@ def test_options_go_before_the_settings_file(
     assert len(dataset.scaled(dataset.rows())) == 0
 
 
+@pytest.mark.slow
 def test_existing_output_is_kept(cores: Path, tmp_path: Path) -> None:
     (tmp_path / "d_balance").mkdir()
     refused = run(cores, *FEW, "-o", tmp_path / "d.h5")

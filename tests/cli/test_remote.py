@@ -22,9 +22,12 @@ from scipy.io import netcdf_file
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.m2_stage import train_m2
 
+pytestmark = pytest.mark.slow
+
+
 Run = Callable[..., Any]
 ROWS, COLS, BANDS = 256, 192, 12
-PROGRAM = Path(__file__).parents[1] / "range_server.py"
+PROGRAM = Path(__file__).parents[1] / "helpers" / "range_server.py"
 
 
 @dataclass

@@ -12,6 +12,9 @@ import torch
 
 from hsi_ssl.datasets.store import Dataset
 
+pytestmark = pytest.mark.slow
+
+
 SMALL = ("--hidden", "16", "--latent", "4", "--epochs", "3")
 
 

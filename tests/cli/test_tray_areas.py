@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import rasterio
 import torch
 
@@ -14,6 +15,9 @@ from hsi_ssl.scenes.drillcore import INDEX
 from hsi_ssl.scenes.simulate import box_of, simulate
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.m2_stage import train_m2
+
+pytestmark = pytest.mark.slow
+
 
 ROWS, COLS, SEED = 256, 154, 82
 LARGE = 100

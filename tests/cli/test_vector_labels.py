@@ -62,6 +62,7 @@ def test_polygons_become_a_dataset_whose_parts_share_no_polygon(
     )
 
 
+@pytest.mark.slow
 def test_new_labels_join_the_old_and_codes_stay(
     project: Path, hsi_ssl: Run, write_layer: Write, on_ground: Write
 ) -> None:

@@ -32,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_interrupted(folder: Path, end: signal.Signals) -> None:
     command = [sys.executable, "-m", "hsi_ssl.cli", "view", "map.tif", "--no-browser", "--json"]

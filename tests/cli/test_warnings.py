@@ -43,6 +43,7 @@ def test_warnings_of_others_are_details(capsys: pytest.CaptureFixture[str]) -> N
     assert warnings.showwarning is before
 
 
+@pytest.mark.slow
 def test_names_in_any_script_leave_the_terminal_clean(tmp_path: Path) -> None:
     """In a process of its own, as users run it."""
     rng = np.random.default_rng(0)

@@ -184,6 +184,7 @@ def test_unfit_names_are_refused(settings: dict[str, object], message: str) -> N
         checked(PrepareSettings, settings, where="options")
 
 
+@pytest.mark.slow
 def test_commands_tell_of_each_set(cores: Path, tmp_path: Path) -> None:
     output = tmp_path / "d.h5"
     asked = ["--label-set", "mineralogy,lithology", "--cap", "30", "--components", "4", "--json"]

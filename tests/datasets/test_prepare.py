@@ -6,93 +6,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-import numpy.typing as npt
 import pytest
 import rasterio
-import tensorly.datasets
+from hearing import Hears
+from patchy_scenes import (
+    BANDS,
+    CODES,
+    COLS,
+    ROWS,
+    class_counts,
+    cube,
+    label_plane,
+    places,
+    prepared,
+    write_scene,
+    write_scenes,
+)
 from scipy.ndimage import binary_dilation
 
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.scaling import fit_scaler
-from hsi_ssl.datasets.store import Dataset, Part, open_dataset
-from hsi_ssl.errors import BandsError, LabelError, OutputError, SceneError
+from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.label_set import codes_to_indices
 from hsi_ssl.settings import PrepareSettings
-from hsi_ssl.watcher import SILENT, Watcher
-
-ROWS, COLS, BANDS = 48, 40, 12
-CODES = (2, 5, 32)
-Cube = npt.NDArray[Any]
-
-
-class Listener(Watcher):
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warnings.append(sentence)
-
-
-def label_plane(seed: int, rows: int = ROWS, cols: int = COLS) -> npt.NDArray[np.uint16]:
-    """Patches of the three classes, most of the plane unlabelled."""
-    rng = np.random.default_rng(seed)
-    plane = np.zeros((rows, cols), np.uint16)
-    for i in range(30):
-        r, c = rng.integers(rows), rng.integers(cols)
-        plane[r : r + rng.integers(2, 7), c : c + rng.integers(2, 7)] = CODES[i % 3]
-    return plane
-
-
-def cube(number: int, rows: int = ROWS, cols: int = COLS) -> npt.NDArray[np.uint16]:
-    """Every spectrum tells where it comes from: row, column, scene, then mixtures with noise."""
-    rng = np.random.default_rng(1000 + number)
-    found = np.empty((rows, cols, BANDS), np.uint16)
-    found[..., 0], found[..., 1] = np.mgrid[1 : rows + 1, 1 : cols + 1]
-    found[..., 2] = number + 1
-    mixed = rng.normal(size=(rows, cols, 2)) @ rng.normal(size=(2, BANDS - 3)) * 300
-    found[..., 3:] = (mixed + 5000 + rng.normal(size=mixed.shape) * 20).astype(np.uint16)
-    return found
-
-
-def write_scene(path: Path, data: Cube, labels: Cube) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        file["hsimage/data"] = data
-        file["hsimage/labels"] = labels
-    return path
-
-
-def write_scenes(folder: Path, n: int) -> list[Path]:
-    return [write_scene(folder / f"core-{i:02}.h5", cube(i), label_plane(i)) for i in range(n)]
-
-
-def prepared(
-    folder: Path, paths: list[Path], *, watcher: Watcher = SILENT, **settings: Any
-) -> Dataset:
-    settings = {"cap": 40, "unlabelled": 500, "components": 4, "output": folder / "d.h5"} | settings
-    return prepare(
-        PrepareSettings(sources=tuple(map(str, paths)), **settings),
-        overwrite=True,
-        watcher=watcher,
-    )
-
-
-def places(dataset: Dataset, rows: npt.NDArray[Any] | None = None) -> set[tuple[int, int, int]]:
-    """Scene, row, column of the dataset's rows; none may be there twice."""
-    found = np.column_stack([dataset.scene, dataset.pixel])
-    found = found if rows is None else found[rows]
-    pixels = set(map(tuple, found.tolist()))
-    assert len(pixels) == len(found)
-    return pixels
-
-
-def class_counts(dataset: Dataset, part: Part) -> list[int]:
-    label = dataset.label[dataset.rows(part)]
-    return [int(n) for n in np.bincount(label, minlength=len(dataset.label_set))]
 
 
 @pytest.fixture(scope="module")
@@ -228,20 +166,6 @@ def test_without_validation_all_labels_train(tmp_path: Path, split: str) -> None
     assert len(dataset.rows(Part.TEST))
 
 
-def test_published_maps_without_validation(tmp_path: Path) -> None:
-    scene = write_scene(tmp_path / "a.h5", cube(0), label_plane(9))
-    labels = label_plane(0)
-    out = np.random.default_rng(0).random(labels.shape) < 0.6
-    train, test = np.where(out, 0, labels), np.where(out, labels, 0)
-    dataset = published(tmp_path, scene, train, test, validation=0)
-    assert places(dataset, dataset.rows(Part.TRAIN)) == {
-        (0, r, c) for r, c in np.argwhere(train).tolist()
-    }
-    assert not len(dataset.rows(Part.VALIDATION))
-    one = published(tmp_path, scene, train, test, per_class=1)
-    assert class_counts(one, Part.TRAIN) == [1, 1, 1]  # the last label of a class trains
-
-
 def pool_scenes(dataset: Dataset) -> set[int]:
     return set(dataset.scene[dataset.rows(Part.POOL)].tolist())
 
@@ -305,34 +229,31 @@ def test_transductive_lets_the_pool_come_from_anywhere(
     assert not np.isin(strict.rows(Part.TEST), strict.unlabelled_rows).any()
 
 
-def test_rare_class_is_kept_in_training_and_told(tmp_path: Path) -> None:
+def test_rare_class_is_kept_in_training_and_told(tmp_path: Path, hears: Hears) -> None:
     paths = write_scenes(tmp_path / "scenes", 2)
     labels = label_plane(0)
     labels[20:26, 20:26] = 5
     labels[23, 23] = 77
     write_scene(paths[0], cube(0), labels)
-    listener = Listener()
-    dataset = prepared(tmp_path, paths, watcher=listener)
+    dataset = prepared(tmp_path, paths, watcher=hears)
     k = dataset.label_set.codes.tolist().index(77)
     assert class_counts(dataset, Part.TRAIN)[k] == 1
     assert class_counts(dataset, Part.TEST)[k] == 0
     assert dataset.meta["split"]["rare"] == [77]
-    assert any("kept in training" in w and "77 (1)" in w for w in listener.warnings)
+    assert any("kept in training" in w and "77 (1)" in w for w in hears.warned)
 
 
-def test_split_by_pixels_warns_of_neighbours(tmp_path: Path) -> None:
-    listener = Listener()
-    prepared(tmp_path, write_scenes(tmp_path / "scenes", 1), split="pixels", watcher=listener)
-    assert any("neighbours" in warning for warning in listener.warnings)
+def test_split_by_pixels_warns_of_neighbours(tmp_path: Path, hears: Hears) -> None:
+    prepared(tmp_path, write_scenes(tmp_path / "scenes", 1), split="pixels", watcher=hears)
+    assert any("neighbours" in warning for warning in hears.warned)
 
 
-def test_class_without_a_valid_pixel_is_left_out(tmp_path: Path) -> None:
+def test_class_without_a_valid_pixel_is_left_out(tmp_path: Path, hears: Hears) -> None:
     paths = write_scenes(tmp_path / "scenes", 2)
     data, labels = cube(0), label_plane(0)
     labels[:3, :9], data[:3, :9] = 7, 0
     write_scene(paths[0], data, labels)
-    listener = Listener()
-    dataset = prepared(tmp_path, paths, watcher=listener)
+    dataset = prepared(tmp_path, paths, watcher=hears)
     assert dataset.label_set.codes.tolist() == list(CODES)
     assert [c["code"] for c in dataset.meta["counts"]["classes"]] == list(CODES)
     planes = np.array([label_plane(i) for i in range(2)])
@@ -340,7 +261,7 @@ def test_class_without_a_valid_pixel_is_left_out(tmp_path: Path) -> None:
     row, col = dataset.pixel[labelled].T
     codes = dataset.label_set.codes[dataset.label[labelled]]
     np.testing.assert_array_equal(codes, planes[dataset.scene[labelled], row, col])
-    assert any("left out" in warning for warning in listener.warnings)
+    assert any("left out" in warning for warning in hears.warned)
 
 
 def test_bands_of_nodata_are_left_out(tmp_path: Path) -> None:
@@ -366,122 +287,11 @@ def test_bands_of_nodata_are_left_out(tmp_path: Path) -> None:
     assert (spectra != -9999).all()
 
 
+@pytest.mark.slow
 def test_no_torch_is_imported() -> None:
     code = "import sys, hsi_ssl.datasets.prepare; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout == "False\n"
-
-
-def refused(
-    tmp_path: Path, paths: list[Path], error: type[Exception], match: str, **settings: Any
-) -> None:
-    """It says so and leaves nothing behind."""
-    folder = tmp_path / "out"
-    with pytest.raises(error, match=match):
-        prepared(folder, paths, **settings)
-    assert not folder.exists() or list(folder.iterdir()) == []
-
-
-def test_unlabelled_scenes_are_refused(tmp_path: Path) -> None:
-    path = write_scene(tmp_path / "a.h5", cube(0), np.zeros((ROWS, COLS), np.uint16))
-    refused(tmp_path, [path], LabelError, "labelled")
-
-
-def test_one_class_is_refused_by_name(tmp_path: Path) -> None:
-    labels = np.where(label_plane(0) == 5, 5, 0).astype(np.uint16)
-    refused(tmp_path, [write_scene(tmp_path / "a.h5", cube(0), labels)], LabelError, r"one.*\(5\)")
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_cube_without_a_measurement_is_refused(tmp_path: Path, value: float) -> None:
-    paths = write_scenes(tmp_path / "scenes", 2)
-    write_scene(paths[1], np.full((ROWS, COLS, BANDS), value, np.float32), label_plane(1))
-    refused(tmp_path, paths, SceneError, "core-01.h5 holds no measurement")
-
-
-def test_black_cube_is_refused(tmp_path: Path) -> None:
-    path = write_scene(tmp_path / "a.h5", np.zeros((ROWS, COLS, BANDS), np.int16), label_plane(1))
-    refused(tmp_path, [path], SceneError, "holds no measurement")
-
-
-def test_scenes_of_other_bands_are_refused_with_both_names(tmp_path: Path) -> None:
-    paths = write_scenes(tmp_path / "scenes", 2)
-    write_scene(paths[1], cube(1)[..., :9], label_plane(1))
-    refused(tmp_path, paths, BandsError, "core-00.h5 has 12 bands and .*core-01.h5 has 9")
-
-
-def test_other_wavelengths_are_refused_with_both_names(tmp_path: Path) -> None:
-    paths = write_scenes(tmp_path / "scenes", 2)
-    for path, first in zip(paths, (400.0, 402.0), strict=True):
-        with h5py.File(path, "r+") as file:
-            file["hsimage/wavelengths"] = np.linspace(first, 2500, BANDS)
-    refused(tmp_path, paths, BandsError, "400.0 nm in .*core-00.h5 and at 402.0 nm in .*core-01")
-
-
-def test_existing_output_is_refused_before_any_work(tmp_path: Path) -> None:
-    (tmp_path / "d.h5").write_text("mine")
-    with pytest.raises(OutputError, match="exists already"):
-        prepare(PrepareSettings(sources=("nowhere",), output=tmp_path / "d.h5"))
-    assert (tmp_path / "d.h5").read_text() == "mine"
-
-
-def published(folder: Path, scene: Path, train: Cube, test: Cube, **settings: Any) -> Dataset:
-    for name, plane in (("train", train), ("test", test)):
-        with rasterio.open(
-            folder / f"{name}.tif",
-            "w",
-            width=plane.shape[1],
-            height=plane.shape[0],
-            count=1,
-            dtype="uint8",
-        ) as file:
-            file.write(plane.astype(np.uint8), 1)
-    return prepared(
-        folder,
-        [scene],
-        train_labels=(folder / "train.tif",),
-        test_labels=(folder / "test.tif",),
-        **settings,
-    )
-
-
-def test_published_maps_are_taken_as_they_are(tmp_path: Path) -> None:
-    scene = write_scene(tmp_path / "a.h5", cube(0), label_plane(9))
-    labels = label_plane(0)
-    out = np.random.default_rng(0).random(labels.shape) < 0.6
-    train, test = np.where(out, 0, labels), np.where(out, labels, 0)
-    dataset = published(tmp_path, scene, train, test, cap=5, unlabelled=10**6)
-    rows = dataset.rows(Part.TRAIN, Part.VALIDATION)
-    assert places(dataset, rows) == {(0, r, c) for r, c in np.argwhere(train).tolist()}
-    assert places(dataset, dataset.rows(Part.TEST)) == {
-        (0, r, c) for r, c in np.argwhere(test).tolist()
-    }
-    assert len(dataset) == ROWS * COLS
-    few = published(tmp_path, scene, train, test, per_class=4)
-    assert class_counts(few, Part.TRAIN) == [3, 3, 3]
-    assert class_counts(few, Part.VALIDATION) == [1, 1, 1]
-    assert class_counts(few, Part.TEST) == class_counts(dataset, Part.TEST)
-
-
-def test_maps_that_overlap_are_refused(tmp_path: Path) -> None:
-    scene = write_scene(tmp_path / "a.h5", cube(0), label_plane(9))
-    with pytest.raises(LabelError, match="are in the training map and in the test map"):
-        published(tmp_path, scene, label_plane(0), label_plane(1))
-
-
-def test_the_published_split_of_indian_pines(
-    tmp_path: Path, real_data: Callable[[str], Path]
-) -> None:
-    maps = real_data("indian-pines-split")
-    (train,), (test,) = maps.glob("IndianTR*"), maps.glob("IndianTE*")
-    cube_file = Path(tensorly.datasets.__file__).parent / "data" / "Indian_pines_corrected.npy"
-    dataset = prepared(tmp_path, [cube_file], train_labels=(train,), test_labels=(test,), cap=5000)
-    assert len(dataset.rows(Part.TRAIN, Part.VALIDATION)) == 695
-    assert len(dataset.rows(Part.TEST)) == 9671
-    assert len(dataset.label_set) == 16
-    assert min(class_counts(dataset, Part.TRAIN)) >= 12
-    assert min(class_counts(dataset, Part.VALIDATION)) >= 3
-    assert open_dataset(dataset.path).meta["split"]["kind"] == "maps"
 
 
 @pytest.mark.parametrize(
@@ -517,6 +327,7 @@ def test_units_are_what_lies_together(
         assert dataset.meta["split"]["kind"] == "polygons"
 
 
+@pytest.mark.slow
 def test_pictures_are_units_of_their_own_and_have_no_polygons(
     real_data: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

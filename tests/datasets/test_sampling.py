@@ -79,6 +79,7 @@ def chi_square(hits: npt.NDArray[Any], draws: int, taken: int) -> float:
     return float(chi2.sf(statistic * (hits.size - 1) / hits.size, hits.size - 1))
 
 
+@pytest.mark.slow
 def test_each_pixel_of_a_class_is_equally_likely() -> None:
     label = np.zeros((4, 5), np.int16)
     plane = np.zeros((4, 5), np.uint8)
@@ -155,6 +156,7 @@ def test_pool_takes_whole_tiles_but_for_two() -> None:
         assert sum(n < sizes[tile] for tile, n in found.items()) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [1, 4])
 def test_each_pixel_is_equally_likely_in_the_pool(tile: int) -> None:
     planes = eligible_planes()
@@ -180,6 +182,7 @@ def test_each_pixel_is_equally_likely_in_the_pool(tile: int) -> None:
     assert abs(together.mean() - 6 * p) < 4 * error
 
 
+@pytest.mark.slow
 def test_valid_pixels_stay_equally_likely_beside_invalid_ones() -> None:
     plane = np.ones((6, 8), bool)
     valid = np.ones(48, bool)

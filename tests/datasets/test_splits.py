@@ -98,6 +98,7 @@ def test_guard_keeps_parts_apart_and_drops_no_pixel_without_cause(seed: int, gua
         assert forced[max(0, r - guard) : r + guard + 1, max(0, c - guard) : c + guard + 1].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", [0, 1, 3])
 @pytest.mark.parametrize("seed", range(4))
 def test_blocks_are_whole_apart_and_complete(seed: int, guard: int) -> None:
@@ -151,6 +152,7 @@ def with_rare_class() -> list[Labels]:
     return [plane]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("kind", ["pixels", "blocks"])
 def test_rare_class_stays_in_training_with_all_its_pixels(kind: str, seed: int) -> None:
@@ -307,6 +309,7 @@ def test_same_seed_same_split_and_another_seed_another(make: Callable[..., Split
     assert any((planes(0) != planes(seed)).any() for seed in range(1, 5))
 
 
+@pytest.mark.slow
 def test_indian_pines_by_blocks(real_data: Callable[[str], Path]) -> None:
     import rasterio
 
@@ -326,6 +329,7 @@ def test_indian_pines_by_blocks(real_data: Callable[[str], Path]) -> None:
         assert ((found > 0).all(axis=0)).sum() >= 13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_polygons_stay_whole_and_apart(seed: int) -> None:
     labels = [patches(10 * seed + i, rows=90, cols=80) for i in range(2)]

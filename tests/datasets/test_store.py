@@ -136,6 +136,7 @@ except OutputError as error:
 
 
 # Nothing fits, no chunk, some chunks, all but the columns, all but the last bytes.
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [100, 3000, 500_000, 2_060_000, 2_300_000])
 def test_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, limit: int) -> None:
     ran = subprocess.run(

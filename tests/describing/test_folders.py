@@ -70,6 +70,7 @@ def test_dataset(tmp_path: Path) -> None:
     assert "split by blocks, scaling standard, seed 3" in text
 
 
+@pytest.mark.slow
 def test_run_folders(tmp_path: Path) -> None:
     from hsi_ssl.settings import M1Settings, M2Settings
     from hsi_ssl.training.m1_stage import train_m1

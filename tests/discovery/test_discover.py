@@ -21,6 +21,8 @@ from hsi_ssl.maps.classify import classify
 from hsi_ssl.reports.discovery import ALL_PIXELS, write_discovery
 from hsi_ssl.settings import ClassifySettings, DiscoverSettings
 
+pytestmark = pytest.mark.slow
+
 
 def settings(project: Any, *scenes: Path, **changes: Any) -> DiscoverSettings:
     values = {

@@ -158,6 +158,7 @@ def test_scaled_to_shapes_brightness_still_counts() -> None:
     assert looks.rejected(rock(2000, 3)[0]) < 0.03
 
 
+@pytest.mark.slow
 def test_values_below_zero_have_no_brightness() -> None:
     """Then the spectrum as it is scaled is what counts."""
     rng = np.random.default_rng(0)

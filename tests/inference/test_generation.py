@@ -32,6 +32,7 @@ def generator(
     return Generator(load_classifier(output, "cpu"))
 
 
+@pytest.mark.slow
 def test_a_style_at_the_priors_middle_is_the_decoded_mean(generator: Generator) -> None:
     model, scaler = generator.model, generator.classifier.scaler
     y = torch.tensor([1])

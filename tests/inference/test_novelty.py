@@ -46,6 +46,7 @@ def draws(n: int, mean: list[float], factor: torch.Tensor, seed: int) -> torch.T
     return torch.tensor(mean) + eps @ factor
 
 
+@pytest.mark.slow
 def test_with_many_pixels_the_gaussians_are_those_that_the_classes_were_drawn_from() -> None:
     means = [[0.0, 0.0, 0.0], [3.0, -1.0, 2.0]]
     factors = [torch.diag(torch.tensor([1.0, 0.3, 2.0])), torch.eye(3) + 0.5 * torch.ones(3, 3)]
@@ -82,6 +83,7 @@ def test_one_band_is_enough_for_a_density() -> None:
     assert (own > far).all()
 
 
+@pytest.mark.slow
 def test_novelty_of_a_large_window_is_told_some_pixels_at_a_time(
     classifier: Classifier, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +173,7 @@ def test_what_cannot_be_told_is_refused(classifier: Classifier) -> None:
         _ = replace(classifier, novelty=None).novelty_kept
 
 
+@pytest.mark.slow
 def test_what_nobody_labelled_for_training_is_no_reference(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -191,6 +194,7 @@ def test_what_nobody_labelled_for_training_is_no_reference(
     assert np.median(p) < 0.05
 
 
+@pytest.mark.slow
 def test_without_validation_pixels_there_is_a_score_and_no_p_value(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:

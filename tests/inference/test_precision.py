@@ -80,6 +80,7 @@ def test_a_density_is_not_rounded_by_a_reduced_step() -> None:
     assert torch.equal(found, m1.likelihood.log_density(x, out))
 
 
+@pytest.mark.slow
 def test_bfloat16_reaches_the_bound_of_float32(tiny_dataset: Dataset, tmp_path: Path) -> None:
     bounds = {}
     for precision in ("float32", "bfloat16"):

@@ -41,6 +41,7 @@ def test_no_pixel_and_a_handful() -> None:
     assert 0.3 < found < 1  # two pixels, both right: somewhat surer, not infinitely
 
 
+@pytest.mark.slow
 def test_a_run_is_calibrated_on_its_validation_pixels(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:

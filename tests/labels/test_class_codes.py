@@ -8,20 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from hearing import Hears
 
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.labels.class_codes import ClassFile, coded, read_classes, remembered
 from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.labels.layers import Layer
-from hsi_ssl.watcher import Watcher
-
-
-class Hears(Watcher):
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 def layer(values: Any) -> Layer:
@@ -71,8 +63,7 @@ def test_several_layers_share_names_and_leave_numbers_alone() -> None:
     assert codes(texts("7", "tree", "3")) == [[7, 8, 3]]
 
 
-def test_no_class_is_counted_and_said() -> None:
-    hears = Hears()
+def test_no_class_is_counted_and_said(hears: Hears) -> None:
     values = ("tree", None, "", "  ", "NoData", "Background", "Unlabelled", "roof")
     assert coded([texts(*values)], (), hears)[0][0].tolist() == [2, 0, 0, 0, 0, 0, 0, 1]
     (told,) = hears.warned
@@ -82,8 +73,7 @@ def test_no_class_is_counted_and_said() -> None:
     assert told.endswith("11, 12, 13, 14, 15 and 1 more")
 
 
-def test_names_that_look_alike_are_told() -> None:
-    hears = Hears()
+def test_names_that_look_alike_are_told(hears: Hears) -> None:
     assert coded([texts("Tree", "tree", "tree ")], (), hears)[0][0].tolist() == [1, 2, 2]
     assert hears.warned == ["Tree, tree are taken as different classes"]
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from hearing import Hears
 
 from hsi_ssl.errors import SceneNotFoundError
 from hsi_ssl.labels.finding import find
-from hsi_ssl.watcher import SILENT, Watcher
+from hsi_ssl.watcher import SILENT
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -86,20 +87,15 @@ def test_a_catalog_data_set_is_known_wherever_it_lies(tmp_path: Path) -> None:
     assert found.labels == tmp_path / "SalinasA_gt.mat"
 
 
-def test_a_catalog_name_wins_over_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Hears(Watcher):
-        said = ""
-
-        def say(self, sentence: str) -> None:
-            self.said += sentence
-
+def test_a_catalog_name_wins_over_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: Hears
+) -> None:
     monkeypatch.chdir(tmp_path)
     touch(tmp_path / "indian-pines", "mine.h5")
-    hears = Hears()
     title, (found,) = find("indian-pines", None, hears)
     assert title == "Indian Pines"
     assert found.cube.name == "Indian_pines_corrected.npy"
-    assert "./indian-pines" in hears.said
+    assert "./indian-pines" in hears.all
     assert find("./indian-pines", None, hears)[1][0].cube.name == "mine.h5"
 
 

@@ -115,6 +115,7 @@ def draw(seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tens", range(30))
 def test_300_pairs_give_what_an_overlay_gives(tens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if tens % 2:  # small tiles and lots meet their edges

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hearing import Hears
 
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.labels.published import named_by_overlap
-from hsi_ssl.watcher import Watcher
 
 KNOWN = LabelSet(
     "rocks",
@@ -19,14 +19,6 @@ KNOWN = LabelSet(
     ),
 )
 Plane = npt.NDArray[np.int64]
-
-
-class Hears(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
 
 
 def plane(*runs: tuple[int, int]) -> Plane:
@@ -52,8 +44,7 @@ def test_one_pixel_in_a_hundred_may_differ() -> None:
     assert names(plane((2, 100)), plane((2, 90), (1, 10))) == {}
 
 
-def test_other_codes_are_named_by_their_pixels() -> None:
-    hears = Hears()
+def test_other_codes_are_named_by_their_pixels(hears: Hears) -> None:
     published, known = plane((7, 100), (1, 100)), plane((1, 97), (0, 3), (2, 100))
     found = named_by_overlap([published], [known], KNOWN, watcher=hears)
     assert {c.code: (c.name, c.colour) for c in found.classes} == {
@@ -83,7 +74,6 @@ def test_scenes_count_together() -> None:
     assert apart.names == ()
 
 
-def test_nameless_codes_are_told() -> None:
-    hears = Hears()
+def test_nameless_codes_are_told(hears: Hears) -> None:
     named_by_overlap([plane((9, 10))], [plane((0, 10))], KNOWN, watcher=hears)
     assert "9" in hears.said[0]

@@ -183,6 +183,7 @@ def test_a_known_mat_file_gets_names_and_wavelengths(real_data: Callable[[str], 
         assert sources.scenes[0].scene.wavelengths_nm is not None
 
 
+@pytest.mark.slow
 def test_the_order_of_sources_does_not_matter(core: Path, tmp_path: Path) -> None:
     files = sorted(str(path) for path in core.iterdir())
     seen = set()

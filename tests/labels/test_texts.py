@@ -90,6 +90,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [pytest.param(MAKERS[key], id=key) for key in MAKERS])
 def test_forms_of_text(make: Callable[[Path], Path], tmp_path: Path, write_scene: Write) -> None:
     with open_(write_scene("s.tif"), make(tmp_path)) as sources:

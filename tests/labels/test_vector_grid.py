@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from hearing import Hears
 from rasterio.control import GroundControlPoint
 from rasterio.warp import transform
 
@@ -28,14 +29,6 @@ SHAPES = [
     shapely.Point(5.5, 17.5),
     shapely.LineString([(1, 19), (10, 15), (20, 16)]),
 ]
-
-
-class Hears(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
 
 
 def placed(layer: Path, cube: Path, watcher: Watcher | None = None) -> Any:
@@ -147,11 +140,10 @@ def test_control_points_alone_place_a_scene(
 
 @pytest.mark.parametrize("crs", [None, "EPSG:4326"])
 def test_a_scene_that_lies_nowhere_has_its_rows_downwards_as_in_qgis(
-    crs: str | None, tmp_path: Path, write_layer: Write, write_cube: Write
+    crs: str | None, tmp_path: Path, write_layer: Write, write_cube: Write, hears: Hears
 ) -> None:
     cube = write_cube(tmp_path / "cube.tif", crs=None, transform=None)
     drawn = [shapely.transform(shape, lambda xy: xy * [1, -1]) for shape in SHAPES]
-    hears = Hears()
     found = placed(write_layer(tmp_path / "x.gpkg", drawn, crs=crs), cube, hears)
     assert shapely.equals(found, np.array(SHAPES, object)).all()
     assert "x = column, y = -row" in hears.said[0]

@@ -13,21 +13,13 @@ import numpy as np
 import pyogrio
 import pytest
 import shapely
+from hearing import Hears
 
 from hsi_ssl.errors import SceneNotFoundError, VectorError
 from hsi_ssl.labels.vectors import beside, is_vector, layer_facts, read_layer
-from hsi_ssl.watcher import Watcher
 
 Write = Callable[..., Path]
 SQUARE, BOWTIE = shapely.box(0, 0, 2, 2), shapely.Polygon([(0, 0), (4, 4), (4, 0), (0, 4)])
-
-
-class Hears(Watcher):
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 @pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson", ".fgb"])
@@ -83,11 +75,12 @@ def test_a_layer_is_named_as_here_or_as_in_qgis(tmp_path: Path, write_layer: Wri
         layer_facts(Path(f"{path}:walls"))
 
 
-def test_geometries_are_repaired_or_left_out_by_id(tmp_path: Path, write_layer: Write) -> None:
+def test_geometries_are_repaired_or_left_out_by_id(
+    tmp_path: Path, write_layer: Write, hears: Hears
+) -> None:
     nothing = shapely.Polygon([(0, 0), (1, 1), (2, 2), (0, 0)])
     shapes = [SQUARE, BOWTIE, None, shapely.Polygon(), nothing]
     path = write_layer(tmp_path / "x.gpkg", shapes)
-    hears = Hears()
     layer = read_layer(layer_facts(path), "class", hears)
     assert layer.ids.tolist() == [1, 2]
     assert layer.values is not None

@@ -151,6 +151,7 @@ def test_spectral_angles_are_those_of_vectors() -> None:
     assert found == pytest.approx(np.array([[0, 90], [45, 45]]))
 
 
+@pytest.mark.slow
 def test_simulated_minerals_are_named_from_measured_ones(
     real_data: Callable[[str], Path],
 ) -> None:

@@ -78,6 +78,7 @@ def test_ranges() -> None:
     assert ranges_of([1.0, 2], [False, False]) == ()
 
 
+@pytest.mark.slow
 def test_laboratory_spectra_of_the_usgs_are_no_noise(real_data: Callable[[str], Path]) -> None:
     library = open_library(real_data("usgs-splib06/s06av95a_envi.hdr"))
     told: list[bool] = []

@@ -10,42 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
-import torch
 from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.inference.classifier import Classifier, load_classifier
-from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training.m1_stage import train_m1
-from hsi_ssl.training.m2_stage import train_m2
 
 ROTATED = Affine(20.0, 5.0, 300_000.0, 5.0, -20.0, 7_400_000.0)
 WriteScene = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_run(m1m2_run: Path) -> Path:
     """M1+M2 trained on the tiny dataset until it tells the classes apart."""
-    folder = tmp_path_factory.mktemp("runs")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    common: dict[str, Any] = {"dataset": tiny_dataset.path, "device": "cpu", "hidden": (32,)}
-    train_m1(M1Settings(**common, output=folder / "m1", latent=6, batch=100, epochs=60))
-    train_m2(
-        M2Settings(
-            **common,
-            output=folder / "m2",
-            m1=folder / "m1",
-            latent=2,
-            predict="classifier",
-            epochs=40,
-            alpha=10.0,
-            batch_labelled=30,
-            batch_unlabelled=100,
-        )
-    )
-    torch.set_num_threads(threads)
-    return folder / "m2"
+    return m1m2_run
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import rasterio.warp
 import shapely
+from hearing import Hears
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError, VectorError
@@ -20,7 +21,6 @@ from hsi_ssl.maps.classify import classify, classify_scene
 from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings
-from hsi_ssl.watcher import Watcher
 
 Write = Callable[..., Path]
 UTM = "EPSG:32719"
@@ -168,7 +168,7 @@ def test_a_map_of_an_area_is_the_map_there_and_nothing_elsewhere(
 
 
 def test_only_windows_of_the_area_are_read(
-    classifier: Classifier, scene: Path, layer: Path, tmp_path: Path
+    classifier: Classifier, scene: Path, layer: Path, tmp_path: Path, hears: Hears
 ) -> None:
     read_pixels = 0
 
@@ -181,21 +181,13 @@ def test_only_windows_of_the_area_are_read(
             read_pixels += (row1 - row0) * (col1 - col0)
             return self.reader.window(row0, row1, col0, col1)
 
-    steps: list[tuple[int, int]] = []
-
-    class Listener(Watcher):
-        def progress(self, what: str, done: int, total: int) -> None:
-            steps.append((done, total))
-
     with open_scene(scene) as opened:
         counted = replace(opened, reader=Counts(opened.reader))  # type: ignore[arg-type]
         (area,) = areas(layer, [counted])
         settings = ClassifySettings(window=256, area=layer)
-        classify_scene(
-            counted, classifier, settings, tmp_path / "m.tif", area=area, watcher=Listener()
-        )
+        classify_scene(counted, classifier, settings, tmp_path / "m.tif", area=area, watcher=hears)
     assert expected().sum() <= read_pixels < 2.2 * expected().sum()
-    assert steps[-1] == (ROWS * COLS, ROWS * COLS)
+    assert hears.steps[-1][1:] == (ROWS * COLS, ROWS * COLS)
 
 
 def test_areas_that_are_none(
@@ -243,20 +235,14 @@ def test_an_area_without_measurements(
 
 def test_scenes_beside_the_area_are_left_out(
     tiny_run: Path, scene: Path, cube: Any, wavelengths: Any, layer: Path, write_scene: Write,
-    tmp_path: Path,
+    tmp_path: Path, hears: Hears,
 ) -> None:  # fmt: skip
-    said: list[str] = []
-
-    class Listener(Watcher):
-        def say(self, sentence: str) -> None:
-            said.append(sentence)
-
     away = write_scene(cube, wavelengths, name="away.tif", transform=Affine(9, 0, 9e5, 0, -9, 7e6))
     results = classify(
         ClassifySettings(
             scenes=(str(scene), str(away)), model=tiny_run, output=tmp_path / "maps", area=layer
         ),
-        watcher=Listener(),
+        watcher=hears,
     )
     assert [r.map.name for r in results] == ["scene_classes.tif"]
-    assert any("left out" in sentence and "away.tif" in sentence for sentence in said)
+    assert any("left out" in sentence and "away.tif" in sentence for sentence in hears.said)

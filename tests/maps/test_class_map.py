@@ -84,6 +84,7 @@ def test_a_map_is_a_palette_raster_on_the_scenes_own_grid(tmp_path: Path) -> Non
     assert image.imread(path.with_suffix(".png")).shape[2] in (3, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "grid", [NOWHERE, Grid(crs=UTM, transform=ROTATED)], ids=["none", "turned"]
 )
@@ -122,6 +123,7 @@ def test_a_map_as_wide_as_a_tile_is_a_valid_cog(tmp_path: Path, cols: int) -> No
         assert cog_validate(str(tmp_path / name), strict=True, quiet=True) == (True, [], [])
 
 
+@pytest.mark.slow
 def test_overviews_show_the_commonest_class(tmp_path: Path) -> None:
     plane = np.zeros((1200, 1200), np.int64)
     plane[::4, ::4] = 1  # where nearest neighbours would look
@@ -197,6 +199,7 @@ def test_rasters_too_large_for_tiff_are_bigtiff(tmp_path: Path) -> None:
         assert raster.read(1, window=((60_000, 60_001), (99, 101))).tolist() == [[1, 0]]
 
 
+@pytest.mark.slow
 def test_300_classes(tmp_path: Path) -> None:
     many = LabelSet(
         "many", tuple(LabelClass(c, f"kind {c}", distinct_colour(c)) for c in range(1, 301))
@@ -283,6 +286,7 @@ def test_maps_of_a_line_or_a_point(tmp_path: Path, shape: tuple[int, int]) -> No
     assert image.imread(tmp_path / "m.png").size
 
 
+@pytest.mark.slow
 def test_layers_beside_the_map(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     p = rng.dirichlet((1, 1, 1), (300, 400)).astype(np.float32)
@@ -353,6 +357,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
         write(folder / "m.tif", indices(5, 5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [20_000, 2_300_000, 2_600_000, 3_000_000, 3_200_000, 4_000_000])
 def test_a_disk_that_fills_up_leaves_a_whole_map_or_none(tmp_path: Path, limit: int) -> None:
     # Noise that nothing compresses: the draft takes 2.4 MB and the map, with its overviews, 3.25.

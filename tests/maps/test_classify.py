@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import torch
+from hearing import Hears
 from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
@@ -27,7 +28,6 @@ from hsi_ssl.maps.classify import (
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings, M2Settings
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.watcher import Watcher
 
 Cube = npt.NDArray[np.uint16]
 Wavelengths = npt.NDArray[np.float64]
@@ -207,6 +207,7 @@ def test_what_no_class_explains_is_rejected(
         assert "white mica" in text
 
 
+@pytest.mark.slow
 def test_a_patch_is_rejected_whole_whatever_the_windows_and_so_is_a_lone_pixel(
     classifier: Classifier, cube: Cube, wavelengths: Wavelengths,
     write_scene: WriteScene, tmp_path: Path,
@@ -344,24 +345,23 @@ def test_what_a_map_is_made_of_is_never_replaced(
 
 
 def test_progress_reaches_the_end(
-    tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path
+    tiny_run: Path,
+    cube: Cube,
+    wavelengths: Wavelengths,
+    write_scene: WriteScene,
+    tmp_path: Path,
+    hears: Hears,
 ) -> None:
-    class Listener(Watcher):
-        steps: list[tuple[int, int]] = []  # noqa: RUF012
-
-        def progress(self, what: str, done: int, total: int) -> None:
-            assert what == "classify scene"
-            self.steps.append((done, total))
-
     scene = write_scene(cube, wavelengths)
     settings = ClassifySettings(
         scenes=(str(scene),), model=tiny_run, output=tmp_path / "m.tif", window=300
     )
     threads = torch.get_num_threads()
-    classify(settings, watcher=Listener())
+    classify(settings, watcher=hears)
     assert torch.get_num_threads() == threads
-    done = [done for done, total in Listener.steps if total == 1200]
-    assert len(done) == len(Listener.steps) >= 4
+    assert {(what, total) for what, _, total in hears.steps} == {("classify scene", 1200)}
+    done = [done for _, done, _ in hears.steps]
+    assert len(done) >= 4
     assert done == sorted(set(done))
     assert done[-1] == 1200
 
@@ -396,6 +396,7 @@ def test_no_scene_and_no_model(tmp_path: Path) -> None:
         classify(ClassifySettings(scenes=("x.tif",), model=tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_peak_memory_is_of_this_process_alone() -> None:
     # Whoever starts a command may hold much more than it.
     ballast = np.ones(300 * 2**17)
@@ -408,6 +409,7 @@ def test_peak_memory_is_of_this_process_alone() -> None:
     assert ballast.all()
 
 
+@pytest.mark.slow
 def test_pixels_in_free_slots_are_0_on_the_map(
     tiny_dataset: Dataset, cube: npt.NDArray[np.uint16], write_scene: WriteScene,
     wavelengths: npt.NDArray[np.float64], tmp_path: Path,

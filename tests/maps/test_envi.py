@@ -141,6 +141,7 @@ def test_control_points_and_no_place_at_all(tmp_path: Path) -> None:
     assert "map info" not in (tmp_path / "nowhere.hdr").read_text()
 
 
+@pytest.mark.slow
 def test_300_classes(tmp_path: Path) -> None:
     many = LabelSet(
         "many", tuple(LabelClass(c, f"kind {c}", distinct_colour(c)) for c in range(1, 301))

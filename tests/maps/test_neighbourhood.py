@@ -60,6 +60,7 @@ def told(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "wide"), [(5, None), (16, None), (64, None), (3, COLS)])
 def test_pieces_of_any_size_are_the_mean_field_of_the_whole_scene(
     side: int, wide: int | None, p: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_],

@@ -18,6 +18,7 @@ import pystac
 import pytest
 import rasterio
 import rasterio.control
+from hearing import Hears
 from pystac.errors import STACValidationError
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.mlm import MLMExtension
@@ -32,7 +33,6 @@ from hsi_ssl.maps.classify import classify
 from hsi_ssl.maps.stac import _classes
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings
-from hsi_ssl.watcher import Watcher
 
 WriteScene = Callable[..., Path]
 Cube = npt.NDArray[np.uint16]
@@ -69,14 +69,6 @@ def validated(path: Path, validator: JsonSchemaSTACValidator) -> dict[str, Any]:
     )
     assert len(checked) == 4
     return item
-
-
-class Hears(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
 
 
 @pytest.fixture
@@ -201,10 +193,9 @@ def test_control_points_place_the_footprint(
 
 def test_when_the_scene_was_taken(
     mapped: Callable[..., Path], cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene,
-    tiny_run: Path, tmp_path: Path,
+    tiny_run: Path, tmp_path: Path, hears: Hears
 ) -> None:  # fmt: skip
     scene = write_scene(cube, wavelengths)
-    hears = Hears()
     settings = ClassifySettings(
         scenes=(str(scene),), model=tiny_run, output=tmp_path / "m.tif", stac=True
     )

@@ -11,6 +11,7 @@ import cores
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hearing import Hears
 from scipy import ndimage
 
 from hsi_ssl.labels.sources import resolve
@@ -19,19 +20,8 @@ from hsi_ssl.masks.propose import propose_mask
 from hsi_ssl.scenes import simulate
 from hsi_ssl.scenes.drillcore import INDEX, Box
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.watcher import Watcher
 
 Plane = npt.NDArray[Any]
-
-
-class Ear(Watcher):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.heard.append(sentence)
 
 
 def _simulated(seed: int, rows: int = 160, cols: int = 240) -> tuple[Box, Any]:
@@ -46,6 +36,7 @@ def _sound(box: Box) -> Plane:
     return np.asarray((box.prevailing != INDEX["wood"]) & (box.light > 0.65 * around))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_simulated_cores(seed: int) -> None:
     box, scene = _simulated(seed)
@@ -59,6 +50,7 @@ def test_simulated_cores(seed: int) -> None:
         assert lost.sum() <= max(1, 0.01 * lost.size), mineral
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tray", "more"),
     [
@@ -80,6 +72,7 @@ def test_other_cores(tray: str, more: dict[str, Any]) -> None:
         assert lost.mean() <= 0.01, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tray", "more"),
     [
@@ -101,10 +94,10 @@ def test_floors_in_other_light_than_walls(tray: str, more: dict[str, Any]) -> No
 
 def test_a_tray_that_looks_like_core_is_said() -> None:
     for tray, alike in (("grey plastic", True), ("timber", False)):
-        ear = Ear()
+        ear = Hears()
         core = cores.core(32, tray=tray)
         masked = propose_mask(core.scene, ear) == SHADOW
-        assert ("much like some of the core" in ear.heard[0]) == alike
+        assert ("much like some of the core" in ear.said[0]) == alike
         assert masked[(core.material == cores.TRAY) & ~core.mixed].mean() > 0.9
         for k, name in enumerate(core.names, 1):
             lost = masked[(core.material == k) & ~core.mixed & core.sound]
@@ -127,10 +120,10 @@ def test_lanes_that_cannot_be_told_from_what_lies_between_are_said() -> None:
     silica, dolomite = (cores.spectrum(cores.ROCKS[name]) for name in ("silica", "dolomite"))
     spectra = np.where(same[..., None], silica, dolomite)
     spectra *= np.exp(0.02 * rng.standard_normal(spectra.shape))
-    ear = Ear()
+    ear = Hears()
     mask = propose_mask(cores.held((4000 * spectra).astype(np.uint16), cores.NM), ear)
     assert (mask == LOOK).all()
-    assert "cannot be told from what lies between" in ear.heard[0]
+    assert "cannot be told from what lies between" in ear.said[0]
 
 
 def test_patches_as_dark_as_a_black_tray_stay() -> None:
@@ -142,14 +135,14 @@ def test_patches_as_dark_as_a_black_tray_stay() -> None:
     assert lost.mean() <= 0.02
 
 
-def test_a_stick_without_its_tray() -> None:
-    ear = Ear()
+@pytest.mark.slow
+def test_a_stick_without_its_tray(hears: Hears) -> None:
     core = cores.core(5, sticks=2, crop=(slice(8, 140), slice(22, 75)), gaps=False)
     assert (core.material != cores.TRAY).all()
-    assert (propose_mask(core.scene, ear) == LOOK).all()
-    assert len(ear.heard) == 1
-    assert "no background found" in ear.heard[0]
-    assert "100.0 % to look at" in ear.heard[0]
+    assert (propose_mask(core.scene, hears) == LOOK).all()
+    assert len(hears.said) == 1
+    assert "no background found" in hears.said[0]
+    assert "100.0 % to look at" in hears.said[0]
 
 
 def test_nothing_is_masked_in_a_landscape() -> None:
@@ -188,6 +181,7 @@ def test_no_data() -> None:
     assert ((mask == NO_DATA) == empty).all()
 
 
+@pytest.mark.slow
 def test_values_as_they_come() -> None:
     core = cores.core(12)
     cube = core.scene.read()
@@ -197,6 +191,7 @@ def test_values_as_they_come() -> None:
         assert (mask == expected).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_windows_do_not_matter() -> None:
     core = cores.core(13)
     whole = propose_mask(core.scene)
@@ -214,6 +209,7 @@ def test_nothing_but_nodata() -> None:
     assert (propose_mask(cores.held(np.zeros((30, 20, 10), np.float32))) == NO_DATA).all()
 
 
+@pytest.mark.slow
 def test_glints() -> None:
     core = cores.core(14, tray="timber")
     cube = core.scene.read()

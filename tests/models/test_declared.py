@@ -237,6 +237,7 @@ def test_experts_vote_on_combinations() -> None:
         torch.testing.assert_close(model.log_q(x), (of_a[..., None] + of_b).flatten(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORDERS)
 def test_log_joint_bounds_log_p_of_every_combination(name: str) -> None:
     model, x = model_of(*ORDERS[name]), spectra(1)

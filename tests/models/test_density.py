@@ -110,6 +110,7 @@ def test_with_the_exact_posterior_one_sample_is_enough() -> None:
     torch.testing.assert_close(found, exact_m2(m2, x)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [[True, True, True], [True, False, True]])
 @torch.no_grad()
 def test_the_stacked_density_is_that_of_the_whole_model(kept: list[bool]) -> None:

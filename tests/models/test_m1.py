@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
@@ -73,6 +74,7 @@ def test_bound_lies_below_the_exact_log_p_and_meets_it_at_the_exact_posterior() 
     torch.testing.assert_close(meets, log_p, atol=0.03, rtol=0)
 
 
+@pytest.mark.slow
 def test_training_a_linear_m1_reaches_the_likelihood_of_probabilistic_pca() -> None:
     generator = torch.Generator().manual_seed(0)
     truth = torch.randn(D, J, generator=generator, dtype=torch.float64)

@@ -115,6 +115,7 @@ def test_unlabelled_bound_is_the_papers(name: str, experts: int) -> None:
     torch.testing.assert_close(found, -bound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_bounds_lie_below_log_p_and_importance_sampling_reaches_it(name: str) -> None:
     """Against log p(x, y) and log p(x) by brute force: 200,000 draws of p(z|y)."""
@@ -138,6 +139,7 @@ def test_bounds_lie_below_log_p_and_importance_sampling_reaches_it(name: str) ->
     assert bool((-torch.stack(u).mean(0) < torch.logsumexp(joint, 0)).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_with_one_sample_the_importance_weighted_bound_is_l(name: str) -> None:
     """On average over many draws of the noise: it has the KL divergence by sampling."""

@@ -105,6 +105,7 @@ def test_pixels_without_neighbours_teach_no_strength() -> None:
     assert learnt_strength(q, torch.full((CLASSES, 8), -1), prior) == 0
 
 
+@pytest.mark.slow
 def test_neighbours_tell_more_the_stronger_they_agree() -> None:
     generator = torch.Generator().manual_seed(1)
     told = []

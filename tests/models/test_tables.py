@@ -67,6 +67,7 @@ def test_u_of_some_classes_is_unbiased_in_value_and_gradient(exact: int) -> None
     assert within_error(reached.T, torch.softmax(logits, 0)[:, 0])
 
 
+@pytest.mark.slow
 def test_the_mean_cost_of_some_classes_is_unbiased_through_the_whole_model() -> None:
     m2 = preset("m2", torch.full((8,), 1 / 8), width=13, latent=4, hidden=(32,))
     with torch.no_grad():

@@ -12,71 +12,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
-import torch
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
-from hsi_ssl.reports.figures import draw_generated
-from hsi_ssl.settings import M2Settings
-from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.watcher import Watcher
 
 GRID = Affine(10, 0, 300_000, 0, -10, 5_000_000)
 UTM = "EPSG:32632"
 MINERALS = {2: "quartz", 7: "kaolinite", 32: "white mica"}
 
 
-class Hears(Watcher):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    @property
-    def all(self) -> str:
-        """Everything, in one text."""
-        return " | ".join(self.said)
-
-
-@pytest.fixture
-def hears() -> Hears:
-    return Hears()
-
-
 @pytest.fixture(scope="session")
-def run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(m2_run: Path) -> Path:
     """A small M2 trained on the tiny dataset, with its figure of generated spectra."""
-    folder = tmp_path_factory.mktemp("runs") / "m2"
-    small = M2Settings(
-        dataset=tiny_dataset.path,
-        output=folder,
-        m1=None,
-        latent=3,
-        hidden=(32,),
-        epochs=40,
-        alpha=100.0,
-        batch_labelled=30,
-        batch_unlabelled=100,
-        device="cpu",
-    )
-
-    def draw(panels: Any, wavelengths_nm: Any, unit: str) -> None:
-        draw_generated(folder / "figures" / "generated.png", wavelengths_nm, panels, unit)
-
-    # One thread: a model this small gains nothing from two, and on a busy machine loses much.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    train_m2(small, draw=draw)
-    torch.set_num_threads(threads)
-    return folder
+    return m2_run
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ def test_report_of_a_dataset_shows_the_parts(
         report_dataset(dataset, tmp_path / "report", sources=sources)
 
 
+@pytest.mark.slow
 def test_scenes_are_found_again_or_done_without(
     sources: Sources, dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def rings(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_learns_what_it_can(method: Method) -> None:
     x, y = rings(200, 0)
@@ -42,6 +43,7 @@ def test_each_method_learns_what_it_can(method: Method) -> None:
         assert accuracy > 0.97
 
 
+@pytest.mark.slow
 def test_the_svm_suits_any_scale_and_tunes_its_width() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 6, (300, 1))
@@ -53,6 +55,7 @@ def test_the_svm_suits_any_scale_and_tunes_its_width() -> None:
         assert np.mean(found == y_new) > 0.9
 
 
+@pytest.mark.slow
 def test_same_seed_same_answer() -> None:
     x, y = rings(120, 0)
     x = x + np.random.default_rng(5).normal(0, 0.8, x.shape)
@@ -62,6 +65,7 @@ def test_same_seed_same_answer() -> None:
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_a_class_of_one_pixel_is_no_obstacle() -> None:
     x, y = rings(60, 0)
     x, y = np.vstack([x, [[20.0, 20.0]]]), np.append(y, 2)
@@ -81,6 +85,7 @@ def test_some_of_each_keeps_the_rare_and_limits_the_common() -> None:
     assert counts[2] == 3
 
 
+@pytest.mark.slow
 def test_table_of_a_dataset(tiny_dataset: Dataset, run: Path, tmp_path: Path) -> None:
     methods: tuple[Method, ...] = ("knn", "logistic")
     results = compare(tiny_dataset, methods=methods, m2=run, seeds=2, per_class=30)
@@ -114,6 +119,7 @@ def test_table_of_a_dataset(tiny_dataset: Dataset, run: Path, tmp_path: Path) ->
         write_comparison(results, tmp_path / "compare", dataset=tiny_dataset.path)
 
 
+@pytest.mark.slow
 def test_validation_pixels_are_not_learnt_from(tiny_dataset: Dataset, tmp_path: Path) -> None:
     """With nonsense for validation labels and spectra, the table stays the same."""
     spectra = tiny_dataset.spectra().copy()
@@ -152,6 +158,7 @@ def test_no_test_pixels_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> Non
         compare(other)
 
 
+@pytest.mark.slow
 def test_svm_and_forest_reach_the_published_accuracy(real_data: Callable[[str], Path]) -> None:
     """Indian Pines, the fixed 695-pixel split: SVM 72.4, forest 69.8 (Hong et al. 2021)."""
     import rasterio

@@ -67,6 +67,7 @@ def test_many_spectra_are_thinned_over_their_whole_range() -> None:
     assert (len(levels), levels[0], levels[-1]) == (60, 0, 999)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wavelengths", [None, np.linspace(1000, 2500, 20)])
 def test_generated_spectra_are_drawn_and_replaced(
     tmp_path: Path, wavelengths: np.ndarray | None

@@ -20,6 +20,7 @@ from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 
 
+@pytest.mark.slow
 def test_a_folder_of_figures_and_tables_of_m1_and_m2(tiny_dataset: Dataset, tmp_path: Path) -> None:
     common = {"dataset": tiny_dataset.path, "device": "cpu", "hidden": (16,), "epochs": 2}
     train_m1(M1Settings(**common, output=tmp_path / "m1", latent=4))

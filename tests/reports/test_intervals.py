@@ -25,6 +25,7 @@ def field(rng: np.random.Generator, units: int) -> list[np.ndarray]:
     return [truth, np.where(right, truth, (truth + confused) % CLASSES), unit]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [12, 40])
 def test_nineteen_of_twenty_intervals_hold_the_truth(units: int) -> None:
     rng = np.random.default_rng(5)

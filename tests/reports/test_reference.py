@@ -209,6 +209,7 @@ def test_rules_that_do_not_suit(write_map: Write, points: Write) -> None:
         judge_maps([write_map("e.tif", MAP * 0)], points("p.gpkg", at((0, 0)), [1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [2**29, 60_000])
 def test_large_maps_are_looked_at_in_parts(
     write_map: Write, points: Write, monkeypatch: pytest.MonkeyPatch, most: int

@@ -353,6 +353,7 @@ def test_esri_headers_may_tell_wavelengths(tmp_path: Path, cube: Cube) -> None:
             np.testing.assert_array_equal(scene.read(), cube)
 
 
+@pytest.mark.slow
 def test_gdal_warns_of_nothing_on_the_terminal(tmp_path: Path, cube: Cube) -> None:
     write(tmp_path / "c.img", cube, header_of(cube, MAP_INFO + WAVELENGTHS))
     rasterio.shutil.copy(tmp_path / "c.img", tmp_path / "c.tif", driver="GTiff")

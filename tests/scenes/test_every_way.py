@@ -33,6 +33,7 @@ INSET = 0.12
 """Of a polygon's edges within the outermost pixels: of a corner's it covers more than half."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(SEEDS))
 @pytest.mark.parametrize("name", WAYS)
 def test_the_same_cube_at_the_same_place(

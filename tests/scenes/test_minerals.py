@@ -96,6 +96,7 @@ def test_iron_oxides_rise_and_quartz_is_featureless() -> None:
     assert without_hull(W, MINERALS["quartz"].reflectance(W)).min() > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["alunite", "calcite", "chlorite", "gypsum", "jarosite", "kaolinite", "muscovite"]
 )

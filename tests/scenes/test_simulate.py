@@ -32,6 +32,7 @@ def plane(path: Path, name: str) -> npt.NDArray[Any]:
         return np.asarray(file["hsimage"][name][:])
 
 
+@pytest.mark.slow
 def test_the_2016_format(scenes: list[Path]) -> None:
     with h5py.File(scenes[0]) as file:
         data = file["/hsimage/data"]
@@ -52,6 +53,7 @@ def test_labels_of_both_sets(scenes: list[Path]) -> None:
         assert 0.05 < (plane(path, "labels") > 0).mean() < 0.19
 
 
+@pytest.mark.slow
 def test_default_scenes_have_the_published_label_counts() -> None:
     boxes = [box_of(i, rows=256, cols=384, seed=0).labels for i in range(10)]
     codes, counts = np.unique(np.array(boxes), return_counts=True)

@@ -27,6 +27,9 @@ from hsi_ssl.suggesting.layer import write_suggestions
 from hsi_ssl.suggesting.suggest import Suggestion, suggest
 from hsi_ssl.training.m2_stage import train_m2
 
+pytestmark = pytest.mark.slow
+
+
 ROTATED = Affine(20.0, 5.0, 300_000.0, 5.0, -20.0, 7_400_000.0)
 BLUR = slice(12, 18)
 """Columns in which quartz runs into kaolinite."""

@@ -11,29 +11,22 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hearing import Hears
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.extractor import load_m1
 from hsi_ssl.training.anglepy import import_m1, read_ndict
-from hsi_ssl.watcher import Watcher
 
 
-class Listener(Watcher):
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
-
-
+@pytest.mark.slow
 def test_the_imported_m1_gives_the_plain_formula_and_is_told_to_have_collapsed(
-    real_data: Callable[[str], Path], tmp_path: Path
+    real_data: Callable[[str], Path], tmp_path: Path, hears: Hears
 ) -> None:
-    folder, listener = real_data("alhue-m1-2016"), Listener()
-    card = import_m1(folder, tmp_path / "m1", watcher=listener)
+    folder = real_data("alhue-m1-2016")
+    card = import_m1(folder, tmp_path / "m1", watcher=hears)
     assert card["metrics"]["active_units"] == 2
     assert len(card["metrics"]["kl_per_unit"]) == 50
-    assert [w for w in listener.warned if w.startswith("this M1 has collapsed: 2 of 50")]
+    assert [w for w in hears.warned if w.startswith("this M1 has collapsed: 2 of 50")]
 
     v = {k: a.astype(np.float64) for k, a in read_ndict(folder / "v_best.ndict.tar.gz").items()}
 

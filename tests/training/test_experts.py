@@ -123,6 +123,7 @@ def pixels(count: int, seed: int) -> tuple[Inputs, torch.Tensor]:
 NOBODY = Validation(Inputs(torch.empty(0, 2)), torch.empty(0, 1, dtype=torch.long))
 
 
+@pytest.mark.slow
 def test_cross_validation_finds_the_expert_that_sees_the_class() -> None:
     settings = M2Settings(supervised_epochs=3, learning_rate=1e-2)
     labelled = Labelled(*pixels(40, 0), settings)
@@ -132,6 +133,7 @@ def test_cross_validation_finds_the_expert_that_sees_the_class() -> None:
     assert weights(log_q, y[:, 0], torch.zeros(2))[1] > 0.8
 
 
+@pytest.mark.slow
 def test_of_several_label_sets_each_weighs_experts_by_the_pixels_that_it_knows() -> None:
     settings = M2Settings(supervised_epochs=3, learning_rate=1e-2)
     x, y = pixels(60, 0)

@@ -20,6 +20,9 @@ from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 
+pytestmark = pytest.mark.slow
+
+
 HIDDEN_CLASS = 1
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hearing import Hears
 from safetensors.torch import load_file
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
@@ -38,20 +39,8 @@ def m1_settings(dataset: Dataset, run: Path, **more: object) -> M1Settings:
 
 def m2_settings(dataset: Dataset, run: Path, **more: object) -> M2Settings:
     small = {"m1": None, "latent": 3, "hidden": (16,), "epochs": 6, "patience": 50}
-    batches = {"batch_labelled": 30, "batch_unlabelled": 100}
+    batches = {"batch_labelled": 30, "batch_unlabelled": 100, "supervised_epochs": 3}
     return M2Settings(dataset=dataset.path, output=run, **{**small, **batches, **more})
-
-
-class Listener(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 def metrics(run: Path) -> list[dict[str, str]]:
@@ -87,6 +76,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "more"),
     [
@@ -132,6 +122,7 @@ def test_a_killed_run_resumed_equals_an_unbroken_one(
     ]
 
 
+@pytest.mark.slow
 def test_without_validation_pixels_the_last_state_is_kept_also_after_resuming(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -168,6 +159,7 @@ def test_resuming_on_another_draw_is_refused(tiny_dataset: Dataset, tmp_path: Pa
         train_m1(m1_settings(other, tmp_path / "m1"), resume=True)
 
 
+@pytest.mark.slow
 def test_more_epochs_continue_a_finished_run(tiny_dataset: Dataset, tmp_path: Path) -> None:
     train_m1(m1_settings(tiny_dataset, tmp_path / "long", epochs=8))
     train_m1(m1_settings(tiny_dataset, tmp_path / "short", epochs=3))
@@ -207,6 +199,7 @@ def test_a_folder_with_other_files_is_not_used(tiny_dataset: Dataset, tmp_path: 
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_patience_ends_training_and_the_best_state_is_kept(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -222,6 +215,7 @@ def test_patience_ends_training_and_the_best_state_is_kept(
     assert card["metrics"]["bound_validation"] == float(rows[best]["bound_validation"])
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_other_seed_others(tiny_dataset: Dataset, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train_m2(m2_settings(tiny_dataset, tmp_path / name, seed=seed, epochs=2))
@@ -371,11 +365,10 @@ def test_a_cosine_over_other_epochs_is_not_resumed(tiny_dataset: Dataset, tmp_pa
 
 
 def test_a_line_every_few_steps_says_where_training_stands(
-    tiny_dataset: Dataset, tmp_path: Path
+    tiny_dataset: Dataset, tmp_path: Path, hears: Hears
 ) -> None:
-    listener = Listener()
-    train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), watcher=listener)
-    lines = [s for s in listener.said if s.startswith("epoch")]
+    train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), watcher=hears)
+    lines = [s for s in hears.said if s.startswith("epoch")]
     assert lines[0].startswith("epoch 1, step ")
     assert lines[-1].startswith("epoch 6, step ")
     assert all("bound" in s and "validation" in s and "improvement" in s for s in lines)

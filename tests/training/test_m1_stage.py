@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hearing import Hears
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError
@@ -38,6 +39,7 @@ def rewritten(dataset: Dataset, path: Path, **changes: Any) -> Dataset:
     return write_dataset(path, **values)
 
 
+@pytest.mark.slow
 def test_features_separate_classes_and_survive_saving(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -90,24 +92,18 @@ def test_without_validation_pixels_some_are_held_out(tiny_dataset: Dataset, tmp_
     assert np.isfinite(card["metrics"]["bound_validation"])
 
 
-def test_collapse_is_said_in_words(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    from hsi_ssl.watcher import Watcher
-
-    warned: list[str] = []
-
-    class Listener(Watcher):
-        def warn(self, sentence: str) -> None:
-            warned.append(sentence)
-
+@pytest.mark.slow
+def test_collapse_is_said_in_words(tiny_dataset: Dataset, tmp_path: Path, hears: Hears) -> None:
     # A likelihood much wider than the data: nothing is worth encoding.
     card = train_m1(
-        settings(tiny_dataset, tmp_path / "m1", sd_floor=50.0, epochs=20), watcher=Listener()
+        settings(tiny_dataset, tmp_path / "m1", sd_floor=50.0, epochs=20), watcher=hears
     )
     assert card["metrics"]["collapsed"]
-    assert len(warned) == 1
-    assert warned[0].startswith("M1 has collapsed: 0 of 4 latent units are active")
+    assert len(hears.warned) == 1
+    assert hears.warned[0].startswith("M1 has collapsed: 0 of 4 latent units are active")
 
 
+@pytest.mark.slow
 def test_init_from_starts_with_those_weights(tiny_dataset: Dataset, tmp_path: Path) -> None:
     first = train_m1(settings(tiny_dataset, tmp_path / "first", epochs=30))
     second = settings(tiny_dataset, tmp_path / "second", epochs=1, learning_rate=1e-9, warm_up=0)
@@ -119,6 +115,7 @@ def test_init_from_starts_with_those_weights(tiny_dataset: Dataset, tmp_path: Pa
         train_m1(settings(tiny_dataset, tmp_path / "third", latent=5), init_from=tmp_path / "first")
 
 
+@pytest.mark.slow
 def test_generated_spectra_are_drawn_in_the_files_units(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:

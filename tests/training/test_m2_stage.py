@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hearing import Hears
 from pydantic import ValidationError
 from small_models import pixels, preset
+from small_runs import small_m2_settings
 
 from hsi_ssl.datasets.scaling import fit_scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError, SettingsError
+from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.inference.classifier import Rule, load_classifier
 from hsi_ssl.inference.extractor import load_m1
 from hsi_ssl.inference.pipeline import SIDE_GAIN
@@ -29,29 +32,9 @@ from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import Watcher
 
 
-class Listener(Watcher):
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
-
-
 def settings(dataset: Dataset, run: Path, **more: object) -> M2Settings:
-    small = {"m1": None, "latent": 3, "hidden": (32,), "epochs": 40, "alpha": 100.0}
-    batches = {"batch_labelled": 30, "batch_unlabelled": 100}
-    return M2Settings(dataset=dataset.path, output=run, **{**small, **batches, **more})
-
-
-@pytest.fixture(scope="module")
-def m1_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "m1"
-    train_m1(
-        M1Settings(
-            dataset=tiny_dataset.path, output=run, latent=6, hidden=(32,), batch=64, epochs=60
-        )
-    )
-    return run
+    """Of a short training, where it does not matter what is learnt."""
+    return small_m2_settings(dataset, run, **{"supervised_epochs": 2, "epochs": 1, **more})
 
 
 def accuracy_on_test(dataset: Dataset, run: Path, rule: Rule | None = None) -> float:
@@ -62,29 +45,32 @@ def accuracy_on_test(dataset: Dataset, run: Path, rule: Rule | None = None) -> f
     return float(np.mean(posterior.argmax(1) == dataset.label[rows]))
 
 
-def test_m2_on_spectra_learns(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    card = train_m2(settings(tiny_dataset, tmp_path / "m2"))
+@pytest.mark.slow
+def test_m2_on_spectra_learns(tiny_dataset: Dataset, m2_run: Path) -> None:
+    card, _ = load_run(m2_run, "m2")
     (own,) = card["label_sets"]
     assert own["metrics"]["validation"]["macro_f1"] > 0.9
     assert own["metrics"]["predicted_classes"] == 3
-    assert accuracy_on_test(tiny_dataset, tmp_path / "m2", "classifier") > 0.9
-    assert accuracy_on_test(tiny_dataset, tmp_path / "m2", "bayes") > 0.5
+    assert accuracy_on_test(tiny_dataset, m2_run, "classifier") > 0.9
+    assert accuracy_on_test(tiny_dataset, m2_run, "bayes") > 0.5
 
 
+@pytest.mark.slow
 def test_m1_plus_m2_learns_and_brings_m1_along(
-    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+    tiny_dataset: Dataset, m1_run: Path, m1m2_run: Path
 ) -> None:
-    card = train_m2(settings(tiny_dataset, tmp_path / "m2", m1=m1_run))
+    card, _ = load_run(m1m2_run, "m2")
     assert card["m1"]["kind"] == "m1"
     assert sum(card["kept_units"]) == card["architecture"]["width"]
     assert card["architecture"]["side_inputs"] == tiny_dataset.scaler.width
     moved = m1_run.rename(m1_run.with_name("elsewhere"))
     try:
-        assert accuracy_on_test(tiny_dataset, tmp_path / "m2") > 0.9
+        assert accuracy_on_test(tiny_dataset, m1m2_run) > 0.9
     finally:
         moved.rename(m1_run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", [True, False])
 def test_posterior_of_raw_spectra_is_that_of_the_plain_way(
     tiny_dataset: Dataset, m1_run: Path, tmp_path: Path, beside: bool
@@ -143,6 +129,7 @@ def rescaled(dataset: Dataset, kind: str, path: Path) -> Dataset:
     )
 
 
+@pytest.mark.slow
 def test_whitening_is_part_of_the_scaling_that_the_model_brings_along(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -167,27 +154,18 @@ def test_whitening_is_part_of_the_scaling_that_the_model_brings_along(
     )
 
 
-class Sayings(Listener):
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-
+@pytest.mark.slow
 def test_the_better_of_the_supervised_and_the_whole_model_is_kept_and_told(
-    tiny_dataset: Dataset, tmp_path: Path
+    tiny_dataset: Dataset, m2_run: Path, m2_heard: Hears, hears: Hears
 ) -> None:
-    heard = Sayings()
-    card = train_m2(settings(tiny_dataset, tmp_path / "m2"), watcher=heard)
+    card, _ = load_run(m2_run, "m2")
     metrics = card["metrics"]
     assert metrics["kept"] == "semi-supervised"
-    assert any(s.startswith("unlabelled pixels gained +") for s in heard.said)
+    assert any(s.startswith("unlabelled pixels gained +") for s in m2_heard.said)
     by_rule = card["label_sets"][0]["metrics"]["validation_by_rule"]["classifier"]
     assert by_rule["macro_f1"] == metrics["semi_supervised"]["macro_f1"]
     # Now as if the supervised part had been better than what came out of the whole.
-    good = load_classifier(tmp_path / "m2", "cpu").model.whole
+    good = load_classifier(m2_run, "cpu").model.whole
     prior = good.log_p_y(0).exp()
     bad = DeclaredVAE(good.architecture, [prior], torch.Generator().manual_seed(5))
     rows = tiny_dataset.rows(Part.VALIDATION)
@@ -196,17 +174,18 @@ def test_the_better_of_the_supervised_and_the_whole_model_is_kept_and_told(
         torch.from_numpy(tiny_dataset.label[rows].astype(np.int64))[:, None],
     )
     before = {f"0.{name}": t for name, t in good.classifier.state_dict().items()}
-    metrics = keep_the_better(bad, before, validation, heard)
+    metrics = keep_the_better(bad, before, validation, hears)
     assert metrics["kept"] == "supervised"
     assert metrics["gained"] == pytest.approx(
         metrics["semi_supervised"]["macro_f1"] - metrics["supervised"]["macro_f1"]
     )
     assert metrics["gained"] < -0.2
-    assert "did not help here: kept the supervised model" in heard.said[-1]
+    assert "did not help here: kept the supervised model" in hears.said[-1]
     for name, tensor in good.classifier.state_dict().items():
         assert torch.equal(bad.classifier.state_dict()[name], tensor)
 
 
+@pytest.mark.slow
 def test_a_run_cut_off_in_either_part_goes_on_to_the_same_weights(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -215,7 +194,7 @@ def test_a_run_cut_off_in_either_part_goes_on_to_the_same_weights(
     for name, sentence in (("supervised", "epoch 1, "), ("m2", "neighbours tell")):
         run = tmp_path / name
 
-        class Cut(Listener):
+        class Cut(Watcher):
             def say(self, said: str, until: str = sentence) -> None:
                 if said.startswith(until):
                     raise KeyboardInterrupt
@@ -233,10 +212,11 @@ def test_a_run_cut_off_in_either_part_goes_on_to_the_same_weights(
         ).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_cut_run_over_an_older_one_goes_on_with_itself(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
-    class Cut(Listener):
+    class Cut(Watcher):
         def say(self, said: str) -> None:
             if said.startswith("neighbours tell"):  # the supervised part is done, the rest is not
                 raise KeyboardInterrupt
@@ -249,6 +229,7 @@ def test_a_cut_run_over_an_older_one_goes_on_with_itself(
     assert train_m2(anew, resume=True)["settings"]["seed"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["none", "max", "noise", "snv"])
 def test_every_kind_of_scaling_is_applied_to_raw_spectra(
     tiny_dataset: Dataset, tmp_path: Path, kind: str
@@ -264,6 +245,7 @@ def test_every_kind_of_scaling_is_applied_to_raw_spectra(
     np.testing.assert_allclose(classifier.uncalibrated.posterior(raw), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_pixels_result_does_not_depend_on_its_company(
     tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
 ) -> None:
@@ -281,18 +263,19 @@ def test_a_pixels_result_does_not_depend_on_its_company(
     )
 
 
+@pytest.mark.slow
 def test_spectra_unlike_any_class_are_novel(
-    tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
+    tiny_dataset: Dataset, m2_run: Path, m1m2_run: Path
 ) -> None:
     raw = tiny_dataset.spectra()
     strange = raw[:, ::-1].copy()
-    for name, m1 in (("m2", None), ("m1m2", m1_run)):
-        train_m2(settings(tiny_dataset, tmp_path / name, m1=m1))
-        classifier = load_classifier(tmp_path / name, "cpu")
+    for run in (m2_run, m1m2_run):
+        classifier = load_classifier(run, "cpu")
         usual = np.quantile(classifier.novelty_score(raw, "likelihood", 1), 0.99)
         assert np.median(classifier.novelty_score(strange, "likelihood", 1)) > usual
 
 
+@pytest.mark.slow
 def test_class_prior_uniform_empirical_and_given(tiny_dataset: Dataset, tmp_path: Path) -> None:
     for prior, expected in (
         ("uniform", [1 / 3, 1 / 3, 1 / 3]),
@@ -312,22 +295,28 @@ def test_class_prior_uniform_empirical_and_given(tiny_dataset: Dataset, tmp_path
     assert not (tmp_path / "f").exists()
 
 
-def test_left_out_classes_are_named(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    listener = Listener()
+@pytest.mark.slow
+def test_left_out_classes_are_named(tiny_dataset: Dataset, tmp_path: Path, hears: Hears) -> None:
     biased = (1.0, 1e-30, 1e-30)
     train_m2(
         settings(
             tiny_dataset, tmp_path / "m2", class_prior=biased, predict="bayes", epochs=1, sd_floor=5
         ),
-        watcher=listener,
+        watcher=hears,
     )
-    assert any("predicts one class for everything: quartz" in w for w in listener.warned)
+    assert any("predicts one class for everything: quartz" in w for w in hears.warned)
 
 
+@pytest.mark.slow
 def test_a_collapsed_m1_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> None:
     train_m1(
         M1Settings(
-            dataset=tiny_dataset.path, output=tmp_path / "m1", hidden=(8,), sd_floor=50, batch=64
+            dataset=tiny_dataset.path,
+            output=tmp_path / "m1",
+            hidden=(8,),
+            sd_floor=50,
+            batch=64,
+            epochs=20,
         )
     )
     with pytest.raises(ModelError, match="M1 has collapsed"):
@@ -367,13 +356,13 @@ def test_an_m1_of_another_draw_from_the_scenes_is_told(
         **arrays,
     )
     for dataset, expected in ((tiny_dataset, 0), (other, 1)):
-        listener = Listener()
+        hears = Hears()
         train_m2(
             settings(dataset, tmp_path / "m2", m1=m1_run, epochs=1),
             overwrite=True,
-            watcher=listener,
+            watcher=hears,
         )
-        assert sum("another draw from the same scenes" in w for w in listener.warned) == expected
+        assert sum("another draw from the same scenes" in w for w in hears.warned) == expected
 
 
 def task(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.training.scene_start import by_direction, by_scatter, smoothed, start_in_scenes
@@ -50,6 +51,7 @@ def scene(seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     return x + rng.normal(size=x.shape), truth
 
 
+@pytest.mark.slow
 def test_groups_that_light_hides_get_slots_of_their_own() -> None:
     x, truth = scene(0)
     rows, cols = np.divmod(np.arange(len(x)), SIDE)

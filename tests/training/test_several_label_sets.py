@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hearing import Hears
 from safetensors.torch import load_file
 
 from hsi_ssl.datasets.store import Dataset, Part
@@ -25,16 +26,7 @@ from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import Watcher
 
-
-class Listener(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.said.append(sentence)
+pytestmark = pytest.mark.slow
 
 
 def settings(dataset: Dataset, run: Path, **more: object) -> M2Settings:
@@ -54,9 +46,10 @@ def accuracies(dataset: Dataset, run: Path) -> dict[str, float]:
     return found
 
 
-def test_both_label_sets_are_learnt_at_once(two_label_sets: Dataset, tmp_path: Path) -> None:
-    listener = Listener()
-    card = train_m2(settings(two_label_sets, tmp_path / "m2"), watcher=listener)
+def test_both_label_sets_are_learnt_at_once(
+    two_label_sets: Dataset, tmp_path: Path, hears: Hears
+) -> None:
+    card = train_m2(settings(two_label_sets, tmp_path / "m2"), watcher=hears)
     assert min(accuracies(two_label_sets, tmp_path / "m2").values()) > 0.9
     each = {one["classes"]["name"]: one for one in card["label_sets"]}
     assert list(each) == ["mineralogy", "lithology"]
@@ -72,7 +65,7 @@ def test_both_label_sets_are_learnt_at_once(two_label_sets: Dataset, tmp_path: P
         assert one["temperature"]["classifier"] == pytest.approx(expected, rel=0.01)
         assert known[name].temperature == one["temperature"]["classifier"]
     assert card["architecture"]["inference"][-1] == "z | mineralogy, lithology"
-    assert any("unlabelled pixels" in sentence for sentence in listener.said)
+    assert "unlabelled pixels" in hears.all
     with pytest.raises(ModelError, match=r"several label sets \(mineralogy, lithology\)"):
         load_classifier(tmp_path / "m2", "cpu")
 

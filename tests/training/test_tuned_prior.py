@@ -22,6 +22,9 @@ from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.tuned_prior import STRENGTHS, tune_run, tuned_prior
 from hsi_ssl.watcher import SILENT
 
+pytestmark = pytest.mark.slow
+
+
 ROWS, COLS = 40, 30
 
 

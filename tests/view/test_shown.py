@@ -12,6 +12,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 import torch
+from hearing import Hears
 
 from hsi_ssl.datasets.store import open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SceneError, SceneNotFoundError
@@ -23,17 +24,6 @@ from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.view.answers import Answers
 from hsi_ssl.view.shown import shown
-from hsi_ssl.watcher import Watcher
-
-
-class Heard(Watcher):
-    """Keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warnings.append(sentence)
 
 
 @pytest.fixture
@@ -50,10 +40,9 @@ def without(path: Path, *tags: str) -> None:
         raster.update_tags(**dict.fromkeys(tags, ""))
 
 
-def test_all_that_belongs_to_a_map_is_found(project: Any) -> None:
-    heard = Heard()
-    with shown([project.map], watcher=heard) as found:
-        assert heard.warnings == []
+def test_all_that_belongs_to_a_map_is_found(project: Any, hears: Hears) -> None:
+    with shown([project.map], watcher=hears) as found:
+        assert hears.warned == []
         assert found.classifier is not None
         assert found.dataset is not None
         (one,) = found.scenes
@@ -70,6 +59,7 @@ def test_a_run_shows_what_it_learnt_from(project: Any) -> None:
         assert sum(answers.scene(0)["labels"].values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.tif", "m.img"])
 def test_relative_names_are_found_from_any_folder(
     name: str, moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -101,23 +91,23 @@ def test_scene_and_model_that_are_named(project: Any, tmp_path: Path) -> None:
     alone = tmp_path / "alone.tif"
     shutil.copy(project.map, alone)
     without(alone, "SCENE", "MODEL", "MODEL_SHA256", "LABEL_SET", "SETTINGS")
-    heard = Heard()
+    hears = Hears()
     with pytest.raises(SceneNotFoundError, match="--scene"):
-        shown([alone], watcher=heard)
-    assert "--model" in heard.warnings[0]
+        shown([alone], watcher=hears)
+    assert "--model" in hears.warned[0]
     with shown([alone], scene=project.scene, model=project.run) as found:
         assert found.scenes[0].number == 0
         assert found.classifier is not None
         assert len(found.classes) == 3
-    heard = Heard()
-    with shown([alone], scene=project.scene, watcher=heard) as found:
+    hears = Hears()
+    with shown([alone], scene=project.scene, watcher=hears) as found:
         assert found.classifier is None
         told = Answers(found).pixel(0, 5, 5)
         assert told["probabilities"] is None
         assert told["neighbours"] == []
         assert len(told["spectrum"]) == 13
         # Names are lost with the legend, colours are in the palette.
-        assert len(heard.warnings) == 1
+        assert len(hears.warned) == 1
 
 
 def test_without_legend_the_palette_tells(project: Any, tmp_path: Path) -> None:
@@ -136,27 +126,28 @@ def test_without_legend_the_palette_tells(project: Any, tmp_path: Path) -> None:
         assert about["bands"][3] == {"band": 3, "nm": None}
 
 
-def test_a_model_trained_anew_is_said(project: Any, moved: Path) -> None:
+def test_a_model_trained_anew_is_said(project: Any, moved: Path, hears: Hears) -> None:
     with rasterio.open(moved / "flight_classes.tif", "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
         raster.update_tags(MODEL_SHA256="0" * 64)
-    heard = Heard()
-    with shown([moved / "flight_classes.tif"], watcher=heard):
-        assert "another model" in heard.warnings[0]
+    with shown([moved / "flight_classes.tif"], watcher=hears):
+        assert "another model" in hears.warned[0]
 
 
-def test_a_dataset_that_is_gone(moved: Path, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_that_is_gone(
+    moved: Path, project: Any, monkeypatch: pytest.MonkeyPatch, hears: Hears
+) -> None:
     card = moved / "runs/m2/model.json"
     card.write_text(card.read_text().replace(str(project.folder), "/nowhere"))
-    heard = Heard()
     with pytest.raises(DatasetError, match="--scene"):
-        shown([moved / "runs/m2"], watcher=heard)
-    assert "no labels" in heard.warnings[0]
+        shown([moved / "runs/m2"], watcher=hears)
+    assert "no labels" in hears.warned[0]
     with shown([moved / "runs/m2"], scene=project.scene) as found:
         told = Answers(found).pixel(0, 5, 5)
         assert sum(told["probabilities"]) == pytest.approx(1, abs=1e-5)
         assert told["neighbours"] == []
 
 
+@pytest.mark.slow
 def test_free_slots_and_what_was_discovered_in_them(project: Any, tmp_path: Path) -> None:
     run, threads = tmp_path / "free", torch.get_num_threads()
     torch.set_num_threads(1)
@@ -197,6 +188,7 @@ def test_several_maps_are_scenes_to_choose_from(project: Any, moved: Path) -> No
         shown(both, scene=project.scene)
 
 
+@pytest.mark.slow
 def test_a_mosaic_is_its_maps(project: Any, tmp_path: Path) -> None:
     rasterio.shutil.copy(project.map, tmp_path / "all.vrt", driver="VRT")
     with shown([tmp_path / "all.vrt"]) as found:
@@ -259,14 +251,16 @@ def test_scenes_of_other_formats_answer_alike(project: Any, tmp_path: Path) -> N
                 assert answers.pixel(0, 200, 33)[key] == pixel[key]
 
 
-def test_a_mask_is_shown_over_its_scene_and_asks_for_no_model(project: Any, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_mask_is_shown_over_its_scene_and_asks_for_no_model(
+    project: Any, tmp_path: Path, hears: Hears
+) -> None:
     with open_scene(project.scene) as scene:
         codes = np.ones((scene.rows, scene.cols), np.uint8)
         codes[:, :5] = 2
         write_mask(tmp_path / "a_mask.tif", scene, codes)
-    heard = Heard()
-    with shown([tmp_path / "a_mask.tif"], scene=project.scene, watcher=heard) as found:
-        assert heard.warnings == []
+    with shown([tmp_path / "a_mask.tif"], scene=project.scene, watcher=hears) as found:
+        assert hears.warned == []
         assert [(c.code, c.name) for c in found.classes] == [
             (1, "look at"),
             (2, "shadow or background"),

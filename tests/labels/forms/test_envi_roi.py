@@ -206,6 +206,7 @@ def test_binary_files_are_refused_by_name(tmp_path: Path) -> None:
     assert not is_vector(tmp_path / "notes.txt")
 
 
+@pytest.mark.slow
 def test_hundred_thousand_pixels_are_read_at_once(tmp_path: Path) -> None:
     col, row = np.meshgrid(np.arange(1, 401), np.arange(1, 251))
     lines = (f"{i} {x} {y} 0.5" for i, (x, y) in enumerate(zip(col.flat, row.flat, strict=True)))

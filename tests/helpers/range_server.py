@@ -1,6 +1,6 @@
 """A small web server that hands out parts of files, as object stores do.
 
-    python tests/range_server.py FOLDER
+    python tests/helpers/range_server.py FOLDER
 
 Prints its port on 127.0.0.1, then a line `BYTES NAME` for whatever it has sent. A process of its
 own: GDAL holds Python's lock while it waits for a server.
