@@ -185,9 +185,11 @@ def test_what_no_class_explains_is_rejected(
     told = classifier.novelty_score(odd.reshape(-1, 12)[1:], measure, kept.samples)
     score.ravel()[1:] = told
     around = medians_on_grid(score).ravel()[1:]
-    # Batches of other sizes round scores of hundreds of nats in another way, and move ranks.
-    nats = 1e-4 * np.abs(told).max()
-    low, high = (kept.p_values(told + d, around + d, measure) for d in (nats, -nats))
+    # Batches of other sizes round scores in another way, and move ranks.
+    low, high = (
+        kept.p_values(*(nats + d * (1 + np.abs(nats)) for nats in (told, around)), measure)
+        for d in (1e-4, -1e-4)
+    )
     assert (low <= p.ravel()[1:]).all()
     assert (p.ravel()[1:] <= high).all()
     assert np.mean(high - low) < 0.02
