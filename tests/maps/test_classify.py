@@ -186,10 +186,12 @@ def test_what_no_class_explains_is_rejected(
     score.ravel()[1:] = told
     around = medians_on_grid(score).ravel()[1:]
     # Batches of other sizes round scores in another way, and move ranks.
-    low, high = (
-        kept.p_values(*(nats + d * (1 + np.abs(nats)) for nats in (told, around)), measure)
-        for d in (1e-4, -1e-4)
-    )
+
+    def moved(nats: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
+        return np.asarray(nats + share * (1 + np.abs(nats)), np.float32)
+
+    low = kept.p_values(moved(told, 1e-4), moved(around, 1e-4), measure)
+    high = kept.p_values(moved(told, -1e-4), moved(around, -1e-4), measure)
     assert (low <= p.ravel()[1:]).all()
     assert (p.ravel()[1:] <= high).all()
     assert np.mean(high - low) < 0.02

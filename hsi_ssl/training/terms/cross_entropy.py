@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from hsi_ssl.training.e_step import EStep
-from hsi_ssl.training.supervised_task import cross_entropy_of_sets, learnt_log_q
+from hsi_ssl.training.supervised_task import cross_entropy_of_sets
 from hsi_ssl.training.terms.step import Step
 
 if TYPE_CHECKING:
@@ -31,5 +31,4 @@ class CrossEntropy:
 
     def cost(self, step: Step) -> Tensor:
         """Mean over the pixels that were drawn for each label set."""
-        log_q = learnt_log_q(step.module, step.inputs, step.x, step.settings, step.generator)
-        return cross_entropy_of_sets(log_q, step.y, step.sets)
+        return cross_entropy_of_sets(step.log_q[0], step.y, step.sets)

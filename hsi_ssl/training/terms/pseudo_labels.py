@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.training.e_step import EStep
-from hsi_ssl.training.supervised_task import cross_entropy, learnt_log_q
+from hsi_ssl.training.supervised_task import cross_entropy
 from hsi_ssl.training.terms.step import Step
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ class PseudoLabels:
         told, total = step.e_step.pseudo_labels, step.nothing
         if told is None or not len(step.rows):
             return total
-        log_q = learnt_log_q(
-            step.module, step.inputs, step.x_lacking, step.settings, step.generator
-        )
-        for of_set, q, y in zip(log_q, told, step.y_lacking.T, strict=True):
+        for of_set, q, y in zip(step.log_q[1], told, step.y_lacking.T, strict=True):
             unknown = torch.nonzero(y < 0).flatten()
             if len(unknown) == len(y):
                 total = total + cross_entropy(of_set, q[step.rows])

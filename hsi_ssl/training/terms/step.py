@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs
+from hsi_ssl.training.supervised_task import learnt_log_q
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
@@ -38,6 +40,22 @@ class Step:
     share_lacking: float
     kl_weight: float
     generator: torch.Generator
+
+    @cached_property
+    def log_q(self) -> tuple[list[Tensor], list[Tensor]]:
+        """log q_e(y|x) `(E, n, K)` of each label set, as experts learn from both batches.
+
+        Of the pixels that lack a label only where pseudo-labels teach. In one pass: products of
+        700 rows take less than those of 500 and of 200.
+        """
+        if self.e_step.pseudo_labels is None or not len(self.rows):
+            return self._learnt(self.x), []
+        found = self._learnt(torch.cat([self.x, self.x_lacking]))
+        split = [of_set.split([len(self.x), len(self.rows)], dim=1) for of_set in found]
+        return [labelled for labelled, _ in split], [lacking for _, lacking in split]
+
+    def _learnt(self, x: Tensor) -> list[Tensor]:
+        return learnt_log_q(self.module, self.inputs, x, self.settings, self.generator)
 
     @property
     def nothing(self) -> Tensor:
