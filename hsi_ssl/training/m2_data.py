@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
 
+BLOCK = 65_536
+"""Raw spectra read at a time."""
+
+
 @dataclass(frozen=True)
 class M2Data:
     """The pixels of a dataset as M2 sees them: training pixels, then those without any label."""
@@ -245,9 +249,13 @@ class M2Data:
         noise = torch.zeros(self.scaler.width)
         if self.scaler.noise_sd is not None:
             noise = torch.from_numpy(self.settings.perturbation * self.scaler.noise_sd).float()
-        mean, logvar = self.pipeline.encode(self.dataset.spectra(rows))
-        if logvar is None:
+        blocks = [rows[first : first + BLOCK] for first in range(0, max(1, len(rows)), BLOCK)]
+        found = [self.pipeline.encode(self.dataset.spectra(some)) for some in blocks]
+        mean = torch.cat([mean for mean, _ in found])
+        logvars = [logvar for _, logvar in found if logvar is not None]
+        if not logvars:
             return Inputs(mean, noise_sd=noise if noise.any() else None).to(self.device)
+        logvar = torch.cat(logvars)
         if self.side_inputs:  # with the variance of their noise; of none it is exp(-inf)
             of_noise = 2 * torch.log(SIDE_GAIN * noise)
             logvar = torch.cat([logvar, of_noise.expand(len(mean), -1)], 1)
