@@ -28,8 +28,7 @@ OF_MODELS = ("part", "cluster_and_label", "spatial", "tune_spatial", "device")
 @click.argument("run", type=options.FILE, required=False)
 @click.argument("dataset", type=options.FILE, required=False)
 @click.option(
-    "--split",
-    "part",
+    "--part",
     type=click.Choice(["test", "validation", "train"]),
     default="test",
     show_default=True,
@@ -102,7 +101,7 @@ def command(
 
     \b
     hsi-ssl evaluate
-    hsi-ssl evaluate runs/m2 --split validation --json
+    hsi-ssl evaluate runs/m2 --part validation --json
     hsi-ssl evaluate --spatial tuned
     hsi-ssl evaluate --map scene_classes.tif --map other_product.tif
     hsi-ssl evaluate --map other_product.tif --reference points.gpkg --label-field class
@@ -251,7 +250,7 @@ def _by_reference(
 
 def _option(name: str) -> str:
     """What users call a parameter."""
-    return "--split" if name == "part" else f"--{name.replace('_', '-')}"
+    return f"--{name.replace('_', '-')}"
 
 
 def _map_line(one: MapAccuracy) -> str:

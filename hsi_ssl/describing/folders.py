@@ -102,11 +102,11 @@ def _scores(path: Path, numbers: dict[str, Any]) -> Description:
     """A report of `evaluate`: on a run, or on maps."""
     values: dict[str, Any] = {"kind": "report", "path": str(path)}
     if "run" in numbers:
-        kept = ("run", "model", "dataset", "split", "n", "oa", "macro_f1")
+        kept = ("run", "model", "dataset", "part", "n", "oa", "macro_f1")
         values |= {"report": "evaluation"} | {key: numbers.get(key) for key in kept}
         lines = [
             f"{path}: report of evaluate on {numbers['run']} ({numbers.get('model')})",
-            f"{numbers.get('n')} pixels of {numbers.get('dataset')}, part {numbers.get('split')}",
+            f"{numbers.get('n')} pixels of {numbers.get('dataset')}, part {numbers.get('part')}",
         ]
         return Description(values, [*lines, _headline(numbers)])
     maps = numbers.get("maps", [numbers])

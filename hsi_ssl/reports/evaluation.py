@@ -116,7 +116,7 @@ class Evaluation:
             "run": str(self.run),
             "dataset": str(self.dataset),
             "model": self.model_name,
-            "split": self.part,
+            "part": self.part,
             "n": scores.n,
             "n_test": sum(c.test or 0 for c in self.balance.classes),
             **scores.headline(),
@@ -334,7 +334,7 @@ def _evaluation(
     rows = dataset.rows(PARTS[part])
     if not len(rows):
         raise DatasetError(
-            f"{dataset.path} has no {part} pixels to score; evaluate another part with --split, "
+            f"{dataset.path} has no {part} pixels to score; evaluate another with --part, "
             "or prepare with another split"
         )
     codes = indices_to_codes(dataset.label[rows], dataset.label_set)

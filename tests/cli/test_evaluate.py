@@ -52,7 +52,7 @@ def test_json_is_one_object_with_the_promised_keys(run: Path, tiny_dataset: Data
 def test_the_report_in_its_place_is_made_anew(run: Path, tiny_dataset: Dataset) -> None:
     for _ in range(2):
         assert call("evaluate", run, tiny_dataset.path).exit_code == 0
-    assert call("evaluate", run, tiny_dataset.path, "--split", "validation").exit_code == 0
+    assert call("evaluate", run, tiny_dataset.path, "--part", "validation").exit_code == 0
     assert (run / "report-validation" / "metrics.json").exists()
 
 
@@ -220,7 +220,7 @@ def test_maps_against_a_reference_need_no_run(
     ("more", "said"),
     [
         (("runs/m2", "--map", "{map}"), "without any RUN or DATASET, found RUN runs/m2"),
-        (("--map", "{map}", "--split", "test"), "--split is for a RUN and its DATASET"),
+        (("--map", "{map}", "--part", "test"), "--part is for a RUN and its DATASET"),
         (("--map", "{map}", "--spatial", "1"), "--spatial is for a RUN and its DATASET"),
         ((), "name one or several with --map"),
         (("--map", "nowhere.tif"), "no map nowhere.tif"),

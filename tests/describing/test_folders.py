@@ -127,7 +127,7 @@ def test_runs_that_are_not_finished(tmp_path: Path) -> None:
     ("files", "kind", "words"),
     [
         (
-            {"metrics.json": {"run": "runs/m2", "model": "M2", "dataset": "d.h5", "split": "test",
+            {"metrics.json": {"run": "runs/m2", "model": "M2", "dataset": "d.h5", "part": "test",
                               "n": 60, "oa": 0.91, "macro_f1": 0.8, "kappa": None}},
             "evaluation",
             ["report of evaluate on runs/m2 (M2)", "60 pixels of d.h5, part test", "OA 0.910"],

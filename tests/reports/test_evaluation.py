@@ -96,7 +96,7 @@ def test_both_rules_are_scored(evaluation: Evaluation, run: Path, tiny_dataset: 
 
 def test_another_part_can_be_scored(run: Path, tiny_dataset: Dataset) -> None:
     found = evaluate(run, tiny_dataset, part="validation", device="cpu").to_json()
-    assert found["split"] == "validation"
+    assert found["part"] == "validation"
     assert found["n"] == len(tiny_dataset.rows(Part.VALIDATION))
     assert found["n_test"] == len(tiny_dataset.rows(Part.TEST))
 
