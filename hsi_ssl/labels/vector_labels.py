@@ -91,7 +91,7 @@ def drawn_labels(
     of_numbers = () if classes else styled(layers, codes, kept, nameless=not known)
     board = _Board(layers, codes, rules.min_coverage)
     planes = [
-        board.burnt(scene, [i for path in some for i in number[path]], watcher)
+        board.rasterised(scene, [i for path in some for i in number[path]], watcher)
         for scene, some in zip(scenes, paths, strict=True)
     ]
     board.names = {c.code: c.name for c in classes or (*kept, *of_numbers) or known}
@@ -212,7 +212,7 @@ class _Board:
         self.names: dict[int, str] = {}
         """Of codes, for people."""
 
-    def burnt(
+    def rasterised(
         self, scene: Scene, numbers: Sequence[int], watcher: Watcher
     ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]:
         """Codes and feature numbers `(rows, cols)` of a scene, from some of the layers."""

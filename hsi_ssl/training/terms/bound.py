@@ -46,10 +46,10 @@ class Bound:
         elif bool(whole.any()):
             complete = self._mean(step, step.x[whole], step.y[whole])
         if len(step.rows):
-            told = step.e_step.pseudo_labels
+            pseudo = step.e_step.pseudo_labels
             log_q = None
-            if told is not None and step.settings.stop_gradient == 1:
-                log_q = [log_of(q[step.rows]) for q in told]
+            if pseudo is not None and step.settings.stop_gradient == 1:
+                log_q = [log_of(q[step.rows]) for q in pseudo]
             incomplete = self._mean(step, step.x_lacking, step.y_lacking, log_q)
         return mean_j(complete, incomplete, share_unlabelled=step.share_lacking)
 

@@ -35,11 +35,11 @@ class FeaturePrior:
 
     def cost(self, step: Step) -> Tensor:
         """Mean over all training pixels, to stand in J / N."""
-        told = step.e_step.log_prior
-        if told is None or not len(step.rows):
+        log_priors = step.e_step.log_prior
+        if log_priors is None or not len(step.rows):
             return step.nothing
         total = step.nothing
         for v, log_q in enumerate(step.module.log_q_each(step.x_lacking)):
-            change = step.module.log_p_y(v) - told[v][step.rows]
+            change = step.module.log_p_y(v) - log_priors[v][step.rows]
             total = total + (log_q.exp() * change).sum(-1).mean()
         return step.share_lacking * total

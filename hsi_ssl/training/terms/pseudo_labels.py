@@ -41,10 +41,10 @@ class PseudoLabels:
 
     def cost(self, step: Step) -> Tensor:
         """Summed over label sets and experts, mean over pixels."""
-        told, total = step.e_step.pseudo_labels, step.nothing
-        if told is None or not len(step.rows):
+        pseudo, total = step.e_step.pseudo_labels, step.nothing
+        if pseudo is None or not len(step.rows):
             return total
-        for of_set, q, y in zip(step.log_q[1], told, step.y_lacking.T, strict=True):
+        for of_set, q, y in zip(step.log_q[1], pseudo, step.y_lacking.T, strict=True):
             unknown = torch.nonzero(y < 0).flatten()
             if len(unknown) == len(y):
                 total = total + cross_entropy(of_set, q[step.rows])
