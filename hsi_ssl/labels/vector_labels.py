@@ -227,12 +227,12 @@ class _Board:
             frame = shapely.box(0, 0, scene.cols, scene.rows)
             self._on_scene[mine] |= shapely.intersects(geometries, frame)
             for covered in pixels_of(geometries, shape, self._least):
-                self._burn(covered.owner + mine.start, covered.flat, code, owner, disputed)
+                self._rasterise(covered.owner + mine.start, covered.flat, code, owner, disputed)
         code[disputed], owner[disputed] = UNLABELLED_CODE, -1
         self._kept += int(np.count_nonzero(code))
         return code.reshape(shape), owner.reshape(shape)
 
-    def _burn(
+    def _rasterise(
         self,
         feature: Ints,
         flat: Ints,
