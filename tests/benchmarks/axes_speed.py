@@ -167,7 +167,7 @@ only by what they take of caches, medians of {given.rounds} rounds. A ratio abov
 What is packed costs its unpacking, which happens once: chunks of all bands at one place are kept
 (up to 400 MB). Windows stay planes of bands in memory: `(rows, cols, bands)` and `(pixels, bands)`
 are views of them. Turning them costs three times as much as copying (2 GB/s against 6 of numpy's;
-no blocks, strips, wider words, `einsum` or torch's own transposition were faster), and is left to
+no blocks, strips, wider words or torch's own transposition were faster), and is left to
 who needs it: to tell valid pixels, to choose bands, to convert blocks of pixels to float32 and to
 multiply them is as fast or faster by planes. The matrix is the case in which nothing is gained.
 
