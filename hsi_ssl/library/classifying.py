@@ -20,11 +20,10 @@ from hsi_ssl.library.among import among_neighbours
 from hsi_ssl.library.arrays import dataset_of_arrays, label_set_of
 from hsi_ssl.library.features import M1Features
 from hsi_ssl.library.fitting import (
+    HoldsRun,
     RunFiles,
     files_of,
     in_folder,
-    opened,
-    save_files,
     seed_of,
     spectra_of,
     stage_settings,
@@ -41,7 +40,7 @@ MANAGED = {"dataset", "output", "m1", "label_set", "generation", "inference", "f
 LEAST_CLASSES = 2
 
 
-class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SemiSupervisedClassifier(HoldsRun[Classifier], ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The classifier M2, or M1+M2 (Kingma et al. 2014), on labelled and unlabelled spectra.
 
     X holds both: where y is -1 a spectrum has no label, as for scikit-learn's own semi-supervised
@@ -106,6 +105,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     1.0
     """
 
+    kind = "m2"
     strength_: float
     _warned: bool
 
@@ -214,9 +214,9 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
                 stacklevel=2,
             )
         if places is None or not self.strength_:
-            p = self._classifier.posterior(spectra)
+            p = self._model.posterior(spectra)
         else:
-            p = among_neighbours(self._classifier, spectra, neighbours_of(places), self.strength_)
+            p = among_neighbours(self._model, spectra, neighbours_of(places), self.strength_)
         whole = p.astype(np.float64)
         found: npt.NDArray[np.float64] = whole / whole.sum(axis=1, keepdims=True)
         return found
@@ -232,8 +232,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         OutputError
             It holds something already, or cannot be written.
         """
-        check_is_fitted(self)
-        save_files(self._files, "m2", path, overwrite=overwrite)
+        self._save(path, overwrite=overwrite)
 
     def _check(self) -> None:
         """Refuse parameters that are unfit."""
@@ -280,10 +279,9 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         return classes, label
 
     def _keep(self, files: RunFiles, with_positions: bool) -> Self:
-        self._files = files
-        self._classifier = opened(files, self._load)
+        self._hold(files)
         self._with_positions, self._warned = with_positions, False
-        self.card_ = self._classifier.card
+        self.card_ = self._model.card
         self.n_iter_ = max(1, int(self.card_["training"]["epochs"]))
         self.strength_ = self._strength()
         return self
@@ -304,15 +302,3 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def _load(self, run: Path) -> Classifier:
         return load_classifier(run, self.device)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {key: value for key, value in state.items() if key != "_classifier"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "_files" in state:
-            self._classifier = opened(self._files, self._load)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_files")

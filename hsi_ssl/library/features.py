@@ -19,11 +19,10 @@ from hsi_ssl.inference.extractor import Extractor, load_m1
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.library.arrays import dataset_of_arrays
 from hsi_ssl.library.fitting import (
+    HoldsRun,
     RunFiles,
     files_of,
     in_folder,
-    opened,
-    save_files,
     seed_of,
     spectra_of,
     stage_settings,
@@ -37,7 +36,12 @@ MANAGED = {"dataset", "output"}
 """Settings that no user of the estimator gives."""
 
 
-class M1Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class M1Features(
+    HoldsRun[Extractor],
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """The latent-feature model M1 (Kingma et al. 2014) as a transformer.
 
     It learns from every spectrum of X, and no label. `transform` gives the mean of q(z|x), one
@@ -89,6 +93,8 @@ class M1Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     >>> m1.fit_transform(X).shape
     (200, 3)
     """
+
+    kind = "m1"
 
     def __init__(
         self,
@@ -146,7 +152,7 @@ class M1Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """The mean of q(z|x), `(n, latent)`, of spectra `(n, bands)`."""
         check_is_fitted(self)
         spectra, _ = spectra_of(self, validate_data(self, X, reset=False), None)
-        return self._extractor.features(spectra)[0]
+        return self._model.features(spectra)[0]
 
     def stage(self, dataset: Path, run: Path, seed: int) -> M1Settings:
         """Settings of the stage `train-m1` on a dataset.
@@ -171,31 +177,17 @@ class M1Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         OutputError
             It holds something already, or cannot be written.
         """
-        check_is_fitted(self)
-        save_files(self._files, "m1", path, overwrite=overwrite)
+        self._save(path, overwrite=overwrite)
 
     def _keep(self, files: RunFiles) -> Self:
-        self._files = files
-        self._extractor = opened(files, self._load)
-        self.card_ = self._extractor.card
+        self._hold(files)
+        self.card_ = self._model.card
         self.n_iter_ = max(1, int(self.card_["training"]["epochs"]))
-        self._n_features_out = self._extractor.model.architecture.latent
+        self._n_features_out = self._model.model.architecture.latent
         return self
 
     def _load(self, run: Path) -> Extractor:
         return load_m1(run, self.device)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {key: value for key, value in state.items() if key != "_extractor"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "_files" in state:
-            self._extractor = opened(self._files, self._load)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_files")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

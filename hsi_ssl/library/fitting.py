@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy.typing as npt
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.inference.checkpoint import CARD, WEIGHTS, check_run_folder, load_run, save_run
@@ -108,3 +109,39 @@ def save_files(files: RunFiles, kind: str, path: PathLike, *, overwrite: bool) -
     check_run_folder(run, resume=False, overwrite=overwrite)
     card, tensors = opened(files, lambda folder: load_run(folder, kind))
     save_run(run, tensors, {key: value for key, value in card.items() if key not in WRITTEN})
+
+
+class HoldsRun(Generic[T]):
+    """An estimator that holds its trained run: the files in memory, and what they open to.
+
+    It is pickled as the files alone. `kind` is what run folders of it are called, m1 or m2.
+    """
+
+    kind: ClassVar[str]
+    _files: RunFiles
+    _model: T
+
+    def _load(self, run: Path) -> T:
+        """The model in a run folder."""
+        raise NotImplementedError
+
+    def _hold(self, files: RunFiles) -> None:
+        """Take the files of a run that has been trained."""
+        self._files = files
+        self._model = opened(files, self._load)
+
+    def _save(self, path: PathLike, *, overwrite: bool) -> None:
+        check_is_fitted(self)
+        save_files(self._files, self.kind, path, overwrite=overwrite)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        return {key: value for key, value in state.items() if key != "_model"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]
+        if "_files" in state:
+            self._model = opened(self._files, self._load)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_files")
