@@ -15,7 +15,7 @@ from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.training.inputs import APPLIED_BATCH
 from hsi_ssl.training.loop import weights_of
-from hsi_ssl.training.validation import Scores, Validation, scores
+from hsi_ssl.training.validation import Scores, Validation, over_label_sets, scores
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ def keep_the_better(
         return {"supervised": {}, "gained": None, "kept": "semi-supervised"}
     q = q_of_labels(model)
     after = weights_of(q)
-    now, each_now = validation.of_classifier(model), validation.by_label_set(model)
+    each_now = validation.by_label_set(model)
     q.load_state_dict(before)
-    then = validation.of_classifier(model, labelled_only=True)
     each_then = validation.by_label_set(model, labelled_only=True)
+    several = len(model.architecture.labels) > 1
+    now, then = (over_label_sets(each, several=several) for each in (each_now, each_then))
     gained = now["macro_f1"] - then["macro_f1"]
     change = "macro-F1 on the validation pixels " + ", ".join(
         f"{name + ' ' if len(each_now) > 1 else ''}{each_then[name]['macro_f1']:.3f} -> "

@@ -47,10 +47,7 @@ class Validation:
         if not len(self):
             return {"score": math.inf, "macro_f1": 0.0}
         each = self.by_label_set(module, labelled_only=labelled_only)
-        found = {name: float(np.mean([one[name] for one in each.values()])) for name in MEANT}
-        if len(module.architecture.labels) > 1:
-            found |= {f"macro_f1_{name}": one["macro_f1"] for name, one in each.items()}
-        return {"score": found["macro_f1"] - TIE * found["cross_entropy"], **found}
+        return over_label_sets(each, several=len(module.architecture.labels) > 1)
 
     def by_label_set(
         self, module: DeclaredVAE, *, labelled_only: bool = False
@@ -66,6 +63,14 @@ class Validation:
                 found[name] = scores(y[known], of_set[known])
                 found[name]["cross_entropy"] = float(F.nll_loss(of_set[known], y[known]))
         return found
+
+
+def over_label_sets(each: dict[str, Scores], *, several: bool) -> Scores:
+    """Means over label sets of what `by_label_set` gives, and a `score` that chooses states."""
+    found = {name: float(np.mean([one[name] for one in each.values()])) for name in MEANT}
+    if several:
+        found |= {f"macro_f1_{name}": one["macro_f1"] for name, one in each.items()}
+    return {"score": found["macro_f1"] - TIE * found["cross_entropy"], **found}
 
 
 def scores(y: Tensor, log_p: Tensor) -> Scores:
