@@ -134,6 +134,7 @@ class _Loop:
         self.generator = torch.Generator(self.device).manual_seed(settings.seed)
         self.turns = task.turns()
         self.optimisers = [_adam(turn, task.pixels, settings) for turn in self.turns]
+        self.clipped = [_networks(task.module, turn) for turn in self.turns]
         self.average = Average(task.module, settings.average)
         self.progress, self.best = Progress(), weights_of(task.module)
         self.snapshots: dict[int, Tensor] = {}
@@ -194,12 +195,14 @@ class _Loop:
         bound, terms = torch.zeros((), device=self.device), dict[str, Tensor]()
         steps = spectra = 0
         for batch in task.batches(self.generator):
-            for turn, optimiser in zip(self.turns, self.optimisers, strict=True):
+            takers = zip(self.turns, self.optimisers, self.clipped, strict=True)
+            for turn, optimiser, networks in takers:
                 with reduced(self.precision, self.device):
                     step = turn.cost(batch, kl_weight, self.generator)
                 optimiser.zero_grad(set_to_none=True)
                 step.cost.backward()
-                _clip(task.module, turn, settings.clip)
+                for weights in networks:
+                    nn.utils.clip_grad_norm_(weights, settings.clip)
                 optimiser.step()
                 for name, cost in step.terms.items():
                     terms[name] = terms.get(name, 0) + cost.detach()
@@ -360,15 +363,15 @@ def _adam(turn: Turn, pixels: int, settings: TrainingSettings) -> torch.optim.Ad
     return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
 
 
-def _clip(module: nn.Module, turn: Turn, norm: float) -> None:
-    """Each network by itself: a decoder's gradient is a thousand times the classifier's.
+def _networks(module: nn.Module, turn: Turn) -> list[list[nn.Parameter]]:
+    """Parameters whose gradients are clipped together, each network's by themselves.
 
-    One common norm would scale the classifier's down to nothing.
+    A decoder's gradient is a thousand times the classifier's, which one common norm would scale
+    down to nothing.
     """
     moved = set(turn.parameters)
-    for network in module.children():
-        if weights := [p for p in network.parameters() if p in moved]:
-            nn.utils.clip_grad_norm_(weights, norm)
+    each = ([p for p in network.parameters() if p in moved] for network in module.children())
+    return [weights for weights in each if weights]
 
 
 def weights_of(module: nn.Module) -> dict[str, Tensor]:
