@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.tables import marginals
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.terms.step import Step
 
@@ -34,7 +35,8 @@ class Balance:
         total = step.nothing
         if not len(step.rows):
             return total
-        for v, log_q in enumerate(step.module.log_q_each(step.x_lacking)):
+        each = marginals(step.log_q_lacking, step.module.architecture.counts)
+        for v, log_q in enumerate(each):
             total = total + balance_cost(log_q, step.module.log_p_y(v))
         return total
 

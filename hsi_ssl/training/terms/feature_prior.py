@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from hsi_ssl.models.tables import marginals
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.terms.step import Step
 
@@ -39,7 +40,8 @@ class FeaturePrior:
         if log_priors is None or not len(step.rows):
             return step.nothing
         total = step.nothing
-        for v, log_q in enumerate(step.module.log_q_each(step.x_lacking)):
+        each = marginals(step.log_q_lacking, step.module.architecture.counts)
+        for v, log_q in enumerate(each):
             change = step.module.log_p_y(v) - log_priors[v][step.rows]
             total = total + (log_q.exp() * change).sum(-1).mean()
         return step.share_lacking * total

@@ -54,6 +54,11 @@ class Step:
         split = [of_set.split([len(self.x), len(self.rows)], dim=1) for of_set in found]
         return [labelled for labelled, _ in split], [lacking for _, lacking in split]
 
+    @cached_property
+    def log_q_lacking(self) -> Tensor:
+        """log q of all label sets `(m, M)` of the pixels that lack a label, a table."""
+        return self.module.log_q(self.x_lacking)
+
     def _learnt(self, x: Tensor) -> list[Tensor]:
         return learnt_log_q(self.module, self.inputs, x, self.settings, self.generator)
 

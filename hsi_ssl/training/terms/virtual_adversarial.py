@@ -38,9 +38,13 @@ class VirtualAdversarial:
         """Mean over the pixels that lack a label."""
         if not len(step.rows):
             return step.nothing
-        log_q = step.module.log_q
-        x, radius = step.x_lacking, step.settings.radius
-        return adversarial_cost(log_q, x, log_q(x), radius, step.generator)
+        return adversarial_cost(
+            step.module.log_q,
+            step.x_lacking,
+            step.log_q_lacking,
+            step.settings.radius,
+            step.generator,
+        )
 
 
 def adversarial_cost(
