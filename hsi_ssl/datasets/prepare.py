@@ -22,7 +22,7 @@ from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
 from hsi_ssl.datasets.planning import CLASSES_LEAST, Bools, Plan, planned
 from hsi_ssl.datasets.sampling import Draw, TilePool, joined
-from hsi_ssl.datasets.scaling import FIT_PIXELS, Scaler, fit_scaler
+from hsi_ssl.datasets.scaling import Scaler, fit_scaler, rows_to_fit
 from hsi_ssl.datasets.splits import (
     Labels,
     Split,
@@ -126,9 +126,8 @@ def prepare_sources(
     ) as writer:
         rows = _taken(writer, sources, plan, settings, pool_rng, watcher)
         columns, cards = _columns(plan, rows, watcher)
-        fit = np.flatnonzero(np.isin(rows.part, (Part.TRAIN, Part.POOL)))
-        if len(fit) > FIT_PIXELS:
-            fit = np.sort(fit_rng.choice(fit, FIT_PIXELS, replace=False))
+        learnt = np.flatnonzero(np.isin(rows.part, (Part.TRAIN, Part.POOL)))
+        fit = rows_to_fit(learnt, fit_rng)
         scaler = _scaler(writer.spectra(fit), rows, fit, sources, plan, settings, bands[0], watcher)
         neighbours = neighbour_table(rows.scene, rows.pixel)
         unit, unit_kind = None, "pixel"

@@ -181,6 +181,13 @@ def scaler_from_card(card: dict[str, Any]) -> Scaler:
     return ShapeScaler(kind, numbers["axis"]) if "axis" in numbers else _affine(kind, numbers)
 
 
+def rows_to_fit(rows: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """All of some rows, or `FIT_PIXELS` of them drawn at random, ascending."""
+    if len(rows) <= FIT_PIXELS:
+        return rows
+    return np.sort(rng.choice(rows, FIT_PIXELS, replace=False))
+
+
 def fit_scaler(
     kind: str,
     spectra: npt.NDArray[Any],

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hsi_ssl import __version__
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
-from hsi_ssl.datasets.scaling import FIT_PIXELS, fit_scaler
+from hsi_ssl.datasets.scaling import fit_scaler, rows_to_fit
 from hsi_ssl.datasets.splits import OUT, draw_parts, split_units
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import LabelError
@@ -63,10 +63,7 @@ def dataset_of_arrays(
     if positions is not None:
         place = positions[kept]
         neighbours = neighbours_of(place)
-    fit = np.flatnonzero(part != Part.VALIDATION)
-    if len(fit) > FIT_PIXELS:
-        chosen = np.random.default_rng(fit_seed).choice(fit, FIT_PIXELS, replace=False)
-        fit = np.sort(chosen)
+    fit = rows_to_fit(np.flatnonzero(part != Part.VALIDATION), np.random.default_rng(fit_seed))
     bands = spectra.shape[1]
     wavelengths = None if wavelengths_nm is None else np.asarray(wavelengths_nm, np.float64)
     scaler = fit_scaler(
