@@ -19,8 +19,6 @@ from hsi_ssl.scenes.scene import Array
 
 BY_PIXEL = (0, 1, 2)
 """Stored as (rows, cols, bands), the last running fastest."""
-REVERSED = (2, 1, 0)
-"""Stored as (bands, cols, rows): MATLAB's and Fortran's order."""
 BY_LINE, BY_BAND = (0, 2, 1), (2, 0, 1)
 """Stored as (rows, bands, cols) and (bands, rows, cols): ENVI's BIL and BSQ."""
 
