@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "files", "watcher", "closing"}
+BASE = {"errors", "files", "watcher", "closing", "registry"}
 """Modules beside the packages that all may import."""
 LAYERS = {
     "scenes": set(),

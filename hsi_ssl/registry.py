@@ -1,0 +1,80 @@
+"""Things of one kind by name: ours, and those that other installed packages offer.
+
+A package offers one by an entry point in the kind's group, `hsi_ssl.extractors` for example (Python
+Packaging User Guide, "Entry points specification"):
+
+    [project.entry-points."hsi_ssl.extractors"]
+    my-extractor = "my_package.module:MyExtractor"
+
+Nothing is imported before it is asked for, and other packages are looked for only where a name is
+none of ours, or all names are wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module, metadata
+from typing import Generic, TypeVar
+
+from hsi_ssl.errors import SettingsError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Things of one kind, read-only; `own`: where ours are, as `module:attribute`."""
+
+    def __init__(self, group: str, what: str, own: Mapping[str, str]) -> None:
+        self.group, self.what, self._own = group, what, own
+        self._loaded: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (name for name in self._others() if name not in self._own)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._others()
+
+    def find(self, name: str) -> T:
+        """That of a name.
+
+        Raises
+        ------
+        SettingsError
+            There is none of that name, or the package that offers it cannot be imported.
+        """
+        if name not in self:
+            raise SettingsError(f"{self.what} {name!r} is not known; take {self.in_words()}")
+        try:
+            return self[name]
+        except (ImportError, AttributeError) as error:
+            raise SettingsError(
+                f"{self.what} {name!r} cannot be loaded ({error}); install again the package that "
+                f"offers it in {self.group}, or take {', '.join(self._own)}"
+            ) from error
+
+    def in_words(self) -> str:
+        """All names, with commas between them."""
+        return ", ".join(self)
+
+    def _load(self, name: str) -> T:
+        if name in self._own:
+            module, _, attribute = self._own[name].partition(":")
+            found: T = getattr(import_module(module), attribute)
+            return found
+        others = self._others()
+        if name not in others:
+            raise KeyError(name)
+        offered: T = others[name].load()
+        return offered
+
+    def _others(self) -> dict[str, metadata.EntryPoint]:
+        return {point.name: point for point in metadata.entry_points(group=self.group)}
