@@ -33,7 +33,7 @@ def command(
     terminal: Terminal,
     **given: Any,
 ) -> None:
-    """Write mean and log-variance of q(z|x): of a scene as a GeoTIFF, of a dataset as HDF5.
+    """Write features, M1's with log-variance: of a scene as a GeoTIFF, of a dataset as HDF5.
 
     \b
     hsi-ssl features scene.tif -o scene_features.tif
@@ -71,7 +71,7 @@ def command(
                 overwrite=overwrite,
                 watcher=terminal,
             )
-    units = extractor.model.architecture.latent
+    units = extractor.model.units
     terminal.result(
         {"output": str(output), "pixels": pixels, "units": units},
         f"wrote {output}: {units} units of {pixels:,} pixels",

@@ -13,6 +13,7 @@ the default.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ import click
 from .output import Terminal, others_heard
 
 if TYPE_CHECKING:
+    from hsi_ssl.registry import Registry
     from hsi_ssl.scenes.reading import Reading
     from hsi_ssl.settings import Project, Settings
     from hsi_ssl.training.stage import Draw, Panels
@@ -62,6 +64,56 @@ class Widths(click.ParamType[list[int]]):
 
 
 WIDTHS = Widths()
+
+
+class Assigned(click.ParamType[tuple[str, bool | int | float | str]]):
+    """An option of a method's own, `penalty=0.01`."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, bool | int | float | str]:
+        """Parse one value: whole number, number, yes or no, else text."""
+        name, sign, text = value.partition("=")
+        if not sign or not name:
+            self.fail(f"{value!r} is no option such as penalty=0.01", param, ctx)
+        if text in ("yes", "no", "true", "false"):
+            return name.replace("-", "_"), text in ("yes", "true")
+        for kind in (int, float):
+            with contextlib.suppress(ValueError):
+                return name.replace("-", "_"), kind(text)
+        return name.replace("-", "_"), text
+
+
+ASSIGNED = Assigned()
+
+
+class Named(click.ParamType[str]):
+    """A name of a registry, which is looked up only when it is wanted."""
+
+    def __init__(self, load: Callable[[], Registry[Any]], name: str) -> None:
+        self.load, self.name = load, name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check one name."""
+        found = self.load()
+        if value not in found:
+            self.fail(f"{value!r} is not one of {found.in_words()}", param, ctx)
+        return str(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """All names, as a choice shows them."""
+        return "[" + "|".join(self.load()) + "]"
+
+
+def _extractors() -> Registry[Any]:
+    from hsi_ssl.models.extractors import EXTRACTORS
+
+    return EXTRACTORS
+
+
+EXTRACTOR = Named(_extractors, "EXTRACTOR")
 
 
 class Codes(click.ParamType[list[int]]):
@@ -258,4 +310,5 @@ def override(settings: S, **options: Any) -> S:
     given = {k: v for k, v in options.items() if v is not None and v != ()}
     if not given:
         return settings
-    return checked(type(settings), {**settings.model_dump(), **given}, where="options")
+    own = settings.model_dump(exclude_unset=True)
+    return checked(type(settings), {**own, **given}, where="options")

@@ -14,7 +14,15 @@ from .output import Terminal
 @click.command("train-m1", short_help="Train M1, the feature extractor, on every pixel.")
 @click.argument("dataset", type=options.FILE, required=False)
 @click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/m1].")
-@click.option("--latent", type=int, help="Latent units.")
+@click.option("--extractor", type=options.EXTRACTOR, help="Of features [default: vae, M1].")
+@click.option(
+    "--option",
+    "own",
+    type=options.ASSIGNED,
+    multiple=True,
+    help="An option of the extractor's own, such as penalty=0.01; may be given several times.",
+)
+@click.option("--latent", type=int, help="Units: features a pixel.")
 @click.option("--hidden", type=options.WIDTHS, help="Hidden layers, for example 500-500.")
 @click.option("--activation", type=click.Choice(["relu", "softplus", "tanh", "silu", "gelu"]))
 @click.option("--likelihood", type=click.Choice(["gaussian", "bernoulli", "continuous-bernoulli"]))
@@ -32,6 +40,7 @@ def command(
     project: Path | None,
     terminal: Terminal,
     *,
+    own: tuple[tuple[str, bool | int | float | str], ...],
     init_from: Path | None,
     import_anglepy: Path | None,
     resume: bool,
@@ -50,7 +59,9 @@ def command(
     """
     options.refuse_together(resume=resume, overwrite=overwrite)
     options.refuse_together(resume=resume, init_from=init_from, import_anglepy=import_anglepy)
-    settings = options.override(options.read_project(project).m1, **given)
+    settings = options.read_project(project).m1
+    given["options"] = {**settings.options, **dict(own)} or None
+    settings = options.override(settings, **given)
     if import_anglepy is not None:
         from hsi_ssl.training.anglepy import import_m1
 
@@ -71,8 +82,8 @@ def command(
         {
             "run": str(settings.output),
             **{k: training[k] for k in ("epochs", "seconds", "spectra_per_second", "device")},
-            **{k: metrics[k] for k in ("bound_train", "bound_validation")},
-            **{k: metrics[k] for k in ("active_units", "kl_per_unit", "collapsed")},
+            "extractor": card["extractor"],
+            **{k: v for k, v in metrics.items() if k != "variance_per_unit"},
         },
         f"wrote {settings.output}; now: hsi-ssl train-m2",
     )

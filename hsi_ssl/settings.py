@@ -23,6 +23,7 @@ from pydantic import (
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.scenes.axes import in_words, order_of
 from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
@@ -219,10 +220,14 @@ class TrainingSettings(Settings):
 
 
 class M1Settings(TrainingSettings):
-    """`[m1]`: the latent-feature model."""
+    """`[m1]`: the latent-feature model, or another extractor in its place."""
 
     dataset: Path = Path("runs/dataset.h5")
     output: Path = Path("runs/m1")
+    extractor: str = "vae"
+    """M1, or another extractor of features by its name."""
+    options: dict[str, bool | int | float | str] = {}
+    """Options of the extractor's own, which its page in the documentation tells."""
     latent: int = Field(50, ge=1)
     hidden: Widths = (500, 500)
     activation: Activation = "relu"
@@ -235,6 +240,13 @@ class M1Settings(TrainingSettings):
     learning_rate: float = Field(1e-3, gt=0)
     patience: int = Field(20, ge=1)
     warm_up: int = Field(5, ge=0)
+
+    @field_validator("extractor")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in EXTRACTORS:
+            raise ValueError(f"no such extractor; there are {EXTRACTORS.in_words()}")
+        return name
 
 
 RENAMED = {

@@ -28,10 +28,11 @@ from torch import Tensor
 from hsi_ssl import __version__
 from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.files import os_errors, written_beside
-from hsi_ssl.inference.schema import from_schema_1, label_set_places
+from hsi_ssl.inference.schema import converted, label_set_places
+from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 
-SCHEMA = 2
+SCHEMA = 3
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
 STATE = "last/state.safetensors"
 LAST_METRICS = "last/metrics.csv"
@@ -125,11 +126,11 @@ def forget_state(run: Path) -> None:
 
 
 def model_name(card: dict[str, Any]) -> str:
-    """What a card's model is called: M1, M2, M1+M2, GM-DGM, M1+GM-DGM."""
+    """What a card's model is called: M1, PCA, M2, M1+M2, GM-DGM, PCA+GM-DGM."""
     if card.get("kind") == "m1":
-        return "M1"
+        return EXTRACTORS.find(card["extractor"]).title
     own = PRESETS[card["model"]].title
-    return own if card["m1"] is None else f"M1+{own}"
+    return own if card["m1"] is None else f"{model_name(card['m1'])}+{own}"
 
 
 def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -152,7 +153,7 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ModelError(f"{run} lacks {WEIGHTS}; train again with `{command}`") from error
     except (ValueError, SafetensorError) as error:
         raise ModelError(f"{run} is broken ({error}); train again with `{command}`") from error
-    if not isinstance(card, dict) or card.get("schema") not in (1, SCHEMA):
+    if not isinstance(card, dict) or card.get("schema") not in range(1, SCHEMA + 1):
         raise ModelError(f"{run} was written by another version; train again with `{command}`")
     if card["kind"] != kind:
         raise ModelError(
@@ -161,7 +162,7 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     if hashlib.sha256(blob).hexdigest() != card["weights_sha256"]:
         raise ModelError(f"{run}: {WEIGHTS} is not the one {CARD} was written for; train again")
-    return from_schema_1(card, tensors) if card["schema"] == 1 else (card, tensors)
+    return converted(card, tensors)
 
 
 def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:

@@ -141,7 +141,7 @@ class Classifier:
                 log_p = log_density(self.model, x, above)
             else:
                 m1 = self.m1.model
-                eps = fixed_noise(samples, m1.architecture.latent, seed=EPS_SEED + 1)
+                eps = fixed_noise(samples, m1.units, seed=EPS_SEED + 1)
                 kept = torch.from_numpy(self.pipeline.kept).to(self.device)
                 log_p = stacked_log_density(m1, self.model, kept, x, eps.to(self.device), above)
             found[first : first + len(x)] = log_p.cpu().numpy()

@@ -1,4 +1,4 @@
-"""M1 applied: raw spectra in, features out. Holds its own scaling; depends on no dataset."""
+"""A feature extractor applied: raw spectra in, features out. Holds its scaling, no dataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.inference.device import choose_device
-from hsi_ssl.models.m1 import M1, M1Architecture
+from hsi_ssl.models.extractors import EXTRACTORS
+from hsi_ssl.models.extractors.base import FeatureExtractor
 
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -26,35 +27,46 @@ BATCH = 16_384
 
 @dataclass(frozen=True)
 class Extractor:
-    """A trained M1: `features` of raw spectra are mean and log-variance of q(z|x)."""
+    """A trained M1, or another extractor: `features` of raw spectra."""
 
     card: dict[str, Any]
-    model: M1
+    model: FeatureExtractor
     device: torch.device
 
     @cached_property
     def scaler(self) -> Scaler:
-        """The scaling that this M1 was trained with."""
+        """The scaling that it was trained with."""
         return scaler_from_card(self.card["scaling"])
 
     @torch.no_grad()
-    def features(self, raw: Raw) -> tuple[Floats, Floats]:
-        """Mean and log-variance of q(z|x), `(n, J)` each, of raw spectra `(n, used bands)`."""
+    def features(self, raw: Raw) -> tuple[Floats, Floats | None]:
+        """Features `(n, J)` of raw spectra `(n, used bands)`, and their log-variance.
+
+        Those of M1 are mean and log-variance of q(z|x); most others have no variance: None.
+        """
         scaler = self.scaler
-        means, logvars = [], []
-        for first in range(0, len(raw), BATCH):
+        means, logvars = list[Floats](), list[Floats]()
+        for first in range(0, max(1, len(raw)), BATCH):
             x = torch.from_numpy(scaler.transform(raw[first : first + BATCH])).to(self.device)
             mean, logvar = self.model.encode(x)
             means.append(mean.cpu().numpy())
-            logvars.append(logvar.cpu().numpy())
-        if not means:
-            nothing = np.empty((0, self.model.architecture.latent), np.float32)
-            return nothing, nothing
-        return np.concatenate(means), np.concatenate(logvars)
+            if logvar is not None:
+                logvars.append(logvar.cpu().numpy())
+        return np.concatenate(means), np.concatenate(logvars) if logvars else None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What `columns` holds of each unit."""
+        return ("mean", "log-variance")[: 1 + self.model.distributions]
+
+    def columns(self, raw: Raw) -> Floats:
+        """Mean and, where there is one, log-variance side by side, `(n, J)` or `(n, 2 J)`."""
+        mean, logvar = self.features(raw)
+        return mean if logvar is None else np.concatenate([mean, logvar], axis=1)
 
 
 def load_m1(run: Path, device: str = "auto") -> Extractor:
-    """The M1 of a run folder.
+    """The M1, or other extractor, of a run folder.
 
     Raises
     ------
@@ -68,9 +80,9 @@ def load_m1(run: Path, device: str = "auto") -> Extractor:
 
 
 def rebuild_m1(card: dict[str, Any], tensors: dict[str, Tensor], device: torch.device) -> Extractor:
-    """The M1 of a card and its weights."""
-    architecture = M1Architecture.from_card(card["architecture"])
-    model = M1(architecture, torch.Generator())
+    """The extractor of a card and its weights."""
+    kind = EXTRACTORS.find(card["extractor"])
+    model = kind(kind.architecture_type.from_card(card["architecture"]), torch.Generator())
     load_weights(model, tensors)
     return Extractor(card, model.to(device).eval(), device)
 

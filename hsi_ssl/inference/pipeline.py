@@ -63,15 +63,23 @@ class Pipeline:
         """How many columns of the input are spectra beside M1's features."""
         return self.scaler.width if self.m1 is not None and self.side_input else 0
 
-    def encode(self, raw: Raw) -> tuple[Tensor, Tensor | None]:
-        """The input `(n, D)`, and with M1 the log-variance of its features `(n, D - side inputs)`.
+    @property
+    def generates(self) -> bool:
+        """Whether spectra have a density, all the way from raw ones."""
+        return self.m1 is None or self.m1.model.generates
 
-        Of M1's features the input has the mean of q(z|x).
+    def encode(self, raw: Raw) -> tuple[Tensor, Tensor | None]:
+        """The input `(n, D)`, and the log-variance of M1's features `(n, D - side inputs)`.
+
+        Of M1's features the input has the mean of q(z|x); those of extractors that give none have
+        no log-variance.
         """
         scaled = torch.from_numpy(self.scaler.transform(raw))
         if self.m1 is None:
             return scaled, None
-        mean, logvar = (torch.from_numpy(f[:, self.kept]) for f in self.m1.features(raw))
+        features, log_variance = self.m1.features(raw)
+        mean = torch.from_numpy(features[:, self.kept])
+        logvar = None if log_variance is None else torch.from_numpy(log_variance[:, self.kept])
         return torch.cat([mean, SIDE_GAIN * scaled], 1) if self.side_input else mean, logvar
 
     @torch.inference_mode()
@@ -93,7 +101,7 @@ class Pipeline:
         z1 = modelled.new_zeros(len(modelled), len(self.kept))
         z1[:, torch.from_numpy(self.kept).to(modelled.device)] = modelled
         x = self.m1.model.decode(z1)
-        return x if noise is None else self.m1.model.likelihood.measured(x, noise(x))
+        return x if noise is None else self.m1.model.measured(x, noise(x))
 
     def input(self, raw: Raw, device: torch.device) -> Tensor:
         """The same input as `encode` gives, `(n, D)`, the fast way: on the device."""
@@ -120,15 +128,12 @@ class Pipeline:
             shift = torch.from_numpy(affine[0]).float()
             layers.append(_linear(torch.from_numpy(affine[1]).T, None))
         if self.m1 is not None:
-            encoder = list(self.m1.model.encoder)
-            last = encoder[-1]
-            assert isinstance(last, nn.Linear)
-            kept = torch.from_numpy(np.flatnonzero(self.kept)).to(last.weight.device)
-            encoder[-1] = _linear(last.weight[kept], last.bias[kept])
+            kept = torch.from_numpy(np.flatnonzero(self.kept)).to(self.m1.device)
+            encoder = self.m1.model.mean_layers(kept)
             first = encoder[0]
             square = affine is not None and affine[1].shape[0] == affine[1].shape[1]
-            if affine is not None and square and not self.side_input:
-                assert isinstance(first, nn.Linear)
+            alone = square and not self.side_input
+            if affine is not None and alone and isinstance(first, nn.Linear):
                 scale = torch.from_numpy(affine[1]).T.to(first.weight.device)
                 layers = []
                 encoder[0] = _linear(first.weight.double() @ scale.double(), first.bias)

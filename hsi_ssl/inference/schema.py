@@ -1,6 +1,7 @@
 """Run folders of earlier schema versions, converted when they are loaded.
 
-Schema 1 (0.1) had two layouts of M2: one of one label set, M2 or GM-DGM, and one of several.
+Schema 1 (0.1) had two layouts of M2: one of one label set, M2 or GM-DGM, and one of several. Schema
+2 knew of no extractor but M1.
 """
 
 from __future__ import annotations
@@ -25,6 +26,24 @@ def label_set_places(card: Card) -> list[Card]:
     """Where a card as it is in its file keeps what it says of each label set."""
     found: list[Card] = card.get("label_sets", [card])
     return found
+
+
+def converted(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]:
+    """A card and tensors of any schema version as those of today's."""
+    if card["schema"] == 1:
+        card, tensors = from_schema_1(card, tensors)
+    if card["schema"] == 2:  # noqa: PLR2004
+        card = from_schema_2(card)
+    return card, dict(tensors)
+
+
+def from_schema_2(card: Card) -> Card:
+    """A card of schema 2 as one of schema 3: extractors have names."""
+    of_m1 = {"extractor": "vae"}
+    if card["kind"] == "m1":
+        return {**card, **of_m1, "schema": 3}
+    m1 = card["m1"]
+    return {**card, "m1": m1 and {**m1, **of_m1}, "schema": 3}
 
 
 def from_schema_1(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]:

@@ -149,7 +149,7 @@ class M1Features(
         return self._keep(in_folder(work))
 
     def transform(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """The mean of q(z|x), `(n, latent)`, of spectra `(n, bands)`."""
+        """Features `(n, latent)` of spectra `(n, bands)`; those of M1 are the mean of q(z|x)."""
         check_is_fitted(self)
         spectra, _ = spectra_of(self, validate_data(self, X, reset=False), None)
         return self._model.features(spectra)[0]
@@ -183,7 +183,7 @@ class M1Features(
         self._hold(files)
         self.card_ = self._model.card
         self.n_iter_ = max(1, int(self.card_["training"]["epochs"]))
-        self._n_features_out = self._model.model.architecture.latent
+        self._n_features_out = self._model.model.units
         return self
 
     def _load(self, run: Path) -> Extractor:

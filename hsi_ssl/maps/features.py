@@ -35,10 +35,11 @@ def scene_features(
     overwrite: bool = False,
     watcher: Watcher = SILENT,
 ) -> int:
-    """Write mean and log-variance of q(z|x) of every pixel as a GeoTIFF; returns the valid pixels.
+    """Write the features of every pixel as a GeoTIFF; returns the valid pixels.
 
-    2 J float32 bands, described as `mean 1`..., `log-variance 1`..., on the scene's grid, NaN
-    where it has no measurement. Memory does not grow with the scene.
+    J float32 bands, described as `mean 1`..., and where features are distributions J more,
+    `log-variance 1`..., on the scene's grid, NaN where it has no measurement.
+    Memory does not grow with the scene.
 
     Raises
     ------
@@ -53,8 +54,7 @@ def scene_features(
     """
     bands = ModelBands.from_card(extractor.card)
     match = fitted(scene, bands, resample=resample, force=force, watcher=watcher)
-    units = extractor.model.architecture.latent
-    names = [f"{what} {j + 1}" for what in ("mean", "log-variance") for j in range(units)]
+    names = [f"{what} {j + 1}" for what in extractor.parts for j in range(extractor.model.units)]
     tags = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", "SCENE": scene.path.name}
     valid_pixels, done = 0, 0
     with written_beside(output, overwrite=overwrite) as beside, gdal_settings():
@@ -73,7 +73,7 @@ def scene_features(
                 valid = scene.valid(window, np.isin(np.arange(scene.bands), match.bands))
                 planes = np.full((*valid.shape, len(names)), np.nan, np.float32)
                 spectra = match.interpolate(only_valid(match.select(window), valid.ravel()))
-                planes[valid] = np.concatenate(extractor.features(spectra), axis=1)
+                planes[valid] = extractor.columns(spectra)
                 raster.write(np.moveaxis(planes, -1, 0), window=Window.from_slices(rows, cols))
                 valid_pixels += int(valid.sum())
                 done += valid.size
@@ -88,10 +88,11 @@ def scene_features(
 def dataset_features(
     dataset: Dataset, extractor: Extractor, output: Path, *, run: Path, overwrite: bool = False
 ) -> int:
-    """Write mean and log-variance of q(z|x) of a dataset's pixels as HDF5; returns their number.
+    """Write the features of a dataset's pixels as HDF5; returns their number.
 
-    `/mean` and `/logvar (n, J)` float32, beside `/label`, `/split`, `/scene` and `/pixel` as in the
-    dataset; the attribute `classes` (JSON) names them, a list of several label sets.
+    `/mean (n, J)` and, where features are distributions, `/logvar (n, J)` float32, beside `/label`,
+    `/split`, `/scene` and `/pixel` as in the dataset; the attribute `classes` (JSON) names them, a
+    list of several label sets.
 
     Raises
     ------
@@ -101,15 +102,15 @@ def dataset_features(
         The output exists and `overwrite` is false, or cannot be written.
     """
     check_bands(extractor.card, dataset, run)
-    units = extractor.model.architecture.latent
+    units = extractor.model.units
+    parts = ("mean", "logvar")[: len(extractor.parts)]
     with written_beside(output, overwrite=overwrite) as beside, h5py.File(beside, "w") as file:
-        places = [file.create_dataset(n, (len(dataset), units), "f4") for n in ("mean", "logvar")]
+        places = [file.create_dataset(n, (len(dataset), units), "f4") for n in parts]
         for first in range(0, len(dataset), WINDOW):
             rows = np.arange(first, min(first + WINDOW, len(dataset)))
-            for place, values in zip(
-                places, extractor.features(dataset.spectra(rows)), strict=True
-            ):
-                place[rows[0] : rows[-1] + 1] = values
+            columns = extractor.columns(dataset.spectra(rows))
+            for i, place in enumerate(places):
+                place[rows[0] : rows[-1] + 1] = columns[:, i * units : (i + 1) * units]
         file["label"], file["split"] = dataset.label, dataset.part
         file["scene"], file["pixel"] = dataset.scene, dataset.pixel
         cards = [label_set.to_card() for label_set in dataset.label_sets]

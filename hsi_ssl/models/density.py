@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.models.bounds import log_mean_exp
+from hsi_ssl.models.extractors.base import FeatureExtractor
 from hsi_ssl.models.likelihoods import LOG_2_PI
-from hsi_ssl.models.m1 import M1
 
 
 class ClassModel(Protocol):
@@ -35,7 +35,12 @@ def log_density(model: ClassModel, x: Tensor, eps: Tensor) -> Tensor:
 
 
 def stacked_log_density(
-    m1: M1, model: ClassModel, kept: Tensor, x: Tensor, eps: Tensor, eps_above: Tensor
+    m1: FeatureExtractor,
+    model: ClassModel,
+    kept: Tensor,
+    x: Tensor,
+    eps: Tensor,
+    eps_above: Tensor,
 ) -> Tensor:
     """log p(x) `(N,)` of M1+M2: p(x|z1) p(z1) over z1, with p(z1) that of the class model.
 
@@ -43,12 +48,20 @@ def stacked_log_density(
     1) for each other unit, as in M1 alone. z1 comes from q(z1|x) `eps (S, J)`, and for each one z2
     of each class from q(z2|z1, y) `eps_above (S, J2)`: one estimate of p(z1), which is unbiased, so
     the whole is.
+
+    Raises
+    ------
+    ModelError
+        The extractor is no model of spectra.
     """
     mean, logvar = m1.encode(x)
+    if logvar is None:
+        m1.log_likelihood(x, mean)
+        logvar = torch.zeros_like(mean)
     weights = []
     for e, above in zip(eps, eps_above, strict=True):
         z = mean + torch.exp(0.5 * logvar) * e
-        log_p_x = m1.likelihood.log_density(x, m1.decoder(z))
+        log_p_x = m1.log_likelihood(x, z)
         log_q = -0.5 * (e * e + logvar + LOG_2_PI).sum(-1)
         idle = -0.5 * (z[:, ~kept].square() + LOG_2_PI).sum(-1)
         log_p_z = log_density(model, z[:, kept], above[None]) + idle

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsi_ssl.errors import ModelError
+
 LOG_2_PI = math.log(2 * math.pi)
 
 
@@ -130,3 +132,21 @@ def make_likelihood(name: str, width: int, sd_floor: float | Sequence[float]) ->
     if name == "gaussian":
         return Gaussian(torch.as_tensor(sd_floor, dtype=torch.float32).expand(width).clone())
     return {"bernoulli": Bernoulli, "continuous-bernoulli": ContinuousBernoulli}[name]()
+
+
+def check_unit_interval(x: Tensor, what: str, scaling: str) -> None:
+    """Refuse values outside [0, 1] for a likelihood, or codes, that are defined there.
+
+    `what` needs them; `scaling` names what gave them.
+
+    Raises
+    ------
+    ModelError
+        Naming the range found and the scalings that suit.
+    """
+    low, high = float(x.min()), float(x.max())
+    if low < 0 or high > 1:
+        raise ModelError(
+            f"{what} needs values in 0..1, scaling {scaling} gives "
+            f"{low:.3g}..{high:.3g}: prepare with --scaling max or minmax, or use gaussian"
+        )

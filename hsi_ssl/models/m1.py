@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.models.bounds import cost_j, kl_per_unit
-from hsi_ssl.models.likelihoods import make_likelihood
+from hsi_ssl.models.extractors.base import BLOCK, FeatureExtractor, LatentUse
+from hsi_ssl.models.likelihoods import check_unit_interval, make_likelihood
 from hsi_ssl.models.networks import Architecture, gaussian_head, perceptron, sample_gaussian
 
 ACTIVE_VARIANCE = 0.01
@@ -35,13 +36,18 @@ class M1Architecture(Architecture):
     sd_floor: float | tuple[float, ...]
 
 
-class M1(nn.Module):
+class M1(FeatureExtractor):
     """The model: encoder q(z|x), decoder and likelihood p(x|z)."""
 
+    title = "M1"
+    architecture_type = M1Architecture
+    bound_name = "bound"
+    distributions = True
+    generates = True
+
     def __init__(self, architecture: M1Architecture, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__(architecture, generator)
         a = architecture
-        self.architecture = a
         self.encoder = perceptron(a.width, a.hidden, 2 * a.latent, a.activation, generator)
         self.decoder = perceptron(a.latent, a.hidden[::-1], a.width, a.activation, generator)
         self.likelihood = make_likelihood(a.likelihood, a.width, a.sd_floor)
@@ -50,51 +56,59 @@ class M1(nn.Module):
         """Mean and log-variance `(N, J)` of q(z|x), of `x (N, D)`."""
         return gaussian_head(self.encoder(x))
 
+    def mean_layers(self, kept: Tensor) -> list[nn.Module]:
+        """The encoder, of whose last layer only the means of the units `kept` stay."""
+        *layers, last = self.encoder
+        assert isinstance(last, nn.Linear)
+        of_kept = nn.Linear(last.in_features, len(kept), device=last.weight.device)
+        with torch.no_grad():
+            of_kept.weight.copy_(last.weight[kept])
+            of_kept.bias.copy_(last.bias[kept])
+        return [*layers, of_kept]
+
     def decode(self, z: Tensor) -> Tensor:
         """Mean `(..., D)` of p(x|z), of `z (..., J)`."""
         return self.likelihood.mean(self.decoder(z))
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) `(N,)` of scaled spectra `(N, D)` and latent units `(N, J)`."""
+        return self.likelihood.log_density(x, self.decoder(z))
+
+    def measured(self, mean: Tensor, eps: Tensor) -> Tensor:
+        """What might be measured around spectra `mean (..., D)`, by draws `eps` of N(0, I)."""
+        return self.likelihood.measured(mean, eps)
 
     def cost(self, x: Tensor, generator: torch.Generator, kl_weight: float = 1.0) -> Tensor:
         """J(x) `(N,)` with one sample of z a pixel."""
         mean, logvar = self.encode(x)
         z = sample_gaussian(mean, logvar, generator)
-        log_p_x = self.likelihood.log_density(x, self.decoder(z))
+        log_p_x = self.log_likelihood(x, z)
         return cost_j(log_p_x, kl_per_unit(mean, logvar).sum(-1), kl_weight)
 
+    def check(self, x: Tensor, scaling: str) -> None:
+        """Refuse spectra outside [0, 1] for a likelihood that is one on [0, 1].
 
-@dataclass(frozen=True)
-class LatentUse:
-    """How much of its latent space an M1 uses.
+        Raises
+        ------
+        ModelError
+            Naming the range found and the scalings that suit.
+        """
+        if self.likelihood.in_unit_interval:
+            check_unit_interval(x, f"the {self.architecture.likelihood} likelihood", scaling)
 
-    `kl`: mean KL of each unit in nats; `variance`: variance over the data of its posterior mean.
-    """
+    def shown(self, measured: Tensor, generator: torch.Generator) -> Tensor:
+        """Spectra decoded from draws of the prior p(z)."""
+        z = torch.randn(len(measured), self.units, generator=generator, device=measured.device)
+        return self.decode(z)
 
-    kl: tuple[float, ...]
-    variance: tuple[float, ...]
-
-    @property
-    def active(self) -> int:
-        """Number of units whose posterior mean varies by more than 0.01 (Burda et al. 2015)."""
-        return sum(v > ACTIVE_VARIANCE for v in self.variance)
-
-    def in_words(self) -> str:
-        """One sentence for the user; see `collapsed`."""
-        total = sum(self.kl)
-        return f"{self.active} of {len(self.kl)} latent units are active, KL {total:.1f} nats"
-
-    @property
-    def collapsed(self) -> bool:
-        """Fewer than three active units, or under 5 % of them: features are (nearly) useless."""
-        return self.active < max(3, 0.05 * len(self.kl))
-
-
-@torch.no_grad()
-def latent_use(m1: M1, x: Tensor, batch: int = 8192) -> LatentUse:
-    """Measure the use of each latent unit over the spectra `x (N, D)`."""
-    means, kl = [], torch.zeros(m1.architecture.latent, device=x.device)
-    for some in torch.split(x, batch):
-        mean, logvar = m1.encode(some)
-        means.append(mean)
-        kl += kl_per_unit(mean, logvar).sum(0)
-    variance = torch.cat(means).var(0, unbiased=False)
-    return LatentUse(tuple((kl / len(x)).tolist()), tuple(variance.tolist()))
+    @torch.no_grad()
+    def use(self, x: Tensor) -> LatentUse:
+        """How much of its latent units it uses over the spectra `x (N, D)`."""
+        means, kl = [], torch.zeros(self.units, device=x.device)
+        for some in torch.split(x, BLOCK):
+            mean, logvar = self.encode(some)
+            means.append(mean)
+            kl += kl_per_unit(mean, logvar).sum(0)
+        variance = tuple(torch.cat(means).var(0, unbiased=False).tolist())
+        active = sum(v > ACTIVE_VARIANCE for v in variance)
+        return LatentUse(variance, active, tuple((kl / len(x)).tolist()))

@@ -72,9 +72,10 @@ def latent_figure(classifier: Classifier, dataset: Dataset, rows: Rows) -> Any:
 def class_spectra(classifier: Classifier, dataset: Dataset, rows: Rows) -> list[ClassSpectra]:
     """Spectra of each class: measured ones (of `rows`), and what the generative part makes of it.
 
-    None of a model of several label sets, and of pictures.
+    None of a model of several label sets or of what has no p(x|z), and of pictures.
     """
-    if not classifier.model.alone or dataset.meta["image_like"]:
+    generates = classifier.model.alone and classifier.pipeline.generates
+    if not generates or dataset.meta["image_like"]:
         return []
     generator, scaler = Generator(classifier, SEED), classifier.scaler
     label = dataset.label[rows]

@@ -23,7 +23,7 @@ from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.checkpoint import METRICS, check_run_folder, save_run
 from hsi_ssl.inference.device import device_name
-from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
+from hsi_ssl.models.m1 import M1, M1Architecture
 from hsi_ssl.watcher import SILENT, Watcher
 
 ENCODER, DECODER = "v_best.ndict.tar.gz", "w_best.ndict.tar.gz"
@@ -99,13 +99,14 @@ def import_m1(
     with torch.no_grad():
         spectra = model.decode(z)
         bound = -float(model.cost(spectra, torch.Generator().manual_seed(0)).mean())
-    use = latent_use(model, spectra)
+    use = model.use(spectra)
     watcher.say(f"on spectra drawn from its own decoder, {use.in_words()}")
     if use.collapsed:
         watcher.warn(f"this M1 has collapsed: {use.in_words()}; train a new one")
     bands = architecture.width
     card = {
         "kind": "m1",
+        "extractor": "vae",
         "architecture": architecture.to_card(),
         "bands": bands,
         "used_bands": list(range(bands)),
@@ -137,6 +138,7 @@ def import_m1(
             "kl_per_unit": use.kl,
             "variance_per_unit": use.variance,
             "collapsed": use.collapsed,
+            "explained_variance": model.explained(spectra),
         },
     }
     # What a model that was here before was trained and drawn with is not this one's.

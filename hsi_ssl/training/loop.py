@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 SNAPSHOT_EPOCHS = (0, 1, 3, 10, 30, 100, 300, 1000)
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_STATES = 2.0
-COLUMNS = (
-    "epoch", "step", "seconds", "bound_batch", "bound_validation", "score", "without_improvement"
-)  # fmt: skip
 VALIDATION_SEED = 20_140_617
 
 
@@ -151,7 +148,7 @@ class _Loop:
                 forget_state(self.run)
                 (self.run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
             self._snapshot(0)
-        self.log = _Log(self.run / LAST_METRICS, self.progress.epoch)
+        self.log = _Log(self.run / LAST_METRICS, self.progress.epoch, self.task.bound_name)
 
     def epoch(self) -> None:
         """One epoch, judged on the validation pixels, logged and now and then saved."""
@@ -176,7 +173,7 @@ class _Loop:
                 self._snapshot(progress.epoch)
         progress.seconds += time.monotonic() - started
         self.log.write(progress, means.bound, means.terms, found)
-        self._tell(_line(progress, means.bound, found, task.score_name))
+        self._tell(_line(progress, means.bound, found, task))
         if time.monotonic() - self.saved > SECONDS_BETWEEN_STATES or progress.stopped:
             self._save()
             self.saved = time.monotonic()
@@ -379,11 +376,12 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
-def _line(progress: Progress, bound_batch: float, found: dict[str, float], score: str) -> str:
-    extra = "" if score == "bound" else f", {score} {found[score]:.3f}"
+def _line(progress: Progress, bound_batch: float, found: dict[str, float], task: Task) -> str:
+    name, score = task.bound_name.replace("_", " "), task.score_name
+    extra = "" if score == task.bound_name else f", {score} {found[score]:.3f}"
     return (
         f"epoch {progress.epoch}, step {progress.step}, {progress.seconds:.0f} s: "
-        f"bound {bound_batch:.2f}, validation {found['bound']:.2f}{extra}, "
+        f"{name} {bound_batch:.2f}, validation {found['bound']:.2f}{extra}, "
         f"{progress.without_improvement} without improvement"
     )
 
@@ -391,8 +389,8 @@ def _line(progress: Progress, bound_batch: float, found: dict[str, float], score
 class _Log:
     """metrics.csv: one line an epoch; lines after a resumed epoch are dropped."""
 
-    def __init__(self, path: Path, epoch: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, epoch: int, bound_name: str) -> None:
+        self.path, self.bound_name = path, bound_name
         kept = []
         if epoch and path.exists():
             kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[: epoch + 1]
@@ -406,15 +404,17 @@ class _Log:
         terms: dict[str, float],
         found: dict[str, float],
     ) -> None:
+        batch, validation = f"{self.bound_name}_batch", f"{self.bound_name}_validation"
         row: dict[str, Any] = {
             **asdict(progress),
-            "bound_batch": bound_batch,
-            "bound_validation": found["bound"],
+            batch: bound_batch,
+            validation: found["bound"],
             **found,
             **{f"term_{name}": mean for name, mean in terms.items()},
         }
         scores = sorted(set(found) - {"bound", "score"})
-        columns = [*COLUMNS, *scores, *(f"term_{name}" for name in terms)]
+        first = ("epoch", "step", "seconds", batch, validation, "score", "without_improvement")
+        columns = [*first, *scores, *(f"term_{name}" for name in terms)]
         with os_errors(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             if file.tell() == 0:

@@ -1,12 +1,17 @@
-"""Stage `train-m1`: a dataset in, a run folder with M1 out."""
+"""Stage `train-m1`: a dataset in, a run folder with M1, or another feature extractor, out."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,12 +22,12 @@ from hsi_ssl.inference.checkpoint import check_run_folder, save_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
-from hsi_ssl.models.m1 import M1, LatentUse, M1Architecture, latent_use
-from hsi_ssl.training.loop import fit
+from hsi_ssl.models.extractors import EXTRACTORS
+from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse, architecture_of
+from hsi_ssl.training.loop import Fit, Progress, fit
 from hsi_ssl.training.stage import (
     Draw,
     batch_size,
-    check_unit_interval,
     draw_nothing,
     draw_spectra,
     identity,
@@ -38,20 +43,39 @@ if TYPE_CHECKING:
 DRAWN_SPECTRA = 12
 HELD_OUT = 0.1
 """Share of the training pixels that validate when the dataset has no validation pixels."""
+BLOCK = 8192
+JUDGED = 65_536
+"""Spectra that tell what a closed form has kept, at most."""
+OF_STEPS = frozenset(
+    {
+        "batch", "epochs", "learning_rate", "patience", "warm_up", "weight_prior", "clip",
+        "average", "decay", "precision",
+    }
+)  # fmt: skip
+"""Settings that a method without steps has no use for."""
 
 
-class M1Task(PlainTask):
-    """M1 with its spectra: `x (N, D)` to learn from, `x_validation`, both on the device."""
+class ExtractorTask(PlainTask):
+    """An extractor with its spectra: `x (N, D)` to learn from, `x_validation`, on the device.
 
-    module: M1
+    `measured (n, D)`: a few spectra, to show what has been learnt.
+    """
 
-    score_name = "bound"
+    module: FeatureExtractor
 
-    def __init__(self, module: M1, x: Tensor, x_validation: Tensor, batch: int) -> None:
-        self.module = module
+    def __init__(
+        self, module: FeatureExtractor, x: Tensor, x_validation: Tensor, batch: int
+    ) -> None:
+        self.module, self.bound_name = module, module.bound_name
         self.x, self.x_validation = x, x_validation
         self.batch = batch
         self.pixels = len(x)
+        self.measured = x[:: max(1, len(x) // DRAWN_SPECTRA)][:DRAWN_SPECTRA]
+
+    @property
+    def score_name(self) -> str:
+        """The bound, or minus the cost."""
+        return self.bound_name
 
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """All pixels in random order; the last batch may be smaller."""
@@ -60,27 +84,25 @@ class M1Task(PlainTask):
             yield self.x[rows]
 
     def cost(self, batch: Tensor, kl_weight: float, generator: torch.Generator) -> StepCost:
-        """Mean of J(x) over the batch."""
+        """Mean of J(x), or of another extractor's cost, over the batch."""
         cost = self.module.cost(batch, generator, kl_weight).mean()
         return StepCost(cost, -cost, len(batch))
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
-        """Mean bound on log p(x) of the validation pixels; it is the score."""
+        """Mean bound on log p(x), or minus the cost, of the validation pixels: the score."""
         bound = self.bound(self.x_validation, generator)
         return {"bound": bound, "score": bound if math.isfinite(bound) else -math.inf}
 
     @torch.no_grad()
     def bound(self, x: Tensor, generator: torch.Generator) -> float:
-        """Mean of -J(x) over any spectra `(n, D)`."""
-        costs = [self.module.cost(some, generator).sum() for some in torch.split(x, 8192)]
+        """Mean of -J(x), or of minus another cost, over any spectra `(n, D)`."""
+        costs = [self.module.cost(some, generator).sum() for some in torch.split(x, BLOCK)]
         return -float(sum(costs)) / len(x)
 
     @torch.no_grad()
     def snapshot(self, generator: torch.Generator) -> Tensor:
-        """Spectra decoded from draws of the prior p(z)."""
-        latent = self.module.architecture.latent
-        z = torch.randn(DRAWN_SPECTRA, latent, generator=generator, device=self.x.device)
-        return self.module.decode(z)
+        """Spectra that show what has been learnt."""
+        return self.module.shown(self.measured, generator)
 
 
 def train_m1(
@@ -92,129 +114,211 @@ def train_m1(
     watcher: Watcher = SILENT,
     draw: Draw = draw_nothing,
 ) -> dict[str, Any]:
-    """Train M1 on every pixel of a dataset that may be seen; returns the card written.
+    """Train a feature extractor on every pixel of a dataset that may be seen; returns its card.
 
     Training sees the training pixels and the unlabelled pool (in a transductive dataset the test
     pixels too); the validation pixels stop it.
 
     Raises
     ------
-    DatasetError, ModelError, OutputError, DeviceError
+    DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
-    run = settings.output
-    check_run_folder(run, resume=resume, overwrite=overwrite)
+    check_run_folder(settings.output, resume=resume, overwrite=overwrite)
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset)
-    scaler, facts = network_scaler(dataset, settings.whitening), dataset_card(dataset)
-    x, x_validation = _spectra(dataset, settings, scaler, watcher)
-    model = _model(settings, scaler, dataset, init_from).to(device)
-    x, x_validation, architecture = x.to(device), x_validation.to(device), model.architecture
-    task = M1Task(model, x, x_validation, batch_size(settings.batch, len(x)))
-    watcher.say(
-        f"M1 {'-'.join(map(str, (architecture.width, *architecture.hidden, architecture.latent)))}"
-        f", {architecture.likelihood}, on {len(x):,} spectra "
-        f"({len(dataset.unlabelled_rows):,} of them unlabelled), {device}"
-    )
-
-    measured = x[:: max(1, len(x) // DRAWN_SPECTRA)][:DRAWN_SPECTRA].cpu().numpy()
-
-    def on_snapshot(snapshots: dict[int, Tensor]) -> None:
-        drawn = [(f"epoch {epoch}", s.numpy()) for epoch, s in sorted(snapshots.items())]
-        draw_spectra(draw, scaler, facts, [*drawn, ("measured", measured)])
-
-    found = fit(
-        task,
-        settings,
-        run,
-        identity=identity(dataset, settings, init_from=str(init_from), device=device.type),
-        resume=resume,
-        watcher=watcher,
-        on_snapshot=on_snapshot,
-    )
-    use = _use(model, x, watcher)
+    training = _Training(dataset, settings, device, init_from, watcher, draw)
+    model = training.model
+    if model.closed_form:
+        metrics, trained = training.solved()
+    else:
+        metrics, trained = training.by_steps(resume=resume)
     card = {
         "kind": "m1",
-        "architecture": architecture.to_card(),
-        **facts,
-        "scaling": scaler.to_card(),
+        "extractor": settings.extractor,
+        "architecture": model.architecture.to_card(),
+        **training.facts,
+        "scaling": training.scaler.to_card(),
         "settings": settings.model_dump(mode="json"),
-        "training": found.to_card(device),
-        "metrics": {
-            "bound_train": task.bound(x, torch.Generator(device).manual_seed(settings.seed)),
-            "bound_validation": found.progress.best["bound"],
+        "training": trained.to_card(device),
+        "metrics": metrics,
+    }
+    return save_run(settings.output, model.state_dict(), card)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """The parts of one training."""
+
+    dataset: Dataset
+    settings: M1Settings
+    device: torch.device
+    init_from: Path | None
+    watcher: Watcher
+    draw: Draw
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        return dataset_card(self.dataset)
+
+    @cached_property
+    def scaler(self) -> Scaler:
+        return network_scaler(self.dataset, self.settings.whitening)
+
+    @cached_property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Pixels that may be learnt from.
+
+        Raises
+        ------
+        DatasetError
+            There are less than two.
+        """
+        dataset = self.dataset
+        parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
+        rows = dataset.rows(*parts)
+        if len(rows) < 2:  # noqa: PLR2004
+            raise DatasetError(f"{dataset.path} has {len(rows)} pixels to learn from: too few")
+        return rows
+
+    @cached_property
+    def model(self) -> FeatureExtractor:
+        """An extractor with random weights, or with those of another run.
+
+        Raises
+        ------
+        ModelError
+            The other run has other bands or another architecture; the method lacks an option.
+        SettingsError
+            There is no such extractor.
+        """
+        settings, scaler = self.settings, self.scaler
+        kind = EXTRACTORS.find(settings.extractor)
+        asked = {name: getattr(settings, name) for name in ("latent", "hidden", "activation")}
+        floor = sd_floor(settings.sd_floor, scaler)
+        asked |= {"likelihood": settings.likelihood, "sd_floor": floor, "width": scaler.width}
+        architecture, unused = architecture_of(kind, asked, settings.options)
+        idle = {*unused, *(OF_STEPS if kind.closed_form else ())} & settings.model_fields_set
+        if idle:
+            self.watcher.say(f"{kind.title} has no use for {', '.join(sorted(idle))}: left aside")
+        model = kind(architecture, torch.Generator().manual_seed(settings.seed))
+        if self.init_from is not None:
+            self._start_from(model, self.init_from)
+        return model.to(self.device)
+
+    def _start_from(self, model: FeatureExtractor, run: Path) -> None:
+        if model.closed_form:
+            raise ModelError(
+                f"{model.title} is worked out anew from the spectra, whatever it starts from: "
+                "leave out --init-from"
+            )
+        source = load_m1(run, "cpu")
+        check_bands(source.card, self.dataset, run)
+        if source.model.architecture != model.architecture:
+            raise ModelError(
+                f"{run} has another architecture ({source.model.architecture}) than asked "
+                f"for ({model.architecture}); give the same widths, activation and likelihood"
+            )
+        load_weights(model, source.model.state_dict())
+
+    def solved(self) -> tuple[dict[str, Any], Fit]:
+        """Fit a closed form, in one pass over blocks of spectra."""
+        started, rows = time.monotonic(), self.rows
+        self._announce(len(rows))
+        self.model.solve(
+            self._scaled(rows[first : first + BLOCK]) for first in range(0, len(rows), BLOCK)
+        )
+        progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
+        judged = self._scaled(rows[:: max(1, math.ceil(len(rows) / JUDGED))])
+        shown = judged[:: max(1, len(judged) // DRAWN_SPECTRA)][:DRAWN_SPECTRA]
+        with torch.no_grad():
+            again = self.model.shown(shown, torch.Generator(self.device)).cpu()
+        self._draw({0: again}, shown)
+        return self._kept(judged), Fit(progress, {}, "float32")
+
+    def by_steps(self, *, resume: bool) -> tuple[dict[str, Any], Fit]:
+        """Train by the loop."""
+        settings, model = self.settings, self.model
+        x, x_validation = self._spectra()
+        task = ExtractorTask(model, x, x_validation, batch_size(settings.batch, len(x)))
+        self._announce(len(x))
+        found = fit(
+            task,
+            settings,
+            settings.output,
+            identity=identity(
+                self.dataset, settings, init_from=str(self.init_from), device=self.device.type
+            ),
+            resume=resume,
+            watcher=self.watcher,
+            on_snapshot=lambda snapshots: self._draw(snapshots, task.measured),
+        )
+        model.settle(x)
+        generator = torch.Generator(self.device).manual_seed(settings.seed)
+        name = model.bound_name
+        return {
+            f"{name}_train": task.bound(x, generator),
+            f"{name}_validation": found.progress.best["bound"],
+            **self._kept(x),
+        }, found
+
+    def _spectra(self) -> tuple[Tensor, Tensor]:
+        """Scaled spectra to learn from, and those that stop the training, on the device."""
+        x = self._scaled(self.rows)
+        x_validation = self._scaled(self.dataset.rows(Part.VALIDATION))
+        if not len(x_validation):
+            held_out = max(1, int(HELD_OUT * len(x)))
+            generator = torch.Generator().manual_seed(self.settings.seed)
+            order = torch.randperm(len(x), generator=generator).to(self.device)
+            x_validation, x = x[order[:held_out]], x[order[held_out:]]
+            self.watcher.say(
+                f"no validation pixels: {held_out} of the training pixels stop the training"
+            )
+        self.model.check(x, self.scaler.kind)
+        return x, x_validation
+
+    def _scaled(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(self.dataset.scaled(rows, self.scaler)).to(self.device)
+
+    def _announce(self, spectra: int) -> None:
+        a = self.model.architecture
+        widths = (a.width, *getattr(a, "hidden", ()), a.latent)
+        likelihood = f", {a.likelihood}" if self.model.generates else ""
+        self.watcher.say(
+            f"{self.model.title} {'-'.join(map(str, widths))}{likelihood}, on {spectra:,} spectra "
+            f"({len(self.dataset.unlabelled_rows):,} of them unlabelled), {self.device}"
+        )
+
+    def _draw(self, snapshots: dict[int, Tensor], measured: Tensor) -> None:
+        drawn = [(f"epoch {epoch}", s.numpy()) for epoch, s in sorted(snapshots.items()) if len(s)]
+        if self.model.closed_form:
+            drawn = [("reconstructed", spectra) for _, spectra in drawn]
+        panels = [*drawn, ("measured", measured.cpu().numpy())]
+        draw_spectra(self.draw, self.scaler, self.facts, panels)
+
+    def _kept(self, x: Tensor) -> dict[str, Any]:
+        """What features keep of spectra `(n, D)`, for the card; said in words."""
+        model = self.model
+        use, explained = model.use(x), model.explained(x)
+        self.watcher.say(
+            use.in_words()
+            + ("" if explained is None else f"; they keep {explained:.2%} of the variance")
+        )
+        warn_of_collapse(model, use, self.watcher)
+        return {
             "active_units": use.active,
             "kl_per_unit": use.kl,
             "variance_per_unit": use.variance,
             "collapsed": use.collapsed,
-        },
-    }
-    return save_run(run, model.state_dict(), card)
+            "explained_variance": explained,
+        }
 
 
-def _spectra(
-    dataset: Dataset, settings: M1Settings, scaler: Scaler, watcher: Watcher
-) -> tuple[Tensor, Tensor]:
-    """Scaled spectra to learn from, and those that stop the training.
-
-    Raises
-    ------
-    DatasetError
-        There is nothing to learn from.
-    ModelError
-        The likelihood is one on [0, 1] and they leave it.
-    """
-    parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
-    x = torch.from_numpy(dataset.scaled(dataset.rows(*parts), scaler))
-    x_validation = torch.from_numpy(dataset.scaled(dataset.rows(Part.VALIDATION), scaler))
-    if len(x) < 2:  # noqa: PLR2004
-        raise DatasetError(f"{dataset.path} has {len(x)} pixels to learn from; M1 needs more")
-    if not len(x_validation):
-        held_out = max(1, int(HELD_OUT * len(x)))
-        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(settings.seed))
-        x_validation, x = x[order[:held_out]], x[order[held_out:]]
-        watcher.say(f"no validation pixels: {held_out} of the training pixels stop the training")
-    if settings.likelihood != "gaussian":
-        check_unit_interval(x.numpy(), settings.likelihood, scaler.kind)
-    return x, x_validation
-
-
-def _model(settings: M1Settings, scaler: Scaler, dataset: Dataset, init_from: Path | None) -> M1:
-    """A model with random weights, or with those of another run.
-
-    Raises
-    ------
-    ModelError
-        The other run has other bands or another architecture.
-    """
-    architecture = M1Architecture(
-        width=scaler.width,
-        latent=settings.latent,
-        hidden=settings.hidden,
-        activation=settings.activation,
-        likelihood=settings.likelihood,
-        sd_floor=sd_floor(settings.sd_floor, scaler),
-    )
-    model = M1(architecture, torch.Generator().manual_seed(settings.seed))
-    if init_from is not None:
-        source = load_m1(init_from, "cpu")
-        check_bands(source.card, dataset, init_from)
-        if source.model.architecture != architecture:
-            raise ModelError(
-                f"{init_from} has another architecture ({source.model.architecture}) than asked "
-                f"for ({architecture}); give the same widths, activation and likelihood"
-            )
-        load_weights(model, source.model.state_dict())
-    return model
-
-
-def _use(model: M1, x: Tensor, watcher: Watcher) -> LatentUse:
-    """How much of the latent space is in use, said in words."""
-    use = latent_use(model, x)
-    watcher.say(use.in_words())
+def warn_of_collapse(model: FeatureExtractor, use: LatentUse, watcher: Watcher) -> None:
+    """Warn where features say (nearly) nothing."""
     if use.collapsed:
+        advice = "the gaussian likelihood, --scaling noise, or a longer warm-up"
         watcher.warn(
-            f"M1 has collapsed: {use.in_words()}. Its features say (nearly) nothing of the "
-            "spectra. Try the gaussian likelihood, --scaling noise, or a longer warm-up"
+            f"{model.title} has collapsed: {use.in_words()}. Its features say (nearly) nothing of "
+            f"the spectra. Try {advice if model.generates else 'a lower learning rate or penalty'}"
         )
-    return use

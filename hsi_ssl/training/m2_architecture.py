@@ -10,8 +10,9 @@ from torch import Tensor
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.dependence import LATENT, OBSERVED
+from hsi_ssl.models.likelihoods import check_unit_interval
 from hsi_ssl.models.presets import PRESETS, declared
-from hsi_ssl.training.stage import DEFAULT_SD_FLOOR, check_unit_interval, sd_floor
+from hsi_ssl.training.stage import DEFAULT_SD_FLOOR, sd_floor
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
@@ -42,7 +43,8 @@ def check_settings(settings: M2Settings, data: M2Data) -> None:
     if data.m1 is not None:
         raise SettingsError("M1's features are Gaussian: M1+M2 needs likelihood gaussian")
     if data.pixels:
-        check_unit_interval(data.every.mean.cpu().numpy(), settings.likelihood, data.scaler.kind)
+        what = f"the {settings.likelihood} likelihood"
+        check_unit_interval(data.every.mean, what, data.scaler.kind)
 
 
 def _check_several(settings: M2Settings, names: list[str]) -> None:

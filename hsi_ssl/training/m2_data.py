@@ -254,6 +254,9 @@ class M2Data:
         mean = torch.cat([mean for mean, _ in found])
         logvars = [logvar for _, logvar in found if logvar is not None]
         if not logvars:
+            if self.m1 is not None:  # features are taken as exact, spectra beside them are not
+                beside = SIDE_GAIN * noise[: self.side_inputs]
+                noise = torch.cat([torch.zeros(int(self.kept.sum())), beside])
             return Inputs(mean, noise_sd=noise if noise.any() else None).to(self.device)
         logvar = torch.cat(logvars)
         if self.side_inputs:  # with the variance of their noise; of none it is exp(-inf)

@@ -155,7 +155,7 @@ class _Training:
                 "no validation pixels: training runs all its epochs and keeps the last state"
             )
         check_settings(settings, data)
-        named = model_name({"model": settings.model, "m1": data.m1})
+        named = model_name({"model": settings.model, "m1": data.m1 and data.m1.card})
         for sentence in model_in_words(self.architecture, data, named):
             self.watcher.say(sentence)
 
@@ -303,7 +303,9 @@ class _Training:
 
 
 def generated(data: M2Data, snapshots: dict[int, Tensor]) -> list[tuple[str, Any]]:
-    """One generated spectrum a class at each moment, scaled."""
+    """One generated spectrum a class at each moment, scaled; none where nothing decodes."""
+    if data.m1 is not None and not data.m1.model.decodes:
+        return []
     with torch.no_grad():
         return [
             (f"epoch {epoch}", data.pipeline.scaled(modelled.to(data.device)).cpu().numpy())

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.scaling import AffineScaler, Scaler
 from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.inference.lineage import dataset_card
 
@@ -83,22 +82,6 @@ def batch_size(at_most: int, pixels: int) -> int:
     long before the model has learnt.
     """
     return min(at_most, max(SMALLEST_BATCH, pixels // STEPS_AN_EPOCH))
-
-
-def check_unit_interval(x: npt.NDArray[np.float32], likelihood: str, scaling: str) -> None:
-    """Refuse values outside [0, 1] for a likelihood that is one on [0, 1].
-
-    Raises
-    ------
-    ModelError
-        Naming the range found and the scalings that suit.
-    """
-    low, high = float(x.min()), float(x.max())
-    if low < 0 or high > 1:
-        raise ModelError(
-            f"the {likelihood} likelihood needs values in 0..1, scaling {scaling} gives "
-            f"{low:.3g}..{high:.3g}: prepare with --scaling max or minmax, or use gaussian"
-        )
 
 
 def draw_spectra(

@@ -49,6 +49,10 @@ class Task(Protocol):
     def score_name(self) -> str:
         """What `validate` calls the number that chooses the best state."""
 
+    @property
+    def bound_name(self) -> str:
+        """What the log calls what is minimised, with its sign turned: a bound, if it is one."""
+
     def begin_epoch(self, epoch: int) -> None:
         """Whatever is worked out from the weights (their average, if there is one) before it."""
 
@@ -78,6 +82,7 @@ class PlainTask:
     """A task that works out nothing between epochs, with one cost for all parameters."""
 
     module: nn.Module
+    bound_name = "bound"
 
     def begin_epoch(self, epoch: int) -> None:
         """Do nothing."""

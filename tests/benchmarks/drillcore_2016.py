@@ -33,7 +33,7 @@ from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.inference.pipeline import KEPT_SPREAD
 from hsi_ssl.models.bounds import mean_j, objective
 from hsi_ssl.models.declared import DeclaredVAE
-from hsi_ssl.models.m1 import M1, M1Architecture, latent_use
+from hsi_ssl.models.m1 import M1, M1Architecture
 from hsi_ssl.models.networks import sample_gaussian
 from hsi_ssl.recipes import recipe_text
 from hsi_ssl.reports.metrics import Scores, score
@@ -173,7 +173,7 @@ def _features_then(
         print(f"then, M1, epoch {epoch + 1}: bound {-total / len(seen):.2f}", flush=True)
     with torch.inference_mode():
         features = {part: _encoded(model, spectra[dataset.rows(part)]) for part in Part}
-    return features, latent_use(model, seen).active
+    return features, model.use(seen).active
 
 
 def _encoded(model: M1, spectra: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

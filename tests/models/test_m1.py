@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
 
+from hsi_ssl.models.extractors.base import LatentUse
 from hsi_ssl.models.likelihoods import Gaussian
-from hsi_ssl.models.m1 import M1, LatentUse, M1Architecture, latent_use
+from hsi_ssl.models.m1 import M1, M1Architecture
 
 D, J = 6, 2
 
@@ -116,13 +117,14 @@ def test_latent_use_counts_the_units_that_move() -> None:
         only(model.encoder).weight[1, 0] = 1.0
         only(model.encoder).weight[3, 1] = 0.05  # variance 0.0025: below 0.01
         only(model.encoder).bias[2] = 3.0  # far from the prior, but the same for every pixel
-    use = latent_use(model, torch.randn(5000, D, generator=torch.Generator().manual_seed(2)))
+    use = model.use(torch.randn(5000, D, generator=torch.Generator().manual_seed(2)))
     assert [v > 0.01 for v in use.variance] == [False, True, False, False]
     assert use.active == 1
     assert use.collapsed
+    assert use.kl is not None
     assert use.kl[2] > 4
     assert use.in_words().startswith("1 of 4 latent units are active")
 
 
 def test_a_model_in_full_use_has_not_collapsed() -> None:
-    assert not LatentUse(kl=(2.0,) * 10, variance=(0.9,) * 10).collapsed
+    assert not LatentUse(variance=(0.9,) * 10, active=10).collapsed

@@ -42,12 +42,14 @@ def test_the_imported_m1_gives_the_plain_formula_and_is_told_to_have_collapsed(
         x = m1.model.decode(z).numpy()
     for found, expected in zip(m1.features(x), plain(x), strict=True):
         # Sums of 500 products in float32, which processors add in different orders.
+        assert found is not None
         np.testing.assert_allclose(found, expected, atol=1e-4)
     # In float32 a log-variance of -7 is off by 2e-5 itself; in float64 nothing is.
     x = np.random.default_rng(0).random((200, 268)).astype(np.float32)
     with torch.no_grad():
         exact = m1.model.double().encode(torch.from_numpy(x).double())
     for tensor, expected in zip(exact, plain(x), strict=True):
+        assert tensor is not None
         np.testing.assert_allclose(tensor.numpy(), expected, atol=1e-9)
 
 

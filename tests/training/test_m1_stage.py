@@ -48,6 +48,7 @@ def test_features_separate_classes_and_survive_saving(
     assert not card["metrics"]["collapsed"]
     rows = tiny_dataset.rows(Part.TEST)
     mean, logvar = load_m1(tmp_path / "m1", "cpu").features(tiny_dataset.spectra(rows))
+    assert logvar is not None
     assert mean.shape == logvar.shape == (len(rows), 4)
     label = tiny_dataset.label[rows]
     centres = np.stack([mean[label == k].mean(0) for k in range(3)])

@@ -1,0 +1,85 @@
+"""Principal components: the linear codes that keep most of the variance (Hotelling 1933)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hsi_ssl.errors import ModelError
+from hsi_ssl.models.extractors.base import DeterministicExtractor
+from hsi_ssl.models.networks import Architecture, linear
+
+
+@dataclass(frozen=True)
+class PCAArchitecture(Architecture):
+    """Width of spectra and number of components."""
+
+    width: int
+    latent: int
+
+
+class PCA(DeterministicExtractor):
+    """f(x) = U' (x - mean), g(u) = U u + mean, which minimise the mean of |x - g(f(x))|^2.
+
+    U `(D, J)` holds the leading eigenvectors of the covariance. Sums are in float64, so that
+    components a thousandth of the mean are not lost; spectra come in blocks and are not kept.
+    """
+
+    title = "PCA"
+    architecture_type = PCAArchitecture
+    closed_form = True
+
+    def __init__(self, architecture: PCAArchitecture, generator: torch.Generator) -> None:
+        super().__init__(architecture, generator)
+        a = architecture
+        self.encoder = nn.Sequential(linear(a.width, a.latent, generator, last=True))
+        self.decoder = linear(a.latent, a.width, generator, last=True)
+
+    def reconstruct(self, codes: Tensor) -> Tensor:
+        """Spectra `(..., D)` of codes `(..., J)`."""
+        found: Tensor = self.decoder(codes)
+        return found
+
+    @torch.no_grad()
+    def solve(self, blocks: Iterable[Tensor]) -> None:
+        """One pass: sums about the first block's mean, then the eigenvectors.
+
+        Raises
+        ------
+        ModelError
+            More components are asked for than spectra or their columns can tell.
+        """
+        width, count = self.architecture.width, 0
+        about = total = torch.zeros(width, dtype=torch.float64)
+        products = torch.zeros(width, width, dtype=torch.float64)
+        for block in blocks:
+            x = block.double()
+            if not count:
+                about = x.mean(0)
+                total, products = torch.zeros_like(about), products.to(x.device)
+            x = x - about
+            total += x.sum(0)
+            products.addmm_(x.T, x)
+            count += len(x)
+        if self.units > min(count, width):
+            raise ModelError(
+                f"{self.units} principal components of {count} spectra of {width} columns: ask "
+                f"for at most {min(count, width)} (--latent)"
+            )
+        mean = total / count
+        covariance = products / count - torch.outer(mean, mean)
+        variances, vectors = torch.linalg.eigh(covariance)
+        u = vectors.flip(1)[:, : self.units]
+        # Eigenvectors have no sign of their own: the largest entry is made positive.
+        largest = u.abs().argmax(0)
+        u = u * u[largest, torch.arange(self.units, device=u.device)].sign()
+        encoder = self.encoder[0]
+        assert isinstance(encoder, nn.Linear)
+        encoder.weight.copy_(u.T)
+        encoder.bias.copy_(-(about + mean) @ u)
+        self.decoder.weight.copy_(u)
+        self.decoder.bias.copy_(about + mean)
+        self.spread_evenly(variances.flip(0)[: self.units].clamp(min=0).sqrt())
