@@ -22,7 +22,7 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 )
 @click.option(
     "--format",
-    type=click.Choice(["geotiff", "envi"]),
+    type=options.Choice("ClassifySettings", "format"),
     help="Of the maps [default: as the output is named, else geotiff].",
 )
 @click.option(
@@ -46,7 +46,7 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 )
 @click.option(
     "--novelty-by",
-    type=click.Choice(["classes", "likelihood"]),
+    type=options.Choice("ClassifySettings", "novelty_by"),
     help="Novel to the labelled pixels, or to all that the model learnt from [default: classes].",
 )
 @click.option("--samples", type=int, help="Of z, for the likelihood [default: as in training].")

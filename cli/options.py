@@ -14,6 +14,7 @@ the default.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,6 @@ import click
 from .output import Terminal, others_heard
 
 if TYPE_CHECKING:
-    from hsi_ssl.registry import Registry
     from hsi_ssl.scenes.reading import Reading
     from hsi_ssl.settings import Project, Settings
     from hsi_ssl.training.stage import Draw, Panels
@@ -89,31 +89,33 @@ class Assigned(click.ParamType[tuple[str, bool | int | float | str]]):
 ASSIGNED = Assigned()
 
 
-class Named(click.ParamType[str]):
-    """A name of a registry, which is looked up only when it is wanted."""
+class Choice(click.ParamType[str]):
+    """One of the names that a setting may have, looked up only when they are wanted."""
 
-    def __init__(self, load: Callable[[], Registry[Any]], name: str) -> None:
-        self.load, self.name = load, name
+    name = "NAME"
+
+    def __init__(self, settings: str, field: str) -> None:
+        self.settings, self.field = settings, field
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        from hsi_ssl import settings
+
+        return settings.choices(getattr(settings, self.settings), self.field)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check one name."""
-        found = self.load()
-        if value not in found:
-            self.fail(f"{value!r} is not one of {found.in_words()}", param, ctx)
+        names = self.names
+        if value not in names:
+            near = difflib.get_close_matches(str(value), names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.fail(f"{value!r} is not one of {', '.join(names)}{hint}", param, ctx)
         return str(value)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """All names, as a choice shows them."""
-        return "[" + "|".join(self.load()) + "]"
-
-
-def _extractors() -> Registry[Any]:
-    from hsi_ssl.models.extractors import EXTRACTORS
-
-    return EXTRACTORS
-
-
-EXTRACTOR = Named(_extractors, "EXTRACTOR")
+        return "[" + "|".join(self.names) + "]"
 
 
 class Codes(click.ParamType[list[int]]):

@@ -33,7 +33,7 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 @click.option("--tile", type=int, help="Side of the pool's tiles [default: 8]; 1: lone pixels.")
 @click.option(
     "--split",
-    type=click.Choice(["pixels", "blocks", "polygons", "scenes"]),
+    type=options.Choice("PrepareSettings", "split"),
     help="What goes to a part as a whole [default: scenes if there are five, else blocks].",
 )
 @click.option("--validation", type=SHARE_OR_NONE, help="Share of validation pixels [default: 0.2].")
@@ -50,9 +50,7 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 )
 @click.option(
     "--scaling",
-    type=click.Choice(
-        ["noise", "mnf", "max", "minmax", "standard", "snv", "continuum", "derivative", "none"]
-    ),
+    type=options.Choice("PrepareSettings", "scaling"),
     help="[default: noise; max for pictures]",
 )
 @click.option("--components", type=int, help="Components of noise and mnf [default: 30].")

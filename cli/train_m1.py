@@ -14,7 +14,11 @@ from .output import Terminal
 @click.command("train-m1", short_help="Train M1, the feature extractor, on every pixel.")
 @click.argument("dataset", type=options.FILE, required=False)
 @click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/m1].")
-@click.option("--extractor", type=options.EXTRACTOR, help="Of features [default: vae, M1].")
+@click.option(
+    "--extractor",
+    type=options.Choice("M1Settings", "extractor"),
+    help="Of features [default: vae, M1].",
+)
 @click.option(
     "--option",
     "own",
@@ -24,8 +28,8 @@ from .output import Terminal
 )
 @click.option("--latent", type=int, help="Units: features a pixel.")
 @click.option("--hidden", type=options.WIDTHS, help="Hidden layers, for example 500-500.")
-@click.option("--activation", type=click.Choice(["relu", "softplus", "tanh", "silu", "gelu"]))
-@click.option("--likelihood", type=click.Choice(["gaussian", "bernoulli", "continuous-bernoulli"]))
+@click.option("--activation", type=options.Choice("M1Settings", "activation"))
+@click.option("--likelihood", type=options.Choice("M1Settings", "likelihood"))
 @click.option("--sd-floor", type=float, help="Smallest standard deviation of the likelihood.")
 @click.option("--batch", type=int, help="Spectra a step.")
 @options.training

@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-from hsi_ssl.models.presets import PRESETS
-
 from . import options
 from .output import Terminal
 
@@ -22,7 +20,7 @@ from .output import Terminal
 @click.option("--no-m1", is_flag=True, help="M2 on spectra instead of M1's features.")
 @click.option(
     "--model",
-    type=click.Choice(list(PRESETS)),
+    type=options.Choice("M2Settings", "model"),
     help="gm-dgm: each class is a Gaussian in the space of z [default: m2].",
 )
 @click.option("--free-slots", type=int, help="Slots for what nobody has labelled [default: 0].")
@@ -41,7 +39,7 @@ from .output import Terminal
 @click.option("--hidden", type=options.WIDTHS, help="Hidden layers, for example 500-500.")
 @click.option(
     "--predict",
-    type=click.Choice(["auto", "classifier", "bayes"]),
+    type=options.Choice("M2Settings", "predict"),
     help="q(y|x), Bayes' rule, or the better on validation pixels.",
 )
 @click.option("--bayes-samples", type=int, help="Samples of z for Bayes' rule.")

@@ -10,9 +10,10 @@ import difflib
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,23 +22,59 @@ from pydantic import (
     model_validator,
 )
 
+from hsi_ssl.datasets.scalings import SCALINGS
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
+from hsi_ssl.registry import Registry
 from hsi_ssl.scenes.axes import in_words, order_of
 from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
 from hsi_ssl.scenes.reading import Reading
 
 SplitKind = Literal["pixels", "blocks", "polygons", "scenes"]
-ScalingKind = Literal[
-    "noise", "mnf", "max", "minmax", "standard", "snv", "continuum", "derivative", "none"
-]
 Likelihood = Literal["gaussian", "bernoulli", "continuous-bernoulli"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Activation = Literal["relu", "softplus", "tanh", "silu", "gelu"]
 Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=8)]
 S = TypeVar("S", bound=BaseModel)
+
+
+def _one_of(registry: Registry[Any]) -> Any:
+    """A name of a registry, which `choices` finds again."""
+
+    def known(name: str) -> str:
+        if name not in registry:
+            raise ValueError(f"no such {registry.what}; there are {registry.in_words()}")
+        return name
+
+    return Annotated[str, AfterValidator(known), registry]
+
+
+if TYPE_CHECKING:
+    ScalingName: TypeAlias = str
+    ExtractorName: TypeAlias = str
+    ModelName: TypeAlias = str
+else:
+    ScalingName, ExtractorName = _one_of(SCALINGS), _one_of(EXTRACTORS)
+    ModelName = _one_of(PRESETS)
+
+
+def choices(settings: type[BaseModel], field: str) -> tuple[str, ...]:
+    """The names that a setting may have, of a literal's or a registry's."""
+    declared = settings.model_fields[field]
+    waiting: list[Any] = [declared.annotation, *declared.metadata]
+    while waiting:
+        found = waiting.pop(0)
+        if isinstance(found, Registry):
+            return tuple(found)
+        if get_origin(found) is Literal:
+            return tuple(map(str, get_args(found)))
+        waiting += get_args(found)
+        waiting += getattr(found, "__metadata__", ())
+    raise LookupError(f"{field} is no choice among names")
+
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 LARGEST_STRENGTH = 10.0
 """Of a Potts prior: one neighbour then outweighs odds of 20,000 to 1."""
@@ -142,7 +179,7 @@ class PrepareSettings(ReadingSettings):
     test_labels: tuple[Path, ...] = ()
     transductive: bool = False
     """Let models see the spectra (not the labels) of test and validation pixels."""
-    scaling: ScalingKind | None = None
+    scaling: ScalingName | None = None
     """None: noise for cubes, max for pictures such as MNIST."""
     components: int = Field(30, ge=1)
     """Leading components kept by the scalings noise and mnf."""
@@ -224,7 +261,7 @@ class M1Settings(TrainingSettings):
 
     dataset: Path = Path("runs/dataset.h5")
     output: Path = Path("runs/m1")
-    extractor: str = "vae"
+    extractor: ExtractorName = "vae"
     """M1, or another extractor of features by its name."""
     options: dict[str, bool | int | float | str] = {}
     """Options of the extractor's own, which its page in the documentation tells."""
@@ -240,13 +277,6 @@ class M1Settings(TrainingSettings):
     learning_rate: float = Field(1e-3, gt=0)
     patience: int = Field(20, ge=1)
     warm_up: int = Field(5, ge=0)
-
-    @field_validator("extractor")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in EXTRACTORS:
-            raise ValueError(f"no such extractor; there are {EXTRACTORS.in_words()}")
-        return name
 
 
 RENAMED = {
@@ -275,7 +305,7 @@ class M2Settings(TrainingSettings):
     output: Path = Path("runs/m2")
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""
-    model: str = "m2"
+    model: ModelName = "m2"
     """A preset. m2; gm-dgm: each class is a Gaussian in the space of z, and x does not see y."""
     free_slots: int = Field(0, ge=0, le=200)
     """Values of y beyond the labelled classes, for what nobody has labelled."""
@@ -360,13 +390,6 @@ class M2Settings(TrainingSettings):
         if old:
             raise ValueError("; ".join(f"{name} is now called {RENAMED[name]}" for name in old))
         return values
-
-    @field_validator("model")
-    @classmethod
-    def _preset(cls, value: str) -> str:
-        if value not in PRESETS:
-            raise ValueError(f"no model {value}; there are {', '.join(PRESETS)}")
-        return value
 
 
 class ClassifySettings(ReadingSettings):

@@ -29,7 +29,7 @@ LAYERS = {
     "view": {
         "reports", "maps", "inference", "masks", "datasets", "labels", "scenes", "catalog",
     },
-    "settings": {"labels", "models", "scenes"},
+    "settings": {"datasets", "labels", "models", "scenes"},
     "recipes": set(),
 }  # fmt: skip
 """Packages of `hsi_ssl`, and single modules, and what of the others they may import at all."""

@@ -129,7 +129,7 @@ def model_name(card: dict[str, Any]) -> str:
     """What a card's model is called: M1, PCA, M2, M1+M2, GM-DGM, PCA+GM-DGM."""
     if card.get("kind") == "m1":
         return EXTRACTORS.find(card["extractor"]).title
-    own = PRESETS[card["model"]].title
+    own = PRESETS.find(card["model"]).title
     return own if card["m1"] is None else f"{model_name(card['m1'])}+{own}"
 
 

@@ -31,7 +31,7 @@ from hsi_ssl.library.fitting import (
 from hsi_ssl.library.positions import neighbours_of
 from hsi_ssl.library.scenes import PathLike
 from hsi_ssl.library.telling import TELLING
-from hsi_ssl.settings import M2Settings, ScalingKind, prior_strength
+from hsi_ssl.settings import M2Settings, prior_strength
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 
@@ -114,7 +114,7 @@ class SemiSupervisedClassifier(HoldsRun[Classifier], ClassifierMixin, BaseEstima
         *,
         epochs: int = 24,
         supervised_epochs: int = 20,
-        scaling: ScalingKind = "noise",
+        scaling: str = "noise",
         components: int = 30,
         validation_fraction: float = 0.2,
         m1: M1Features | None = None,

@@ -29,7 +29,7 @@ from hsi_ssl.library.fitting import (
 )
 from hsi_ssl.library.scenes import PathLike
 from hsi_ssl.library.telling import TELLING
-from hsi_ssl.settings import M1Settings, ScalingKind
+from hsi_ssl.settings import M1Settings
 from hsi_ssl.training.m1_stage import train_m1
 
 MANAGED = {"dataset", "output"}
@@ -104,7 +104,7 @@ class M1Features(
         epochs: int = 200,
         patience: int = 20,
         learning_rate: float = 1e-3,
-        scaling: ScalingKind = "noise",
+        scaling: str = "noise",
         components: int = 30,
         position_columns: Sequence[int | str] | None = None,
         settings: Mapping[str, Any] | None = None,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hsi_ssl.models.dependence import LATENT, OBSERVED, Dependence, generation_of, inference_of
+from hsi_ssl.registry import Registry
 
 Lines = list[str]
 
@@ -51,11 +52,15 @@ def label_first(labels: Sequence[str]) -> Lines:
     return [*_chain(labels), _given(LATENT, labels)]
 
 
-PRESETS = {
-    "m2": Preset("M2", m2_generation, label_first),
-    "gm-dgm": Preset("GM-DGM", gm_dgm_generation, label_first),
-}
-"""What the setting `model` names."""
+M2 = Preset("M2", m2_generation, label_first)
+GM_DGM = Preset("GM-DGM", gm_dgm_generation, label_first)
+
+PRESETS: Registry[Preset] = Registry(
+    "hsi_ssl.presets",
+    "model",
+    {"m2": "hsi_ssl.models.presets:M2", "gm-dgm": "hsi_ssl.models.presets:GM_DGM"},
+)
+"""What the setting `model` of `[m2]` names; other packages offer one in the group of that name."""
 
 
 def declared(
@@ -71,7 +76,7 @@ def declared(
     SettingsError
         The lines declare no such distribution.
     """
-    found = PRESETS[preset]
+    found = PRESETS.find(preset)
     p = generation_of(generation or found.generation(labels), labels)
     q = inference_of(inference or found.inference(labels), labels)
     return p, q

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.ndimage import median_filter
 from scipy.signal import find_peaks
 
-from hsi_ssl.datasets.scaling import continuum_removed
+from hsi_ssl.datasets.scalings.shapes import continuum_removed
 
 LEAST_DEPTH = 0.03
 """Of the continuum; shallower dips are noise as often as not."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from hsi_ssl.datasets.scaling import continuum_removed
+from hsi_ssl.datasets.scalings.shapes import continuum_removed
 from hsi_ssl.discovery.discover import Discovery, Group
 from hsi_ssl.discovery.survey import Surveyed
 from hsi_ssl.files import written_beside

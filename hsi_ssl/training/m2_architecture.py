@@ -161,7 +161,7 @@ def in_words(architecture: DeclaredArchitecture, data: M2Data, named: str) -> li
         f"{len(data.labelled):,} labelled and {len(data.unlabelled):,} unlabelled pixels, "
         f"{data.device}"
     ]
-    preset = PRESETS[settings.model]
+    preset = PRESETS.find(settings.model)
     usual = (tuple(preset.generation(a.labels)), tuple(preset.inference(a.labels)))
     if several or (a.generation, a.inference) != usual:
         said.append(f"p: {'; '.join(a.generation)}. q given x: {'; '.join(a.inference)}")

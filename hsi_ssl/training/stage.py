@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.datasets.scaling import AffineScaler, Scaler
+from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.inference.lineage import dataset_card
@@ -57,7 +57,7 @@ def network_scaler(dataset: Dataset, whitening: float) -> Scaler:
     still known, so the likelihood stays honest.
     """
     scaler = dataset.scaler
-    if not isinstance(scaler, AffineScaler) or scaler.noise_sd is None or not whitening:
+    if scaler.noise_sd is None or not whitening:
         return scaler
     rows = dataset.rows(Part.TRAIN, Part.POOL)
     spread = dataset.scaled(rows).std(0, dtype=np.float64)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
 
-from hsi_ssl.datasets.scaling import continuum_removed
+from hsi_ssl.datasets.scalings.shapes import continuum_removed
 from hsi_ssl.libraries.library import Resampled, resample
 from hsi_ssl.libraries.matching import (
     angles_to,

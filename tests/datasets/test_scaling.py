@@ -11,11 +11,11 @@ from sklearn.linear_model import LinearRegression
 from hsi_ssl.datasets.noise import measure_noise
 from hsi_ssl.datasets.scaling import (
     AffineScaler,
-    continuum_removed,
     fit_scaler,
     mean_and_covariance,
     scaler_from_card,
 )
+from hsi_ssl.datasets.scalings.shapes import continuum_removed
 from hsi_ssl.errors import DatasetError, ModelError
 
 KINDS = ["none", "max", "minmax", "standard", "snv", "continuum", "derivative", "noise", "mnf"]

@@ -91,7 +91,7 @@ def test_a_conditional_perceptron_is_a_perceptron_of_x_and_one_hot_y() -> None:
     torch.testing.assert_close(every[y, torch.arange(N)], expected)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_labelled_bound_is_the_papers(name: str) -> None:
     m, x = model(name), spectra()
     for y in range(K):
@@ -100,7 +100,7 @@ def test_labelled_bound_is_the_papers(name: str) -> None:
         torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", list(PRESETS))
 @pytest.mark.parametrize("experts", [1, 3])
 def test_unlabelled_bound_is_the_papers(name: str, experts: int) -> None:
     """sum_y q(y|x) [labelled bound without log p(y)] - KL(q(y|x) || p(y))."""
@@ -116,7 +116,7 @@ def test_unlabelled_bound_is_the_papers(name: str, experts: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_bounds_lie_below_log_p_and_importance_sampling_reaches_it(name: str) -> None:
     """Against log p(x, y) and log p(x) by brute force: 200,000 draws of p(z|y)."""
     m, x, many = model(name), spectra(2), 200_000
@@ -140,7 +140,7 @@ def test_bounds_lie_below_log_p_and_importance_sampling_reaches_it(name: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_with_one_sample_the_importance_weighted_bound_is_l(name: str) -> None:
     """On average over many draws of the noise: it has the KL divergence by sampling."""
     m, x = model(name), spectra(2)
@@ -166,7 +166,7 @@ def test_no_two_classes_of_gm_dgm_start_the_same() -> None:
     assert len(torch.unique(mean, dim=0)) == K
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_a_label_teaches_the_generative_part_and_alphas_term_the_classifier(name: str) -> None:
     m, x = model(name), spectra()
     y = torch.tensor([0, 1, 2, 3, 0, 1])
@@ -202,7 +202,7 @@ def test_gradient_at_the_prior_is_that_of_finite_differences() -> None:
             torch.testing.assert_close(table.grad[place], slope, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_u_is_z_in_units_of_its_prior(name: str) -> None:
     m, x = model(name), spectra()
     one, y = OneLabelSet(m), torch.tensor([0, 3, 1, 1, 2, 0])
@@ -221,7 +221,7 @@ def test_u_is_z_in_units_of_its_prior(name: str) -> None:
     torch.testing.assert_close(one.decode(y, u), expected)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_bayes_posterior_normalises_the_joint_and_ignores_the_company(name: str) -> None:
     one, x = OneLabelSet(model(name)), spectra()
     eps = noise(3, J)
@@ -238,7 +238,7 @@ def test_free_slots_are_left_out_among_labelled_classes() -> None:
     torch.testing.assert_close(found, q / q.sum(1, keepdim=True))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", list(PRESETS))
 @pytest.mark.parametrize("hidden", [(), (8,)])
 def test_shapes_of_small_networks(name: str, hidden: tuple[int, ...]) -> None:
     assert model(name, hidden).cost(spectra(), unknown(), torch.Generator()).shape == (N,)
