@@ -13,6 +13,7 @@ none of ours, or all names are wanted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib import import_module, metadata
 from typing import Generic, TypeVar
 
@@ -35,13 +36,13 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         yield from self._own
-        yield from (name for name in self._others() if name not in self._own)
+        yield from (name for name in self._others if name not in self._own)
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self._others()
+        return name in self._own or name in self._others
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -76,11 +77,12 @@ class Registry(Mapping[str, T], Generic[T]):
             module, _, attribute = self._own[name].partition(":")
             found: T = getattr(import_module(module), attribute)
             return found
-        others = self._others()
+        others = self._others
         if name not in others:
             raise KeyError(name)
         offered: T = others[name].load()
         return offered
 
+    @cached_property
     def _others(self) -> dict[str, metadata.EntryPoint]:
         return {point.name: point for point in metadata.entry_points(group=self.group)}

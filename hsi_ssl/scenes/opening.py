@@ -3,62 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, order_of
-from hsi_ssl.scenes.readers import (
-    classic,
-    envi,
-    geotiff,
-    hdf5,
-    idx,
-    matlab,
-    netcdf3,
-    numpy_file,
-    text,
-    unpacking,
-)
+from hsi_ssl.scenes.format import Format, Head
+from hsi_ssl.scenes.readers import FORMATS, geotiff
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import companion_facts, csv_facts, with_facts
-
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-MATLAB_5 = b"MATLAB 5.0 MAT-file"
-
-
-class Format(NamedTuple):
-    """How to read a format: `(path, variable)` and `(path, variable, shape)`.
-
-    `name` is that of its row in `reports/formats.md`, which says where each fact of it comes from.
-    `open_turned` opens cubes of formats that do not say which axis holds the bands: it takes what
-    is known of that, too. `plane_grid` tells where a plane lies that is not read by windows.
-    """
-
-    name: str
-    open_cube: Callable[[Path, str | None], Scene]
-    read_plane: Callable[[Path, str | None, tuple[int, int] | None], tuple[Array, float | None]]
-    open_turned: Callable[[Path, str | None, Asked], Scene] | None = None
-    plane_grid: Callable[[Path, str | None, tuple[int, int] | None], Grid] | None = None
-
-
-HDF5 = Format("HDF5", hdf5.open_cube, hdf5.read_plane, hdf5.open_cube, hdf5.plane_grid)
-NETCDF3 = Format("netCDF-3", netcdf3.open_cube, netcdf3.read_plane, netcdf3.open_cube)
-MATLAB = Format("MATLAB", matlab.open_cube, matlab.read_plane, matlab.open_cube)
-NUMPY = Format("NumPy array", numpy_file.open_cube, numpy_file.read_plane, numpy_file.open_cube)
-NUMPY_ARCHIVE = Format(
-    "NumPy archive", numpy_file.open_archive, numpy_file.read_archive_plane, numpy_file.open_archive
-)
-TEXT = Format("text", text.open_cube, text.read_plane)
-GDAL = Format("GDAL", geotiff.open_cube, geotiff.read_plane)
-ENVI = Format("ENVI", envi.open_cube, envi.read_plane)
-IDX = Format("IDX", idx.open_cube, idx.read_plane)
 
 
 def open_scene(
@@ -159,7 +116,7 @@ def plane_grid(
 def _format(path: Path) -> Format:
     """The format of a file by its first bytes; where those say nothing, by what lies beside it."""
     if is_virtual(path):
-        return GDAL
+        return geotiff.FORMAT
     if path.is_dir():
         raise SceneError(f"{path} is a folder; give the files in it")
     try:
@@ -172,25 +129,8 @@ def _format(path: Path) -> Format:
         raise SceneError(f"{path} cannot be read: {error.strerror}") from error
     if not start:
         raise SceneError(f"{path} is empty; get the file again")
-    if hdf5_inside:
-        return MATLAB if path.suffix == ".mat" or start.startswith(b"MATLAB") else HDF5
-    if start.startswith(MATLAB_5) or path.suffix == ".mat":
-        return MATLAB
-    if start.startswith(numpy_file.MAGIC):
-        return NUMPY
-    if path.suffix.lower() == ".npz":
-        return NUMPY_ARCHIVE
-    if start.startswith(classic.MAGIC):
-        return NETCDF3
-    if start.startswith(TIFF) or envi.is_other_format(start):
-        return GDAL
-    if path.suffix.lower() == ".hdr" or envi.find_header(path) is not None:
-        return ENVI
-    if path.suffix.lower() in text.SUFFIXES:
-        return TEXT
-    if start.startswith(unpacking.MAGIC):
-        start = unpacking.first_bytes(path, len(start))
-    return IDX if idx.is_idx(start) else GDAL
+    head = Head(path, start, hdf5_inside)
+    return next((one for one in FORMATS.values() if one.takes(head)), geotiff.FORMAT)
 
 
 def is_raster(path: Path) -> bool:
@@ -201,4 +141,4 @@ def is_raster(path: Path) -> bool:
     SceneNotFoundError, SceneError
         As in `open_scene`.
     """
-    return _format(Path(path)) in (GDAL, ENVI, NETCDF3)
+    return _format(Path(path)).by_windows

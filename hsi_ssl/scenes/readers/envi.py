@@ -32,6 +32,7 @@ from hsi_ssl.scenes.envi_header import (
     read_header,
     turned_grid,
 )
+from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.flat import BY_BAND, BY_LINE, BY_PIXEL, FlatReader
 from hsi_ssl.scenes.readers.unpacking import is_gzip, unpack
@@ -43,13 +44,6 @@ DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bin", ".bsq", ".bil", ".bip")
 BESIDE = (".msk", ".aux.xml", ".ovr")
 """Of GDAL's files beside the data, those that say what of it is none, and the data from afar."""
 AXES = {"bip": BY_PIXEL, "bil": BY_LINE, "bsq": BY_BAND}
-OTHER_FORMATS = (
-    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8",
-    b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51\xff", b"<VRTDataset", b"PCIDSK  ", b"NITF0",
-    b"\x89HDF\r\n", b"\x0e\x03\x13\x01", b"CDF\x01", b"CDF\x02", b"CDF\x05", b"EHFA_HEADER_TAG",
-    b"SIMPLE  =", b"<?xml",
-)  # fmt: skip
-"""How files of other formats begin, which may have an ENVI header beside them all the same."""
 
 
 def open_cube(path: Path, variable: str | None = None) -> Scene:
@@ -109,11 +103,6 @@ def read_plane(
     """
     with open_cube(path, variable) as scene:
         return geotiff.one_band(scene), scene.nodata
-
-
-def is_other_format(start: bytes) -> bool:
-    """Whether the first bytes of a file are those of a format that a header only adds facts to."""
-    return start.lstrip().startswith(OTHER_FORMATS) or start.startswith(OTHER_FORMATS)
 
 
 def find_header(data: Path) -> Path | None:
@@ -206,7 +195,7 @@ def _data_beside(folder: Path, stem: str) -> Iterable[Path]:
             continue
         if name.is_file():
             with name.open("rb") as file:
-                if not is_other_format(file.read(64)):
+                if not geotiff.begins_otherwise(file.read(64)):
                     yield name
 
 
@@ -301,3 +290,11 @@ def _refuse_cut_short(data: Path, named: Path, layout: Layout) -> None:
             f"{named} is cut short: {size} bytes where its header tells of {layout.size}; "
             "get the file again"
         )
+
+
+def takes(head: Head) -> bool:
+    """Whether a file is a header, or has one beside it."""
+    return head.path.suffix.lower() == ".hdr" or find_header(head.path) is not None
+
+
+FORMAT = Format("ENVI", takes, open_cube, read_plane, by_windows=True)

@@ -21,6 +21,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.measured import Measured, decoding
 from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
@@ -56,6 +57,15 @@ NOT_THERE = re.compile(
     "does not exist|response code: 40|Could not resolve|Couldn't connect|connect to"
 )
 """In what GDAL says of files that are not on the server or in the archive."""
+
+
+OTHER_FORMATS = (
+    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8",
+    b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51\xff", b"<VRTDataset", b"PCIDSK  ", b"NITF0",
+    b"\x89HDF\r\n", b"\x0e\x03\x13\x01", b"CDF\x01", b"CDF\x02", b"CDF\x05", b"EHFA_HEADER_TAG",
+    b"SIMPLE  =", b"<?xml",
+)  # fmt: skip
+"""How files of other formats begin, which may have an ENVI header beside them all the same."""
 
 
 def open_cube(path: Path, variable: str | None = None) -> Scene:
@@ -483,3 +493,17 @@ def _grid(dataset: DatasetReader) -> Grid:
         ),
         rpcs=dict(dataset.tags(ns="RPC")) or None,
     )
+
+
+def begins_otherwise(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of a format that a header only adds facts to."""
+    return start.lstrip().startswith(OTHER_FORMATS) or start.startswith(OTHER_FORMATS)
+
+
+FORMAT = Format(
+    "GDAL",
+    lambda head: begins_otherwise(head.start),  # what no other format takes is GDAL's, too
+    open_cube,
+    read_plane,
+    by_windows=True,
+)

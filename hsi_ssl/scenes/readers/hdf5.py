@@ -29,6 +29,7 @@ from hsi_ssl.scenes.axes import (
     Order,
     decide,
 )
+from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers import matlab_cells, matlab_sparse
@@ -413,3 +414,6 @@ def _plain_offset(cube: h5py.Dataset) -> int | None:
         return None
     offset: int | None = cube.id.get_offset()
     return offset
+
+
+FORMAT = Format("HDF5", lambda head: head.hdf5, open_cube, read_plane, open_cube, plane_grid)

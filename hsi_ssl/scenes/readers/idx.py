@@ -14,7 +14,9 @@ from typing import BinaryIO
 import numpy as np
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.origins import Origin, Origins
+from hsi_ssl.scenes.readers import unpacking
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.unpacking import unpacked
 from hsi_ssl.scenes.scene import Array, Scene
@@ -106,3 +108,14 @@ def _opened(
         raise SceneError(f"{path} is cut short: its header is not whole; get the file again")
     shape = struct.unpack(f">{start[3]}I", sizes)
     return file, shape, np.dtype(TYPES[start[2]]), 4 + 4 * start[3]
+
+
+def takes(head: Head) -> bool:
+    """Whether a file is IDX, perhaps in a gzip."""
+    start = head.start
+    if start.startswith(unpacking.MAGIC):
+        start = unpacking.first_bytes(head.path, len(start))
+    return is_idx(start)
+
+
+FORMAT = Format("IDX", takes, open_cube, read_plane)

@@ -16,6 +16,7 @@ import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked
+from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.readers import hdf5, matlab_cells
 from hsi_ssl.scenes.readers.choosing import PLANE, choose
 from hsi_ssl.scenes.readers.named_arrays import scene_of_arrays
@@ -211,3 +212,15 @@ def _one_sentence(path: Path) -> Iterator[None]:
         raise SceneError(
             f"{path} is cut short, broken or no MATLAB file ({error}); get the file again"
         ) from error
+
+
+MATLAB_5 = b"MATLAB 5.0 MAT-file"
+
+
+def takes(head: Head) -> bool:
+    """Whether a file is one of MATLAB's, of version 4 to 7.3, by its first bytes or its suffix."""
+    own = head.start.startswith(b"MATLAB" if head.hdf5 else MATLAB_5)
+    return own or head.path.suffix == ".mat"
+
+
+FORMAT = Format("MATLAB", takes, open_cube, read_plane, open_cube)

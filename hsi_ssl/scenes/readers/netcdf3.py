@@ -23,12 +23,13 @@ from hsi_ssl.scenes.axes import (
     names_wavelengths,
     plain_text,
 )
+from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers import cf
 from hsi_ssl.scenes.readers.cf_grid import Placed, UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
-from hsi_ssl.scenes.readers.classic import Header, Variable, header_of, values_of
+from hsi_ssl.scenes.readers.classic import MAGIC, Header, Variable, header_of, values_of
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import listed
 from hsi_ssl.scenes.scene import Array, CubeReader, Scene
@@ -266,3 +267,13 @@ def _units(cube: Variable, bands: int) -> Units | None:
         kind=kind_in(cube.name, *texts),
         source="scale_factor",
     )
+
+
+FORMAT = Format(
+    "netCDF-3",
+    lambda head: head.start.startswith(MAGIC),
+    open_cube,
+    read_plane,
+    open_cube,
+    by_windows=True,
+)

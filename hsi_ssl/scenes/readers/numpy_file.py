@@ -11,6 +11,7 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, Order, decide
+from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
@@ -137,3 +138,14 @@ def _header(
 
 def _broken(path: Path, error: Exception) -> SceneError:
     return SceneError(f"{path} is cut short or broken ({error}); get the file again")
+
+
+def is_archive(head: Head) -> bool:
+    """Whether a file is an archive of arrays, by its suffix: it is a ZIP like many others."""
+    return head.path.suffix.lower() == ".npz"
+
+
+ARRAY = Format(
+    "NumPy array", lambda head: head.start.startswith(MAGIC), open_cube, read_plane, open_cube
+)
+ARCHIVE = Format("NumPy archive", is_archive, open_archive, read_archive_plane, open_archive)

@@ -14,6 +14,7 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.encoding import decoded
+from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.scene import Array, Scene
 
 SUFFIXES = {".txt", ".csv", ".tsv"}
@@ -104,3 +105,6 @@ def _tables(lines: list[str]) -> Iterator[Table]:
         if any(delimiter in line for line in lines):
             yield list(csv.reader(lines, delimiter=delimiter))
     yield [line.split() for line in lines]
+
+
+FORMAT = Format("text", lambda head: head.path.suffix.lower() in SUFFIXES, open_cube, read_plane)
