@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module, metadata
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from hsi_ssl.errors import SettingsError
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Things of one kind, read-only; `own`: where ours are, as `module:attribute`."""
+    """Things of one kind, read-only; `own`: where ours are, as `module:attribute` or `module`."""
 
     def __init__(self, group: str, what: str, own: Mapping[str, str]) -> None:
         self.group, self.what, self._own = group, what, own
@@ -75,8 +75,9 @@ class Registry(Mapping[str, T], Generic[T]):
     def _load(self, name: str) -> T:
         if name in self._own:
             module, _, attribute = self._own[name].partition(":")
-            found: T = getattr(import_module(module), attribute)
-            return found
+            found: Any = import_module(module)
+            own: T = getattr(found, attribute) if attribute else found
+            return own
         others = self._others
         if name not in others:
             raise KeyError(name)

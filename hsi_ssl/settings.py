@@ -365,6 +365,8 @@ class M2Settings(TrainingSettings):
     balance: float = Field(0.0, ge=0)
     """Weight of the KL divergence between the mean q(y|x) of an unlabelled batch and p(y); no part
     of the bound, and only right where the pool has the classes in those shares."""
+    terms: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Weights of terms of the objective that have no setting of their own, by their names."""
     batch_labelled: int = Field(200, ge=1)
     """At most: of fewer labelled pixels as many as there are, 64 at least."""
     batch_unlabelled: int = Field(500, ge=1)

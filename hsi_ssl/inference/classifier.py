@@ -18,7 +18,7 @@ from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.inference.device import SMALLEST_BATCH, choose_device
 from hsi_ssl.inference.extractor import Extractor, load_weights, rebuild_m1
-from hsi_ssl.inference.novelty import PREFIX, Measure, Novelty, means
+from hsi_ssl.inference.novelty import MEASURES, PREFIX, Measure, Novelty, means
 from hsi_ssl.inference.pipeline import Pipeline
 from hsi_ssl.inference.temperature import tempered
 from hsi_ssl.labels.label_set import LabelSet
@@ -164,6 +164,11 @@ class Classifier:
             strange = self.novelty_kept.appearance.strangeness(x, level)
             found[first : first + len(x)] = strange.cpu().numpy()
         return found
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What novelty can be told by: by the likelihood only where spectra have a density."""
+        return MEASURES if self.pipeline.generates else ("classes",)
 
     @property
     def novelty_kept(self) -> Novelty:

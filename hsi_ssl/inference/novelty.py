@@ -90,6 +90,8 @@ class Novelty:
             return None
         reference: dict[Measure, Ranks] = {}
         for measure in MEASURES:
+            if f"reference.{measure}" not in own:
+                continue
             alone = own[f"reference.{measure}"]
             # Runs from before surroundings counted have none: they are ranked among single pixels.
             around = own.get(f"around.{measure}", torch.full_like(alone, torch.nan))

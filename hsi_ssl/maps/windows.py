@@ -20,7 +20,8 @@ import numpy.typing as npt
 import torch
 from scipy.special import xlogy
 
-from hsi_ssl.errors import VectorError
+from hsi_ssl.errors import ModelError, VectorError
+from hsi_ssl.inference.checkpoint import model_name
 from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.inference.discovered import MapClasses
 from hsi_ssl.inference.novelty import Measure, Novelty
@@ -68,8 +69,19 @@ def asked_layers(settings: ClassifySettings) -> tuple[Layer, ...]:
 def novelty_asked(
     classifier: Classifier, settings: ClassifySettings
 ) -> tuple[Novelty | None, Measure, int]:
-    """What novelty is told by, None where none is asked for; the measure, the samples."""
+    """What novelty is told by, None where none is asked for; the measure, the samples.
+
+    Raises
+    ------
+    ModelError
+        It is asked for by a measure that this run does not have.
+    """
     asked = settings.novelty or settings.p_value or settings.reject is not None
+    if asked and settings.novelty_by not in classifier.measures:
+        raise ModelError(
+            f"novelty by {settings.novelty_by} needs a model of spectra, and this run stands on "
+            f"features of {model_name(classifier.card['m1'])}: take --novelty-by classes"
+        )
     kept = classifier.novelty_kept if asked else None
     own = kept.samples if kept is not None else 1
     return kept, settings.novelty_by, settings.samples or own

@@ -13,6 +13,7 @@ from hsi_ssl.models.dependence import LATENT, OBSERVED
 from hsi_ssl.models.likelihoods import check_unit_interval
 from hsi_ssl.models.presets import PRESETS, declared
 from hsi_ssl.training.stage import DEFAULT_SD_FLOOR, sd_floor
+from hsi_ssl.training.terms import asked_for
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
@@ -28,7 +29,8 @@ def check_settings(settings: M2Settings, data: M2Data) -> None:
     Raises
     ------
     SettingsError
-        The settings contradict each other, or ask of several label sets what is not declared.
+        The settings contradict each other, weigh a term that is none, or ask of several label sets
+        what is not declared.
     ModelError
         The likelihood is one on [0, 1] and the spectra leave it.
     """
@@ -36,6 +38,7 @@ def check_settings(settings: M2Settings, data: M2Data) -> None:
         raise SettingsError(
             f"generation declares p, and so does model = {settings.model}: give one of them"
         )
+    asked_for(settings)
     if len(data.label_sets) > 1:
         _check_several(settings, [label_set.name for label_set in data.label_sets])
     if settings.likelihood == "gaussian":

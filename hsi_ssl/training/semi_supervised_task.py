@@ -19,7 +19,8 @@ from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs, Labelled, at_once
 from hsi_ssl.training.stage import batch_size
 from hsi_ssl.training.task import PlainTask, StepCost
-from hsi_ssl.training.terms import TERMS, Step
+from hsi_ssl.training.terms import asked_for
+from hsi_ssl.training.terms.step import Step
 from hsi_ssl.training.validation import Validation
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class SemiSupervisedTask(PlainTask):
         self.pixels = len(self.inputs)
         self.lacking = torch.nonzero((self.y < 0).any(dim=1)).flatten()
         self.batch = batch_size(settings.batch_unlabelled, len(self.lacking))
-        self.terms = [term for term in TERMS if term.weight(settings)]
+        self.terms = asked_for(settings)
 
     def objective_in_words(self) -> str:
         """What is minimised, for the card: which terms, and which are part of a bound."""

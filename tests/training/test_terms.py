@@ -107,8 +107,8 @@ def test_the_log_and_the_card_name_each_term_that_is_asked_for() -> None:
     task = SemiSupervisedTask(module, data, settings, EStep())
     batch = (torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40))
     found = task.cost(batch, 1.0, torch.Generator().manual_seed(2))
-    assert list(found.terms) == [term.name for term in TERMS]
-    weights = {term.name: term.weight(settings) for term in TERMS}
+    assert list(found.terms) == list(TERMS)
+    weights = {name: kind().weight(settings) for name, kind in TERMS.items()}
     total = sum(weights[name] * float(cost.detach()) for name, cost in found.terms.items())
     assert float(found.cost.detach()) == pytest.approx(total, rel=1e-5)
     said = task.objective_in_words()

@@ -1,7 +1,7 @@
 """Forms of files in which people keep drawn labels: one module each, with three functions.
 
-To add one: a module here, and its name in `FORMS`; the first that takes a file reads it, and GDAL
-has what no other takes.
+To add one: a module here, and a line in `FORMS`; in another package, an entry point in the group
+`hsi_ssl.label_forms`, asked after ours. The first that takes a file reads it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from hsi_ssl.labels.forms import annotated, envi_roi, ogr, shapefile, tables, zipped
 from hsi_ssl.labels.layers import Features, LayerFacts
+from hsi_ssl.registry import Registry
 
 
 class Form(Protocol):
@@ -38,9 +38,21 @@ class Form(Protocol):
         """
 
 
-FORMS: tuple[Form, ...] = (envi_roi, annotated, tables, shapefile, zipped, ogr)
+HOME = "hsi_ssl.labels.forms"
+FORMS: Registry[Form] = Registry(
+    "hsi_ssl.label_forms",
+    "form of labels",
+    {
+        "ENVI ROI": f"{HOME}.envi_roi",
+        "annotated": f"{HOME}.annotated",
+        "tables": f"{HOME}.tables",
+        "Shapefile": f"{HOME}.shapefile",
+        "zipped": f"{HOME}.zipped",
+        "OGR": f"{HOME}.ogr",
+    },
+)
 
 
 def form_of(file: Path) -> Form | None:
     """The form of a file of drawn labels; None for other files."""
-    return next((form for form in FORMS if form.takes(file)), None)
+    return next((form for form in FORMS.values() if form.takes(file)), None)
