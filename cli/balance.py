@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
 from .output import Terminal
+
+if TYPE_CHECKING:
+    from hsi_ssl.datasets.balance import Balance
 
 SOURCES_REPORT = Path("runs/balance")
 
@@ -80,10 +83,14 @@ def command(
             )
     for sentence in balance.warnings:
         terminal.warn(sentence)
+    terminal.result({**balance.to_json(), "report": str(page)}, *_table(balance), f"wrote {page}")
+
+
+def _table(balance: Balance) -> list[str]:
+    """The labels of each class, and what always guessing the commonest would score."""
     width = max(5, *(len(name) for name in balance.label_set.names))
     guesser = balance.guesser
-    terminal.result(
-        {**balance.to_json(), "report": str(page)},
+    return [
         f"{'code':>5}  {'class':{width}} {'labelled':>9} {'share':>7} {'scenes':>6}",
         *(
             f"{c.label.code:5}  {c.label.name:{width}} {c.count:9,} "
@@ -96,5 +103,4 @@ def command(
         f"always guessing {guesser.label.name}: overall accuracy {100 * guesser.oa:.1f} %, "
         f"balanced {100 * guesser.balanced_accuracy:.1f} %, "
         f"macro-F1 {100 * guesser.macro_f1:.1f} %",
-        f"wrote {page}",
-    )
+    ]

@@ -107,36 +107,21 @@ def command(
     hsi-ssl evaluate --map other_product.tif --reference points.gpkg --label-field class
     """
     from hsi_ssl.datasets.store import open_dataset
-    from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.scenes.virtual import is_virtual
 
-    for path in maps:
-        if not (path.is_file() or is_virtual(path)):
-            raise SettingsError(f"no map {path}; make one with `hsi-ssl classify`")
+    _check_maps(maps)
     if reference is not None:
         _refuse_run(run, dataset, maps)
-        from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
-
-        given = {name: value for name, value in rules.items() if value is not None}
-        given |= {"field": given.pop("label_field", None), "ignore": tuple(ignore_codes or ())}
-        by = LabelRules(**{**vars(USUAL_RULES), **given})
+        by = _rules_of(rules, ignore_codes)
         _by_reference(maps, reference, by, report, overwrite=overwrite, terminal=terminal)
         return
-    for name, value in rules.items():
-        if value is not None:
-            raise SettingsError(f"{_option(name)} is for --reference; give one, or leave it out")
-
+    _refuse_rules(rules)
     from hsi_ssl.reports.evaluation import evaluate_each, with_maps
     from hsi_ssl.reports.evaluation_page import write_evaluation_reports
-    from hsi_ssl.settings import prior_strength
     from hsi_ssl.training.tuned_prior import tune_run
 
     settings = options.read_project(project).m2
-    try:
-        strength = prior_strength(spatial or 0.0)
-    except ValueError as error:
-        raise SettingsError(f"--spatial: {error} (found {spatial!r})") from None
+    strength = _strength(spatial)
     run = run or settings.output
     own = run / ("report" if part == "test" else f"report-{part}")
     folder = report or own
@@ -160,31 +145,83 @@ def command(
     if rasters:
         found = with_maps(found, rasters, ignore=tuple(ignore_codes or ()), watcher=terminal)
     pages = write_evaluation_reports(found, folder, maps=pictures, overwrite=overwrite)
+    _tell(found, pages, part, terminal)
+
+
+def _check_maps(maps: Sequence[Path]) -> None:
+    from hsi_ssl.errors import SettingsError
+    from hsi_ssl.scenes.virtual import is_virtual
+
+    for path in maps:
+        if not (path.is_file() or is_virtual(path)):
+            raise SettingsError(f"no map {path}; make one with `hsi-ssl classify`")
+
+
+def _refuse_rules(rules: dict[str, Any]) -> None:
+    from hsi_ssl.errors import SettingsError
+
+    for name, value in rules.items():
+        if value is not None:
+            raise SettingsError(f"{_option(name)} is for --reference; give one, or leave it out")
+
+
+def _strength(spatial: str | None) -> float | str:
+    from hsi_ssl.errors import SettingsError
+    from hsi_ssl.settings import prior_strength
+
+    try:
+        return prior_strength(spatial or 0.0)
+    except ValueError as error:
+        raise SettingsError(f"--spatial: {error} (found {spatial!r})") from None
+
+
+def _tell(
+    found: Sequence[Evaluation], pages: Sequence[Path], part: str, terminal: Terminal
+) -> None:
+    """Warnings and scores of each label set."""
     each, lines = [], []
     for one, page in zip(found, pages, strict=True):
         label_set = f"{one.label_set.name}: " if len(found) > 1 else ""
         for sentence in one.warnings:
             terminal.warn(label_set + sentence)
-        scores, guesser, between = one.scores, one.guesser, _between(one)
         each.append({**one.to_json(), "report": str(page)})
-        lines += [
-            f"{label_set}{one.model_name} on {one.card['dataset']['title']}: {scores.n:,} {part} "
-            f"pixels, by {one.predicted_by}",
-            f"  overall accuracy   {100 * scores.oa:5.1f} %{between['oa']}  "
-            f"(guessing: {100 * guesser.oa:.1f})",
-            f"  average accuracy   {100 * scores.aa:5.1f} %{between['aa']}  "
-            f"(guessing: {100 * guesser.balanced_accuracy:.1f})",
-            f"  macro-F1           {100 * scores.macro_f1:5.1f} %{between['macro_f1']}  "
-            f"(guessing: {100 * guesser.macro_f1:.1f})",
-            f"  kappa              {100 * scores.kappa:5.1f} %{between['kappa']}",
-            f"  calibration error  {100 * (scores.ece or 0):5.1f} %{_uncalibrated(one)}",
-            *(() if one.rejected is None else (_novelty(one.rejected),)),
-            *(_words(one.clusters) if one.clusters else ()),
-            *(_map_line(m) for m in one.maps),
-            f"report: {page}",
-        ]
+        lines += [label_set + _head(one, part), *_scores(one), f"report: {page}"]
     by_set = {one.label_set.name: answer for one, answer in zip(found, each, strict=True)}
     terminal.result(each[0] if len(each) == 1 else {"label_sets": by_set}, *lines)
+
+
+def _rules_of(rules: dict[str, Any], ignore_codes: list[int] | None) -> LabelRules:
+    """How labels of a reference are taken, of the options that were given."""
+    from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
+
+    given = {name: value for name, value in rules.items() if value is not None}
+    given |= {"field": given.pop("label_field", None), "ignore": tuple(ignore_codes or ())}
+    return LabelRules(**{**vars(USUAL_RULES), **given})
+
+
+def _head(one: Evaluation, part: str) -> str:
+    return (
+        f"{one.model_name} on {one.card['dataset']['title']}: {one.scores.n:,} {part} "
+        f"pixels, by {one.predicted_by}"
+    )
+
+
+def _scores(one: Evaluation) -> list[str]:
+    """Scores beside those of guessing, and what else was measured, a line each."""
+    scores, guesser, between = one.scores, one.guesser, _between(one)
+    return [
+        f"  overall accuracy   {100 * scores.oa:5.1f} %{between['oa']}  "
+        f"(guessing: {100 * guesser.oa:.1f})",
+        f"  average accuracy   {100 * scores.aa:5.1f} %{between['aa']}  "
+        f"(guessing: {100 * guesser.balanced_accuracy:.1f})",
+        f"  macro-F1           {100 * scores.macro_f1:5.1f} %{between['macro_f1']}  "
+        f"(guessing: {100 * guesser.macro_f1:.1f})",
+        f"  kappa              {100 * scores.kappa:5.1f} %{between['kappa']}",
+        f"  calibration error  {100 * (scores.ece or 0):5.1f} %{_uncalibrated(one)}",
+        *(() if one.rejected is None else (_novelty(one.rejected),)),
+        *(_words(one.clusters) if one.clusters else ()),
+        *(_map_line(m) for m in one.maps),
+    ]
 
 
 def _refuse_run(run: Path | None, dataset: Path | None, maps: Sequence[Path]) -> None:

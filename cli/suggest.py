@@ -67,6 +67,7 @@ def command(
     hsi-ssl suggest runs/m2 flight.tif
     hsi-ssl suggest runs/m2 runs/dataset.h5 -n 30 -o next.gpkg
     """
+    from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
     from hsi_ssl.inference.classifier import load_classifier
     from hsi_ssl.inference.discovered import load_discovered
@@ -83,8 +84,6 @@ def command(
         (name,), reading=options.reading_of(given), labelled=False, watcher=terminal
     ) as sources:
         if len(sources.scenes) > 1:
-            from hsi_ssl.errors import SettingsError
-
             raise SettingsError(f"{scene} holds {len(sources.scenes)} scenes; name one of them")
         opened = sources.scenes[0].scene
         found = suggest(

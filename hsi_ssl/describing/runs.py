@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 
 from hsi_ssl.describing.description import Description, counted
 from hsi_ssl.errors import ModelError
 from hsi_ssl.scenes.ranges import WavelengthRange
+
+if TYPE_CHECKING:
+    from hsi_ssl.datasets.store import Dataset
 
 
 def describe_dataset(path: Path) -> Description:
@@ -28,21 +31,7 @@ def describe_dataset(path: Path) -> Description:
     parts = {
         part.name.lower(): int((dataset.part == part).sum()) for part in Part if part != Part.OTHER
     }
-    learnt = (Part.TRAIN, Part.VALIDATION, Part.TEST)
-    label_sets: list[dict[str, Any]] = []
-    for one in map(dataset.one, (label_set.name for label_set in dataset.label_sets)):
-        classes = [
-            {
-                "code": c.code,
-                "name": c.name,
-                **{
-                    part.name.lower(): int(((one.label == k) & (one.part == part)).sum())
-                    for part in learnt
-                },
-            }
-            for k, c in enumerate(one.label_set.classes)
-        ]
-        label_sets.append({"label_set": one.label_set.name, "classes": classes})
+    label_sets = _counted_classes(dataset)
     kept = ("name", "path", "rows", "cols", "format")
     values = {
         "kind": "dataset",
@@ -61,11 +50,46 @@ def describe_dataset(path: Path) -> Description:
         "seed": meta["seed"],
         "sources": [{key: source[key] for key in kept} for source in meta["sources"]],
     }
-    counts = []
+    lines = [
+        f"{path}: dataset of {meta['title']}",
+        f"{len(dataset)} pixels x {dataset.bands} of {_bands(meta)}: "
+        + ", ".join(f"{name} {n}" for name, n in parts.items()),
+        f"split by {meta['split']['kind']}, scaling {meta['scaling']['kind']}, seed {meta['seed']}"
+        + (", transductive" if meta["transductive"] else ""),
+        *_counts_in_lines(label_sets),
+        f"from {counted(len(meta['sources']), 'scene')}:",
+        *(f"  {s['path']} ({s['rows']} x {s['cols']}, {s['format']})" for s in values["sources"]),
+    ]
+    return Description(values, lines)
+
+
+def _counted_classes(dataset: Dataset) -> list[dict[str, Any]]:
+    """Of each label set its classes, with their pixels in each part."""
+    from hsi_ssl.datasets.store import Part
+
+    found = []
+    for one in map(dataset.one, (label_set.name for label_set in dataset.label_sets)):
+        classes = [
+            {
+                "code": c.code,
+                "name": c.name,
+                **{
+                    part.name.lower(): int(((one.label == k) & (one.part == part)).sum())
+                    for part in (Part.TRAIN, Part.VALIDATION, Part.TEST)
+                },
+            }
+            for k, c in enumerate(one.label_set.classes)
+        ]
+        found.append({"label_set": one.label_set.name, "classes": classes})
+    return found
+
+
+def _counts_in_lines(label_sets: list[dict[str, Any]]) -> list[str]:
+    lines = []
     for found in label_sets:
         width = max(len(c["name"]) for c in found["classes"])
         head = "class" if len(label_sets) == 1 else found["label_set"]
-        counts += [
+        lines += [
             f"{'code':>5}  {head:{width}}  {'train':>8}  {'validation':>10}  {'test':>8}",
             *(
                 f"{c['code']:5}  {c['name']:{width}}  {c['train']:8}  {c['validation']:10}  "
@@ -73,17 +97,7 @@ def describe_dataset(path: Path) -> Description:
                 for c in found["classes"]
             ),
         ]
-    lines = [
-        f"{path}: dataset of {meta['title']}",
-        f"{len(dataset)} pixels x {dataset.bands} of {_bands(meta)}: "
-        + ", ".join(f"{name} {n}" for name, n in parts.items()),
-        f"split by {meta['split']['kind']}, scaling {meta['scaling']['kind']}, seed {meta['seed']}"
-        + (", transductive" if meta["transductive"] else ""),
-        *counts,
-        f"from {counted(len(meta['sources']), 'scene')}:",
-        *(f"  {s['path']} ({s['rows']} x {s['cols']}, {s['format']})" for s in values["sources"]),
-    ]
-    return Description(values, lines)
+    return lines
 
 
 def describe_run(path: Path) -> Description:

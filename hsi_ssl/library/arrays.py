@@ -64,7 +64,6 @@ def dataset_of_arrays(
         place = positions[kept]
         neighbours = neighbours_of(place)
     fit = rows_to_fit(np.flatnonzero(part != Part.VALIDATION), np.random.default_rng(fit_seed))
-    bands = spectra.shape[1]
     wavelengths = None if wavelengths_nm is None else np.asarray(wavelengths_nm, np.float64)
     scaler = fit_scaler(
         scaling,
@@ -76,8 +75,6 @@ def dataset_of_arrays(
         else None,
         watcher=watcher,
     )
-    scenes = int(place[:, 0].max()) + 1
-    digest = hashlib.sha256(np.ascontiguousarray(spectra).tobytes()).hexdigest()
     return write_dataset(
         path,
         spectra=spectra,
@@ -87,29 +84,40 @@ def dataset_of_arrays(
         pixel=place[:, 1:].astype(np.int32),
         neighbours=neighbours,
         meta={
-            "version": __version__,
-            "title": "arrays",
-            "sources": [
-                {"name": f"array {i + 1}", "path": "", "fingerprint": f"{digest}-{i}", "masks": []}
-                for i in range(scenes)
-            ],
-            "bands": bands,
-            "used_bands": list(range(bands)),
-            "wavelengths_nm": None if wavelengths is None else wavelengths.tolist(),
-            "fwhm_nm": None,
-            "excluded_nm": [],
-            "settings": {},
+            **_facts(spectra, wavelengths, scenes=int(place[:, 0].max()) + 1),
             "scaling": scaler.to_card(),
             "numbers": LearntNumbers.of(spectra[fit], None).to_card(),
-            "recoded": {},
             "seed": seed,
-            "transductive": False,
-            "image_like": False,
-            "unit_kind": "pixel",
             "label_set": label_set.to_card(),
             "split": {"kind": kind, "guard": GUARD if kind == "blocks" else 0},
         },
     )
+
+
+def _facts(
+    spectra: npt.NDArray[Any], wavelengths: npt.NDArray[np.float64] | None, *, scenes: int
+) -> dict[str, Any]:
+    """What a dataset of arrays says of its sources and bands."""
+    digest = hashlib.sha256(np.ascontiguousarray(spectra).tobytes()).hexdigest()
+    bands = spectra.shape[1]
+    return {
+        "version": __version__,
+        "title": "arrays",
+        "sources": [
+            {"name": f"array {i + 1}", "path": "", "fingerprint": f"{digest}-{i}", "masks": []}
+            for i in range(scenes)
+        ],
+        "bands": bands,
+        "used_bands": list(range(bands)),
+        "wavelengths_nm": None if wavelengths is None else wavelengths.tolist(),
+        "fwhm_nm": None,
+        "excluded_nm": [],
+        "settings": {},
+        "recoded": {},
+        "transductive": False,
+        "image_like": False,
+        "unit_kind": "pixel",
+    }
 
 
 def label_set_of(classes: Sequence[Any]) -> LabelSet:

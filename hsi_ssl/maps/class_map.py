@@ -211,21 +211,15 @@ def class_map(
     with written_beside(path, overwrite=overwrite) as beside, gdal_settings():
         finished = outputs(beside, layers)
         drafts = {name: finished[name].with_suffix(".draft") for name in ("map", *layers)}
-        about = {
-            "TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}",
-            CLASSES_TAG: names_tag(label_set),
-            **(tags or {}),
-        }
+        software = f"hsi-ssl {hsi_ssl.__version__}"
+        about = {"TIFFTAG_SOFTWARE": software, CLASSES_TAG: names_tag(label_set), **(tags or {})}
         shape = {"height": rows, "width": cols}
         with contextlib.ExitStack() as stack:
             with raster_errors(path):
                 classes = stack.enter_context(
                     draft(drafts["map"], grid, about, **shape, dtype=dtype, nodata=0, count=1)
                 )
-                classes.set_band_description(1, "class")
-                classes.write_colormap(
-                    1, {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes}
-                )
+                _with_colours(classes, label_set)
                 opened = {
                     layer: stack.enter_context(
                         _layer_draft(drafts[layer], layer, grid, about, predicted, shape)
@@ -254,12 +248,26 @@ def class_map(
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         legend = legend_csv(label_set, writer.counts, rest, writer.masked)
         finished["legend"].write_text(legend, encoding="utf-8")
-        for name, place in outputs(path, layers).items():
-            if name != "map":
-                replace(finished[name], place)
-        if overwrite:  # layers of the map that this one replaces
-            for place in set(outputs(path, LAYERS).values()) - set(outputs(path, layers).values()):
-                place.unlink(missing_ok=True)
+        _put_in_place(path, finished, layers, overwrite=overwrite)
+
+
+def _with_colours(classes: rasterio.io.DatasetWriter, label_set: LabelSet) -> None:
+    """Name the map's band and give it the classes' palette."""
+    classes.set_band_description(1, "class")
+    classes.write_colormap(1, {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes})
+
+
+def _put_in_place(
+    path: Path, finished: Mapping[str, Path], layers: Sequence[Layer], *, overwrite: bool
+) -> None:
+    """Move what stands beside a map to its place; the map itself comes last, elsewhere."""
+    places = outputs(path, layers)
+    for name, place in places.items():
+        if name != "map":
+            replace(finished[name], place)
+    if overwrite:  # layers of the map that this one replaces
+        for place in set(outputs(path, LAYERS).values()) - set(places.values()):
+            place.unlink(missing_ok=True)
 
 
 def _as_geotiffs(

@@ -282,13 +282,7 @@ def classify_scene(
         # Their code is the last, above all classes.
         rejected = counts[max(counts)] if settings.reject is not None else None
         if counts[0] == pixels and not free:
-            where = "" if area is None else f" in the area of {settings.area}"
-            if scene.looked is not None:
-                where += " that its masks leave"
-            raise SceneError(
-                f"{scene.path} has no valid pixel{where}: in each some used band is nodata or not "
-                "finite, or all are zero; check the scene's nodata value and its bands"
-            )
+            raise _nothing_valid(scene, None if area is None else settings.area)
     if settings.stac:
         shown = _shown(classifier, settings)
         write_item(
@@ -298,10 +292,7 @@ def classify_scene(
     elif overwrite:
         forget_item(output)
     if free:
-        watcher.say(
-            f"{free:,} pixels lie in free slots that hold no group: 0 on the map; "
-            f"`hsi-ssl discover {settings.model} {scene.path}` looks for groups"
-        )
+        watcher.say(_free_in_words(free, settings.model, scene.path))
     seconds = time.perf_counter() - started
     return ClassifyResult(
         map=output,
@@ -315,6 +306,23 @@ def classify_scene(
         in_free_slots=free,
         rejected=rejected,
         masked=written.masked,
+    )
+
+
+def _free_in_words(free: int, run: Path, scene: Path) -> str:
+    return (
+        f"{free:,} pixels lie in free slots that hold no group: 0 on the map; "
+        f"`hsi-ssl discover {run} {scene}` looks for groups"
+    )
+
+
+def _nothing_valid(scene: Scene, area: Path | None) -> SceneError:
+    where = "" if area is None else f" in the area of {area}"
+    if scene.looked is not None:
+        where += " that its masks leave"
+    return SceneError(
+        f"{scene.path} has no valid pixel{where}: in each some used band is nodata or not "
+        "finite, or all are zero; check the scene's nodata value and its bands"
     )
 
 

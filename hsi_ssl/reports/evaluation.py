@@ -322,21 +322,8 @@ def _evaluation(
     strength: float,
     name_slots: bool,
 ) -> Evaluation:
-    check_bands(chosen.card, dataset, run)
-    _check_wavelengths(chosen.wavelengths_nm, dataset, run)
-    _check_classes(chosen, dataset, run)
-    if name_slots and not chosen.free_slots:
-        raise ModelError(
-            f"{run} has no free slots to name; train with --free-slots, or leave out "
-            "--cluster-and-label"
-        )
+    rows = _rows_to_score(run, chosen, dataset, part, name_slots=name_slots)
     own = chosen.label_set
-    rows = dataset.rows(PARTS[part])
-    if not len(rows):
-        raise DatasetError(
-            f"{dataset.path} has no {part} pixels to score; evaluate another with --part, "
-            "or prepare with another split"
-        )
     codes = indices_to_codes(dataset.label[rows], dataset.label_set)
     truth = codes_to_indices(codes, own).astype(np.int64)
     known = truth >= 0
@@ -382,6 +369,27 @@ def _evaluation(
         chosen,
         spatial=strength,
     )
+
+
+def _rows_to_score(
+    run: Path, chosen: Classifier, dataset: Dataset, part: str, *, name_slots: bool
+) -> npt.NDArray[np.int64]:
+    """The pixels of a part, once it is sure that the run can be scored on them."""
+    check_bands(chosen.card, dataset, run)
+    _check_wavelengths(chosen.wavelengths_nm, dataset, run)
+    _check_classes(chosen, dataset, run)
+    if name_slots and not chosen.free_slots:
+        raise ModelError(
+            f"{run} has no free slots to name; train with --free-slots, or leave out "
+            "--cluster-and-label"
+        )
+    rows = dataset.rows(PARTS[part])
+    if not len(rows):
+        raise DatasetError(
+            f"{dataset.path} has no {part} pixels to score; evaluate another with --part, "
+            "or prepare with another split"
+        )
+    return rows
 
 
 def _progress(watcher: Watcher, before: int, total: int, done: int) -> None:

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.checkpoint import METRICS, check_run_folder, save_run
-from hsi_ssl.inference.device import device_name
 from hsi_ssl.models.m1 import M1, M1Architecture
+from hsi_ssl.training.loop import Fit, Progress
 from hsi_ssl.watcher import SILENT, Watcher
 
 ENCODER, DECODER = "v_best.ndict.tar.gz", "w_best.ndict.tar.gz"
@@ -72,29 +72,8 @@ def import_m1(
         The run folder holds something.
     """
     check_run_folder(run, resume=False, overwrite=overwrite)
-    encoder, decoder = read_ndict(folder / ENCODER), read_ndict(folder / DECODER)
-    try:
-        layers = sum(name.startswith("w") for name in encoder)
-        architecture = M1Architecture(
-            width=encoder["w0"].shape[1],
-            latent=encoder["mean_w"].shape[0],
-            hidden=tuple(encoder[f"w{i}"].shape[0] for i in range(layers)),
-            activation="softplus",
-            likelihood="bernoulli",
-            sd_floor=1.0,
-        )
-        model = M1(architecture, torch.Generator())
-        hidden = [(f"w{i}", f"b{i}") for i in range(layers)]
-        head = {
-            "head_w": np.concatenate([encoder["mean_w"], encoder["logvar_w"]]),
-            "head_b": np.concatenate([encoder["mean_b"], encoder["logvar_b"]]),
-        }
-        _fill(model.encoder, encoder | head, [*hidden, ("head_w", "head_b")])
-        _fill(model.decoder, decoder, [*hidden, ("out_w", "out_b")])
-    except (KeyError, RuntimeError, ValueError, IndexError) as error:
-        raise ModelError(f"the weights in {folder} do not fit together: {error}") from error
-    model.eval()
-
+    model = _model_of(folder)
+    architecture = model.architecture
     z = torch.randn(DRAWN, architecture.latent, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         spectra = model.decode(z)
@@ -122,15 +101,7 @@ def import_m1(
         },
         "scaling": fit_scaler("none", spectra.numpy(), components=bands).to_card(),
         "settings": {"imported_from": str(folder)},
-        "training": {
-            "epochs": 0,
-            "best_epoch": 0,
-            "steps": 0,
-            "seconds": 0.0,
-            "spectra_per_second": 0.0,
-            "stopped": "imported",
-            "device": device_name(torch.device("cpu")),
-        },
+        "training": Fit(Progress(stopped="imported"), {}, "float32").to_card(torch.device("cpu")),
         "metrics": {
             "bound_train": bound,
             "bound_validation": None,
@@ -146,6 +117,32 @@ def import_m1(
         shutil.rmtree(run / remains, ignore_errors=True)
     (run / METRICS).unlink(missing_ok=True)
     return save_run(run, model.state_dict(), card)
+
+
+def _model_of(folder: Path) -> M1:
+    """The M1 whose weights lie in a folder."""
+    encoder, decoder = read_ndict(folder / ENCODER), read_ndict(folder / DECODER)
+    try:
+        layers = sum(name.startswith("w") for name in encoder)
+        architecture = M1Architecture(
+            width=encoder["w0"].shape[1],
+            latent=encoder["mean_w"].shape[0],
+            hidden=tuple(encoder[f"w{i}"].shape[0] for i in range(layers)),
+            activation="softplus",
+            likelihood="bernoulli",
+            sd_floor=1.0,
+        )
+        model = M1(architecture, torch.Generator())
+        hidden = [(f"w{i}", f"b{i}") for i in range(layers)]
+        head = {
+            "head_w": np.concatenate([encoder["mean_w"], encoder["logvar_w"]]),
+            "head_b": np.concatenate([encoder["mean_b"], encoder["logvar_b"]]),
+        }
+        _fill(model.encoder, encoder | head, [*hidden, ("head_w", "head_b")])
+        _fill(model.decoder, decoder, [*hidden, ("out_w", "out_b")])
+    except (KeyError, RuntimeError, ValueError, IndexError) as error:
+        raise ModelError(f"the weights in {folder} do not fit together: {error}") from error
+    return model.eval()
 
 
 def _fill(network: nn.Sequential, arrays: Arrays, names: list[tuple[str, str]]) -> None:

@@ -77,11 +77,35 @@ def application(shown: Shown, token: str) -> Starlette:
     from starlette.middleware import Middleware
     from starlette.middleware.gzip import GZipMiddleware
     from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Mount
+
+    def not_there(request: Request, error: Exception) -> Response:
+        return JSONResponse({"error": f"not there: {error}"}, 404)
+
+    def refused(request: Request, error: Exception) -> Response:
+        return JSONResponse({"error": str(error)}, 422)
+
+    return Starlette(
+        routes=[Mount(f"/{token}", routes=_routes(Answers(shown)))],
+        middleware=[
+            Middleware(Guard, token=token),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=1),
+        ],
+        exception_handlers={
+            IndexError: not_there,
+            KeyError: not_there,
+            HsiSslError: refused,
+        },
+    )
+
+
+def _routes(answers: Answers) -> list[Any]:
+    """The page, its files, and what it asks."""
+    from starlette.requests import Request
     from starlette.responses import FileResponse, JSONResponse, Response
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
-
-    answers = Answers(shown)
 
     # No coroutines: each runs in a thread of its own, so a slow disk holds up nobody else.
     def page(request: Request) -> Response:
@@ -112,13 +136,7 @@ def application(shown: Shown, token: str) -> Starlette:
     def class_range(request: Request) -> Response:
         return JSONResponse(answers.class_range(request.path_params["code"]))
 
-    def not_there(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": f"not there: {error}"}, 404)
-
-    def refused(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, 422)
-
-    routes: list[Any] = [
+    return [
         Route("/", page),
         Route("/view.json", overview),
         Route("/scenes/{scene:int}", scene),
@@ -127,18 +145,6 @@ def application(shown: Shown, token: str) -> Starlette:
         Route("/classes/{code:int}", class_range),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    return Starlette(
-        routes=[Mount(f"/{token}", routes=routes)],
-        middleware=[
-            Middleware(Guard, token=token),
-            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=1),
-        ],
-        exception_handlers={
-            IndexError: not_there,
-            KeyError: not_there,
-            HsiSslError: refused,
-        },
-    )
 
 
 def serve(shown: Shown, *, port: int = 0, ready: Callable[[str], None] = lambda url: None) -> None:

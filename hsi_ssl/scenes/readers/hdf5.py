@@ -30,7 +30,7 @@ from hsi_ssl.scenes.axes import (
     decide,
 )
 from hsi_ssl.scenes.format import Format
-from hsi_ssl.scenes.measured import decoding
+from hsi_ssl.scenes.measured import Decoding, decoding
 from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers import matlab_cells, matlab_sparse
 from hsi_ssl.scenes.readers.boxes import BoxReader, memory_order
@@ -52,7 +52,7 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     wavelength_vectors,
 )
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
-from hsi_ssl.scenes.times import time_among
+from hsi_ssl.scenes.times import Taken, time_among
 from hsi_ssl.scenes.wavelengths import with_facts
 
 DRILL_CORE_CUBE = "hsimage/data"
@@ -124,13 +124,7 @@ def open_cube(
                 as_cube=decided, upside_down=where.upside_down,
             ),
             notes=(*decided.notes, *where.notes),
-            origins=Origins(
-                axes=decided.origin,
-                nodata=how.origin,
-                crs=place.crs_from,
-                transform=place.transform_from,
-                acquired=taken.origin,
-            ),
+            origins=_origins(decided, how, place, taken),
         )  # fmt: skip
     reader: BoxReader
     if offset is not None:
@@ -140,6 +134,16 @@ def open_cube(
     inner: CubeReader = UpsideDown(reader, rows) if where.upside_down else reader
     scene = scene_of(reader=how.through(inner), block=reader.piece[:2])
     return with_facts(scene, facts)
+
+
+def _origins(decided: Decided, how: Decoding, place: Placed, taken: Taken) -> Origins:
+    return Origins(
+        axes=decided.origin,
+        nodata=how.origin,
+        crs=place.crs_from,
+        transform=place.transform_from,
+        acquired=taken.origin,
+    )
 
 
 def read_plane(
