@@ -9,6 +9,7 @@ unfinished/    what a cell in progress writes
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -85,8 +86,7 @@ class Folder:
 
     def scratch(self, cell: Cell) -> Path:
         """An empty folder for what a cell writes on its way."""
-        place = self.path / "unfinished" / cell.name
-        shutil.rmtree(place, ignore_errors=True)
+        place = self.path / "unfinished" / f"{cell.name}-{os.getpid()}"
         place.mkdir(parents=True)
         return place
 

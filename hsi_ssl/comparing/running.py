@@ -79,7 +79,7 @@ def compare(
     _say_what_is_short(opened, grid, watcher)
     folder.begin(identity, overwrite=overwrite)
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    work = Work(dataset, label_set, folder, settings, m2, threads)
+    work = Work(dataset, label_set, folder, settings, m2, threads, os.getpid())
     run = _Run(work, grid, jobs, watcher, folder.found(grid.cells()))
     run.all()
     results = grid.in_order(run.found.values())
@@ -109,8 +109,9 @@ class _Run:
                 self._extractors(seed, missing)
                 self._cells(missing)
         except KeyboardInterrupt:
+            done = len(self.work.folder.found(cells))
             self.watcher.warn(
-                f"interrupted: {len(self.found)} of {len(cells)} cells are done and kept in "
+                f"interrupted: {done} of {len(cells)} cells are done and kept in "
                 f"{self.work.folder.path}; the same command goes on from there"
             )
             raise
@@ -229,8 +230,10 @@ def _settings(
 def _identity(dataset: Dataset, m1: M1Settings, m2: M2Settings) -> dict[str, Any]:
     """What must be the same for cells to stand in one table."""
     return {
-        "dataset": draw_fingerprint(dataset),
-        "path": str(dataset.path.resolve()),
+        "dataset": {
+            "draw": draw_fingerprint(dataset),
+            "sources": [source["fingerprint"] for source in dataset.meta["sources"]],
+        },
         "label_set": dataset.label_set.name,
         "m1": m1.model_dump(mode="json", exclude=LOOSE),
         "m2": m2.model_dump(mode="json", exclude=LOOSE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import time
@@ -55,10 +56,17 @@ class Work:
     m2: M2Settings
     threads: int
     """That one process may use."""
+    started_by: int
+    """Process that asks for the work: once it is gone, nobody does."""
 
     def open(self) -> Dataset:
         """The dataset, with one label set."""
         return open_dataset(self.dataset, self.label_set)
+
+    def go_on(self) -> None:
+        """End a process whose parent was killed, lest it works beside the one that goes on."""
+        if self.started_by not in (os.getpid(), os.getppid()):
+            os._exit(1)
 
 
 def train_extractor(work: Work, name: str, seed: int) -> tuple[str, int, float, str]:
@@ -67,6 +75,7 @@ def train_extractor(work: Work, name: str, seed: int) -> tuple[str, int, float, 
     Gives its name, the seed, the seconds that it took, and why it refuses, if it does; that is
     kept in its folder, too.
     """
+    work.go_on()
     run, started = work.folder.extractor(name, seed), time.monotonic()
     values = {"dataset": work.dataset, "output": run, "seed": seed}
     settings = work.m1[name].model_copy(update=values)
@@ -97,6 +106,7 @@ def is_trained(run: Path) -> bool:
 
 def run_cell(work: Work, cell: Cell) -> tuple[Cell, Result]:
     """Train the classifier of a cell and score it; what is found is written before it returns."""
+    work.go_on()
     started = time.monotonic()
     result = Result(cell.extractor, cell.classifier, cell.labels, cell.seed)
     try:
