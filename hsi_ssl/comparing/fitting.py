@@ -100,7 +100,7 @@ def folds_of(y: Ints, unit: Ints | None, seed: int, kind: str = "unit") -> tuple
 
     Whole units are held out where each class has two or more and is learnt in every fold: pixels
     of one unit are nearly copies, and settings that suit copies suit nothing else. Otherwise
-    single pixels; of classes with one pixel each there are no folds.
+    single pixels; of classes with one or two pixels each there are no folds.
     """
     whole = _by_unit(y, unit, seed) if unit is not None else []
     if whole:
@@ -113,6 +113,8 @@ def folds_of(y: Ints, unit: Ints | None, seed: int, kind: str = "unit") -> tuple
         # A class with one pixel is missing from the fold that would learn it: no score there.
         warnings.filterwarnings("ignore", message="The least populated class")
         found = list(splits.split(y, y))
+    if min(len(train) for train, _ in found) <= len(np.unique(y)):  # no scatter within classes
+        return [], "defaults: too few pixels for folds"
     few = unit is not None and len(np.unique(unit)) < len(unit)
     return found, f"{folds} folds by pixel" + (f", a class has too few {kind}s" if few else "")
 
