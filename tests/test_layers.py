@@ -26,6 +26,7 @@ LAYERS = {
     "suggesting": {"inference", "maps", "datasets", "labels", "scenes"},
     "discovery": {"inference", "maps", "libraries", "datasets", "labels", "scenes"},
     "reports": {"discovery", "maps", "inference", "libraries", "datasets", "labels", "scenes"},
+    "comparing": {"training", "inference", "models", "datasets", "labels", "reports"},
     "view": {
         "reports", "maps", "inference", "masks", "datasets", "labels", "scenes", "catalog",
     },

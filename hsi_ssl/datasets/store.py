@@ -269,13 +269,27 @@ class DatasetWriter:
         unit: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """Write what is known of the rows, arrays as in `Dataset`; `unit` None: lone pixels."""
-        file = self._file
-        file["label"], file["split"], file["scene"] = label, part, scene
-        file["pixel"], file["neighbours"] = pixel, neighbours
-        if unit is not None:
-            file["unit"] = unit
-        # A string of variable length lies in the file's heap, so no limit of 64 kB applies.
-        file.attrs["meta"] = json.dumps({"schema": SCHEMA, **meta}, allow_nan=False)
+        _write_columns(
+            self._file,
+            label=label,
+            part=part,
+            scene=scene,
+            pixel=pixel,
+            neighbours=neighbours,
+            unit=unit,
+            meta=meta,
+        )
+
+
+def _write_columns(
+    file: h5py.File, *, meta: dict[str, Any], **columns: npt.NDArray[Any] | None
+) -> None:
+    """Write what is known of the rows; `columns` by their names in memory."""
+    for field, column in columns.items():
+        if column is not None:
+            file[COLUMNS.get(field, field)] = column
+    # A string of variable length lies in the file's heap, so no limit of 64 kB applies.
+    file.attrs["meta"] = json.dumps({"schema": SCHEMA, **meta}, allow_nan=False)
 
 
 @contextmanager
@@ -322,6 +336,30 @@ def write_dataset(
             neighbours=neighbours,
             meta=meta,
             unit=unit,
+        )
+    return open_dataset(path)
+
+
+def write_relabelled(
+    dataset: Dataset, path: Path, *, label: npt.NDArray[np.int16], part: npt.NDArray[np.uint8]
+) -> Dataset:
+    """Write the same pixels with other labels and parts, and open that.
+
+    Spectra are not copied: the file refers to those of `dataset`, whose file must stay. It tells no
+    counts of classes, since those that `prepare` made are no longer its own.
+    """
+    meta = {k: v for k, v in dataset.meta.items() if k not in ("counts", "schema")}
+    with written_beside(path) as beside, h5py.File(beside, "w") as file:
+        file["spectra"] = h5py.ExternalLink(str(dataset.path.resolve()), "spectra")
+        _write_columns(
+            file,
+            label=label,
+            part=part,
+            scene=dataset.scene,
+            pixel=dataset.pixel,
+            neighbours=dataset.neighbours,
+            unit=np.where(label < 0, -1, dataset.unit).astype(np.int32),
+            meta=meta,
         )
     return open_dataset(path)
 

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from hsi_ssl.reports.metrics import Floats, Ints, listed, number
+from hsi_ssl.inference.scores import Floats, Ints
+from hsi_ssl.reports.metrics import listed, number
 
 Z = float(norm.ppf(0.975))
 """Standard errors on each side of a 95 % confidence interval."""

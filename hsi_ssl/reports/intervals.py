@@ -19,7 +19,8 @@ import numpy.typing as npt
 from scipy.stats import beta, norm, t
 
 from hsi_ssl.datasets.store import UnitKind
-from hsi_ssl.reports.metrics import Floats, Ints, listed, scores_of
+from hsi_ssl.inference.scores import Floats, Ints, scores_of
+from hsi_ssl.reports.metrics import listed
 
 LEVEL = 0.95
 REPLICATES = 1000
@@ -55,7 +56,7 @@ class Tallies:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Intervals of the scores of `metrics.scores_of`, by its names: `(2,)`, or `(K, 2)` of classes.
+    """Intervals of the scores of `scores.scores_of`, by its names: `(2,)`, or `(K, 2)` of classes.
 
     NaN where it cannot be told: of a class in a single unit. `units` hold the pixels, as good as
     `effective` of equal size; `of_class (K,)` of them have pixels of the class.

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset, UnitKind
 from hsi_ssl.errors import LabelError
+from hsi_ssl.inference.scores import Floats, Ints, confusion_matrix
 from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet
 from hsi_ssl.reports.areas import Areas, estimated_areas
 from hsi_ssl.reports.class_maps import ClassMap
@@ -22,7 +23,7 @@ from hsi_ssl.reports.figures import percent
 from hsi_ssl.reports.intervals import Intervals, intervals, tallied
 from hsi_ssl.reports.map_classes import Matched, matched
 from hsi_ssl.reports.map_pixels import AtPixels, at_dataset
-from hsi_ssl.reports.metrics import Floats, Ints, Scores, confusion_matrix, listed, number
+from hsi_ssl.reports.metrics import Scores, listed, number
 
 SCORES = ("oa", "aa", "kappa", "macro_f1")
 MOSTLY = 0.5

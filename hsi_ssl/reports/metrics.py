@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from hsi_ssl.inference.scores import Floats, Ints, confusion_matrix, ratios, scores_of
 
 BINS = 15
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -91,7 +90,7 @@ class Scores:
     @property
     def precision(self) -> Floats:
         """Share of a class's predictions that are right (user's accuracy), `(K,)`."""
-        return _ratios(np.diag(self.confusion), self.confusion.sum(axis=0))
+        return ratios(np.diag(self.confusion), self.confusion.sum(axis=0))
 
     @property
     def f1(self) -> Floats:
@@ -136,29 +135,6 @@ class Scores:
         }
 
 
-def scores_of(
-    right: npt.NDArray[Any], true: npt.NDArray[Any], taken: npt.NDArray[Any]
-) -> dict[str, Floats]:
-    """Scores of any number of classifications from their pixels a class, each array `(..., K)`.
-
-    `right`: pixels of the class that are found; `true`: all of the class; `taken`: all that are
-    taken for it. Gives `oa`, `aa`, `macro_f1` and `kappa` `(...)`, `recall` and `f1` `(..., K)`.
-    """
-    n = true.sum(-1)
-    oa = _ratios(right.sum(-1), n)
-    chance = _ratios((taken * true).sum(-1), n * n)
-    recall = _ratios(right, true)
-    f1 = np.where(true > 0, _ratios(2 * right, taken + true), np.nan)
-    return {
-        "oa": oa,
-        "aa": _mean(recall),
-        "macro_f1": _mean(f1),
-        "kappa": _ratios(oa - chance, 1 - chance),
-        "recall": recall,
-        "f1": f1,
-    }
-
-
 def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Scores:
     """Score predictions `(n,)` against the truth `(n,)`, both indices below `classes`."""
     return Scores(confusion_matrix(truth, predicted, classes))
@@ -184,12 +160,6 @@ def score_posterior(truth: npt.ArrayLike, posterior: npt.NDArray[Any], free: int
     )
 
 
-def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Ints:
-    """Count pixels by true (row) and predicted (column) class, `(classes, classes)`."""
-    pairs = np.asarray(truth, np.int64) * classes + np.asarray(predicted, np.int64)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-
-
 def calibrate(
     truth: npt.NDArray[Any], posterior: npt.NDArray[Any], bins: int = BINS
 ) -> Calibration:
@@ -200,8 +170,8 @@ def calibrate(
     count = np.bincount(place, minlength=bins)
     return Calibration(
         count,
-        _ratios(np.bincount(place, weights=confidence, minlength=bins), count),
-        _ratios(np.bincount(place, weights=right, minlength=bins), count),
+        ratios(np.bincount(place, weights=confidence, minlength=bins), count),
+        ratios(np.bincount(place, weights=right, minlength=bins), count),
     )
 
 
@@ -256,14 +226,3 @@ def listed(names: Sequence[str]) -> str:
 def number(value: float | None) -> float | None:
     """A float for JSON: NaN becomes None."""
     return None if value is None or np.isnan(value) else float(value)
-
-
-def _ratios(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Floats:
-    ratios: Floats = np.divide(a, b, out=np.full(np.shape(b), np.nan), where=np.not_equal(b, 0))
-    return ratios
-
-
-def _mean(values: Floats) -> Floats:
-    """Over the last axis, without NaN."""
-    there = ~np.isnan(values)
-    return _ratios(np.where(there, values, 0).sum(-1), there.sum(-1))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch.nn.functional as F
-from sklearn.metrics import f1_score
 from torch import Tensor
 
+from hsi_ssl.inference.scores import confusion_matrix, scores_of
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.inputs import Inputs, log_q_each
 
@@ -78,10 +78,10 @@ def scores(y: Tensor, log_p: Tensor) -> Scores:
 
     Over the classes that occur among `y`.
     """
-    truth, found = y.cpu().numpy(), log_p.argmax(-1).cpu().numpy()
-    present = np.unique(truth)
+    counts = confusion_matrix(y.cpu().numpy(), log_p.argmax(-1).cpu().numpy(), log_p.shape[1])
+    found = scores_of(np.diag(counts), counts.sum(1), counts.sum(0))
     return {
-        "oa": float(np.mean(truth == found)),
-        "balanced_accuracy": float(np.mean([np.mean(found[truth == k] == k) for k in present])),
-        "macro_f1": float(f1_score(truth, found, labels=present, average="macro", zero_division=0)),
+        "oa": float(found["oa"]),
+        "balanced_accuracy": float(found["aa"]),
+        "macro_f1": float(found["macro_f1"]),
     }

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from hsi_ssl.comparing.fitting import fit_baseline
 from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.reports.baselines import fit_baseline
 
 Array = npt.NDArray[Any]
 

@@ -20,8 +20,8 @@ from machine import machine_in_words, today
 from scipy.stats import norm
 
 from hsi_ssl.datasets.units import blocks
+from hsi_ssl.inference.scores import scores_of
 from hsi_ssl.reports.intervals import Tallies, intervals, tallied
-from hsi_ssl.reports.metrics import scores_of
 
 Floats = npt.NDArray[np.float64]
 Scene = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]

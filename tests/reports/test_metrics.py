@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
+from hsi_ssl.inference.scores import confusion_matrix
 from hsi_ssl.reports.metrics import (
     calibrate,
-    confusion_matrix,
     listed,
     score,
     score_posterior,

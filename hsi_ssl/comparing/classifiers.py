@@ -1,0 +1,181 @@
+"""The baselines: what each is, and which of its settings are tuned."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import LabelSpreading
+from sklearn.svm import SVC
+
+from hsi_ssl.comparing.baselines import Array
+
+TREES = 500
+NEAREST = 7
+Grid = dict[str, list[Any]]
+
+
+class Logistic:
+    """Multinomial logistic regression; its penalty is tuned."""
+
+    title = "logistic regression"
+    unlabelled = False
+
+    def estimator(self, x: Array, seed: int, threads: int) -> Any:
+        """On features of equal spread: it converges, and one penalty suits them all."""
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, tol=1e-3))
+
+    def grid(self, x: Array) -> Grid:
+        """Inverse strengths of the penalty."""
+        return {"logisticregression__C": [0.01, 0.1, 1.0, 10.0, 100.0]}
+
+
+class LDA:
+    """Linear discriminant analysis, its covariance shrunk towards a multiple of the identity.
+
+    Ledoit and Wolf's shrinkage ("auto") is among those tried.
+    """
+
+    title = "linear discriminant analysis"
+    unlabelled = False
+
+    def estimator(self, x: Array, seed: int, threads: int) -> Any:
+        """On features of equal spread, towards whose common variance is shrunk."""
+        return make_pipeline(StandardScaler(), LinearDiscriminantAnalysis("lsqr", "auto"))
+
+    def grid(self, x: Array) -> Grid:
+        """Shares of the identity."""
+        return {"lineardiscriminantanalysis__shrinkage": ["auto", 0.001, 0.01, 0.1, 0.3, 0.7]}
+
+
+class SVM:
+    """Support vector machine with Gaussian kernel; C and width are tuned."""
+
+    title = "support vector machine"
+    unlabelled = False
+
+    def estimator(self, x: Array, seed: int, threads: int) -> Any:
+        """As libsvm has it."""
+        return SVC(cache_size=500)
+
+    def grid(self, x: Array) -> Grid:
+        """Widths around 1 / (D var x), which suits any scale of the features."""
+        width = inverse_spread(x)
+        return {
+            "C": [1.0, 10.0, 100.0, 1000.0],
+            "gamma": [width * factor for factor in (0.03, 0.1, 0.3, 1.0, 3.0)],
+        }
+
+
+class KNN:
+    """Nearest neighbours, weighed by their distance; their number is tuned."""
+
+    title = "nearest neighbours"
+    unlabelled = False
+
+    def estimator(self, x: Array, seed: int, threads: int) -> Any:
+        """By Euclidean distance."""
+        return KNeighborsClassifier()
+
+    def grid(self, x: Array) -> Grid:
+        """Numbers of neighbours."""
+        return {"n_neighbors": [1, 3, 5, 9], "weights": ["distance"]}
+
+
+class Forest:
+    """Random forest of 500 trees; how many features a split looks at is tuned."""
+
+    title = "random forest"
+    unlabelled = False
+
+    def estimator(self, x: Array, seed: int, threads: int) -> Any:
+        """Breiman 2001."""
+        return RandomForestClassifier(TREES, n_jobs=threads, random_state=seed)
+
+    def grid(self, x: Array) -> Grid:
+        """Their number, or share."""
+        return {"max_features": ["sqrt", 0.3]}
+
+
+class ExtraTrees:
+    """Extremely randomised trees, 500; how many features a split looks at is tuned."""
+
+    title = "extra trees"
+    unlabelled = False
+
+    def estimator(self, x: Array, seed: int, threads: int) -> Any:
+        """Geurts et al. 2006."""
+        return ExtraTreesClassifier(TREES, n_jobs=threads, random_state=seed)
+
+    def grid(self, x: Array) -> Grid:
+        """Their number, or share."""
+        return {"max_features": ["sqrt", 0.3]}
+
+
+class GaussianSpreading(LabelSpreading):  # type: ignore[misc]
+    """Label spreading (Zhou et al. 2004) that answers everywhere.
+
+    Where the kernel's weights of all pixels that a label has reached are 0, scikit-learn divides 0
+    by 0 and answers the first class; here the nearest labelled pixel does.
+    """
+
+    def fit(self, X: Array, y: Array) -> Self:
+        """Spread the labels `y (n,)`, -1 where there is none, among `X (n, D)`."""
+        self.labelled_, self.labels_ = X[y >= 0], y[y >= 0]
+        super().fit(X, y)
+        return self
+
+    def predict(self, X: Array) -> Array:
+        """Class indices `(n,)`."""
+        reached = rbf_kernel(X, self.X_, gamma=self.gamma) @ self.label_distributions_
+        found: Array = self.classes_[reached.argmax(1)]
+        lost = ~(reached.sum(1) > 0)
+        if lost.any():
+            found[lost] = self.labels_[pairwise_distances_argmin(X[lost], self.labelled_)]
+        return found
+
+
+class Spreading:
+    """Label spreading over labelled and some unlabelled pixels; width and rigour are tuned."""
+
+    title = "label spreading"
+    unlabelled = True
+
+    def estimator(self, x: Array, seed: int, threads: int) -> BaseEstimator:
+        """With a Gaussian kernel."""
+        return GaussianSpreading(kernel="rbf", max_iter=100, gamma=inverse_nearness(x))
+
+    def grid(self, x: Array) -> Grid:
+        """Widths of the kernel, and how far a labelled pixel may change its mind.
+
+        Few held-out pixels are often right with all of them: then the first counts.
+        """
+        width = inverse_nearness(x)
+        return {
+            "gamma": [width * factor for factor in (1.0, 3.0, 0.3, 0.1, 0.03)],
+            "alpha": [0.2, 0.8],
+        }
+
+
+def inverse_spread(x: Array) -> float:
+    """1 / (D var x), the width of a Gaussian kernel on any scale of features `(n, D)`."""
+    return 1 / (x.shape[1] * (float(x.var(dtype=np.float64)) or 1.0))
+
+
+def inverse_nearness(x: Array) -> float:
+    """1 / d^2, d the median distance in `x (n, D)` to the 7th nearest, or to the farthest of fewer.
+
+    The scale at which Zelnik-Manor and Perona (2004) look at a pixel's surroundings.
+    """
+    near = NearestNeighbors(n_neighbors=min(NEAREST, len(x) - 1)).fit(x)
+    distance = float(np.median(near.kneighbors()[0][:, -1]))
+    return 1 / (distance**2 or 1.0)

@@ -1,0 +1,134 @@
+"""The folder of a comparison: what it is of, one small file a finished cell, trained extractors.
+
+compare.json   dataset and settings, which all cells share
+cells/         one JSON a cell, written at once when the cell is done
+extractors/    run folders, one an extractor and seed
+unfinished/    what a cell in progress writes
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hsi_ssl import __version__
+from hsi_ssl.comparing.grid import Cell, Result
+from hsi_ssl.errors import OutputError
+from hsi_ssl.files import os_errors, written_beside
+
+IDENTITY = "compare.json"
+OWN = (IDENTITY, "cells", "extractors", "unfinished", "compare.csv", "index.html", "table.json")
+"""What lies in the folder, all of it ours."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a comparison is kept."""
+
+    path: Path
+
+    def check(self, identity: dict[str, Any], *, overwrite: bool) -> None:
+        """Refuse a folder that holds something else.
+
+        Raises
+        ------
+        OutputError
+            It is a file, holds other files, or a comparison of another dataset or with other
+            settings, which `overwrite` would replace.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise OutputError(f"{self.path} is a file; name a folder for the comparison")
+        strange = sorted({p.name for p in self.path.iterdir()} - set(OWN))
+        if strange:
+            raise OutputError(f"{self.path} also holds {strange[0]}; name a new folder with -o")
+        if overwrite or not (self.path / IDENTITY).exists():
+            return
+        try:
+            known = json.loads((self.path / IDENTITY).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise OutputError(
+                f"{self.path / IDENTITY} is broken ({error}); pass --overwrite to start anew"
+            ) from error
+        other = sorted(_differing(known, {"version": __version__, **identity}))
+        if other:
+            raise OutputError(
+                f"{self.path} holds a comparison with other values of {', '.join(other)}; name "
+                "another folder with -o, or pass --overwrite to start anew"
+            )
+
+    def begin(self, identity: dict[str, Any], *, overwrite: bool) -> None:
+        """Make the folder; with `overwrite` what was found before is forgotten."""
+        with os_errors(self.path):
+            if overwrite:
+                for name in OWN:
+                    place = self.path / name
+                    if place.is_dir():
+                        shutil.rmtree(place)
+                    else:
+                        place.unlink(missing_ok=True)
+            for name in ("cells", "extractors"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.path / "unfinished", ignore_errors=True)
+            (self.path / "unfinished").mkdir()
+        if not (self.path / IDENTITY).exists():
+            write_json(self.path / IDENTITY, {"version": __version__, **identity})
+
+    def extractor(self, name: str, seed: int) -> Path:
+        """Run folder of an extractor; one that is named by its run folder is there."""
+        return self.path / "extractors" / f"{name}-{seed}"
+
+    def scratch(self, cell: Cell) -> Path:
+        """An empty folder for what a cell writes on its way."""
+        place = self.path / "unfinished" / f"{cell.name}-{os.getpid()}"
+        place.mkdir(parents=True)
+        return place
+
+    def keep(self, cell: Cell, result: Result) -> None:
+        """Write what a cell has found, at once."""
+        write_json(self._place(cell), asdict(result))
+
+    def found(self, cells: Iterable[Cell]) -> dict[Cell, Result]:
+        """What is there of these cells.
+
+        Raises
+        ------
+        OutputError
+            A file is not what was written.
+        """
+        results = {}
+        for cell in cells:
+            place = self._place(cell)
+            if place.exists():
+                try:
+                    results[cell] = Result(**json.loads(place.read_text(encoding="utf-8")))
+                except (ValueError, TypeError) as error:
+                    raise OutputError(
+                        f"{place} is broken ({error}); remove it, and its cell is made again"
+                    ) from error
+        return results
+
+    def _place(self, cell: Cell) -> Path:
+        return self.path / "cells" / f"{cell.name}.json"
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write a JSON file, whole or not at all; one that was there is replaced."""
+    with written_beside(path, overwrite=True) as beside:
+        beside.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _differing(known: dict[str, Any], wanted: dict[str, Any], of: str = "") -> Iterable[str]:
+    """Names of the values in which two identities differ."""
+    for name in known.keys() | wanted.keys():
+        a, b = known.get(name), wanted.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from _differing(a, b, f"{of}{name}.")
+        elif a != b:
+            yield of + name

@@ -1,0 +1,252 @@
+"""All cells of a comparison, several at a time, each kept as soon as it is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from joblib import Parallel, delayed, parallel_config
+
+from hsi_ssl.comparing.folder import Folder
+from hsi_ssl.comparing.grid import (
+    M2,
+    NONE,
+    Cell,
+    Grid,
+    Result,
+    check_dataset,
+    check_latent,
+    check_names,
+    is_run,
+)
+from hsi_ssl.comparing.page import write_table
+from hsi_ssl.comparing.table import in_words
+from hsi_ssl.comparing.working import Work, is_trained, run_cell, train_extractor
+from hsi_ssl.datasets.few_labels import fewer_than
+from hsi_ssl.datasets.store import Dataset, open_dataset
+from hsi_ssl.inference.extractor import check_bands, load_m1
+from hsi_ssl.inference.lineage import draw_fingerprint, seen_elsewhere
+from hsi_ssl.models.extractors import EXTRACTORS
+from hsi_ssl.training.stage import network_scaler
+from hsi_ssl.watcher import SILENT, Watcher
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M1Settings, M2Settings
+
+LOOSE = {"dataset", "output", "m1", "seed", "device", "label_set"}
+"""Settings that do not make another comparison: where things lie, and what a cell sets itself."""
+
+
+def compare(
+    dataset: Path,
+    output: Path,
+    grid: Grid,
+    m1: M1Settings,
+    m2: M2Settings,
+    *,
+    label_set: str | None = None,
+    jobs: int = 1,
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> list[Result]:
+    """Train and score every cell of the grid that is not in the folder `output` yet.
+
+    Each classifier sees the labels of `few_labels` alone, M2 the unlabelled pixels too; extractors
+    see no label and are trained once a seed. The validation pixels' labels are not looked at, test
+    pixels once a cell, for its score. Writes the table and the page, too.
+
+    Raises
+    ------
+    SettingsError, DatasetError, ModelError, OutputError, DeviceError
+        Before anything is written.
+    """
+    check_names(grid)
+    opened = open_dataset(dataset, label_set)
+    opened.label_set  # noqa: B018 - refuses several
+    check_dataset(opened, grid.labels)
+    settings = _settings(opened, grid, m1, watcher)
+    for name in filter(is_run, grid.extractors):
+        extractor = load_m1(Path(name), m2.device)
+        check_bands(extractor.card, opened, Path(name))
+        for sentence in seen_elsewhere(extractor.card, opened, name):
+            watcher.warn(sentence)
+    folder, identity = Folder(output), _identity(opened, m1, m2)
+    folder.check(identity, overwrite=overwrite)
+    _say_what_is_short(opened, grid, watcher)
+    folder.begin(identity, overwrite=overwrite)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    work = Work(dataset, label_set, folder, settings, m2, threads, os.getpid())
+    run = _Run(work, grid, jobs, watcher, folder.found(grid.cells()))
+    run.all()
+    results = grid.in_order(run.found.values())
+    write_table(results, output, opened, grid)
+    return results
+
+
+@dataclass
+class _Run:
+    """A comparison on its way."""
+
+    work: Work
+    grid: Grid
+    jobs: int
+    watcher: Watcher
+    found: dict[Cell, Result]
+    trained: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds that each extractor took, as far as it was trained here."""
+
+    def all(self) -> None:
+        """Train what is missing, seed after seed."""
+        cells = self.grid.cells()
+        self._announce(cells)
+        try:
+            for seed in range(self.grid.seeds):
+                missing = [c for c in cells if c.seed == seed and c not in self.found]
+                self._extractors(seed, missing)
+                self._cells(missing)
+        except KeyboardInterrupt:
+            done = len(self.work.folder.found(cells))
+            self.watcher.warn(
+                f"interrupted: {done} of {len(cells)} cells are done and kept in "
+                f"{self.work.folder.path}; the same command goes on from there"
+            )
+            raise
+        self.watcher.progress("comparing", len(cells), len(cells))
+
+    def _announce(self, cells: Sequence[Cell]) -> None:
+        grid, done = self.grid, len(self.found)
+        kept = f", {done} of them are there already" if done else ""
+        self.watcher.say(
+            f"{len(cells)} cells{kept}: {len(grid.extractors)} extractors x "
+            f"{len(grid.classifiers)} classifiers x {len(grid.labels)} numbers of labels x "
+            f"{grid.seeds} seeds, {self.jobs} at a time"
+        )
+        if done < len(cells):
+            left = self._left()
+            self.watcher.say(
+                f"that takes {left}, by those that are done"
+                if left
+                else "how long that takes is told as the first of them are measured"
+            )
+
+    def _extractors(self, seed: int, missing: Iterable[Cell]) -> None:
+        wanted = {cell.extractor for cell in missing}
+        names = [
+            name
+            for name in self.grid.to_train
+            if name in wanted and not is_trained(self.work.folder.extractor(name, seed))
+        ]
+        for name, _, seconds, refused in self._parallel(
+            train_extractor, [(self.work, name, seed) for name in names]
+        ):
+            self.trained.setdefault(name, []).append(seconds)
+            if refused:
+                self.watcher.warn(f"{name}, seed {seed}: {refused}")
+            else:
+                self._tell(f"{name} trained, seed {seed} ({seconds:.1f} s)")
+
+    def _cells(self, missing: Iterable[Cell]) -> None:
+        total = len(self.grid.cells())
+        for cell, result in self._parallel(run_cell, [(self.work, cell) for cell in missing]):
+            self.found[cell] = result
+            self.watcher.progress("comparing", len(self.found), total)
+            self._tell(in_words(result))
+
+    def _parallel(
+        self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[Any]:
+        """Results of calls as they come, of processes with bounded threads each."""
+        if self.jobs == 1:
+            yield from (function(*call) for call in calls)
+            return
+        with parallel_config(backend="loky", inner_max_num_threads=self.work.threads):
+            pool = Parallel(
+                n_jobs=self.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all"
+            )
+            yield from pool(delayed(function)(*call) for call in calls)
+
+    def _tell(self, sentence: str) -> None:
+        left = self._left()
+        self.watcher.say(sentence + (f"; {left} left" if left else ""))
+
+    def _left(self) -> str:
+        """How long the rest takes, by what was measured; empty where nothing was."""
+        missing = [cell for cell in self.grid.cells() if cell not in self.found]
+        if not self.found or not missing:
+            return ""
+        seconds = sum(expected(cell, self.found.values()) for cell in missing)
+        still = {(cell.extractor, cell.seed) for cell in missing if cell.extractor != NONE}
+        for name, seed in still:
+            if name in self.trained and not is_trained(self.work.folder.extractor(name, seed)):
+                seconds += mean(self.trained[name])
+        return f"about {duration(seconds / self.jobs)}"
+
+
+def expected(cell: Cell, measured: Iterable[Result]) -> float:
+    """Seconds that a cell will take: as those most like it did on the average."""
+    measured = list(measured)
+    for alike in (("classifier", "labels", "extractor"), ("classifier", "labels"), ("classifier",)):
+        seconds = [
+            r.wall_seconds
+            for r in measured
+            if all(getattr(r, name) == getattr(cell, name) for name in alike)
+        ]
+        if seconds:
+            return mean(seconds)
+    return mean(r.wall_seconds for r in measured)
+
+
+def duration(seconds: float) -> str:
+    """A time in words: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:  # noqa: PLR2004
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
+
+
+def _settings(
+    dataset: Dataset, grid: Grid, m1: M1Settings, watcher: Watcher
+) -> dict[str, M1Settings]:
+    """Settings of each extractor that is to be trained: those of `[m1]`, its options if named."""
+    found = {}
+    for name in grid.to_train:
+        kind, latent = EXTRACTORS.find(name), m1.latent
+        width = network_scaler(dataset, m1.whitening).width
+        if kind.closed_form and "latent" not in m1.model_fields_set and latent > width:
+            latent = width
+            watcher.say(
+                f"{name}: {width} features, as many as scaled spectra have columns; --latent asks "
+                "for fewer"
+            )
+        check_latent(dataset, latent)
+        own = m1.options if name == m1.extractor else {}
+        found[name] = m1.model_copy(update={"extractor": name, "latent": latent, "options": own})
+    return found
+
+
+def _identity(dataset: Dataset, m1: M1Settings, m2: M2Settings) -> dict[str, Any]:
+    """What must be the same for cells to stand in one table."""
+    return {
+        "dataset": {
+            "draw": draw_fingerprint(dataset),
+            "sources": [source["fingerprint"] for source in dataset.meta["sources"]],
+        },
+        "label_set": dataset.label_set.name,
+        "m1": m1.model_dump(mode="json", exclude=LOOSE),
+        "m2": m2.model_dump(mode="json", exclude=LOOSE),
+    }
+
+
+def _say_what_is_short(dataset: Dataset, grid: Grid, watcher: Watcher) -> None:
+    for labels in sorted(grid.labels):
+        short = [f"{name} ({n})" for name, n in fewer_than(dataset, labels)]
+        if short:
+            watcher.say(
+                f"fewer than {labels} training pixels, of which all are taken: {', '.join(short)}"
+            )
+    if M2 in grid.classifiers and any(name != NONE for name in grid.extractors):
+        beside = "m2 on features reads the scaled spectra beside them (side_input)"
+        watcher.detail(beside)
