@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -92,14 +92,14 @@ ASSIGNED = Assigned()
 class Named(click.ParamType[str]):
     """A name of a registry, which is looked up only when it is wanted."""
 
-    def __init__(self, load: Callable[[], Registry[Any]], name: str) -> None:
+    def __init__(self, load: Callable[[], Mapping[str, Any]], name: str) -> None:
         self.load, self.name = load, name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check one name."""
         found = self.load()
         if value not in found:
-            self.fail(f"{value!r} is not one of {found.in_words()}", param, ctx)
+            self.fail(f"{value!r} is not one of {', '.join(found)}", param, ctx)
         return str(value)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
@@ -114,6 +114,16 @@ def _extractors() -> Registry[Any]:
 
 
 EXTRACTOR = Named(_extractors, "EXTRACTOR")
+
+
+def _models() -> Mapping[str, Any]:
+    from hsi_ssl.models.classifiers import CLASSIFIERS
+    from hsi_ssl.models.presets import PRESETS
+
+    return {**dict.fromkeys(PRESETS), **dict.fromkeys(CLASSIFIERS)}
+
+
+MODEL = Named(_models, "MODEL")
 
 
 class Codes(click.ParamType[list[int]]):

@@ -23,6 +23,7 @@ from pydantic import (
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.scenes.axes import in_words, order_of
@@ -276,7 +277,10 @@ class M2Settings(TrainingSettings):
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""
     model: str = "m2"
-    """A preset. m2; gm-dgm: each class is a Gaussian in the space of z, and x does not see y."""
+    """A preset of declared models: m2; gm-dgm: each class is a Gaussian in the space of z, and x
+    does not see y. Or another classifier by its name."""
+    options: dict[str, bool | int | float | str] = {}
+    """Options of that other classifier's own."""
     free_slots: int = Field(0, ge=0, le=200)
     """Values of y beyond the labelled classes, for what nobody has labelled."""
     free_weight: float = Field(0.5, gt=0)
@@ -363,9 +367,11 @@ class M2Settings(TrainingSettings):
 
     @field_validator("model")
     @classmethod
-    def _preset(cls, value: str) -> str:
-        if value not in PRESETS:
-            raise ValueError(f"no model {value}; there are {', '.join(PRESETS)}")
+    def _known(cls, value: str) -> str:
+        if value not in PRESETS and value not in CLASSIFIERS:
+            raise ValueError(
+                f"no model {value}; there are {', '.join(PRESETS)}, {CLASSIFIERS.in_words()}"
+            )
         return value
 
 

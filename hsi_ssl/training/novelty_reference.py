@@ -11,7 +11,7 @@ from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.appearance import Appearance, scaled_noise
 from hsi_ssl.inference.classifier import Classifier
-from hsi_ssl.inference.novelty import MEASURES, Measure, Novelty, means
+from hsi_ssl.inference.novelty import Measure, Novelty, means
 from hsi_ssl.inference.ranks import Ranks
 from hsi_ssl.inference.surroundings import medians_among
 
@@ -32,7 +32,7 @@ def measure_novelty(classifier: Classifier, dataset: Dataset, samples: int) -> N
     raw = dataset.spectra(others)
     scene, pixel = dataset.scene[others], dataset.pixel[others]
     reference: dict[Measure, Ranks] = {}
-    for measure in MEASURES:
+    for measure in telling.measures:
         score = telling.novelty_score(raw, measure, samples)
         reference[measure] = Ranks.of(score, medians_among(scene, pixel, score))
     return Novelty(appearance, reference, samples)
