@@ -21,7 +21,15 @@ from .output import Terminal
 @click.option(
     "--model",
     type=options.Choice("M2Settings", "model"),
-    help="gm-dgm: each class is a Gaussian in the space of z [default: m2].",
+    help="gm-dgm: each class is a Gaussian in the space of z; others know q(y|x) alone "
+    "[default: m2].",
+)
+@click.option(
+    "--option",
+    "own",
+    type=options.ASSIGNED,
+    multiple=True,
+    help="An option of the model's own; may be given several times.",
 )
 @click.option("--free-slots", type=int, help="Slots for what nobody has labelled [default: 0].")
 @click.option("--alpha", type=float, help="Weight of the classification term, in units of N.")
@@ -58,6 +66,7 @@ def command(
     *,
     m1: Path | None,
     no_m1: bool,
+    own: tuple[tuple[str, bool | int | float | str], ...],
     resume: bool,
     overwrite: bool,
     **given: Any,
@@ -71,13 +80,17 @@ def command(
     labelled pixels alone, then with the unlabelled ones; validation pixels choose the better of the
     two, the state that is kept and the rule to predict by.
 
+    --model names other classifiers, which know q(y|x) and nothing of spectra: docs/schemes.md.
+
     \b
     hsi-ssl train-m2
     hsi-ssl train-m2 --no-m1 --no-spatial -o runs/m2-spectra
     """
     options.refuse_together(m1=m1, no_m1=no_m1)
     options.refuse_together(resume=resume, overwrite=overwrite)
-    settings = options.override(options.read_project(project).m2, m1=m1, **given)
+    settings = options.read_project(project).m2
+    given["options"] = {**settings.options, **dict(own)} or None
+    settings = options.override(settings, m1=m1, **given)
     if no_m1:
         settings = settings.model_copy(update={"m1": None})
     from hsi_ssl.inference.checkpoint import model_name
@@ -104,7 +117,7 @@ def command(
             "run": str(settings.output),
             "model": model_name(card),
             **(each[0] if len(each) == 1 else {"label_sets": each}),
-            **{k: metrics[k] for k in ("supervised", "gained", "kept")},
+            **{k: metrics[k] for k in ("supervised", "gained", "kept") if k in metrics},
             **{k: training[k] for k in ("epochs", "seconds", "spectra_per_second", "device")},
         },
         f"wrote {settings.output}; now: hsi-ssl evaluate, hsi-ssl classify",

@@ -25,6 +25,7 @@ from pydantic import (
 from hsi_ssl.datasets.scalings import SCALINGS
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
+from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.registry import Registry
@@ -40,15 +41,16 @@ Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=8)]
 S = TypeVar("S", bound=BaseModel)
 
 
-def _one_of(registry: Registry[Any]) -> Any:
-    """A name of a registry, which `choices` finds again."""
+def _one_of(*registries: Registry[Any]) -> Any:
+    """A name of one of some registries, which `choices` finds again."""
 
     def known(name: str) -> str:
-        if name not in registry:
-            raise ValueError(f"no such {registry.what}; there are {registry.in_words()}")
+        if not any(name in registry for registry in registries):
+            there = ", ".join(registry.in_words() for registry in registries)
+            raise ValueError(f"no such {registries[0].what}; there are {there}")
         return name
 
-    return Annotated[str, AfterValidator(known), registry]
+    return Annotated[str, AfterValidator(known), registries]
 
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     ModelName: TypeAlias = str
 else:
     ScalingName, ExtractorName = _one_of(SCALINGS), _one_of(EXTRACTORS)
-    ModelName = _one_of(PRESETS)
+    ModelName = _one_of(PRESETS, CLASSIFIERS)
 
 
 def choices(settings: type[BaseModel], field: str) -> tuple[str, ...]:
@@ -66,8 +68,8 @@ def choices(settings: type[BaseModel], field: str) -> tuple[str, ...]:
     waiting: list[Any] = [declared.annotation, *declared.metadata]
     while waiting:
         found = waiting.pop(0)
-        if isinstance(found, Registry):
-            return tuple(found)
+        if isinstance(found, tuple):
+            return tuple(name for registry in found for name in registry)
         if get_origin(found) is Literal:
             return tuple(map(str, get_args(found)))
         waiting += get_args(found)
@@ -306,7 +308,10 @@ class M2Settings(TrainingSettings):
     m1: Path | None = Path("runs/m1")
     """Run folder of the M1 whose features to use; None: M2 on spectra."""
     model: ModelName = "m2"
-    """A preset. m2; gm-dgm: each class is a Gaussian in the space of z, and x does not see y."""
+    """A preset of declared models: m2; gm-dgm: each class is a Gaussian in the space of z, and x
+    does not see y. Or another classifier by its name."""
+    options: dict[str, bool | int | float | str] = {}
+    """Options of that other classifier's own."""
     free_slots: int = Field(0, ge=0, le=200)
     """Values of y beyond the labelled classes, for what nobody has labelled."""
     free_weight: float = Field(0.5, gt=0)

@@ -147,11 +147,16 @@ def describe_run(path: Path) -> Description:
         "git_commit": card["git_commit"],
     }
     architecture, training = card["architecture"], card["training"]
-    hidden = "-".join(str(width) for width in architecture["hidden"])
+    known = []
+    if "latent" in architecture:
+        known.append(counted(architecture["latent"], "latent unit"))
+    if "hidden" in architecture:
+        known.append(f"hidden layers {'-'.join(map(str, architecture['hidden'])) or 'none'}")
+    if "likelihood" in architecture:
+        known.append(f"{architecture['likelihood']} likelihood")
     lines = [
         f"{path}: {model}, trained {card['created']} with hsi-ssl {card['hsi_ssl']}",
-        f"{counted(architecture['latent'], 'latent unit')}, hidden layers {hidden}, "
-        f"{architecture['likelihood']} likelihood, scaling {card['scaling']['kind']}",
+        ", ".join([*known, f"scaling {card['scaling']['kind']}"]),
         f"learnt on {card['dataset']['title']} ({card['dataset']['path']}), "
         f"{len(card['used_bands'])} of {_bands(card)}",
     ]

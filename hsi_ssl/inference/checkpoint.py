@@ -29,6 +29,7 @@ from hsi_ssl import __version__
 from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.files import os_errors, written_beside
 from hsi_ssl.inference.schema import converted, label_set_places
+from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 
@@ -129,7 +130,8 @@ def model_name(card: dict[str, Any]) -> str:
     """What a card's model is called: M1, PCA, M2, M1+M2, GM-DGM, PCA+GM-DGM."""
     if card.get("kind") == "m1":
         return EXTRACTORS.find(card["extractor"]).title
-    own = PRESETS.find(card["model"]).title
+    known = card["model"]
+    own = PRESETS[known].title if known in PRESETS else CLASSIFIERS.find(known).title
     return own if card["m1"] is None else f"{model_name(card['m1'])}+{own}"
 
 

@@ -22,9 +22,13 @@ from hsi_ssl.inference.novelty import MEASURES, PREFIX, Measure, Novelty, means
 from hsi_ssl.inference.pipeline import Pipeline
 from hsi_ssl.inference.temperature import tempered
 from hsi_ssl.labels.label_set import LabelSet
+from hsi_ssl.models.classifiers import CLASSIFIERS
+from hsi_ssl.models.classifiers.base import ClassifierModel
+from hsi_ssl.models.classifiers.one_head import OneHead
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.density import log_density, stacked_log_density
 from hsi_ssl.models.one_label_set import OneLabelSet
+from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.spatial import mean_field
 
 Raw = npt.NDArray[Any]
@@ -40,7 +44,7 @@ SMALLEST_POSTERIOR = 1e-12
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained M2, on spectra or on the features of the M1 that it brings along.
+    """A trained M2, or another model that knows q(y|x), on spectra or on the features of its M1.
 
     Of a model of several label sets, it is one of them.
 
@@ -49,7 +53,7 @@ class Classifier:
     """
 
     card: dict[str, Any]
-    model: OneLabelSet
+    model: OneLabelSet | OneHead
     m1: Extractor | None
     device: torch.device
     rule: Rule
@@ -64,6 +68,39 @@ class Classifier:
     def free_slots(self) -> int:
         """How many slots for what nobody has labelled follow the classes in the posterior."""
         return self.model.free
+
+    @property
+    def generates(self) -> bool:
+        """Whether it has a generative part, p(x|y, z)."""
+        return isinstance(self.model, OneLabelSet)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """By what classes can be found."""
+        return ("classifier", "bayes") if self.generates else ("classifier",)
+
+    @property
+    def generative(self) -> OneLabelSet:
+        """The model as one of p(x, y).
+
+        Raises
+        ------
+        ModelError
+            It knows q(y|x) alone.
+        """
+        if isinstance(self.model, OneHead):
+            raise ModelError(
+                f"{self.model.whole.title} knows q(y|x) alone: Bayes' rule, log p(x) and generated "
+                f"spectra need {' or '.join(PRESETS)} (`hsi-ssl train-m2 --model`)"
+            )
+        return self.model
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What novelty can be told by: by the likelihood only where spectra have a density."""
+        if not (self.generates and self.pipeline.generates):
+            return ("classes",)
+        return MEASURES
 
     @property
     def bands(self) -> int:
@@ -102,7 +139,7 @@ class Classifier:
             if self.rule == "classifier":
                 log_p = self.model.log_q_y(x)
             else:
-                log_p = self.model.log_posterior_bayes(x, self._eps)
+                log_p = self.generative.log_posterior_bayes(x, self._eps)
             found[first : first + len(x)] = tempered(log_p, self.temperature).exp().cpu().numpy()
         return found
 
@@ -135,15 +172,17 @@ class Classifier:
         same for every pixel, so that windows do not matter.
         """
         found = np.empty(len(raw), np.float32)
-        above = fixed_noise(samples, self.model.whole.architecture.latent).to(self.device)
+        above = fixed_noise(samples, self.generative.whole.architecture.latent).to(self.device)
         for first, x in self._scaled(raw):
             if self.m1 is None:
-                log_p = log_density(self.model, x, above)
+                log_p = log_density(self.generative, x, above)
             else:
                 m1 = self.m1.model
                 eps = fixed_noise(samples, m1.units, seed=EPS_SEED + 1)
                 kept = torch.from_numpy(self.pipeline.kept).to(self.device)
-                log_p = stacked_log_density(m1, self.model, kept, x, eps.to(self.device), above)
+                log_p = stacked_log_density(
+                    m1, self.generative, kept, x, eps.to(self.device), above
+                )
             found[first : first + len(x)] = log_p.cpu().numpy()
         return found
 
@@ -166,11 +205,6 @@ class Classifier:
         return found
 
     @property
-    def measures(self) -> tuple[Measure, ...]:
-        """What novelty can be told by: by the likelihood only where spectra have a density."""
-        return MEASURES if self.pipeline.generates else ("classes",)
-
-    @property
     def novelty_kept(self) -> Novelty:
         """What novelty is told by.
 
@@ -189,7 +223,7 @@ class Classifier:
     @cached_property
     def _eps(self) -> Tensor:
         samples = int(self.card["settings"]["bayes_samples"])
-        return fixed_noise(samples, self.model.whole.architecture.latent).to(self.device)
+        return fixed_noise(samples, self.generative.whole.architecture.latent).to(self.device)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -203,7 +237,7 @@ class Classifier:
 
     def _batch(self, *, every_class: bool) -> int:
         """Pixels at a time, fewer where the generative part runs for every class."""
-        rows = self.model.whole.rows(every_class=every_class)
+        rows = self.model.rows(every_class=every_class)
         return max(SMALLEST_BATCH, BATCH[self.device.type] // rows)
 
     def _scaled(self, raw: Raw) -> Iterator[tuple[int, Tensor]]:
@@ -245,15 +279,13 @@ def load_classifiers(run: Path, device: str = "auto") -> list[Classifier]:
     where = choose_device(device)
     card, tensors = load_run(run, "m2")
     own, m1 = _own_and_m1(card, tensors, where)
-    architecture = DeclaredArchitecture.from_card(card["architecture"])
-    nothing = [torch.ones(count) for count in architecture.counts]  # weights bring their own
-    model = DeclaredVAE(architecture, nothing, torch.Generator())
+    model = _untrained(card)
     load_weights(model, own)
     model.to(where).eval()
     return [
         Classifier(
             card_of_label_set(card, v),
-            OneLabelSet(model, v).eval(),
+            of_label_set(model, v),
             m1,
             where,
             one["rule"],
@@ -261,6 +293,23 @@ def load_classifiers(run: Path, device: str = "auto") -> list[Classifier]:
         )
         for v, one in enumerate(card["label_sets"])
     ]
+
+
+def of_label_set(model: DeclaredVAE | ClassifierModel, place: int) -> OneLabelSet | OneHead:
+    """A model as one of one of its label sets."""
+    if isinstance(model, DeclaredVAE):
+        return OneLabelSet(model, place).eval()
+    return OneHead(model, place).eval()
+
+
+def _untrained(card: dict[str, Any]) -> DeclaredVAE | ClassifierModel:
+    """The model of a card, its weights still to come."""
+    if card["model"] not in PRESETS:
+        kind = CLASSIFIERS.find(card["model"])
+        return kind(kind.architecture_type.from_card(card["architecture"]), torch.Generator())
+    architecture = DeclaredArchitecture.from_card(card["architecture"])
+    nothing = [torch.ones(count) for count in architecture.counts]  # weights bring their own
+    return DeclaredVAE(architecture, nothing, torch.Generator())
 
 
 def card_of_label_set(card: dict[str, Any], place: int) -> dict[str, Any]:

@@ -52,10 +52,10 @@ class Generator:
         Raises
         ------
         ModelError
-            It is one of several label sets, or stands on features of an extractor that is no model
-            of spectra.
+            It is one of several label sets, knows q(y|x) alone, or stands on features of an
+            extractor that is no model of spectra.
         """
-        model = self.classifier.model
+        model = self.classifier.generative
         m1 = self.classifier.m1
         if m1 is not None and not m1.model.generates:
             raise ModelError(
@@ -85,7 +85,7 @@ class Generator:
     @property
     def latent(self) -> int:
         """Width of u."""
-        return self.classifier.model.whole.architecture.latent
+        return self.model.whole.architecture.latent
 
     @torch.inference_mode()
     def decode(self, y: Ints, u: npt.NDArray[Any]) -> Spectra:

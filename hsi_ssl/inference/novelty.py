@@ -51,6 +51,11 @@ class Novelty:
             The run has no validation pixels, or too few for any p-value to be as low as `level`, or
             its reference scores were made with another number of samples.
         """
+        if measure not in self.reference:
+            raise ModelError(
+                "this run knows no log p(x) to tell novelty by: leave out --novelty-by likelihood, "
+                "or train one of `--model m2` on spectra or on M1"
+            )
         n = len(self.reference[measure])
         if not n:
             raise ModelError(
@@ -89,9 +94,7 @@ class Novelty:
         if not own:
             return None
         reference: dict[Measure, Ranks] = {}
-        for measure in MEASURES:
-            if f"reference.{measure}" not in own:
-                continue
+        for measure in (m for m in MEASURES if f"reference.{m}" in own):
             alone = own[f"reference.{measure}"]
             # Runs from before surroundings counted have none: they are ranked among single pixels.
             around = own.get(f"around.{measure}", torch.full_like(alone, torch.nan))

@@ -46,7 +46,7 @@ class Pipeline:
     @classmethod
     def from_card(cls, card: dict[str, Any], m1: Extractor | None) -> Pipeline:
         """That of a run, by its card; `m1`: the M1 that the run brings along."""
-        side_inputs = card["architecture"]["side_inputs"]
+        side_inputs = card["architecture"].get("side_inputs", 0)
         kept = np.asarray(card["kept_units"], dtype=bool)
         return cls(scaler_from_card(card["scaling"]), m1, kept, side_inputs > 0)
 

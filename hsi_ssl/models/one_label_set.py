@@ -32,6 +32,10 @@ class OneLabelSet(nn.Module):
         """Whether the model has no other label set."""
         return len(self.whole.architecture.counts) == 1
 
+    def rows(self, *, every_class: bool) -> int:
+        """How many rows of a network's layers a pixel takes; see `DeclaredVAE.rows`."""
+        return self.whole.rows(every_class=every_class)
+
     def log_q_y(self, x: Tensor) -> Tensor:
         """log q(y|x), `(N, K)`, of `x (N, D)`, all columns."""
         return self.whole.log_q_each(x)[self.place]

@@ -230,7 +230,7 @@ def evaluate_each(
             _evaluation(
                 run,
                 classifier,
-                tuple(RULES),
+                classifier.rules,
                 one,
                 part,
                 watcher,

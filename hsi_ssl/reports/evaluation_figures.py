@@ -52,7 +52,7 @@ def _curve(axes: Axes, calibration: Calibration, **how: Any) -> None:
 
 
 def training_figure(path: Path, card: dict[str, Any]) -> Any:
-    """The bound and the validation scores over epochs; None without a log."""
+    """The bound, or minus the cost, and the validation scores over epochs; None without a log."""
     if not path.exists():
         return None
     with path.open(newline="", encoding="utf-8") as file:
@@ -60,14 +60,16 @@ def training_figure(path: Path, card: dict[str, Any]) -> Any:
     if not rows:
         return None
     curves = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    told = next(name.removesuffix("_batch") for name in curves if name.endswith("_batch"))
+    batch, validation = (curves[f"{told}_{of}"] for of in ("batch", "validation"))
     with style(SENTINEL):
         figure = Figure(figsize=(4.6, 3.9), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True)
-        upper.plot(curves["epoch"], curves["bound_batch"], color=BLUE, label="training")
-        upper.plot(curves["epoch"], curves["bound_validation"], color=ORANGE, label="validation")
-        settled = np.concatenate([curves[c][len(rows) // 20 :] for c in curves if "bound" in c])
+        upper.plot(curves["epoch"], batch, color=BLUE, label="training")
+        upper.plot(curves["epoch"], validation, color=ORANGE, label="validation")
+        settled = np.concatenate([c[len(rows) // 20 :] for c in (batch, validation)])
         upper.set_ylim(*_clear_of_the_start(settled))
-        upper.set_ylabel("bound (nats)")
+        upper.set_ylabel("bound (nats)" if told == "bound" else told.replace("_", " "))
         upper.legend(loc="lower right")
         for name, label, colour in (("macro_f1", "macro-F1", ORANGE), ("oa", "accuracy", GREY)):
             if name in curves:

@@ -47,9 +47,11 @@ class ClassSpectra:
 def latent_figure(classifier: Classifier, dataset: Dataset, rows: Rows) -> Any:
     """Pixels `rows` of a dataset in the latent space, in two dimensions by t-SNE.
 
-    None where there are too few, or where the model is one of several label sets without M1.
+    None where there are too few, and without M1 where the model is one of several label sets or has
+    no latent space.
     """
-    if not classifier.model.alone and classifier.m1 is None:
+    has_one = classifier.generates and classifier.model.alone
+    if not has_one and classifier.m1 is None:
         return None
     rows = _some(rows, POINTS)
     if len(rows) < FEWEST_POINTS:
@@ -74,7 +76,7 @@ def class_spectra(classifier: Classifier, dataset: Dataset, rows: Rows) -> list[
 
     None of a model of several label sets or of what has no p(x|z), and of pictures.
     """
-    generates = classifier.model.alone and classifier.pipeline.generates
+    generates = classifier.generates and classifier.model.alone and classifier.pipeline.generates
     if not generates or dataset.meta["image_like"]:
         return []
     generator, scaler = Generator(classifier, SEED), classifier.scaler

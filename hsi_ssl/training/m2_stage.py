@@ -14,17 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.datasets.store import Part, open_dataset
+from hsi_ssl.errors import SettingsError
 from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
-from hsi_ssl.inference.classifier import Classifier, card_of_label_set
+from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
 from hsi_ssl.inference.device import choose_device
-from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1
-from hsi_ssl.inference.lineage import dataset_card, seen_elsewhere
-from hsi_ssl.labels.label_set import UNLABELLED
+from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
-from hsi_ssl.models.one_label_set import OneLabelSet
-from hsi_ssl.training.collapse import Slots, slots_of
+from hsi_ssl.models.presets import PRESETS
+from hsi_ssl.training.classifier_stage import train_classifier
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.experts import held_out, in_words, weights_of_label_sets
 from hsi_ssl.training.loop import Fit, fit, weights_of
@@ -35,18 +34,18 @@ from hsi_ssl.training.m2_architecture import (
     fresh_model,
 )
 from hsi_ssl.training.m2_architecture import in_words as model_in_words
-from hsi_ssl.training.m2_choice import Choice, choose_rules, keep_the_better, q_of_labels
+from hsi_ssl.training.m2_choice import choose_rules, keep_the_better, q_of_labels
 from hsi_ssl.training.m2_data import M2Data
-from hsi_ssl.training.novelty_reference import measure_novelty
+from hsi_ssl.training.m2_finish import finish, generated, run_tensors
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.stage import (
     Draw,
     draw_nothing,
     draw_spectra,
     identity,
+    m1_below,
 )
 from hsi_ssl.training.supervised_task import SupervisedTask, supervised_settings
-from hsi_ssl.training.tuned_prior import tuned_in_words, tuned_prior
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ def train_m2(
 ) -> dict[str, Any]:
     """Train M2 on spectra, or on the features of the M1 that `settings.m1` names (M1+M2).
 
+    Or another classifier, where `settings.model` names one (`train_classifier`).
     Of several label sets one model for all of them, unless `settings.label_set` names one.
 
     Returns the card written. Validation pixels choose the best state, the experts' weights, between
@@ -77,11 +77,20 @@ def train_m2(
     DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
+    if settings.model not in PRESETS:
+        return train_classifier(
+            settings, resume=resume, overwrite=overwrite, watcher=watcher, draw=draw
+        )
+    if settings.options:
+        raise SettingsError(
+            f"model {settings.model} has no options of its own ({', '.join(settings.options)}); "
+            "leave them out"
+        )
     run = settings.output
     check_run_folder(run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,))
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset, settings.label_set)
-    m1 = _m1(settings, dataset, watcher)
+    m1 = m1_below(settings, dataset, watcher)
     training = _Training(M2Data(dataset, settings, m1, device), resume, watcher, draw)
     training.announce()
     model, supervised = training.supervised()
@@ -99,16 +108,6 @@ def train_m2(
     card["metrics"] = metrics
     tensors = training.finish(model.eval(), card)
     return save_run(run, tensors, card)
-
-
-def _m1(settings: M2Settings, dataset: Dataset, watcher: Watcher) -> Extractor | None:
-    if settings.m1 is None:
-        return None
-    m1 = load_m1(settings.m1, settings.device)
-    check_bands(m1.card, dataset, settings.m1)
-    for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
-        watcher.warn(sentence)
-    return m1
 
 
 @dataclass(frozen=True)
@@ -272,53 +271,15 @@ class _Training:
         tensors = run_tensors(model, data.m1)
         for v, (own, choice) in enumerate(zip(card["label_sets"], choices, strict=True)):
             own |= {"rule": choice.rule, "temperature": choice.temperature}
-            tensors |= self._one_label_set(OneLabelSet(model, v).eval(), card, own, choice)
+            classifier = Classifier(
+                card_of_label_set(card, v),
+                of_label_set(model, v),
+                data.m1,
+                data.device,
+                choice.rule,
+            )
+            tensors |= finish(classifier, data, v, own, choice, model.log_p_y(v), self.watcher)
         return tensors
-
-    def _one_label_set(
-        self, one: OneLabelSet, card: dict[str, Any], own: dict[str, Any], choice: Choice
-    ) -> dict[str, Tensor]:
-        """Fill in the card of one label set; gives the tensors that tell novelty."""
-        data, settings = self.data, self.settings
-        label_set = data.label_sets[one.place]
-        said = "" if one.alone else f"{label_set.name}: "
-        classifier = Classifier(
-            card_of_label_set(card, one.place), one, data.m1, data.device, choice.rule
-        )
-        of_set = data.dataset.one(label_set.name)
-        own["spatial_tuned"] = tuned = tuned_prior(classifier, of_set)
-        if tuned is not None:
-            self.watcher.say(f"{said}{tuned_in_words(tuned)}")
-        slots = _slots(classifier, data, one.place)
-        for sentence in slots.warnings(label_set.names):
-            self.watcher.warn(f"{said}{sentence}")
-        predicted = int(np.count_nonzero(slots.pixels[: len(label_set)]))
-        own["metrics"] = {
-            **choice.metrics,
-            "predicted_classes": predicted,
-            "slots": slots.to_card(),
-        }
-        kept = measure_novelty(classifier, of_set, settings.novelty_samples)
-        return kept.to_tensors(one.place)
-
-
-def generated(data: M2Data, snapshots: dict[int, Tensor]) -> list[tuple[str, Any]]:
-    """One generated spectrum a class at each moment, scaled; none where nothing decodes."""
-    if data.m1 is not None and not data.m1.model.decodes:
-        return []
-    with torch.no_grad():
-        return [
-            (f"epoch {epoch}", data.pipeline.scaled(modelled.to(data.device)).cpu().numpy())
-            for epoch, modelled in sorted(snapshots.items())
-        ]
-
-
-def run_tensors(model: DeclaredVAE, m1: Extractor | None) -> dict[str, Tensor]:
-    """What a run folder keeps of a model: its weights, and beside them those of the M1 below it."""
-    tensors = dict(model.state_dict())
-    if m1 is not None:
-        tensors |= {f"m1.{name}": t for name, t in m1.model.state_dict().items()}
-    return tensors
 
 
 def _class_means(data: M2Data) -> tuple[str, Any]:
@@ -329,16 +290,3 @@ def _class_means(data: M2Data) -> tuple[str, Any]:
     several = len(data.label_sets) > 1
     of = f" of {data.label_sets[0].name}" if several else ""
     return f"measured class means{of}", means
-
-
-def _slots(classifier: Classifier, data: M2Data, place: int) -> Slots:
-    """How a classifier spreads the training pixels, the validation pixels and the pool."""
-    rows = data.dataset.rows(Part.TRAIN, Part.VALIDATION, Part.POOL)
-    labels = data.indices(rows)[:, place]
-    labels[data.dataset.part[rows] == Part.POOL] = UNLABELLED
-    return slots_of(
-        classifier.posterior(data.dataset.spectra(rows)),
-        labels,
-        classifier.model.whole.log_p_y(place).cpu().numpy(),
-        len(data.label_sets[place]),
-    )

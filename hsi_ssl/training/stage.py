@@ -10,10 +10,12 @@ import numpy.typing as npt
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.device import SMALLEST_BATCH
-from hsi_ssl.inference.lineage import dataset_card
+from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1
+from hsi_ssl.inference.lineage import dataset_card, seen_elsewhere
+from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
-    from hsi_ssl.settings import TrainingSettings
+    from hsi_ssl.settings import M2Settings, TrainingSettings
 
 DEFAULT_SD_FLOOR = 0.05
 """Smallest standard deviation, in scaled units, where the noise was not measured."""
@@ -46,6 +48,23 @@ def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[
     values = settings.model_dump(mode="json", exclude=loose)
     card = dataset_card(dataset)["dataset"]
     return {**values, "dataset": {k: v for k, v in card.items() if k != "path"}, **more}
+
+
+def m1_below(settings: M2Settings, dataset: Dataset, watcher: Watcher) -> Extractor | None:
+    """The extractor whose features a classifier is to stand on, None where it sees spectra.
+
+    Raises
+    ------
+    ModelError, DeviceError
+        As `load_m1`; it was trained on other bands than the dataset's.
+    """
+    if settings.m1 is None:
+        return None
+    m1 = load_m1(settings.m1, settings.device)
+    check_bands(m1.card, dataset, settings.m1)
+    for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
+        watcher.warn(sentence)
+    return m1
 
 
 def network_scaler(dataset: Dataset, whitening: float) -> Scaler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +56,24 @@ class Validation:
         """Scores and cross-entropy of q(y|x) of each label set that has validation pixels."""
         if not len(self):
             return {}
-        found = {}
         log_q = self.log_q(module, labelled_only=labelled_only)
-        for name, of_set, y in zip(module.architecture.labels, log_q, self.y.T, strict=True):
-            known = y >= 0
-            if known.any():
-                found[name] = scores(y[known], of_set[known])
-                found[name]["cross_entropy"] = float(F.nll_loss(of_set[known], y[known]))
-        return found
+        return scores_by_label_set(module.architecture.labels, log_q, self.y)
+
+
+def scores_by_label_set(
+    names: Iterable[str], log_q: Iterable[Tensor], y: Tensor
+) -> dict[str, Scores]:
+    """Scores and cross-entropy of log q(y|x) `(N, K)` of each label set that has labels here.
+
+    `y (N, V)`: as in `Validation`.
+    """
+    found = {}
+    for name, of_set, truth in zip(names, log_q, y.T, strict=True):
+        known = truth >= 0
+        if known.any():
+            found[name] = scores(truth[known], of_set[known])
+            found[name]["cross_entropy"] = float(F.nll_loss(of_set[known], truth[known]))
+    return found
 
 
 def over_label_sets(each: dict[str, Scores], *, several: bool) -> Scores:

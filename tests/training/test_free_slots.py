@@ -84,7 +84,7 @@ def test_both_rules_give_every_slot(semi: Dataset, tmp_path: Path) -> None:
 def test_prior_weighs_free_slots_less(semi: Dataset, tmp_path: Path) -> None:
     asked = {"epochs": 1, "free_slots": 4, "slot_start": False}
     train_m2(settings(semi, tmp_path / "run", **asked))
-    log_p_y = load_classifier(tmp_path / "run", "cpu").model.whole.log_p_y(0)
+    log_p_y = load_classifier(tmp_path / "run", "cpu").generative.whole.log_p_y(0)
     np.testing.assert_allclose(log_p_y.exp().numpy(), [0.25] * 2 + [0.125] * 4, rtol=1e-5)
     with pytest.raises(SettingsError, match="2 positive numbers"):
         train_m2(settings(semi, tmp_path / "b", class_prior=(1.0, 1.0, 1.0)))

@@ -165,7 +165,7 @@ def test_the_better_of_the_supervised_and_the_whole_model_is_kept_and_told(
     by_rule = card["label_sets"][0]["metrics"]["validation_by_rule"]["classifier"]
     assert by_rule["macro_f1"] == metrics["semi_supervised"]["macro_f1"]
     # Now as if the supervised part had been better than what came out of the whole.
-    good = load_classifier(m2_run, "cpu").model.whole
+    good = load_classifier(m2_run, "cpu").generative.whole
     prior = good.log_p_y(0).exp()
     bad = DeclaredVAE(good.architecture, [prior], torch.Generator().manual_seed(5))
     rows = tiny_dataset.rows(Part.VALIDATION)
@@ -284,11 +284,11 @@ def test_class_prior_uniform_empirical_and_given(tiny_dataset: Dataset, tmp_path
         train_m2(
             settings(tiny_dataset, tmp_path / "m2", class_prior=prior, epochs=1), overwrite=True
         )
-        log_p_y = load_classifier(tmp_path / "m2", "cpu").model.whole.log_p_y(0)
+        log_p_y = load_classifier(tmp_path / "m2", "cpu").generative.whole.log_p_y(0)
         np.testing.assert_allclose(log_p_y.exp().numpy(), expected, rtol=1e-5)
     train_m2(settings(tiny_dataset, tmp_path / "e", class_prior="empirical", epochs=1))
     counts = np.bincount(tiny_dataset.label[tiny_dataset.rows(Part.TRAIN)])
-    found = load_classifier(tmp_path / "e", "cpu").model.whole.log_p_y(0).exp().numpy()
+    found = load_classifier(tmp_path / "e", "cpu").generative.whole.log_p_y(0).exp().numpy()
     np.testing.assert_allclose(found, counts / counts.sum(), rtol=1e-5)
     with pytest.raises(SettingsError, match="3 positive numbers"):
         train_m2(settings(tiny_dataset, tmp_path / "f", class_prior=(1.0, 2.0)))

@@ -97,7 +97,7 @@ def test_where_labels_follow_z_the_supervised_q_is_kept_as_a_whole(
     """Its classifier is nothing without the q(z|x) that it was trained with."""
     asked = {**ORDERS["z first"], "spatial": False, "epochs": 1, "supervised_epochs": 1}
     train_m2(settings(two_label_sets, tmp_path / "m2", **asked))
-    model = load_classifiers(tmp_path / "m2", "cpu")[0].model.whole
+    model = load_classifiers(tmp_path / "m2", "cpu")[0].generative.whole
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(200, model.architecture.width, generator=generator)
     before = {name: t.clone() for name, t in q_of_labels(model).state_dict().items()}
@@ -215,7 +215,7 @@ def test_evidence_for_a_label_knows_the_pixels_other_labels(
     run = tmp_path / "m2"
     train_m2(settings(two_label_sets, run, epochs=1, spatial=False))
     data = M2Data(two_label_sets, settings(two_label_sets, run), None, torch.device("cpu"))
-    model = load_classifiers(run, "cpu")[0].model.whole
+    model = load_classifiers(run, "cpu")[0].generative.whole
     found = evidence(model, data.every, data.y)
     with torch.no_grad():
         table = model.log_q(data.every.mean).exp().view(-1, 3, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -211,8 +211,15 @@ class DeterministicExtractor(FeatureExtractor):
         self.gain.copy_(torch.where(alive, (sd * sd.max()).rsqrt(), 1.0))
 
 
+class Method(Protocol):
+    """What has a name, and a dataclass whose fields with a default are its own options."""
+
+    title: ClassVar[str]
+    architecture_type: ClassVar[type[Architecture]]
+
+
 def architecture_of(
-    kind: type[FeatureExtractor], settings: dict[str, Any], options: dict[str, Any]
+    kind: type[Method], settings: dict[str, Any], options: dict[str, Any]
 ) -> tuple[Architecture, list[str]]:
     """The architecture that settings and options ask for, and the settings that it has no use for.
 

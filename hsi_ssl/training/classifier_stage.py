@@ -1,0 +1,235 @@
+"""Stage `train-m2` for a classifier that is no declared model: same command, same run folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from hsi_ssl.datasets.store import open_dataset
+from hsi_ssl.files import os_errors
+from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
+from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
+from hsi_ssl.inference.device import choose_device
+from hsi_ssl.inference.lineage import dataset_card
+from hsi_ssl.inference.temperature import fitted_temperature, tempered_in_words
+from hsi_ssl.models.classifiers import CLASSIFIERS
+from hsi_ssl.models.classifiers.base import ClassifierModel
+from hsi_ssl.models.extractors.base import architecture_of
+from hsi_ssl.models.spatial import learnt_strength
+from hsi_ssl.training.classifier_settings import check_settings, left_aside
+from hsi_ssl.training.classifier_task import ClassifierTask, log_q_each
+from hsi_ssl.training.loop import Fit, Progress, fit
+from hsi_ssl.training.m2_architecture import class_priors
+from hsi_ssl.training.m2_choice import Choice
+from hsi_ssl.training.m2_data import M2Data
+from hsi_ssl.training.m2_finish import finish, generated, run_tensors
+from hsi_ssl.training.stage import Draw, draw_nothing, draw_spectra, identity, m1_below
+from hsi_ssl.training.validation import scores
+from hsi_ssl.watcher import SILENT, Watcher
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import M2Settings
+
+
+def train_classifier(
+    settings: M2Settings,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+    draw: Draw = draw_nothing,
+) -> dict[str, Any]:
+    """Train the classifier that `settings.model` names, on spectra or on an extractor's features.
+
+    Of an extractor it sees the features alone. Returns the card written. Validation pixels choose
+    the best state and the temperature; test pixels are not touched, unless the dataset is
+    transductive, when their spectra count as unlabelled.
+
+    Raises
+    ------
+    DatasetError, ModelError, OutputError, DeviceError, SettingsError
+        Before anything is written.
+    """
+    check_run_folder(settings.output, resume=resume, overwrite=overwrite)
+    device = choose_device(settings.device)
+    dataset = open_dataset(settings.dataset, settings.label_set)
+    m1 = m1_below(settings, dataset, watcher)
+    data = M2Data(dataset, settings.model_copy(update={"side_input": False}), m1, device)
+    training = ClassifierTraining(data, settings, watcher, draw)
+    training.announce()
+    found = training.solved() if training.model.closed_form else training.by_steps(resume=resume)
+    card, tensors = training.finished(found)
+    return save_run(settings.output, tensors, card)
+
+
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """The parts of one training, in their order; `settings` as they were asked for."""
+
+    data: M2Data
+    settings: M2Settings
+    watcher: Watcher
+    draw: Draw
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What a card keeps of the dataset."""
+        return dataset_card(self.data.dataset)
+
+    @cached_property
+    def model(self) -> ClassifierModel:
+        """The classifier with random weights, by the settings' seed, on the device.
+
+        Raises
+        ------
+        SettingsError, ModelError
+            There is none of that name, or it has no such option.
+        """
+        settings, data = self.settings, self.data
+        kind = CLASSIFIERS.find(settings.model)
+        architecture, _ = architecture_of(kind, self._asked, settings.options)
+        generator = torch.Generator().manual_seed(settings.seed)
+        made = kind(architecture, generator).to(data.device)
+        with torch.no_grad():
+            made.start(data.every.mean)
+        return made
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """What settings and data say of any classifier's architecture."""
+        asked = {name: getattr(self.settings, name) for name in ("latent", "hidden", "activation")}
+        counts = tuple(len(label_set) for label_set in self.data.label_sets)
+        return {**asked, "width": self.data.every.mean.shape[1], "counts": counts}
+
+    def announce(self) -> None:
+        """Refuse what cannot be; say what is trained on what, and what of the settings counts."""
+        data, settings = self.data, self.settings
+        check_settings(settings, CLASSIFIERS.find(settings.model), len(data.label_sets))
+        model = self.model
+        if not len(data.validation) and not model.closed_form:
+            self.watcher.warn(
+                "no validation pixels: training runs all its epochs and keeps the last state"
+            )
+        idle = left_aside(settings, type(model))
+        if idle:
+            self.watcher.say(f"{model.title} has no use for {', '.join(idle)}: left aside")
+        named = model_name({"model": settings.model, "m1": data.m1 and data.m1.card})
+        classes = " x ".join(map(str, model.counts))
+        self.watcher.say(
+            f"{named} on {data.every.mean.shape[1]} "
+            f"{'scaled bands' if data.m1 is None else 'features'}, {classes} classes, "
+            f"{len(data.labelled):,} labelled and {len(data.unlabelled):,} unlabelled pixels, "
+            f"{data.device}"
+        )
+
+    def by_steps(self, *, resume: bool) -> Fit:
+        """Train by the loop."""
+        data, settings, task = self.data, self.settings, ClassifierTask(self.model, self.data)
+
+        def on_snapshot(snapshots: dict[int, Tensor]) -> None:
+            panels = generated(data, {e: shown for e, shown in snapshots.items() if len(shown)})
+            if panels:
+                measured = data.pipeline.scaled(task.measured).cpu().numpy()
+                draw_spectra(self.draw, data.scaler, self.facts, [*panels, ("measured", measured)])
+
+        return fit(
+            task,
+            settings,
+            settings.output,
+            identity=identity(
+                data.dataset,
+                settings,
+                m1_weights=data.m1 and data.m1.card["weights_sha256"],
+                device=data.device.type,
+            ),
+            resume=resume and (settings.output / STATE).exists(),
+            watcher=self.watcher,
+            on_snapshot=on_snapshot,
+        )
+
+    def solved(self) -> Fit:
+        """Fit a closed form."""
+        data, settings, started = self.data, self.settings, time.monotonic()
+        with os_errors(settings.output):
+            forget_state(settings.output)
+        generator = torch.Generator(data.device).manual_seed(settings.seed)
+        labelled = data.labelled
+        with torch.no_grad():
+            self.model.solve(labelled.inputs.mean, labelled.y, data.every.mean, generator)
+        seconds = time.monotonic() - started
+        progress = Progress(stopped="solved", spectra=data.pixels, seconds=seconds)
+        return Fit(progress, {}, "float32")
+
+    @torch.no_grad()
+    def finished(self, found: Fit) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The card, and what the run keeps as tensors."""
+        data, model = self.data, self.model.eval()
+        generator = torch.Generator(data.device).manual_seed(self.settings.seed)
+        own = model.findings(data.every.mean, generator)
+        for sentence in own.said:
+            self.watcher.say(sentence)
+        for sentence in own.warnings:
+            self.watcher.warn(sentence)
+        card: dict[str, Any] = {
+            "kind": "m2",
+            "model": self.settings.model,
+            "architecture": model.architecture.to_card(),
+            **self.facts,
+            "label_sets": [],
+            **data.pipeline.to_card(),
+            "settings": self.settings.model_dump(mode="json"),
+            "objective": model.in_words,
+            "training": found.to_card(data.device),
+            "metrics": dict(own.metrics),
+        }
+        tensors = run_tensors(model, data.m1)
+        priors = class_priors(self.settings, data)
+        of_every = log_q_each(model, data.every.mean) if self.settings.spatial else None
+        for place, choice in enumerate(self._choices()):
+            log_prior = priors[place].log().to(data.device)
+            strength = 0.0
+            if of_every is not None:
+                strength = learnt_strength(of_every[place].exp(), data.neighbours, log_prior)
+            one = {
+                "classes": data.label_sets[place].to_card(),
+                "spatial_strength": strength,
+                "expert_weights": [1.0],
+                "rule": choice.rule,
+                "temperature": choice.temperature,
+            }
+            card["label_sets"].append(one)
+            classifier = Classifier(
+                card_of_label_set(card, place),
+                of_label_set(model, place),
+                data.m1,
+                data.device,
+                choice.rule,
+            )
+            tensors |= finish(classifier, data, place, one, choice, log_prior, self.watcher)
+        return card, tensors
+
+    def _choices(self) -> list[Choice]:
+        """Scores and temperature of each label set on its validation pixels."""
+        validation, found = self.data.validation, []
+        log_q = log_q_each(self.model, validation.inputs.mean)
+        for label_set, of_set, y in zip(self.data.label_sets, log_q, validation.y.T, strict=True):
+            known = y >= 0
+            if not known.any():
+                found.append(Choice("classifier"))
+                continue
+            said = f"{label_set.name}: " if len(log_q) > 1 else ""
+            of_known = scores(y[known], of_set[known])
+            temperature = fitted_temperature(of_set[known], y[known])
+            self.watcher.say(
+                f"{said}validation macro-F1 {of_known['macro_f1']:.3f}; "
+                f"{tempered_in_words(temperature)} on the validation pixels"
+            )
+            found.append(
+                Choice("classifier", {"classifier": of_known}, {"classifier": temperature})
+            )
+        return found

@@ -1,0 +1,74 @@
+"""Other schemes of training, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from hsi_ssl.datasets.store import Dataset
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("--hidden", "16", "--epochs", "8", "--batch-labelled", "30", "--batch-unlabelled", "200")
+
+
+@pytest.fixture(autouse=True)
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_dataset: Dataset) -> Path:
+    """A project's folder with the tiny dataset, which we are in, and the scene of its pixels."""
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "dataset.h5").symlink_to(tiny_dataset.path)
+    cube = np.moveaxis(tiny_dataset.spectra().reshape(40, 30, 12), -1, 0)
+    transform = rasterio.transform.Affine(5.0, 0.0, 300_000.0, 0.0, -5.0, 7_400_000.0)
+    with rasterio.open(
+        "north.tif", "w", driver="GTiff", height=40, width=30, count=12, dtype="uint16",
+        crs="EPSG:32719", transform=transform,
+    ) as raster:  # fmt: skip
+        raster.write(cube.astype(np.uint16))
+        for band, wavelength in enumerate(tiny_dataset.wavelengths_nm or (), 1):
+            raster.update_tags(band, wavelength=str(wavelength), wavelength_units="nm")
+    return tmp_path / "north.tif"
+
+
+def test_another_classifier_is_a_run_like_any_other(hsi_ssl: Callable[..., Any]) -> None:
+    ran = hsi_ssl("train-m2", "--model", "perceptron", "--no-m1", *SMALL, "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert found["model"] == "perceptron"
+    assert found["predicted_classes"] == 3
+    ran = hsi_ssl("evaluate", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert found["macro_f1"] > 0.9
+    assert list(found["by_rule"]) == ["classifier"]
+    ran = hsi_ssl("info", "runs/m2")
+    assert "perceptron, trained" in ran.out
+    ran = hsi_ssl("classify", "north.tif", "--novelty", "--spatial", "tuned", "--stac", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["classified"] == 1200
+    ran = hsi_ssl("suggest", "runs/m2", "north.tif", "-n", "3")
+    assert ran.code == 0, ran.err
+    for command in (("generate",), ("classify", "north.tif", "--novelty", "--novelty-by",
+                    "likelihood", "-o", "l.tif")):  # fmt: skip
+        ran = hsi_ssl(*command)
+        assert ran.code == 2
+        assert "knows q(y|x) alone" in ran.err
+    assert not Path("l.tif").exists()
+
+
+def test_unknown_models_and_options_are_named(hsi_ssl: Callable[..., Any]) -> None:
+    ran = hsi_ssl("train-m2", "--model", "forest", "--no-m1")
+    assert ran.code == 2
+    assert "is not one of m2, gm-dgm, perceptron" in ran.err
+    Path("hsi-ssl.toml").write_text('[m2]\nmodel = "forest"\n')
+    ran = hsi_ssl("train-m2", "--no-m1")
+    assert ran.code == 2
+    assert "no model forest; there are m2, gm-dgm, perceptron" in ran.err
