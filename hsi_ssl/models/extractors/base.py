@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,14 @@ class LatentUse:
     def collapsed(self) -> bool:
         """Fewer than three active units, or under 5 % of them: features are (nearly) useless."""
         return self.active < max(3, 0.05 * len(self.variance))
+
+
+class Phase(NamedTuple):
+    """Something that is trained before the whole extractor, and shares its weights."""
+
+    name: str
+    module: FeatureExtractor
+    epochs: int
 
 
 class FeatureExtractor(nn.Module, ABC):
@@ -120,6 +128,10 @@ class FeatureExtractor(nn.Module, ABC):
         """Fit to all spectra at once, which come in blocks `(n, D)`."""
         raise NotImplementedError(f"{self.title} is trained by steps")
 
+    def phases(self) -> Iterator[Phase]:
+        """What is trained first, one after another; most methods have nothing of the kind."""
+        return iter(())
+
     def check(self, x: Tensor, scaling: str) -> None:
         """Refuse spectra that the method has no use for; `scaling` names theirs.
 
@@ -146,6 +158,11 @@ class FeatureExtractor(nn.Module, ABC):
         variance = means.var(0, unbiased=False)
         sd = variance.sqrt()
         return LatentUse(tuple(variance.tolist()), int((sd > DEAD * sd.max()).sum()))
+
+    def measures(self, x: Tensor) -> dict[str, float]:
+        """What the method is about, measured over spectra `(N, D)`, by names for the card."""
+        del x
+        return {}
 
     @torch.no_grad()
     def explained(self, x: Tensor) -> float | None:
@@ -178,9 +195,9 @@ class DeterministicExtractor(FeatureExtractor):
         self.register_buffer("shift", torch.zeros(self.units))
         self.register_buffer("gain", torch.ones(self.units))
 
-    @abstractmethod
     def reconstruct(self, codes: Tensor) -> Tensor:
-        """g, from codes `(..., J)` to spectra `(..., D)`."""
+        """g, from codes `(..., J)` to spectra `(..., D)`, where there is a way back."""
+        return super().decode(codes)
 
     def encode(self, x: Tensor) -> tuple[Tensor, None]:
         """Features `(N, J)`; they have no variance."""
@@ -189,6 +206,21 @@ class DeterministicExtractor(FeatureExtractor):
     def decode(self, z: Tensor) -> Tensor:
         """Spectra `(..., D)` of features `(..., J)`."""
         return self.reconstruct(z / self.gain + self.shift)
+
+    def check(self, x: Tensor, scaling: str) -> None:
+        """Refuse fewer spectra than units, which would learn them by heart.
+
+        Raises
+        ------
+        ModelError
+            Naming both numbers.
+        """
+        del scaling
+        if self.units > len(x):
+            raise ModelError(
+                f"{self.units} units of {self.title} for {len(x)} spectra to learn from: ask for "
+                f"at most {len(x)} (--latent)"
+            )
 
     def mean_layers(self, kept: Tensor) -> list[nn.Module]:
         """Layers that give the features of the units `kept`."""
@@ -209,6 +241,25 @@ class DeterministicExtractor(FeatureExtractor):
         """Set the gain by the standard deviation of each code `(J,)`; a dead unit keeps its own."""
         alive = sd > DEAD * sd.max()
         self.gain.copy_(torch.where(alive, (sd * sd.max()).rsqrt(), 1.0))
+
+
+COMPONENTS = ("noise", "mnf")
+"""Scalings whose columns are no bands."""
+
+
+def check_columns_are_bands(what: str, scaling: str) -> None:
+    """Refuse components for a method that looks at bands in their order.
+
+    Raises
+    ------
+    ModelError
+        Naming the scalings that suit.
+    """
+    if scaling in COMPONENTS:
+        raise ModelError(
+            f"{what} looks at bands side by side, scaling {scaling} gives components: prepare "
+            "with --scaling standard, or another that keeps the bands"
+        )
 
 
 def architecture_of(
