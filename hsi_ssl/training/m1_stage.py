@@ -285,12 +285,15 @@ class _Training:
         A run that starts anew first forgets all states of the one before, lest a later `resume` go
         on with those where this has not come further.
         """
-        settings, run = self.settings, self.settings.output
-        if not resume:
+        settings, run, phases = self.settings, self.settings.output, self.model.phases()
+        parts = PHASES[: len(phases)]
+        if resume:
+            check_run_folder(run, resume=True, overwrite=False, parts=parts)
+        else:
             with os_errors(run):
                 for part in ("", *PHASES):
                     forget_state(run / part)
-        for part, phase in zip(PHASES, self.model.phases(), strict=False):
+        for part, phase in zip(parts, phases, strict=True):
             self.watcher.say(f"{phase.name}:")
             fit(
                 ExtractorTask(phase.module.to(self.device), task.x, task.x_validation, task.batch),
@@ -301,6 +304,8 @@ class _Training:
                 watcher=self.watcher,
                 on_snapshot=lambda snapshots: None,
             )
+        if phases:
+            self.watcher.say("the whole:")
 
     def _spectra(self) -> tuple[Tensor, Tensor]:
         """Scaled spectra to learn from, and those that stop the training, on the device."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
@@ -77,6 +77,12 @@ class FeatureExtractor(nn.Module, ABC):
         del generator  # subclasses draw their weights from it
         self.architecture: Any = architecture
 
+    @classmethod
+    def own_options(cls) -> dict[str, Any]:
+        """The method's own options and their defaults."""
+        declared = fields(cls.architecture_type)
+        return {field.name: field.default for field in declared if field.default is not MISSING}
+
     @property
     def units(self) -> int:
         """J, the number of features."""
@@ -128,9 +134,9 @@ class FeatureExtractor(nn.Module, ABC):
         """Fit to all spectra at once, which come in blocks `(n, D)`."""
         raise NotImplementedError(f"{self.title} is trained by steps")
 
-    def phases(self) -> Iterator[Phase]:
-        """What is trained first, one after another; most methods have nothing of the kind."""
-        return iter(())
+    def phases(self) -> Sequence[Phase]:
+        """What is trained first, one after another, nine at most; most methods have none."""
+        return ()
 
     def check(self, x: Tensor, scaling: str) -> None:
         """Refuse spectra that the method has no use for; `scaling` names theirs.
@@ -272,13 +278,12 @@ def architecture_of(
     ModelError
         It has no option of that name, or its value is of another type.
     """
-    declared = {field.name: field for field in fields(kind.architecture_type)}
-    own = {name: field for name, field in declared.items() if field.default is not MISSING}
+    declared, own = [field.name for field in fields(kind.architecture_type)], kind.own_options()
     for name, value in options.items():
         if name not in own:
             known = f"it has {', '.join(own)}" if own else "it has none"
             raise ModelError(f"{kind.title} has no option {name}: {known}")
-        default = own[name].default
+        default = own[name]
         fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
         if not fits or isinstance(value, bool) != isinstance(default, bool):
             raise ModelError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -39,12 +38,15 @@ class Stacked(Autoencoder):
     title = "stacked auto-encoder"
     architecture_type = StackedArchitecture
 
-    def phases(self) -> Iterator[Phase]:
+    def phases(self) -> list[Phase]:
         """Each layer, from below."""
         ups = [layer for layer in self.decoder if isinstance(layer, nn.Linear)]
-        for k, up in enumerate(reversed(ups)):
-            layer = _Layer(self.encoder[: 2 * k], self.encoder[2 * k : 2 * k + 2], up)
-            yield Phase(f"layer {k + 1}", layer, self.architecture.layer_epochs)
+        layers = [
+            _Layer(self.encoder[: 2 * k], self.encoder[2 * k : 2 * k + 2], up)
+            for k, up in enumerate(reversed(ups))
+        ]
+        epochs = self.architecture.layer_epochs
+        return [Phase(f"layer {k}", layer, epochs) for k, layer in enumerate(layers, 1)]
 
 
 class _Layer(Autoencoder):
