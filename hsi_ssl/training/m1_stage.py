@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
-from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.datasets.store import READ_ROWS, Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, save_run
@@ -235,9 +235,7 @@ class _Training:
         """Fit a closed form, in one pass over blocks of spectra."""
         started, rows = time.monotonic(), self.rows
         self._announce(len(rows))
-        self.model.solve(
-            self._scaled(rows[first : first + BLOCK]) for first in range(0, len(rows), BLOCK)
-        )
+        self.model.solve(scaled_blocks(self.dataset, rows, self.scaler, self.device))
         progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
         judged = self._scaled(rows[:: max(1, math.ceil(len(rows) / JUDGED))])
         shown = judged[:: max(1, len(judged) // DRAWN_SPECTRA)][:DRAWN_SPECTRA]
@@ -359,6 +357,16 @@ class _Training:
             "explained_variance": explained,
             **own,
         }
+
+
+def scaled_blocks(
+    dataset: Dataset, rows: npt.NDArray[np.int64], scaler: Scaler, device: torch.device
+) -> Iterator[Tensor]:
+    """Scaled spectra of `rows`, ascending, in blocks `(n, D)`: nothing is read twice."""
+    firsts = np.arange(READ_ROWS, len(dataset), READ_ROWS)
+    for some in np.split(rows, np.searchsorted(rows, firsts)):
+        if len(some):
+            yield torch.from_numpy(dataset.scaled(some, scaler)).to(device)
 
 
 def of_one_shape(one: FeatureExtractor, other: FeatureExtractor) -> bool:

@@ -60,23 +60,17 @@ class Autoencoder(DeterministicExtractor):
         del kl_weight
         seen = self.spoilt(x, generator)
         codes = self.encoder(seen)
-        again = self.reconstruct(codes)
-        error = 0.5 * (again - x).square().sum(-1)
-        return error + self.penalty(x, codes, again, generator)
+        error = 0.5 * (self.reconstruct(codes) - x).square().sum(-1)
+        return error + self.penalty(x, codes, generator)
 
     def spoilt(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """What the encoder sees of spectra while it learns: all of them."""
         del generator
         return x
 
-    def penalty(
-        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """What is added to the error, `(N,)` or one number: nothing.
-
-        Of spectra and what is made of them `(N, D)`, by way of codes `(N, J)`.
-        """
-        del codes, again, generator
+    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
+        """What is added to the error, `(N,)` or one number, of spectra and codes: nothing."""
+        del codes, generator
         return x.new_zeros(())
 
 

@@ -53,21 +53,23 @@ class PCA(DeterministicExtractor):
             More components are asked for than spectra or their columns can tell.
         """
         width, count = self.architecture.width, 0
-        about = total = torch.zeros(width, dtype=torch.float64)
-        products = torch.zeros(width, width, dtype=torch.float64)
+        about = torch.zeros(width, dtype=torch.float64)
+        # A column of ones beside the spectra: one product gives their sums too.
+        beside = products = torch.zeros(0, width + 1, dtype=torch.float64)
         for block in blocks:
-            x = block.double()
             if not count:
-                about = x.mean(0)
-                total, products = torch.zeros_like(about), products.to(x.device)
-            x = x - about
-            total += x.sum(0)
+                about = block.mean(0, dtype=torch.float64)
+                products = about.new_zeros(width + 1, width + 1)
+            if len(beside) < len(block):
+                beside = about.new_ones(len(block), width + 1)
+            x = beside[: len(block)]
+            torch.sub(block, about, out=x[:, :width])
             products.addmm_(x.T, x)
-            count += len(x)
+            count += len(block)
         if not count:
             raise ModelError("principal components of no spectra: give some")
-        mean = total / count
-        covariance = products / count - torch.outer(mean, mean)
+        mean = products[width, :width] / count
+        covariance = products[:width, :width] / count - torch.outer(mean, mean)
         variances, vectors = torch.linalg.eigh(covariance)
         sd = variances.flip(0).clamp(min=0).sqrt()
         told = int((sd > DEAD * sd[0]).sum())

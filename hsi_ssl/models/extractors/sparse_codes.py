@@ -29,11 +29,9 @@ class SparseCodes(Autoencoder):
     title = "auto-encoder with L1 on codes"
     architecture_type = SparseCodesArchitecture
 
-    def penalty(
-        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
         """Lambda times the sizes of each spectrum's codes `(N,)`."""
-        del x, again, generator
+        del x, generator
         first = self.decoder[0]
         assert isinstance(first, nn.Linear)
         total: Tensor = self.architecture.penalty * (codes.abs() * first.weight.norm(dim=0)).sum(-1)

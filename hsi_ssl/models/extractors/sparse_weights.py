@@ -41,11 +41,9 @@ class SparseL1(Autoencoder):
         """Of all layers."""
         return [m.weight for m in self.modules() if isinstance(m, nn.Linear)]
 
-    def penalty(
-        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
         """Lambda times the norm."""
-        del x, codes, again, generator
+        del x, codes, generator
         total: Tensor = self.architecture.penalty * sum(self.norm(w) for w in self.weights)
         return total
 
