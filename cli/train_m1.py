@@ -56,9 +56,13 @@ def command(
     Writes a run folder: weights, card, training log and a figure of generated spectra that grows
     better. Says how many latent units are in use, and warns when the model has collapsed.
 
+    Another --extractor takes the place of M1: principal components, auto-encoders of many kinds.
+    What each is for, and its own options, stands in docs/extractors.md.
+
     \b
     hsi-ssl train-m1
     hsi-ssl train-m1 --resume
+    hsi-ssl train-m1 --extractor denoising --option noise=0.2 -o runs/denoising
     hsi-ssl train-m1 --import-anglepy OLD_RUN -o runs/m1-2016
     """
     options.refuse_together(resume=resume, overwrite=overwrite)

@@ -22,6 +22,8 @@ from hsi_ssl.labels.label_set import LabelSet
 
 SCHEMA = 2
 CHUNK_ROWS = 1024
+READ_ROWS = 16 * CHUNK_ROWS
+"""Rows that are read at once; who reads a dataset piece by piece takes pieces that begin there."""
 COLUMNS = {n: n for n in ("label", "scene", "pixel", "neighbours")} | {"part": "split"}
 """Columns in memory, and their names in the file."""
 UnitKind = Literal["polygon", "patch", "block", "scene", "pixel"]
@@ -415,7 +417,7 @@ def _gather(stored: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[An
     """Rows of a stored array in any order, read in blocks of whole chunks."""
     found = np.empty((len(rows), stored.shape[1]), stored.dtype)
     order = np.argsort(rows, kind="stable")
-    step = 16 * CHUNK_ROWS
+    step = READ_ROWS
     firsts = np.arange(0, stored.shape[0] + step, step)
     bounds = np.searchsorted(rows, firsts, sorter=order)
     for first, start, stop in zip(firsts[:-1], bounds[:-1], bounds[1:], strict=True):

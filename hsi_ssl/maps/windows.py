@@ -79,8 +79,8 @@ def novelty_asked(
     asked = settings.novelty or settings.p_value or settings.reject is not None
     if asked and settings.novelty_by not in classifier.measures:
         raise ModelError(
-            f"novelty by {settings.novelty_by} needs a model of spectra, which {model_name(classifier.card)} is "
-            "none: take --novelty-by classes"
+            f"novelty by {settings.novelty_by} needs a model of spectra, which "
+            f"{model_name(classifier.card)} is not: take --novelty-by classes"
         )
     kept = classifier.novelty_kept if asked else None
     own = kept.samples if kept is not None else 1

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
-from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.datasets.store import READ_ROWS, Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError
-from hsi_ssl.inference.checkpoint import check_run_folder, save_run
+from hsi_ssl.files import os_errors
+from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, save_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
@@ -46,6 +47,8 @@ HELD_OUT = 0.1
 BLOCK = 8192
 JUDGED = 65_536
 """Spectra that tell what a closed form has kept, at most."""
+PHASES = tuple(f"last/phase-{number}" for number in range(1, 10))
+"""Folders within the run's of what is trained before the whole: logs, states to resume from."""
 OF_STEPS = frozenset(
     {
         "batch", "epochs", "learning_rate", "patience", "warm_up", "weight_prior", "clip",
@@ -124,7 +127,7 @@ def train_m1(
     DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
-    check_run_folder(settings.output, resume=resume, overwrite=overwrite)
+    check_run_folder(settings.output, resume=resume, overwrite=overwrite, parts=PHASES)
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset)
     training = _Training(dataset, settings, device, init_from, watcher, draw)
@@ -197,6 +200,8 @@ class _Training:
         asked = {name: getattr(settings, name) for name in ("latent", "hidden", "activation")}
         floor = sd_floor(settings.sd_floor, scaler)
         asked |= {"likelihood": settings.likelihood, "sd_floor": floor, "width": scaler.width}
+        if kind.closed_form and "latent" not in settings.model_fields_set:
+            asked["latent"] = min(settings.latent, scaler.width)
         architecture, unused = architecture_of(kind, asked, settings.options)
         idle = {*unused, *(OF_STEPS if kind.closed_form else ())} & settings.model_fields_set
         if idle:
@@ -214,20 +219,23 @@ class _Training:
             )
         source = load_m1(run, "cpu")
         check_bands(source.card, self.dataset, run)
-        if source.model.architecture != model.architecture:
+        if source.model.architecture == model.architecture and type(source.model) is type(model):
+            load_weights(model, source.model.state_dict())
+            return
+        if not of_one_shape(source.model, model):
             raise ModelError(
                 f"{run} has another architecture ({source.model.architecture}) than asked "
                 f"for ({model.architecture}); give the same widths, activation and likelihood"
             )
-        load_weights(model, source.model.state_dict())
+        model.encoder.load_state_dict(source.model.encoder.state_dict())
+        model.decoder.load_state_dict(source.model.decoder.state_dict())
+        self.watcher.say(f"starts with the networks of {source.model.title} in {run}")
 
     def solved(self) -> tuple[dict[str, Any], Fit]:
         """Fit a closed form, in one pass over blocks of spectra."""
         started, rows = time.monotonic(), self.rows
         self._announce(len(rows))
-        self.model.solve(
-            self._scaled(rows[first : first + BLOCK]) for first in range(0, len(rows), BLOCK)
-        )
+        self.model.solve(scaled_blocks(self.dataset, rows, self.scaler, self.device))
         progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
         judged = self._scaled(rows[:: max(1, math.ceil(len(rows) / JUDGED))])
         shown = judged[:: max(1, len(judged) // DRAWN_SPECTRA)][:DRAWN_SPECTRA]
@@ -242,14 +250,14 @@ class _Training:
         x, x_validation = self._spectra()
         task = ExtractorTask(model, x, x_validation, batch_size(settings.batch, len(x)))
         self._announce(len(x))
+        if self.init_from is None:
+            self._phases(task, resume=resume)
         found = fit(
             task,
             settings,
             settings.output,
-            identity=identity(
-                self.dataset, settings, init_from=str(self.init_from), device=self.device.type
-            ),
-            resume=resume,
+            identity=self.identity,
+            resume=resume and (settings.output / STATE).exists(),
             watcher=self.watcher,
             on_snapshot=lambda snapshots: self._draw(snapshots, task.measured),
         )
@@ -261,6 +269,41 @@ class _Training:
             f"{name}_validation": found.progress.best["bound"],
             **self._kept(x),
         }, found
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same to resume."""
+        return identity(
+            self.dataset, self.settings, init_from=str(self.init_from), device=self.device.type
+        )
+
+    def _phases(self, task: ExtractorTask, *, resume: bool) -> None:
+        """Train what comes before the whole, each in a folder of its own to resume from.
+
+        A run that starts anew first forgets all states of the one before, lest a later `resume` go
+        on with those where this has not come further.
+        """
+        settings, run, phases = self.settings, self.settings.output, self.model.phases()
+        parts = PHASES[: len(phases)]
+        if resume:
+            check_run_folder(run, resume=True, overwrite=False, parts=parts)
+        else:
+            with os_errors(run):
+                for part in ("", *PHASES):
+                    forget_state(run / part)
+        for part, phase in zip(parts, phases, strict=True):
+            self.watcher.say(f"{phase.name}:")
+            fit(
+                ExtractorTask(phase.module.to(self.device), task.x, task.x_validation, task.batch),
+                settings.model_copy(update={"epochs": phase.epochs}),
+                run / part,
+                identity=self.identity,
+                resume=resume and (run / part / STATE).exists(),
+                watcher=self.watcher,
+                on_snapshot=lambda snapshots: None,
+            )
+        if phases:
+            self.watcher.say("the whole:")
 
     def _spectra(self) -> tuple[Tensor, Tensor]:
         """Scaled spectra to learn from, and those that stop the training, on the device."""
@@ -299,10 +342,11 @@ class _Training:
     def _kept(self, x: Tensor) -> dict[str, Any]:
         """What features keep of spectra `(n, D)`, for the card; said in words."""
         model = self.model
-        use, explained = model.use(x), model.explained(x)
+        use, explained, own = model.use(x), model.explained(x), model.measures(x)
         self.watcher.say(
             use.in_words()
             + ("" if explained is None else f"; they keep {explained:.2%} of the variance")
+            + "".join(f"; {name.replace('_', ' ')} {value:.3g}" for name, value in own.items())
         )
         warn_of_collapse(model, use, self.watcher)
         return {
@@ -311,7 +355,34 @@ class _Training:
             "variance_per_unit": use.variance,
             "collapsed": use.collapsed,
             "explained_variance": explained,
+            **own,
         }
+
+
+def scaled_blocks(
+    dataset: Dataset, rows: npt.NDArray[np.int64], scaler: Scaler, device: torch.device
+) -> Iterator[Tensor]:
+    """Scaled spectra of `rows`, ascending, in blocks `(n, D)`: nothing is read twice."""
+    firsts = np.arange(READ_ROWS, len(dataset), READ_ROWS)
+    for some in np.split(rows, np.searchsorted(rows, firsts)):
+        if len(some):
+            yield torch.from_numpy(dataset.scaled(some, scaler)).to(device)
+
+
+def of_one_shape(one: FeatureExtractor, other: FeatureExtractor) -> bool:
+    """Whether the networks of one extractor can stand in those of another."""
+
+    def facts(model: FeatureExtractor) -> tuple[Any, ...]:
+        a = model.architecture
+        hidden, codes = getattr(a, "hidden", ()), getattr(a, "codes", "linear")
+        shapes = {
+            name: tensor.shape
+            for name, tensor in model.state_dict().items()
+            if name.startswith(("encoder.", "decoder."))
+        }
+        return a.width, a.latent, hidden, hidden and a.activation, codes, shapes
+
+    return one.decodes and other.decodes and facts(one) == facts(other)
 
 
 def warn_of_collapse(model: FeatureExtractor, use: LatentUse, watcher: Watcher) -> None:

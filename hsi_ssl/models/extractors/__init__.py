@@ -13,13 +13,24 @@ from hsi_ssl.registry import Registry
 if TYPE_CHECKING:
     from hsi_ssl.models.extractors.base import FeatureExtractor
 
+HOME = "hsi_ssl.models.extractors"
 EXTRACTORS: Registry[type[FeatureExtractor]] = Registry(
     "hsi_ssl.extractors",
     "extractor",
     {
         "vae": "hsi_ssl.models.m1:M1",
-        "pca": "hsi_ssl.models.extractors.pca:PCA",
-        "ae": "hsi_ssl.models.extractors.autoencoder:Autoencoder",
+        "pca": f"{HOME}.pca:PCA",
+        "ae": f"{HOME}.autoencoder:Autoencoder",
+        "sparse-l1": f"{HOME}.sparse_weights:SparseL1",
+        "sparse-l2": f"{HOME}.sparse_weights:SparseL2",
+        "sparse-codes": f"{HOME}.sparse_codes:SparseCodes",
+        "sparse-entropy": f"{HOME}.sparse_entropy:SparseEntropy",
+        "denoising": f"{HOME}.denoising:Denoising",
+        "contractive": f"{HOME}.contractive:Contractive",
+        "relational": f"{HOME}.relational:Relational",
+        "stacked": f"{HOME}.stacked:Stacked",
+        "masked": f"{HOME}.masked:Masked",
+        "position": f"{HOME}.position:Position",
     },
 )
 """What the setting `extractor` of `[m1]` names."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,14 @@ class LatentUse:
         return self.active < max(3, 0.05 * len(self.variance))
 
 
+class Phase(NamedTuple):
+    """Something that is trained before the whole extractor, and shares its weights."""
+
+    name: str
+    module: FeatureExtractor
+    epochs: int
+
+
 class FeatureExtractor(nn.Module, ABC):
     """Features `(N, J)` of scaled spectra `(N, D)`; J is `architecture.latent`, D its `width`.
 
@@ -68,6 +76,12 @@ class FeatureExtractor(nn.Module, ABC):
         super().__init__()
         del generator  # subclasses draw their weights from it
         self.architecture: Any = architecture
+
+    @classmethod
+    def own_options(cls) -> dict[str, Any]:
+        """The method's own options and their defaults."""
+        declared = fields(cls.architecture_type)
+        return {field.name: field.default for field in declared if field.default is not MISSING}
 
     @property
     def units(self) -> int:
@@ -120,6 +134,10 @@ class FeatureExtractor(nn.Module, ABC):
         """Fit to all spectra at once, which come in blocks `(n, D)`."""
         raise NotImplementedError(f"{self.title} is trained by steps")
 
+    def phases(self) -> Sequence[Phase]:
+        """What is trained first, one after another, nine at most; most methods have none."""
+        return ()
+
     def check(self, x: Tensor, scaling: str) -> None:
         """Refuse spectra that the method has no use for; `scaling` names theirs.
 
@@ -146,6 +164,11 @@ class FeatureExtractor(nn.Module, ABC):
         variance = means.var(0, unbiased=False)
         sd = variance.sqrt()
         return LatentUse(tuple(variance.tolist()), int((sd > DEAD * sd.max()).sum()))
+
+    def measures(self, x: Tensor) -> dict[str, float]:
+        """What the method is about, measured over spectra `(N, D)`, by names for the card."""
+        del x
+        return {}
 
     @torch.no_grad()
     def explained(self, x: Tensor) -> float | None:
@@ -178,9 +201,9 @@ class DeterministicExtractor(FeatureExtractor):
         self.register_buffer("shift", torch.zeros(self.units))
         self.register_buffer("gain", torch.ones(self.units))
 
-    @abstractmethod
     def reconstruct(self, codes: Tensor) -> Tensor:
-        """g, from codes `(..., J)` to spectra `(..., D)`."""
+        """g, from codes `(..., J)` to spectra `(..., D)`, where there is a way back."""
+        return super().decode(codes)
 
     def encode(self, x: Tensor) -> tuple[Tensor, None]:
         """Features `(N, J)`; they have no variance."""
@@ -189,6 +212,21 @@ class DeterministicExtractor(FeatureExtractor):
     def decode(self, z: Tensor) -> Tensor:
         """Spectra `(..., D)` of features `(..., J)`."""
         return self.reconstruct(z / self.gain + self.shift)
+
+    def check(self, x: Tensor, scaling: str) -> None:
+        """Refuse fewer spectra than units, which would learn them by heart.
+
+        Raises
+        ------
+        ModelError
+            Naming both numbers.
+        """
+        del scaling
+        if self.units > len(x):
+            raise ModelError(
+                f"{self.units} units of {self.title} for {len(x)} spectra to learn from: ask for "
+                f"at most {len(x)} (--latent)"
+            )
 
     def mean_layers(self, kept: Tensor) -> list[nn.Module]:
         """Layers that give the features of the units `kept`."""
@@ -218,6 +256,25 @@ class Method(Protocol):
     architecture_type: ClassVar[type[Architecture]]
 
 
+COMPONENTS = ("noise", "mnf")
+"""Scalings whose columns are no bands."""
+
+
+def check_columns_are_bands(what: str, scaling: str) -> None:
+    """Refuse components for a method that looks at bands in their order.
+
+    Raises
+    ------
+    ModelError
+        Naming the scalings that suit.
+    """
+    if scaling in COMPONENTS:
+        raise ModelError(
+            f"{what} looks at bands side by side, scaling {scaling} gives components: prepare "
+            "with --scaling standard, or another that keeps the bands"
+        )
+
+
 def architecture_of(
     kind: type[Method], settings: dict[str, Any], options: dict[str, Any]
 ) -> tuple[Architecture, list[str]]:
@@ -228,13 +285,12 @@ def architecture_of(
     ModelError
         It has no option of that name, or its value is of another type.
     """
-    declared = {field.name: field for field in fields(kind.architecture_type)}
-    own = {name: field for name, field in declared.items() if field.default is not MISSING}
+    declared, own = [field.name for field in fields(kind.architecture_type)], kind.own_options()
     for name, value in options.items():
         if name not in own:
             known = f"it has {', '.join(own)}" if own else "it has none"
             raise ModelError(f"{kind.title} has no option {name}: {known}")
-        default = own[name].default
+        default = own[name]
         fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
         if not fits or isinstance(value, bool) != isinstance(default, bool):
             raise ModelError(

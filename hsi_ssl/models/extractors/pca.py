@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
-from hsi_ssl.models.extractors.base import DeterministicExtractor
+from hsi_ssl.models.extractors.base import DEAD, DeterministicExtractor
 from hsi_ssl.models.networks import Architecture, linear
 
 
@@ -36,7 +36,7 @@ class PCA(DeterministicExtractor):
         super().__init__(architecture, generator)
         a = architecture
         self.encoder = nn.Sequential(linear(a.width, a.latent, generator, last=True))
-        self.decoder = linear(a.latent, a.width, generator, last=True)
+        self.decoder = nn.Sequential(linear(a.latent, a.width, generator, last=True))
 
     def reconstruct(self, codes: Tensor) -> Tensor:
         """Spectra `(..., D)` of codes `(..., J)`."""
@@ -53,33 +53,41 @@ class PCA(DeterministicExtractor):
             More components are asked for than spectra or their columns can tell.
         """
         width, count = self.architecture.width, 0
-        about = total = torch.zeros(width, dtype=torch.float64)
-        products = torch.zeros(width, width, dtype=torch.float64)
+        about = torch.zeros(width, dtype=torch.float64)
+        # A column of ones beside the spectra: one product gives their sums too.
+        beside = products = torch.zeros(0, width + 1, dtype=torch.float64)
         for block in blocks:
-            x = block.double()
             if not count:
-                about = x.mean(0)
-                total, products = torch.zeros_like(about), products.to(x.device)
-            x = x - about
-            total += x.sum(0)
+                about = block.mean(0, dtype=torch.float64)
+                products = about.new_zeros(width + 1, width + 1)
+            if len(beside) < len(block):
+                beside = about.new_ones(len(block), width + 1)
+            x = beside[: len(block)]
+            torch.sub(block, about, out=x[:, :width])
             products.addmm_(x.T, x)
-            count += len(x)
-        if self.units > min(count, width):
-            raise ModelError(
-                f"{self.units} principal components of {count} spectra of {width} columns: ask "
-                f"for at most {min(count, width)} (--latent)"
-            )
-        mean = total / count
-        covariance = products / count - torch.outer(mean, mean)
+            count += len(block)
+        if not count:
+            raise ModelError("principal components of no spectra: give some")
+        mean = products[width, :width] / count
+        covariance = products[:width, :width] / count - torch.outer(mean, mean)
         variances, vectors = torch.linalg.eigh(covariance)
+        sd = variances.flip(0).clamp(min=0).sqrt()
+        told = int((sd > DEAD * sd[0]).sum())
+        if self.units > told:
+            raise ModelError(
+                f"{self.units} principal components of {count} spectra of {width} columns, which "
+                f"vary in {told} directions: "
+                + (f"ask for at most {told} (--latent)" if told else "all spectra are equal")
+            )
         u = vectors.flip(1)[:, : self.units]
         # Eigenvectors have no sign of their own: the largest entry is made positive.
         largest = u.abs().argmax(0)
         u = u * u[largest, torch.arange(self.units, device=u.device)].sign()
-        encoder = self.encoder[0]
+        encoder, decoder = self.encoder[0], self.decoder[0]
         assert isinstance(encoder, nn.Linear)
+        assert isinstance(decoder, nn.Linear)
         encoder.weight.copy_(u.T)
         encoder.bias.copy_(-(about + mean) @ u)
-        self.decoder.weight.copy_(u)
-        self.decoder.bias.copy_(about + mean)
-        self.spread_evenly(variances.flip(0)[: self.units].clamp(min=0).sqrt())
+        decoder.weight.copy_(u)
+        decoder.bias.copy_(about + mean)
+        self.spread_evenly(sd[: self.units])
