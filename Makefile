@@ -6,6 +6,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# A worker a core; one that runs out of tests takes over the last of another's.
+TEST := $(BIN)/pytest -n auto --maxprocesses 8 --dist worksteal
 
 .PHONY: demo fast test lint check clean
 
@@ -13,10 +15,10 @@ demo: .venv/installed
 	$(BIN)/hsi-ssl demo --overwrite
 
 fast: .venv/installed
-	$(BIN)/pytest -m "not slow"
+	$(TEST) -m "not slow"
 
 test: .venv/installed
-	$(BIN)/pytest
+	$(TEST)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from hsi_ssl.datasets.store import Dataset
 
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core; torch reads this when it comes
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SLOW = {"browser", "m1_run", "m2_run", "m1m2_run"}
 """Fixtures that open a browser or train a model; tests that need one are marked as slow here."""
@@ -72,9 +76,15 @@ def hears() -> Hears:
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A dataset of 3 classes (codes 2, 7, 32) on a 40 x 30 scene of 12 bands, easy to learn."""
+    from made_once import made_once
     from small_datasets import three_minerals
 
-    return three_minerals(tmp_path_factory.mktemp("dataset") / "dataset.h5")
+    from hsi_ssl.datasets.store import open_dataset
+
+    def make(folder: Path) -> None:
+        three_minerals(folder / "dataset.h5")
+
+    return open_dataset(made_once(tmp_path_factory, "tiny", make) / "dataset.h5")
 
 
 @pytest.fixture(scope="session")
@@ -88,33 +98,49 @@ def two_label_sets(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="session")
 def m1_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An M1 trained on the tiny dataset; to be read only, as are the next two."""
+    from made_once import made_once
     from small_runs import small_m1
 
-    return small_m1(tiny_dataset, tmp_path_factory.mktemp("runs") / "m1")
+    def make(folder: Path) -> None:
+        small_m1(tiny_dataset, folder / "m1")
+
+    return made_once(tmp_path_factory, "m1", make) / "m1"
 
 
 @pytest.fixture(scope="session")
-def m2_run(
-    tiny_dataset: Dataset, m2_heard: Hears, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def m2_run(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """M2 trained on the spectra of the tiny dataset."""
+    from made_once import made_once
     from small_runs import small_m2
 
-    return small_m2(tiny_dataset, tmp_path_factory.mktemp("runs") / "m2", watcher=m2_heard)
+    def make(folder: Path) -> None:
+        heard = Hears()
+        small_m2(tiny_dataset, folder / "m2", watcher=heard)
+        (folder / "said.json").write_text(json.dumps(heard.said))
+
+    return made_once(tmp_path_factory, "m2", make) / "m2"
 
 
 @pytest.fixture(scope="session")
-def m2_heard() -> Hears:
+def m2_said(m2_run: Path) -> list[str]:
     """What the training of `m2_run` said."""
-    return Hears()
+    found: list[str] = json.loads((m2_run.parent / "said.json").read_text())
+    return found
 
 
 @pytest.fixture(scope="session")
 def m1m2_run(tiny_dataset: Dataset, m1_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """M1+M2 trained on the tiny dataset, with `m1_run`."""
+    """M1+M2 trained on the tiny dataset, with a copy of `m1_run` that is gone since."""
+    from made_once import made_once
     from small_runs import small_m2
 
-    return small_m2(tiny_dataset, tmp_path_factory.mktemp("runs") / "m2", m1_run)
+    def make(folder: Path) -> None:
+        m1 = folder / "m1"
+        shutil.copytree(m1_run, m1)
+        small_m2(tiny_dataset, folder / "m2", m1)
+        shutil.rmtree(m1)
+
+    return made_once(tmp_path_factory, "m1m2", make) / "m2"
 
 
 @pytest.fixture(scope="session")

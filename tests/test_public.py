@@ -34,11 +34,13 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
+@pytest.mark.slow
 def test_importing_costs_no_more_than_numpy() -> None:
     ours, numpy = seconds(python("import hsi_ssl"), python("import numpy"))
     assert ours <= 1.2 * numpy, f"{ours:.3f} s against {numpy:.3f} s"
 
 
+@pytest.mark.slow
 def test_help_costs_little_more_than_click() -> None:
     ours, click = seconds(
         [str(Path(sys.executable).with_name("hsi-ssl")), "--help"], python("import click")

@@ -176,7 +176,7 @@ def test_from_a_file_of_qgis_to_a_map(
     told = json.loads(ran.out)
     assert sorted(c["name"] for c in told["classes"]) == sorted(NAMES.values())
     Path("hsi-ssl.toml").write_text("[m2]\nhidden_classifier = [32]\nsupervised_epochs = 10\n")
-    ran = hsi_ssl("train-m2", "--no-m1", "--epochs", 4, "--hidden", 32, "--device", "cpu")
+    ran = hsi_ssl("train-m2", "--no-m1", "--epochs", 1, "--hidden", 32, "--device", "cpu")
     assert ran.code == 0, ran.err
     ran = hsi_ssl("classify", "s.tif", "--json")
     assert ran.code == 0, ran.err

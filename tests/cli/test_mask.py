@@ -109,6 +109,7 @@ def test_an_empty_scene(hsi_ssl: Callable[..., Any], folder: Path) -> None:
     assert not Path("empty_mask.tif").exists()
 
 
+@pytest.mark.slow
 def test_preparing_a_whole_scene_says_what_its_mask_could_not_tell(
     hsi_ssl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 SMALL = ("--hidden", "16", "--latent", "4", "--epochs", "3")
+SHORT = ("--hidden", "16", "--latent", "4", "--epochs", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def test_words_for_people(hsi_ssl: Callable[..., Any]) -> None:
     assert "M1 12-16-4, gaussian, on " in ran.out
     assert "latent units are active" in ran.out
     assert "now: hsi-ssl train-m2" in ran.out
-    ran = hsi_ssl("train-m2", "--no-m1", *SMALL, "-q")
+    ran = hsi_ssl("train-m2", "--no-m1", *SHORT, "-q")
     assert (ran.code, ran.out) == (0, "")
 
 
@@ -91,11 +92,11 @@ def test_m1_and_no_m1_contradict(hsi_ssl: Callable[..., Any]) -> None:
 def test_resume_of_a_finished_run_changes_nothing(
     hsi_ssl: Callable[..., Any], tmp_path: Path
 ) -> None:
-    assert hsi_ssl("train-m1", *SMALL).code == 0
+    assert hsi_ssl("train-m1", *SHORT).code == 0
     before = (tmp_path / "runs/m1/model.safetensors").read_bytes()
-    assert hsi_ssl("train-m1", *SMALL, "--resume").code == 0
+    assert hsi_ssl("train-m1", *SHORT, "--resume").code == 0
     assert (tmp_path / "runs/m1/model.safetensors").read_bytes() == before
-    assert hsi_ssl("train-m1", *SMALL).code == 2
+    assert hsi_ssl("train-m1", *SHORT).code == 2
 
 
 def test_import_of_the_2016_weights(
@@ -124,12 +125,12 @@ def test_flags_that_contradict_each_other_are_refused(hsi_ssl: Callable[..., Any
 def test_another_model_takes_the_reports_on_the_old_one_away_and_nothing_else(
     hsi_ssl: Callable[..., Any], tmp_path: Path
 ) -> None:
-    assert hsi_ssl("train-m2", "--no-m1", *SMALL).code == 0
+    assert hsi_ssl("train-m2", "--no-m1", *SHORT).code == 0
     assert hsi_ssl("evaluate").code == 0
     run = tmp_path / "runs" / "m2"
     (run / "report-for-my-supervisor").mkdir()
     (run / "report.pdf").write_text("mine")
-    assert hsi_ssl("train-m2", "--no-m1", *SMALL, "--overwrite").code == 0
+    assert hsi_ssl("train-m2", "--no-m1", *SHORT, "--overwrite").code == 0
     assert not (run / "report").exists()
     assert (run / "report.pdf").read_text() == "mine"
     assert (run / "report-for-my-supervisor").is_dir()

@@ -50,11 +50,17 @@ def small_m2_settings(dataset: Dataset, run: Path, **more: object) -> M2Settings
 def small_m2(
     dataset: Dataset, run: Path, m1: Path | None = None, watcher: Watcher = SILENT
 ) -> Path:
-    """Train M2, or M1+M2, with its figure of generated spectra; gives its folder."""
+    """Train M2, or M1+M2, with its figure of generated spectra; gives its folder.
 
-    def draw(panels: Any, wavelengths_nm: Any, unit: str) -> None:
-        draw_generated(run / "figures" / "generated.png", wavelengths_nm, panels, unit)
+    The figure is drawn once, at the end; while it grows it takes as long as the training.
+    """
+    last: list[tuple[Any, Any, str]] = []
+
+    def keep(panels: Any, wavelengths_nm: Any, unit: str) -> None:
+        last[:] = [(panels, wavelengths_nm, unit)]
 
     with one_thread():
-        train_m2(small_m2_settings(dataset, run, m1=m1), draw=draw, watcher=watcher)
+        train_m2(small_m2_settings(dataset, run, m1=m1), draw=keep, watcher=watcher)
+    ((panels, wavelengths_nm, unit),) = last
+    draw_generated(run / "figures" / "generated.png", wavelengths_nm, panels, unit)
     return run

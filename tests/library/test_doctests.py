@@ -29,6 +29,7 @@ PUBLIC = METHODS | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_an_example_gives_what_it_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -49,6 +50,7 @@ def test_every_public_function_and_class_is_documented() -> None:
             assert inspect.getdoc(getattr(hsi_ssl, name)), name
 
 
+@pytest.mark.slow
 def test_the_example_runs(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     folder = real_data("indian-pines-split").parent
     example = Path(__file__).parents[2] / "docs" / "examples" / "library.py"

@@ -35,6 +35,7 @@ def beyond_us(estimator: Any) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [M1, CLASSIFIER], expected_failed_checks=beyond_us
 )
@@ -42,11 +43,13 @@ def test_scikit_learn_finds_nothing_wrong(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.slow
 def test_minus_one_is_a_class_where_nothing_stands_for_no_label() -> None:
     made = clone(CLASSIFIER).set_params(unlabelled=None)
     check_classifiers_classes("SemiSupervisedClassifier", made)
 
 
+@pytest.mark.slow
 def test_unlabelled_spectra_are_learnt_from(fields: Fields) -> None:
     made = clone(CLASSIFIER).fit(fields.X, fields.y)
     assert made.classes_.tolist() == [3, 7]
@@ -61,6 +64,7 @@ def test_unlabelled_spectra_are_learnt_from(fields: Fields) -> None:
     assert set(other.predict(fields.X[:50])) <= {"mica", "quartz"}
 
 
+@pytest.mark.slow
 def test_m1_features_feed_other_estimators(fields: Fields) -> None:
     labelled = fields.y >= 0
     y = fields.y[labelled]
@@ -74,6 +78,7 @@ def test_m1_features_feed_other_estimators(fields: Fields) -> None:
     assert stacked.get_params()["m1__latent"] == 2
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_again(fields: Fields) -> None:
     p = [clone(CLASSIFIER).fit(fields.X, fields.y).predict_proba(fields.X) for _ in range(2)]
     assert np.array_equal(*p)
@@ -108,6 +113,7 @@ def test_neighbours_help_where_fields_are_large(
         spatial.predict(fields.X)
 
 
+@pytest.mark.slow
 def test_positions_travel_with_x_through_cross_validation(fields: Fields) -> None:
     labelled = fields.y >= 0
     X = np.column_stack([fields.positions, fields.X])[labelled]
@@ -133,6 +139,7 @@ def test_positions_travel_with_x_through_cross_validation(fields: Fields) -> Non
     assert found.shape == (1600,)
 
 
+@pytest.mark.slow
 def test_without_its_prior_cross_validation_says_so(fields: Fields) -> None:
     made = SemiSupervisedClassifier(**SMALL, scaling="standard", spatial=1.0)
     labelled = fields.y >= 0
@@ -199,6 +206,7 @@ def test_one_class_is_refused(fields: Fields) -> None:
         clone(CLASSIFIER).fit(fields.X, np.where(fields.y == 3, 3, -1))
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_a_run(fields: Fields, tmp_path: Path) -> None:
     made = clone(CLASSIFIER).set_params(wavelengths_nm=np.linspace(500, 1000, 6))
     made.fit(fields.X, fields.y).save(tmp_path / "m2")

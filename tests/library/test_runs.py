@@ -246,6 +246,7 @@ def test_a_data_array_is_turned(run: hsi_ssl.Run, cube: Cube, hears: Hears) -> N
     assert "read as (bands, rows, cols)" in hears.all
 
 
+@pytest.mark.slow
 def test_the_used_bands_alone_are_understood(cube: Cube, run_folder: Path, tmp_path: Path) -> None:
     labels = np.repeat([1, 2, 3], 10)[None].repeat(40, 0)
     np.save(tmp_path / "cube.npy", cube)

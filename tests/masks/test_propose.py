@@ -92,6 +92,7 @@ def test_floors_in_other_light_than_walls(tray: str, more: dict[str, Any]) -> No
         assert lost.mean() <= 0.01, name
 
 
+@pytest.mark.slow
 def test_a_tray_that_looks_like_core_is_said() -> None:
     for tray, alike in (("grey plastic", True), ("timber", False)):
         ear = Hears()
@@ -104,6 +105,7 @@ def test_a_tray_that_looks_like_core_is_said() -> None:
             assert lost.mean() <= 0.03, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{"crop": (slice(20, 130), slice(0, 190))}, {"tilt": 0.03}, {}])
 def test_core_like_the_tray_beside_gaps_stays(more: dict[str, Any]) -> None:
     core = cores.core(112, tray="grey plastic", dark=True, **more)
@@ -126,6 +128,7 @@ def test_lanes_that_cannot_be_told_from_what_lies_between_are_said() -> None:
     assert "cannot be told from what lies between" in ear.said[0]
 
 
+@pytest.mark.slow
 def test_patches_as_dark_as_a_black_tray_stay() -> None:
     core = cores.core(33, tray="black plastic", dark=True, film=0.08)
     masked = propose_mask(core.scene) == SHADOW

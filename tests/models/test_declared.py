@@ -119,6 +119,7 @@ def densities(model: DeclaredVAE, x: Tensor) -> tuple[Tensor, Tensor]:
 PATTERNS = [(-1, -1), (1, -1), (-1, 1), (2, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORDERS)
 @pytest.mark.parametrize("y", PATTERNS)
 def test_the_bound_is_the_mean_under_q_given_what_is_known(name: str, y: tuple[int, int]) -> None:
@@ -160,6 +161,7 @@ def test_one_drawn_combination_for_the_rest_is_without_bias() -> None:
     assert float((found - expected).norm() / expected.norm()) < 0.1
 
 
+@pytest.mark.slow
 def test_more_samples_tighten_what_is_weighted() -> None:
     """One sample of z cannot be weighted: the estimate of log q(y|x) is then biased downwards."""
     model, x = model_of(*ORDERS["z first"]), spectra(1).expand(3000, -1)

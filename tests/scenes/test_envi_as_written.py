@@ -86,6 +86,7 @@ STYLES: dict[str, Style] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("interleave", AXES)
 def test_round_trip(

@@ -154,6 +154,7 @@ def test_control_points_are_missed_aloud() -> None:
         scene(grid=Grid(utm(), None, (GroundPoint(0, 0, 1, 1),))).to_xarray()
 
 
+@pytest.mark.slow
 def test_without_xarray_there_is_a_sentence(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np; sys.modules['xarray'] = None; import hsi_ssl\n"

@@ -143,6 +143,7 @@ def test_without_validation_pixels_the_last_state_is_kept_also_after_resuming(
     assert same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.slow
 def test_resuming_on_another_draw_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> None:
     train_m1(m1_settings(tiny_dataset, tmp_path / "m1"))
     names = ("scene", "pixel", "neighbours", "label")
