@@ -24,7 +24,7 @@ SCHEMA = 2
 CHUNK_ROWS = 1024
 READ_ROWS = 16 * CHUNK_ROWS
 """Rows that are read at once; who reads a dataset piece by piece takes pieces that begin there."""
-COLUMNS = {n: n for n in ("label", "scene", "pixel", "neighbours")} | {"part": "split"}
+COLUMNS = {n: n for n in ("scene", "pixel", "neighbours")} | {"y": "label", "part": "split"}
 """Columns in memory, and their names in the file."""
 UnitKind = Literal["polygon", "patch", "block", "scene", "pixel"]
 
@@ -44,18 +44,17 @@ class Part(IntEnum):
 class Dataset:
     """A prepared dataset of n pixels. All but the spectra lies in memory.
 
-    `label (n,)` int16, -1 without label; of several label sets `(n, sets)`, see `one`; `part (n,)`
-    uint8, see `Part`; `scene (n,)` int16, row of `meta["sources"]`; `pixel (n, 2)` int32, row and
-    column in that scene; `neighbours (n, 8)` int32, rows of this dataset (N, NE, E, SE, S, SW, W,
-    NW), -1 where absent. `unit (n,)` int32: which labelled pixels belong together on the ground, so
-    that errors are told by drawing units, not pixels; -1 without label; `unit_kind` says what they
-    are. `meta` as written by `prepare`; `whole` is the dataset of all label sets where this is
-    `one` of them.
+    `y (n, V)` int16, a column a label set, -1 without label; `part (n,)` uint8, see `Part`; `scene
+    (n,)` int16, row of `meta["sources"]`; `pixel (n, 2)` int32, row and column in that scene;
+    `neighbours (n, 8)` int32, rows of this dataset (N, NE, E, SE, S, SW, W, NW), -1 where absent.
+    `unit (n,)` int32: which labelled pixels belong together on the ground, so that errors are told
+    by drawing units, not pixels; -1 without label; `unit_kind` says what they are. `meta` as
+    written by `prepare`; `whole` is the dataset of all label sets where this is `one` of them.
     """
 
     path: Path
     meta: dict[str, Any]
-    label: npt.NDArray[np.int16]
+    y: npt.NDArray[np.int16]
     part: npt.NDArray[np.uint8]
     scene: npt.NDArray[np.int16]
     pixel: npt.NDArray[np.int32]
@@ -64,7 +63,7 @@ class Dataset:
     whole: Dataset | None = None
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(self.y)
 
     def __repr__(self) -> str:
         parts = ", ".join(
@@ -94,13 +93,14 @@ class Dataset:
         if len(names) == 1:
             return self
         i = names.index(name)
-        label, part = self.label[:, i], self.part.copy()
+        y, part = self.y[:, [i]], self.part.copy()
+        label = y[:, 0]
         part[(label < 0) & (part == Part.TRAIN)] = Part.POOL
         part[(label < 0) & np.isin(part, (Part.VALIDATION, Part.TEST))] = Part.OTHER
         meta = {k: v for k, v in self.meta.items() if k != "label_sets"} | self.meta["label_sets"][
             i
         ]
-        return replace(self, meta=meta, label=label, part=part, whole=self)
+        return replace(self, meta=meta, y=y, part=part, whole=self)
 
     @property
     def bands(self) -> int:
@@ -121,9 +121,14 @@ class Dataset:
 
     @cached_property
     def label_sets(self) -> tuple[LabelSet, ...]:
-        """The label sets, in the order of the columns of `label`."""
+        """The label sets, in the order of the columns of `y`."""
         each = self.meta.get("label_sets", [self.meta])
         return tuple(LabelSet.from_card(card["label_set"]) for card in each)
+
+    @property
+    def label(self) -> npt.NDArray[np.int16]:
+        """Labels `(n,)`, -1 without, where there is one label set; errors as `label_set`."""
+        return self.y[:, self._only]
 
     @property
     def label_set(self) -> LabelSet:
@@ -134,13 +139,18 @@ class Dataset:
         DatasetError
             There are several.
         """
+        return self.label_sets[self._only]
+
+    @property
+    def _only(self) -> int:
+        """The column of the only label set."""
         if len(self.label_sets) > 1:
             names = ", ".join(label_set.name for label_set in self.label_sets)
             raise DatasetError(
                 f"{self.path} holds several label sets ({names}), one is needed here: name it with "
                 "--label-set"
             )
-        return self.label_sets[0]
+        return 0
 
     @cached_property
     def scaler(self) -> Scaler:
@@ -195,7 +205,8 @@ def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
         try:
             meta = _converted(json.loads(file.attrs["meta"]))
             columns = {field: file[name][:] for field, name in COLUMNS.items()}
-            unit = file["unit"][:] if "unit" in file else _lone_pixels(columns["label"])
+            columns["y"] = columns["y"].reshape(len(columns["y"]), -1)
+            unit = file["unit"][:] if "unit" in file else _lone_pixels(columns["y"])
             dataset = Dataset(path, meta, **columns, unit=unit)
         except (KeyError, ValueError, TypeError) as error:
             raise DatasetError(
@@ -224,10 +235,10 @@ def _converted(meta: dict[str, Any]) -> dict[str, Any]:
     return {**meta, "schema": SCHEMA, "sources": sources, "recoded": {}}
 
 
-def _lone_pixels(label: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
+def _lone_pixels(y: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
     """Units of a dataset whose labelled pixels do not belong together: each one its own."""
-    labelled = label.reshape(len(label), -1).max(axis=1, initial=-1) >= 0
-    return np.where(labelled, np.arange(len(label)), -1).astype(np.int32)
+    labelled = y.max(axis=1, initial=-1) >= 0
+    return np.where(labelled, np.arange(len(y)), -1).astype(np.int32)
 
 
 def is_dataset(path: Path) -> bool:

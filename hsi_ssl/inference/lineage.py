@@ -37,7 +37,7 @@ def draw_fingerprint(dataset: Dataset) -> str:
     """Hex sha256 of which pixels are in the dataset, as what, and of the scaling fitted on them."""
     dataset = dataset.whole or dataset
     digest = hashlib.sha256(json.dumps(dataset.meta["scaling"], sort_keys=True).encode())
-    for array in (dataset.part, dataset.label, dataset.scene, dataset.pixel):
+    for array in (dataset.part, dataset.y, dataset.scene, dataset.pixel):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

@@ -111,8 +111,9 @@ def dataset_features(
             columns = extractor.columns(dataset.spectra(rows))
             for i, place in enumerate(places):
                 place[rows[0] : rows[-1] + 1] = columns[:, i * units : (i + 1) * units]
-        file["label"], file["split"] = dataset.label, dataset.part
-        file["scene"], file["pixel"] = dataset.scene, dataset.pixel
         cards = [label_set.to_card() for label_set in dataset.label_sets]
-        file.attrs["classes"] = json.dumps(cards[0] if len(cards) == 1 else cards)
+        alone = len(cards) == 1
+        file["label"], file["split"] = dataset.label if alone else dataset.y, dataset.part
+        file["scene"], file["pixel"] = dataset.scene, dataset.pixel
+        file.attrs["classes"] = json.dumps(cards[0] if alone else cards)
     return len(dataset)

@@ -30,6 +30,5 @@ def scene_and_labelled(name: str) -> tuple[str, npt.NDArray[np.int64] | None]:
         raise DatasetError(
             f"{name} is made of {len(sources)} scenes; name one of them, such as {first}"
         )
-    known = dataset.label >= 0
-    labelled = known if known.ndim == 1 else known.any(axis=1)
+    labelled = (dataset.y >= 0).any(axis=1)
     return sources[0]["path"], dataset.pixel[labelled].astype(np.int64)

@@ -220,7 +220,7 @@ class M2Data:
 
     def _columns(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
         """Labels of rows, `(V, n)`."""
-        return self.dataset.label[rows].reshape(len(rows), len(self.dataset.label_sets)).T
+        return self.dataset.y[rows].T
 
     def indices(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Classes 0..K-1 of each of `label_sets`, -1 for others and without label, `(n, V)`."""

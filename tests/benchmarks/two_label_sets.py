@@ -75,17 +75,15 @@ def forget_one_of_both(dataset: Dataset, path: Path, seed: int) -> None:
     """Write the dataset without one label, at random, of each pixel to learn from that has two."""
     rng = np.random.default_rng(seed)
     learnt = np.isin(dataset.part, (Part.TRAIN, Part.VALIDATION))
-    both = np.flatnonzero(learnt & (dataset.label >= 0).all(axis=1))
-    label = dataset.label.copy()
-    label[both, rng.integers(len(SETS), size=len(both))] = -1
-    thinned = replace(dataset, label=label)
+    both = np.flatnonzero(learnt & (dataset.y >= 0).all(axis=1))
+    y = dataset.y.copy()
+    y[both, rng.integers(len(SETS), size=len(both))] = -1
+    thinned = replace(dataset, y=y)
     write_dataset(
         path,
         spectra=dataset.spectra(),
-        **{
-            k: getattr(thinned, k)
-            for k in ("label", "part", "scene", "pixel", "neighbours", "meta")
-        },
+        label=thinned.y,
+        **{k: getattr(thinned, k) for k in ("part", "scene", "pixel", "neighbours", "meta")},
     )
 
 

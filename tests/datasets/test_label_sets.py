@@ -141,7 +141,7 @@ def test_one_set_is_a_dataset_like_any_other(dataset: Dataset, tmp_path: Path) -
     for i, name in enumerate(SETS):
         one = open_dataset(dataset.path, name)
         assert one.label_set == dataset.label_sets[i]
-        told = dataset.label[:, i]
+        told = dataset.y[:, i]
         learnt = one.rows(Part.TRAIN)
         np.testing.assert_array_equal(one.label, told)
         np.testing.assert_array_equal(learnt, np.flatnonzero((dataset.part == 0) & (told >= 0)))
