@@ -230,6 +230,7 @@ def _settings(
 def _identity(dataset: Dataset, m1: M1Settings, m2: M2Settings) -> dict[str, Any]:
     """What must be the same for cells to stand in one table."""
     return {
+        "title": dataset.meta["title"],
         "dataset": {
             "draw": draw_fingerprint(dataset),
             "sources": [source["fingerprint"] for source in dataset.meta["sources"]],
