@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+import torch
 from joblib import Parallel, delayed, parallel_config
 
 from hsi_ssl.comparing.folder import Folder
@@ -78,7 +79,7 @@ def compare(
     folder.check(identity, overwrite=overwrite)
     _say_what_is_short(opened, grid, watcher)
     folder.begin(identity, overwrite=overwrite)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, torch.get_num_threads() // jobs)
     work = Work(dataset, label_set, folder, settings, m2, threads, os.getpid())
     run = _Run(work, grid, jobs, watcher, folder.found(grid.cells()))
     run.all()
