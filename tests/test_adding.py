@@ -102,6 +102,11 @@ FORM = '''
 def takes(file):
     return file.suffix == ".dummy-labels"
 '''
+BASELINE = """
+
+class Dummy(KNN):
+    title = "dummy baseline"
+"""
 COMMAND = """
 import click
 
@@ -153,6 +158,13 @@ ADDITIONS = {
         "hsi_ssl/labels/forms/__init__.py",
         '"OGR": f"{HOME}.ogr",',
         '"dummy": f"{HOME}.dummy",',
+    ),
+    "baseline of `compare`": Addition(
+        "hsi_ssl/comparing/classifiers.py",
+        BASELINE,
+        "hsi_ssl/comparing/baselines.py",
+        '"lda": "hsi_ssl.comparing.classifiers:LDA",',
+        '"dummy": "hsi_ssl.comparing.classifiers:Dummy",',
     ),
     "option of a command": Addition(
         "hsi_ssl/settings.py",
@@ -209,6 +221,9 @@ assert "dummy" in run("prepare", "--help")
 Path("cube.dummy").write_text('{"cube": ' + str(np.ones((4, 5, 9)).tolist()) + "}")
 assert "4" in run("info", "cube.dummy")
 assert forms.form_of(Path("a.dummy-labels")).__name__.endswith("dummy")
+compared = ("--extractors", "none", "--classifiers", "dummy", "--labels", "3", "--seeds", "1")
+run("compare", "dataset.h5", *compared)
+assert "dummy baseline" in Path("runs/compare/index.html").read_text()
 assert "a dummy was run" in run("dummy")
 assert "dummy" in run("catalog", "list")
 """

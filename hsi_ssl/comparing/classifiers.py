@@ -178,4 +178,4 @@ def inverse_nearness(x: Array) -> float:
     """
     near = NearestNeighbors(n_neighbors=min(NEAREST, len(x) - 1)).fit(x)
     distance = float(np.median(near.kneighbors()[0][:, -1]))
-    return 1 / (distance**2 or 1.0)
+    return 1 / (distance * distance or 1.0)

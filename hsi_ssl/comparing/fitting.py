@@ -131,8 +131,8 @@ def _by_unit(y: Ints, unit: Ints, seed: int) -> list[Fold]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         found = [(a, b) for a, b in splits.split(y, y, unit) if len(b)]
-    whole = all(len(np.unique(y[train])) == len(classes) for train, _ in found)
-    return found if whole and len(found) > 1 else []
+    every_class = all(len(np.unique(y[train])) == len(classes) < len(train) for train, _ in found)
+    return found if every_class and len(found) > 1 else []
 
 
 def _best(

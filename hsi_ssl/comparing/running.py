@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+import torch
 from joblib import Parallel, delayed, parallel_config
 
 from hsi_ssl.comparing.folder import Folder
@@ -78,7 +79,7 @@ def compare(
     folder.check(identity, overwrite=overwrite)
     _say_what_is_short(opened, grid, watcher)
     folder.begin(identity, overwrite=overwrite)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, torch.get_num_threads() // jobs)
     work = Work(dataset, label_set, folder, settings, m2, threads, os.getpid())
     run = _Run(work, grid, jobs, watcher, folder.found(grid.cells()))
     run.all()
@@ -230,6 +231,7 @@ def _settings(
 def _identity(dataset: Dataset, m1: M1Settings, m2: M2Settings) -> dict[str, Any]:
     """What must be the same for cells to stand in one table."""
     return {
+        "title": dataset.meta["title"],
         "dataset": {
             "draw": draw_fingerprint(dataset),
             "sources": [source["fingerprint"] for source in dataset.meta["sources"]],

@@ -123,7 +123,7 @@ def run_cell(work: Work, cell: Cell) -> tuple[Cell, Result]:
 def at_most(threads: int) -> Iterator[None]:
     """Within it, libraries of numbers use so many threads at most."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(min(threads, before))
     try:
         with threadpool_limits(threads):
             yield

@@ -18,6 +18,7 @@ from hsi_ssl.training.m2_stage import SUPERVISED
 
 PAGE, METRICS, GROUPS, COMPARISON = "index.html", "metrics.json", "groups.json", "compare.json"
 BALANCE = "balance.csv"
+CELLS, TABLE = "cells", "table.json"
 
 
 def describe_unfinished(path: Path) -> Description | None:
@@ -151,16 +152,31 @@ def _groups(path: Path, numbers: dict[str, Any]) -> Description:
 
 
 def _comparison(path: Path, numbers: dict[str, Any]) -> Description:
-    """A table of `compare`."""
-    methods = list(dict.fromkeys(str(row.get("method")) for row in numbers.get("results", [])))
+    """A table of `compare`, or what is there of it."""
+    dataset = numbers.get("title")
+    cells = len(list((path / CELLS).glob("*.json")))
     values = {
         "kind": "report",
         "path": str(path),
         "report": "comparison",
-        "dataset": numbers.get("dataset"),
-        "methods": methods,
+        "dataset": dataset,
+        "label_set": numbers.get("label_set"),
+        "cells": cells,
+        "finished": (path / TABLE).exists(),
     }
-    lines = [f"{path}: comparison of {', '.join(methods)} on {numbers.get('dataset')}"]
+    if not values["finished"]:
+        lines = [f"{path}: comparison on {dataset}, unfinished: {counted(cells, 'cell')} so far"]
+        return Description(values, lines)
+    table = _json(path / TABLE)
+    for name in ("extractor", "classifier", "labels"):
+        of_lines = [line.get(name) for line in table.get("lines", [])]
+        values[f"{name.removesuffix('s')}s"] = list(dict.fromkeys(of_lines))
+    lines = [
+        f"{path}: comparison of {', '.join(values['classifiers'])} on "
+        f"{', '.join(values['extractors'])}, of {dataset}",
+        f"{', '.join(map(str, values['labels']))} labels a class, {counted(cells, 'cell')}",
+        *table.get("answers", []),
+    ]
     return Description(values, lines)
 
 

@@ -150,9 +150,18 @@ def test_runs_that_are_not_finished(tmp_path: Path) -> None:
             ["report of discover on runs/gm", "1 group in 2 scenes, named by usgs.sli"],
         ),
         (
-            {"compare.json": {"dataset": "d.h5", "results": [{"method": "svm"}, {"method": "rf"}]}},
+            {"compare.json": {"title": "Potsdam"}, "cells/none-svm-5-0.json": {}},
             "comparison",
-            ["comparison of svm, rf on d.h5"],
+            ["comparison on Potsdam, unfinished: 1 cell so far"],
+        ),
+        (
+            {"compare.json": {"title": "Potsdam"}, "cells/none-svm-5-0.json": {},
+             "cells/pca-svm-5-0.json": {},
+             "table.json": {"lines": [{"extractor": "none", "classifier": "svm", "labels": 5},
+                                      {"extractor": "pca", "classifier": "svm", "labels": 5}],
+                            "answers": ["one seed"]}},
+            "comparison",
+            ["comparison of svm on none, pca, of Potsdam", "5 labels a class, 2 cells", "one seed"],
         ),
         (
             {"index.html": "<title>Label balance: a &amp; b</title>", "balance.csv": ""},
