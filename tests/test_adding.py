@@ -79,6 +79,15 @@ PRESET = """
 
 DUMMY = Preset("dummy model", gm_dgm_generation, label_first)
 """
+CLASSIFIER = '''
+from hsi_ssl.models.classifiers.perceptron import Perceptron
+
+
+class Dummy(Perceptron):
+    """A perceptron by another name."""
+
+    title = "dummy classifier"
+'''
 TERM = '''
 class Dummy:
     """A cost of its own."""
@@ -144,6 +153,13 @@ ADDITIONS = {
         "hsi_ssl/models/presets.py",
         '"m2": "hsi_ssl.models.presets:M2",',
         '"dummy": "hsi_ssl.models.presets:DUMMY",',
+    ),
+    "other classifier": Addition(
+        "hsi_ssl/models/classifiers/dummy.py",
+        CLASSIFIER,
+        "hsi_ssl/models/classifiers/__init__.py",
+        '"perceptron": "hsi_ssl.models.classifiers.perceptron:Perceptron",',
+        '"dummy-classifier": "hsi_ssl.models.classifiers.dummy:Dummy",',
     ),
     "term of the objective": Addition(
         "hsi_ssl/training/terms/dummy.py",
@@ -211,6 +227,8 @@ m1 = ("train-m1", "dataset.h5", "--extractor", "dummy", "--no-weight-prior", "--
 assert "dummy extractor" in run(*m1, "--epochs", "2", "-o", "m1")
 run("train-m2", "dataset.h5", "--m1", "m1", "--model", "dummy", "--epochs", "2", "-o", "m2")
 assert "dummy extractor+dummy model" in run("info", "m2")
+other = ("train-m2", "dataset.h5", "--m1", "m1", "--model", "dummy-classifier", "--epochs", "2")
+assert "dummy extractor+dummy classifier" in run(*other, "-o", "other")
 card = Path("m2/model.json").read_text()
 assert "a dummy term, outside the bound" in card
 assert "term_dummy" in Path("m2/metrics.csv").read_text().splitlines()[0]

@@ -179,7 +179,7 @@ def test_commands_within_sentences_parse(typed: Typed) -> None:
         "hsi-ssl prepares",
         "hsi-ssl prepare --labelling polygons.gpkg",
         "hsi-ssl prepare --cap many",
-        "hsi-ssl train-m2 --model gan",
+        "hsi-ssl train-m2 --model forest",
         "hsi-ssl suggest runs/m2",
         "hsi-ssl info a.tif b.tif",
         "hsi-ssl generate runs/m2 --pixel core.h5 120",

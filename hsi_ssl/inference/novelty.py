@@ -51,11 +51,6 @@ class Novelty:
             The run has no validation pixels, or too few for any p-value to be as low as `level`, or
             its reference scores were made with another number of samples.
         """
-        if measure not in self.reference:
-            raise ModelError(
-                "this run knows no log p(x) to tell novelty by: leave out --novelty-by likelihood, "
-                "or train one of `--model m2` on spectra or on M1"
-            )
         n = len(self.reference[measure])
         if not n:
             raise ModelError(

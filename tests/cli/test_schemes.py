@@ -56,11 +56,12 @@ def test_another_classifier_is_a_run_like_any_other(hsi_ssl: Callable[..., Any])
     assert json.loads(ran.out)["classified"] == 1200
     ran = hsi_ssl("suggest", "runs/m2", "north.tif", "-n", "3")
     assert ran.code == 0, ran.err
-    for command in (("generate",), ("classify", "north.tif", "--novelty", "--novelty-by",
-                    "likelihood", "-o", "l.tif")):  # fmt: skip
-        ran = hsi_ssl(*command)
-        assert ran.code == 2
-        assert "knows q(y|x) alone" in ran.err
+    ran = hsi_ssl("generate")
+    assert ran.code == 2
+    assert "knows q(y|x) alone" in ran.err
+    ran = hsi_ssl("classify", "north.tif", "--novelty", "--novelty-by", "likelihood", "-o", "l.tif")
+    assert ran.code == 2
+    assert "needs a model of spectra, which perceptron is not" in ran.err
     assert not Path("l.tif").exists()
 
 
@@ -71,4 +72,27 @@ def test_unknown_models_and_options_are_named(hsi_ssl: Callable[..., Any]) -> No
     Path("hsi-ssl.toml").write_text('[m2]\nmodel = "forest"\n')
     ran = hsi_ssl("train-m2", "--no-m1")
     assert ran.code == 2
-    assert "no model forest; there are m2, gm-dgm, perceptron" in ran.err
+    assert "no such model; there are m2, gm-dgm, perceptron" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "terms"),
+    [
+        ("autoencoder", ("--option", "weight=3"), {"reconstruction", "cross_entropy"}),
+        ("gan", (), {"cross_entropy", "measured", "generated", "feature_matching"}),
+    ],
+)
+def test_joint_auto_encoder_and_gan(
+    hsi_ssl: Callable[..., Any], model: str, more: tuple[str, ...], terms: set[str]
+) -> None:
+    small = ("--no-m1", "--latent", "4", *SMALL)
+    ran = hsi_ssl("train-m2", "--model", model, *more, *small, "--json")
+    assert ran.code == 0, ran.err
+    card = json.loads(Path("runs/m2/model.json").read_text())
+    assert card["metrics"]
+    columns = Path("runs/m2/metrics.csv").read_text().splitlines()[0].split(",")
+    assert {f"term_{term}" for term in terms} <= set(columns)
+    assert Path("runs/m2/figures/generated.png").is_file()
+    ran = hsi_ssl("evaluate", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["macro_f1"] > 0.8

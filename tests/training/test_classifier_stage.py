@@ -60,9 +60,7 @@ def test_what_needs_a_generative_part_is_refused(run: Path, tiny_dataset: Datase
         classifier.log_density(raw, 2)
     with pytest.raises(ModelError, match="alone"):
         Generator(classifier).sampled(0, 2)
-    assert classifier.novelty is not None
-    with pytest.raises(ModelError, match=r"no log p\(x\)"):
-        classifier.novelty.check("likelihood", 8)
+    assert classifier.measures == ("classes",)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ CLASSIFIERS: Registry[type[ClassifierModel]] = Registry(
     "model",
     {
         "perceptron": "hsi_ssl.models.classifiers.perceptron:Perceptron",
+        "autoencoder": "hsi_ssl.models.classifiers.autoencoder:JointAutoencoder",
+        "gan": "hsi_ssl.models.classifiers.gan:GAN",
     },
 )
 """What the setting `model` of `[m2]` names beside the presets of declared models."""

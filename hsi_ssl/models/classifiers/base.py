@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -72,6 +73,12 @@ class ClassifierModel(nn.Module, ABC):
         super().__init__()
         del generator  # subclasses draw their weights from it
         self.architecture: Any = architecture
+
+    @classmethod
+    def own_options(cls) -> dict[str, Any]:
+        """The method's own options and their defaults."""
+        declared = fields(cls.architecture_type)
+        return {field.name: field.default for field in declared if field.default is not MISSING}
 
     @property
     def counts(self) -> tuple[int, ...]:

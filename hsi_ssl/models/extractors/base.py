@@ -255,6 +255,10 @@ class Method(Protocol):
     title: ClassVar[str]
     architecture_type: ClassVar[type[Architecture]]
 
+    @classmethod
+    def own_options(cls) -> dict[str, Any]:
+        """The method's own options and their defaults."""
+
 
 COMPONENTS = ("noise", "mnf")
 """Scalings whose columns are no bands."""
