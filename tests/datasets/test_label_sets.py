@@ -76,7 +76,7 @@ def truth(dataset: Dataset) -> npt.NDArray[np.int16]:
 def test_labels_are_those_drawn_or_held_back(dataset: Dataset) -> None:
     assert [s.name for s in dataset.label_sets] == list(SETS)
     assert [tuple(s.codes.tolist()) for s in dataset.label_sets] == list(CODES.values())
-    drawn, told = truth(dataset), dataset.label
+    drawn, told = truth(dataset), dataset.y
     np.testing.assert_array_equal(told[told >= 0], drawn[told >= 0])
     for part in (Part.TRAIN, Part.VALIDATION, Part.TEST):
         patterns = {tuple(p) for p in (told[dataset.rows(part)] >= 0).tolist()}
@@ -108,7 +108,7 @@ def test_both_sets_draw_the_same_pixels_where_they_can(dataset: Dataset) -> None
     """Of the pixels with both labels, many more than by independent draws keep both."""
     train = dataset.rows(Part.TRAIN)
     both = (truth(dataset)[train] >= 0).all(axis=1)
-    kept = (dataset.label[train] >= 0).all(axis=1).sum() / both.sum()
+    kept = (dataset.y[train] >= 0).all(axis=1).sum() / both.sum()
     assert kept > 0.5
 
 
