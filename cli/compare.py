@@ -57,7 +57,13 @@ class Counts(click.ParamType[tuple[int, ...]]):
     show_default=True,
     help="Of train-m1; none: scaled spectra; or run folders.",
 )
-@click.option("--classifiers", type=Names(), default=CLASSIFIERS, show_default=True)
+@click.option(
+    "--classifiers",
+    type=Names(),
+    default=CLASSIFIERS,
+    show_default=True,
+    help="Well-known ones, and models of train-m2.",
+)
 @click.option(
     "--labels", type=Counts(), default="5,10,20,50", show_default=True, help="A class, in all."
 )

@@ -168,7 +168,7 @@ class Spreading:
 
 def inverse_spread(x: Array) -> float:
     """1 / (D var x), the width of a Gaussian kernel on any scale of features `(n, D)`."""
-    return 1 / (x.shape[1] * (float(x.var(dtype=np.float64)) or 1.0))
+    return float(1 / (x.shape[1] * (x.var(dtype=np.float64) or 1.0)))
 
 
 def inverse_nearness(x: Array) -> float:

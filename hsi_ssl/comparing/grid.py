@@ -15,10 +15,12 @@ from hsi_ssl.datasets.few_labels import training_counts
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError, SettingsError
 from hsi_ssl.inference.checkpoint import CARD
+from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
+from hsi_ssl.models.presets import PRESETS
 
-NONE, M2 = "none", "m2"
-"""Scaled spectra as they are; our semi-supervised classifier, on spectra or features."""
+NONE = "none"
+"""Scaled spectra as they are."""
 SCORES = ("oa", "aa", "macro_f1", "kappa")
 
 
@@ -77,8 +79,8 @@ class Grid:
     seeds: int
 
     def cells(self) -> list[Cell]:
-        """All cells; of each seed and number of labels, M2 first, which takes longest."""
-        classifiers = sorted(self.classifiers, key=lambda name: name != M2)
+        """All cells; of each seed and number of labels, models first, which take longest."""
+        classifiers = sorted(self.classifiers, key=lambda name: name in BASELINES)
         return [
             Cell(seed, labels, extractor, classifier)
             for seed, labels, classifier, extractor in itertools.product(
@@ -97,6 +99,11 @@ class Grid:
                 r.seed,
             ),
         )
+
+    @property
+    def models(self) -> list[str]:
+        """Classifiers that `train-m2` trains, by `--model`."""
+        return [name for name in self.classifiers if name not in BASELINES]
 
     @property
     def to_train(self) -> list[str]:
@@ -119,7 +126,7 @@ def check_names(grid: Grid) -> None:
     """
     for what, names, known in (
         ("extractor", grid.extractors, (NONE, *EXTRACTORS)),
-        ("classifier", grid.classifiers, (*BASELINES, M2)),
+        ("classifier", grid.classifiers, (*BASELINES, *PRESETS, *CLASSIFIERS)),
     ):
         for name in names:
             if name not in known and not (what == "extractor" and is_run(name)):

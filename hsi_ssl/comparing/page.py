@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from hsi_ssl.comparing.baselines import BASELINES
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS
 from hsi_ssl.comparing.folder import write_json
-from hsi_ssl.comparing.grid import M2, Grid, Result
+from hsi_ssl.comparing.grid import Grid, Result
 from hsi_ssl.comparing.table import BEST, LEVEL, Line, answers, by_chance, size, summary
 from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, Part
@@ -26,7 +26,6 @@ from hsi_ssl.reports.figures import BLUE, GREEN, ORANGE, SENTINEL, VERMILION, st
 from hsi_ssl.reports.html import inline_svg, page
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#cc79a7", "#56b4e9")
-M2_TITLE = "M2, semi-supervised"
 COLUMNS = 3
 """Panels beside each other."""
 
@@ -53,12 +52,11 @@ def write_table(results: Sequence[Result], folder: Path, dataset: Dataset, grid:
         test=len(dataset.rows(Part.TEST)),
         pool=len(dataset.unlabelled_rows),
         short={n: fewer_than(dataset, n) for n in grid.labels},
-        titles={n: M2_TITLE if n == M2 else BASELINES.find(n).title for n in grid.classifiers},
+        tuned=[BASELINES.find(n).title for n in grid.classifiers if n in BASELINES],
         size=size,
         chance=by_chance(grid.seeds) if grid.seeds > 1 else None,
         best=BEST,
         level=LEVEL,
-        m2=M2,
         unlabelled=UNLABELLED_PIXELS,
     )
     with written_beside(folder / "index.html", overwrite=True) as beside:

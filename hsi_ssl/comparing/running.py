@@ -14,7 +14,6 @@ from joblib import Parallel, delayed, parallel_config
 
 from hsi_ssl.comparing.folder import Folder
 from hsi_ssl.comparing.grid import (
-    M2,
     NONE,
     Cell,
     Grid,
@@ -249,6 +248,3 @@ def _say_what_is_short(dataset: Dataset, grid: Grid, watcher: Watcher) -> None:
             watcher.say(
                 f"fewer than {labels} training pixels, of which all are taken: {', '.join(short)}"
             )
-    if M2 in grid.classifiers and any(name != NONE for name in grid.extractors):
-        beside = "m2 on features reads the scaled spectra beside them (side_input)"
-        watcher.detail(beside)

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from hsi_ssl.comparing.baselines import BASELINES, Array, Ints
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS, fit_baseline
 from hsi_ssl.comparing.folder import Folder, write_json
-from hsi_ssl.comparing.grid import M2, NONE, SCORES, Cell, Result, is_run
+from hsi_ssl.comparing.grid import NONE, SCORES, Cell, Result, is_run
 from hsi_ssl.datasets.few_labels import few_labels, with_labels_of
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import BandsError, DatasetError, ModelError, SettingsError
@@ -111,7 +111,8 @@ def run_cell(work: Work, cell: Cell) -> tuple[Cell, Result]:
     result = Result(cell.extractor, cell.classifier, cell.labels, cell.seed)
     try:
         with at_most(work.threads):
-            result = _ours(work, cell) if cell.classifier == M2 else _baseline(work, cell)
+            train = _baseline if cell.classifier in BASELINES else _model
+            result = train(work, cell)
     except REFUSED as error:
         result = replace(result, refused=str(error))
     result = replace(result, wall_seconds=time.monotonic() - started)
@@ -221,7 +222,7 @@ def _pool(dataset: Dataset, labelled: Ints, seed: int) -> Ints:
     return np.sort(every)
 
 
-def _ours(work: Work, cell: Cell) -> Result:
+def _model(work: Work, cell: Cell) -> Result:
     whole, scratch = work.open(), work.folder.scratch(cell)
     try:
         seen = _input(work, cell, whole)
@@ -229,8 +230,9 @@ def _ours(work: Work, cell: Cell) -> Result:
         dataset = with_labels_of(whole, rows, scratch / "dataset.h5")
         run = scratch / "m2"
         values = {"dataset": dataset.path, "output": run, "m1": seen.run, "seed": cell.seed}
+        values["label_set"] = None  # the one that there is
         started = time.monotonic()
-        train_m2(work.m2.model_copy(update={**values, "label_set": None}))
+        train_m2(settings_of(work.m2, cell.classifier).model_copy(update=values))
         seconds = time.monotonic() - started
         classifier = load_classifier(run, work.m2.device)
         codes = np.append(classifier.label_set.codes, np.zeros(classifier.free_slots, np.int64))
@@ -251,6 +253,15 @@ def _ours(work: Work, cell: Cell) -> Result:
         )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def settings_of(m2: M2Settings, model: str) -> M2Settings:
+    """The settings of `[m2]` for a model; what is another model's own is left out."""
+    if model == m2.model:
+        return m2
+    return m2.model_copy(
+        update={"model": model, "options": {}, "generation": None, "inference": None}
+    )
 
 
 def _scored(dataset: Dataset, classes: Callable[[Ints], Ints]) -> Scores:

@@ -108,7 +108,7 @@ def test_processes_find_what_one_finds(tiny_dataset: Dataset, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_ours_learns_from_few_labels_and_the_pool(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    grid = Grid(("none", "vae"), ("label-spreading", "m2"), (4,), 1)
+    grid = Grid(("none", "vae"), ("label-spreading", "m2", "perceptron"), (4,), 1)
     results = run(tiny_dataset, tmp_path / "c", grid)
     assert not any(r.refused for r in results)
     for r in results:
