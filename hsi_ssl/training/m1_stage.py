@@ -23,6 +23,7 @@ from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, 
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
+from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse, architecture_of
 from hsi_ssl.training.loop import Fit, Progress, fit
@@ -235,6 +236,7 @@ class _Training:
         """Fit a closed form, in one pass over blocks of spectra."""
         started, rows = time.monotonic(), self.rows
         self._announce(len(rows))
+        keep_freed_memory()
         self.model.solve(scaled_blocks(self.dataset, rows, self.scaler, self.device))
         progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
         judged = self._scaled(rows[:: max(1, math.ceil(len(rows) / JUDGED))])
