@@ -228,8 +228,7 @@ class _Training:
                 f"{run} has another architecture ({source.model.architecture}) than asked "
                 f"for ({model.architecture}); give the same widths, activation and likelihood"
             )
-        model.encoder.load_state_dict(source.model.encoder.state_dict())
-        model.decoder.load_state_dict(source.model.decoder.state_dict())
+        load_weights(model, {**model.state_dict(), **networks_of(source.model)})
         self.watcher.say(f"starts with the networks of {source.model.title} in {run}")
 
     def solved(self) -> tuple[dict[str, Any], Fit]:
@@ -371,17 +370,19 @@ def scaled_blocks(
             yield torch.from_numpy(dataset.scaled(some, scaler)).to(device)
 
 
+def networks_of(model: FeatureExtractor) -> dict[str, Tensor]:
+    """Weights of the encoder and the decoder, by name."""
+    found = model.state_dict().items()
+    return {name: t for name, t in found if name.startswith(("encoder.", "decoder."))}
+
+
 def of_one_shape(one: FeatureExtractor, other: FeatureExtractor) -> bool:
     """Whether the networks of one extractor can stand in those of another."""
 
     def facts(model: FeatureExtractor) -> tuple[Any, ...]:
         a = model.architecture
         hidden, codes = getattr(a, "hidden", ()), getattr(a, "codes", "linear")
-        shapes = {
-            name: tensor.shape
-            for name, tensor in model.state_dict().items()
-            if name.startswith(("encoder.", "decoder."))
-        }
+        shapes = {name: tensor.shape for name, tensor in networks_of(model).items()}
         return a.width, a.latent, hidden, hidden and a.activation, codes, shapes
 
     return one.decodes and other.decodes and facts(one) == facts(other)
