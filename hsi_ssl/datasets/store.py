@@ -428,6 +428,8 @@ class _Disk:
 
 def _gather(stored: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Rows of a stored array in any order, read in blocks of whole chunks."""
+    if len(rows) and bool((rows[1:] == rows[:-1] + 1).all()):
+        return np.asarray(stored[rows[0] : rows[-1] + 1])
     found = np.empty((len(rows), stored.shape[1]), stored.dtype)
     ascending = bool((rows[1:] >= rows[:-1]).all())
     order = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
