@@ -184,8 +184,10 @@ class Dataset:
     ) -> npt.NDArray[np.float32]:
         """Scaled spectra `(len(rows), width of the scaling)`, float32; None: this dataset's own."""
         scaler = scaler or self.scaler
-        found = np.empty((len(rows), scaler.width), np.float32)
         step = 64 * CHUNK_ROWS
+        if len(rows) <= step:
+            return scaler.transform(self.spectra(rows))
+        found = np.empty((len(rows), scaler.width), np.float32)
         for first in range(0, len(rows), step):
             some = rows[first : first + step]
             found[first : first + step] = scaler.transform(self.spectra(some))
@@ -426,15 +428,22 @@ class _Disk:
 
 def _gather(stored: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Rows of a stored array in any order, read in blocks of whole chunks."""
+    if len(rows) and bool((rows[1:] == rows[:-1] + 1).all()):
+        return np.asarray(stored[rows[0] : rows[-1] + 1])
     found = np.empty((len(rows), stored.shape[1]), stored.dtype)
-    order = np.argsort(rows, kind="stable")
+    ascending = bool((rows[1:] >= rows[:-1]).all())
+    order = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
     step = READ_ROWS
     firsts = np.arange(0, stored.shape[0] + step, step)
     bounds = np.searchsorted(rows, firsts, sorter=order)
     for first, start, stop in zip(firsts[:-1], bounds[:-1], bounds[1:], strict=True):
         if stop > start:
             place = order[start:stop]
-            found[place] = stored[first : first + step][rows[place] - first]
+            block, within = stored[first : first + step], rows[place] - first
+            if ascending:
+                np.take(block, within, axis=0, out=found[start:stop], mode="clip")
+            else:
+                found[place] = block[within]
     return found
 
 

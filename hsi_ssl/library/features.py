@@ -42,15 +42,19 @@ class M1Features(
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
-    """The latent-feature model M1 (Kingma et al. 2014) as a transformer.
+    """The latent-feature model M1 (Kingma et al. 2014), or another extractor, as a transformer.
 
-    It learns from every spectrum of X, and no label. `transform` gives the mean of q(z|x), one
-    column a unit, float32.
+    It learns from every spectrum of X, and no label. `transform` gives the mean of q(z|x), or
+    another extractor's features, one column a unit, float32.
 
     Parameters
     ----------
+    extractor
+        `vae`, which is M1, or another: `pca`, `ae`, `denoising`, ... (`docs/extractors.md`).
+    options
+        The extractor's own, such as `{"noise": 0.2}`.
     latent
-        Units of z.
+        Units: features a spectrum.
     hidden
         Widths of the hidden layers of each network.
     epochs, patience, learning_rate
@@ -92,6 +96,9 @@ class M1Features(
     >>> m1 = hsi_ssl.M1Features(latent=3, hidden=(16,), epochs=2, random_state=0)
     >>> m1.fit_transform(X).shape
     (200, 3)
+    >>> pca = hsi_ssl.M1Features(extractor="pca", latent=2).fit(X)
+    >>> pca.card_["extractor"], pca.transform(X).shape
+    ('pca', (200, 2))
     """
 
     kind = "m1"
@@ -99,6 +106,8 @@ class M1Features(
     def __init__(
         self,
         *,
+        extractor: str = "vae",
+        options: Mapping[str, bool | int | float | str] | None = None,
         latent: int = 50,
         hidden: Sequence[int] = (500, 500),
         epochs: int = 200,
@@ -111,6 +120,8 @@ class M1Features(
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
     ) -> None:
+        self.extractor = extractor
+        self.options = options
         self.latent = latent
         self.hidden = hidden
         self.epochs = epochs
@@ -163,9 +174,10 @@ class M1Features(
             A parameter is unfit.
         """
         own = {
-            "dataset": dataset, "output": run, "latent": self.latent, "hidden": tuple(self.hidden),
-            "epochs": self.epochs, "patience": self.patience, "learning_rate": self.learning_rate,
-            "seed": seed, "device": self.device,
+            "dataset": dataset, "output": run, "extractor": self.extractor,
+            "options": dict(self.options or {}), "latent": self.latent,
+            "hidden": tuple(self.hidden), "epochs": self.epochs, "patience": self.patience,
+            "learning_rate": self.learning_rate, "seed": seed, "device": self.device,
         }  # fmt: skip
         return stage_settings(M1Settings, own, self.settings, MANAGED)
 

@@ -23,6 +23,7 @@ from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, 
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
+from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse, architecture_of
 from hsi_ssl.training.loop import Fit, Progress, fit
@@ -227,14 +228,14 @@ class _Training:
                 f"{run} has another architecture ({source.model.architecture}) than asked "
                 f"for ({model.architecture}); give the same widths, activation and likelihood"
             )
-        model.encoder.load_state_dict(source.model.encoder.state_dict())
-        model.decoder.load_state_dict(source.model.decoder.state_dict())
+        load_weights(model, {**model.state_dict(), **networks_of(source.model)})
         self.watcher.say(f"starts with the networks of {source.model.title} in {run}")
 
     def solved(self) -> tuple[dict[str, Any], Fit]:
         """Fit a closed form, in one pass over blocks of spectra."""
         started, rows = time.monotonic(), self.rows
         self._announce(len(rows))
+        keep_freed_memory()
         self.model.solve(scaled_blocks(self.dataset, rows, self.scaler, self.device))
         progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
         judged = self._scaled(rows[:: max(1, math.ceil(len(rows) / JUDGED))])
@@ -369,17 +370,19 @@ def scaled_blocks(
             yield torch.from_numpy(dataset.scaled(some, scaler)).to(device)
 
 
+def networks_of(model: FeatureExtractor) -> dict[str, Tensor]:
+    """Weights of the encoder and the decoder, by name."""
+    found = model.state_dict().items()
+    return {name: t for name, t in found if name.startswith(("encoder.", "decoder."))}
+
+
 def of_one_shape(one: FeatureExtractor, other: FeatureExtractor) -> bool:
     """Whether the networks of one extractor can stand in those of another."""
 
     def facts(model: FeatureExtractor) -> tuple[Any, ...]:
         a = model.architecture
         hidden, codes = getattr(a, "hidden", ()), getattr(a, "codes", "linear")
-        shapes = {
-            name: tensor.shape
-            for name, tensor in model.state_dict().items()
-            if name.startswith(("encoder.", "decoder."))
-        }
+        shapes = {name: tensor.shape for name, tensor in networks_of(model).items()}
         return a.width, a.latent, hidden, hidden and a.activation, codes, shapes
 
     return one.decodes and other.decodes and facts(one) == facts(other)

@@ -57,6 +57,8 @@ def test_rows_come_in_the_order_asked_for_with_repeats(tmp_path: Path) -> None:
     rows = np.random.default_rng(2).integers(0, ROWS, 5000)
     np.testing.assert_array_equal(dataset.spectra(rows), SPECTRA[rows])
     np.testing.assert_array_equal(dataset.spectra(rows[:0]), SPECTRA[:0])
+    for ordered in (np.sort(rows), np.unique(rows), np.arange(15_000, 36_000), np.array([0, 0, 2])):
+        np.testing.assert_array_equal(dataset.spectra(ordered), SPECTRA[ordered])
     np.testing.assert_array_equal(dataset.scaled(rows), dataset.scaler.transform(SPECTRA[rows]))
 
 

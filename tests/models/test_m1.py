@@ -128,3 +128,5 @@ def test_latent_use_counts_the_units_that_move() -> None:
 
 def test_a_model_in_full_use_has_not_collapsed() -> None:
     assert not LatentUse(variance=(0.9,) * 10, active=10).collapsed
+    assert not LatentUse(variance=(0.9,) * 2, active=2).collapsed
+    assert LatentUse(variance=(0.9, 0.0), active=1).collapsed

@@ -39,8 +39,8 @@ class LatentUse:
 
     @property
     def collapsed(self) -> bool:
-        """Fewer than three active units, or under 5 % of them: features are (nearly) useless."""
-        return self.active < max(3, 0.05 * len(self.variance))
+        """Fewer than three active units where there are more, or under 5 %: (nearly) useless."""
+        return self.active < min(len(self.variance), max(3, 0.05 * len(self.variance)))
 
 
 class Phase(NamedTuple):

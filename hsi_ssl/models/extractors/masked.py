@@ -48,7 +48,8 @@ class Masked(Autoencoder):
         share = self.architecture.share
         hidden = self.mask(x, generator)
         again = self.reconstruct(self.encoder(x * (1 - hidden) / (1 - share)))
-        return 0.5 * (hidden * (again - x).square()).sum(-1) / share
+        error: Tensor = 0.5 * (hidden * (again - x).square()).sum(-1) / share
+        return error
 
     def mask(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """1 where bands of `x (N, D)` are hidden, else 0; runs begin anywhere."""
@@ -57,7 +58,8 @@ class Masked(Autoencoder):
         number = (torch.arange(a.width, device=x.device) + first) // a.run
         shape = (len(x), -(-a.width // a.run) + 1)
         hidden = torch.rand(shape, generator=generator, device=x.device) < a.share
-        return hidden[:, number].to(x.dtype)
+        mask: Tensor = hidden[:, number].to(x.dtype)
+        return mask
 
     def check(self, x: Tensor, scaling: str) -> None:
         """Refuse columns that are no bands.

@@ -12,6 +12,10 @@ from hsi_ssl.errors import ModelError
 from hsi_ssl.models.extractors.base import DEAD, DeterministicExtractor
 from hsi_ssl.models.networks import Architecture, linear
 
+AT_ONCE = 2048
+"""Spectra multiplied at a time, so that they stay in the processor's cache."""
+STRIPS = 4
+
 
 @dataclass(frozen=True)
 class PCAArchitecture(Architecture):
@@ -54,22 +58,25 @@ class PCA(DeterministicExtractor):
         """
         width, count = self.architecture.width, 0
         about = torch.zeros(width, dtype=torch.float64)
+        beside = torch.zeros(0, width + 1, dtype=torch.float64)
         # A column of ones beside the spectra: one product gives their sums too.
-        beside = products = torch.zeros(0, width + 1, dtype=torch.float64)
+        products = torch.zeros(width + 1, width + 1, dtype=torch.float64)
         for block in blocks:
             if not count:
                 about = block.mean(0, dtype=torch.float64)
-                products = about.new_zeros(width + 1, width + 1)
-            if len(beside) < len(block):
-                beside = about.new_ones(len(block), width + 1)
-            x = beside[: len(block)]
-            torch.sub(block, about, out=x[:, :width])
-            products.addmm_(x.T, x)
+                products = products.to(block.device)
+                beside = about.new_ones(AT_ONCE, width + 1)
             count += len(block)
+            for some in torch.split(block, AT_ONCE):
+                x = beside[: len(some)]
+                x[:, :width] = some
+                x[:, :width] -= about
+                add_products(products, x)
         if not count:
             raise ModelError("principal components of no spectra: give some")
-        mean = products[width, :width] / count
+        mean = products[:width, width] / count
         covariance = products[:width, :width] / count - torch.outer(mean, mean)
+        covariance = covariance.triu() + covariance.triu(1).T
         variances, vectors = torch.linalg.eigh(covariance)
         sd = variances.flip(0).clamp(min=0).sqrt()
         told = int((sd > DEAD * sd[0]).sum())
@@ -91,3 +98,11 @@ class PCA(DeterministicExtractor):
         decoder.weight.copy_(u)
         decoder.bias.copy_(about + mean)
         self.spread_evenly(sd[: self.units])
+
+
+def add_products(products: Tensor, x: Tensor) -> None:
+    """Add the upper triangle of x' x, of `x (n, D)`, to `products (D, D)`, and little below it."""
+    strip = -(-len(products) // STRIPS)
+    for first in range(0, len(products), strip):
+        rows = slice(first, first + strip)
+        products[rows, first:].addmm_(x[:, rows].T, x[:, first:])

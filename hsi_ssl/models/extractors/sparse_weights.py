@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class SparseL1(Autoencoder):
     """
 
     title = "auto-encoder with L1 on weights"
-    architecture_type = L1Architecture
+    architecture_type: ClassVar[type[PenalisedArchitecture]] = L1Architecture
 
     @property
     def weights(self) -> list[Tensor]:

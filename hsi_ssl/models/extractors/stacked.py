@@ -41,8 +41,9 @@ class Stacked(Autoencoder):
     def phases(self) -> list[Phase]:
         """Each layer, from below."""
         ups = [layer for layer in self.decoder if isinstance(layer, nn.Linear)]
+        parts = list(self.encoder)
         layers = [
-            _Layer(self.encoder[: 2 * k], self.encoder[2 * k : 2 * k + 2], up)
+            _Layer(nn.Sequential(*parts[: 2 * k]), nn.Sequential(*parts[2 * k : 2 * k + 2]), up)
             for k, up in enumerate(reversed(ups))
         ]
         epochs = self.architecture.layer_epochs

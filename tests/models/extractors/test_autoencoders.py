@@ -32,10 +32,11 @@ def spectra(n: int = 400, noise: float = 0.05) -> Tensor:
     g = seeded(5)
     turned = torch.linalg.qr(torch.randn(D, D, generator=g))[0][:3]
     along = torch.randn(n, 3, generator=g) * torch.tensor([2.0, 1.0, 0.6])
-    return along @ turned + noise * torch.randn(n, D, generator=g)
+    x: Tensor = along @ turned + noise * torch.randn(n, D, generator=g)
+    return x
 
 
-def made(name: str, *, latent: int = 3, hidden: tuple[int, ...] = (), **options: Any) -> Any:
+def made(name: str, *, latent: int = 3, hidden: Any = (), **options: Any) -> Any:
     settings = {
         "width": D, "latent": latent, "hidden": hidden, "activation": "tanh",
         "likelihood": "gaussian", "sd_floor": 0.1,
@@ -165,10 +166,7 @@ def test_l1_on_codes_does_not_change_with_their_scale() -> None:
 def jacobian_norms(model: Contractive, x: Tensor) -> Tensor:
     """By autograd, a spectrum at a time."""
     return torch.stack(
-        [
-            torch.autograd.functional.jacobian(model.encoder, one).square().sum()  # type: ignore[no-untyped-call]
-            for one in x
-        ]
+        [torch.autograd.functional.jacobian(model.encoder, one).square().sum() for one in x]
     )
 
 
