@@ -26,6 +26,7 @@ COMMANDS = {
     "suggest": "suggest",
     "features": "features",
     "discover": "discover",
+    "quantise": "quantise",
     "generate": "generate",
     "match": "match",
     "compare": "compare",

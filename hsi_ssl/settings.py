@@ -28,6 +28,7 @@ from hsi_ssl.labels.rules import LabelRules
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
+from hsi_ssl.models.quantisers import QUANTISERS
 from hsi_ssl.registry import Registry
 from hsi_ssl.scenes.axes import in_words, order_of
 from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
@@ -470,6 +471,79 @@ class DiscoverSettings(ReadingSettings):
     device: str = "auto"
 
 
+class QuantiseSettings(ReadingSettings):
+    """`[quantise]`: spectra told by a few prototypes, on a map or not."""
+
+    sources: tuple[str, ...] = ()
+    """One dataset, or scenes: catalog names, folders or files."""
+    method: str = "som"
+    """som: self-organising map; kohonen: prototypes that compete, without a map."""
+    output: Path | None = None
+    """Run folder; None: `runs/` and the method's name."""
+    rows: int = Field(12, ge=1, le=64)
+    cols: int = Field(12, ge=1, le=64)
+    """Units of the map."""
+    grid: Literal["hexagonal", "rectangular"] = "hexagonal"
+    kernel: Literal["gaussian", "epanechnikov", "bubble"] = "gaussian"
+    """How much a unit learns of what another won, by their distance on the map over a radius."""
+    start: Literal["principal", "spectra"] = "principal"
+    """First prototypes: over the plane of the spectra's two principal directions, or drawn ones."""
+    radius_start: float | None = Field(None, gt=0)
+    """In units of the map; None: half its longer side."""
+    radius_end: float = Field(0.5, gt=0)
+    units: int = Field(20, ge=1, le=4096)
+    """Prototypes of `kohonen`."""
+    takes: Literal["most", "all"] = "most"
+    """Of `kohonen`: how much the winner takes."""
+    learning_rate: float = Field(0.1, gt=0, lt=1)
+    """Of `kohonen`; it falls to 0."""
+    epochs: int = Field(20, ge=1)
+    """How often all spectra are seen."""
+    pixels: int = Field(200_000, ge=1)
+    """Of scenes, how many spectra are drawn to learn from, at most."""
+    scaling: ScalingName = "noise"
+    """Of scenes; a dataset brings its own."""
+    components: int = Field(30, ge=1)
+    """That scaling by noise keeps, at most."""
+    whitening: float = Field(0.5, ge=0, le=1)
+    """How far distances see noise-scaled components at equal spread: 0 as they are, 1 wholly."""
+    planes: tuple[str, ...] = ()
+    """Ranges of wavelengths whose mean the page shows on the map; none: six groups of bands."""
+    nearest: int = Field(10, ge=1)
+    """Density about a prototype is told by its mean distance to so many spectra."""
+    library: Path | None = None
+    """Spectral library to name units by: ENVI, ECOSTRESS database or CSV."""
+    window: int = Field(65_536, ge=256)
+    """Pixels of a scene read and assigned at a time."""
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+
+    @field_validator("planes", mode="before")
+    @classmethod
+    def _ranges(cls, value: Any) -> tuple[str, ...]:
+        return range_texts(value)
+
+    @field_validator("method")
+    @classmethod
+    def _method(cls, value: str) -> str:
+        if value == "lvq":
+            raise ValueError("lvq learns from labels: `hsi-ssl train-m2 --model lvq`")
+        if value not in QUANTISERS:
+            known = ", ".join(name for name in QUANTISERS if name != "lvq")
+            raise ValueError(f"no method {value}; there are {known}")
+        return value
+
+    @property
+    def run(self) -> Path:
+        """Where the run goes."""
+        return self.output or Path("runs") / self.method
+
+    @property
+    def ranges(self) -> tuple[WavelengthRange, ...]:
+        """Of wavelengths, for planes."""
+        return tuple(map(parsed_range, self.planes))
+
+
 class Project(Settings):
     """The whole of `hsi-ssl.toml`."""
 
@@ -478,6 +552,7 @@ class Project(Settings):
     m2: M2Settings = M2Settings()
     classify: ClassifySettings = ClassifySettings()
     discover: DiscoverSettings = DiscoverSettings()
+    quantise: QuantiseSettings = QuantiseSettings()
 
 
 def load_project(path: Path | None) -> Project:

@@ -75,6 +75,13 @@ def open_cube(path, variable):
 
 FORMAT = Format("dummy", lambda head: head.path.suffix == ".dummy", open_cube, open_cube)
 """
+QUANTISER = '''
+from hsi_ssl.models.quantisers.kohonen import Kohonen
+
+
+class Dummy(Kohonen):
+    """Prototypes of nobody."""
+'''
 PRESET = """
 
 DUMMY = Preset("dummy model", gm_dgm_generation, label_first)
@@ -146,6 +153,13 @@ ADDITIONS = {
         "hsi_ssl/scenes/readers/__init__.py",
         '"IDX": f"{HOME}.idx:FORMAT",',
         '"dummy": f"{HOME}.dummy:FORMAT",',
+    ),
+    "quantiser": Addition(
+        "hsi_ssl/models/quantisers/dummy.py",
+        QUANTISER,
+        "hsi_ssl/models/quantisers/__init__.py",
+        '"som": "hsi_ssl.models.quantisers.som:SelfOrganisingMap",',
+        '"dummy": "hsi_ssl.models.quantisers.dummy:Dummy",',
     ),
     "model of labels, z and x": Addition(
         "hsi_ssl/models/presets.py",
@@ -232,6 +246,8 @@ assert "dummy extractor+dummy classifier" in run(*other, "-o", "other")
 card = Path("m2/model.json").read_text()
 assert "a dummy term, outside the bound" in card
 assert "term_dummy" in Path("m2/metrics.csv").read_text().splitlines()[0]
+few = ("--units", "4", "--epochs", "2", "-o", "q")
+assert "dummy of 4 units" in run("quantise", "dataset.h5", "--method", "dummy", *few)
 x = np.arange(12.0).reshape(3, 4)
 scaler = scaler_from_card(fit_scaler("dummy", x, components=2).to_card())
 assert np.allclose(scaler.transform(x), x / 22)

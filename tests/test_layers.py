@@ -24,6 +24,10 @@ LAYERS = {
     "training": {"inference", "models", "datasets", "labels"},
     "maps": {"inference", "models", "masks", "labels", "scenes", "datasets", "reports"},
     "suggesting": {"inference", "maps", "datasets", "labels", "scenes"},
+    "quantising": {
+        "training", "reports", "maps", "inference", "models", "libraries", "datasets", "labels",
+        "scenes",
+    },
     "discovery": {"inference", "maps", "libraries", "datasets", "labels", "scenes"},
     "reports": {"discovery", "maps", "inference", "libraries", "datasets", "labels", "scenes"},
     "comparing": {"training", "inference", "models", "datasets", "labels", "reports"},

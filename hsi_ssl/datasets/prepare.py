@@ -250,7 +250,7 @@ def _meta(
     return {
         "version": __version__,
         "title": sources.title,
-        "sources": [_source_card(source) for source in sources.scenes],
+        "sources": [source_card(source) for source in sources.scenes],
         "bands": scene.bands,
         "used_bands": np.flatnonzero(used).tolist(),
         "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
@@ -337,7 +337,7 @@ def _counts(
     }
 
 
-def _source_card(source: LabelledScene) -> dict[str, Any]:
+def source_card(source: LabelledScene) -> dict[str, Any]:
     """What the dataset remembers of a scene, to find it again and to know it."""
     scene = source.scene
     return {

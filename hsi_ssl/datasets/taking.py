@@ -90,6 +90,11 @@ class Taker:
             part = np.full(len(places), Part.POOL, np.uint8)
             wanted -= int(self._take(places, part, "reading unlabelled pixels").sum())
 
+    @property
+    def taken(self) -> int:
+        """How many pixels were valid and are written."""
+        return int(self._found.sum())
+
     def rows(self) -> Rows:
         """All rows written."""
         places = joined([places for places, _ in self._done])

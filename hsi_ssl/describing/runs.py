@@ -152,6 +152,8 @@ def describe_run(path: Path) -> Description:
         known.append(counted(architecture["latent"], "latent unit"))
     if "hidden" in architecture:
         known.append(f"hidden layers {'-'.join(map(str, architecture['hidden'])) or 'none'}")
+    of_prototypes = ("method", "rows", "cols", "grid", "units", "rule", "prototypes")
+    known += [f"{name} {architecture[name]}" for name in of_prototypes if name in architecture]
     if "likelihood" in architecture:
         known.append(f"{architecture['likelihood']} likelihood")
     lines = [
@@ -163,7 +165,8 @@ def describe_run(path: Path) -> Description:
     if training["epochs"]:
         lines.append(
             f"{counted(training['epochs'], 'epoch')} in {training['seconds']:.0f} s on "
-            f"{training['device']}, best epoch {training['best_epoch']}"
+            f"{training['device']}"
+            + (f", best epoch {training['best_epoch']}" if "best_epoch" in training else "")
         )
     lines += [
         f"{name.replace('_', ' ')}: {value}"

@@ -38,6 +38,8 @@ WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
 STATE = "last/state.safetensors"
 LAST_METRICS = "last/metrics.csv"
 DISCOVERED = "discovered.json"
+KINDS = {"m1": "an M1", "m2": "an M2", "quantiser": "a quantiser"}
+"""Of runs, in words."""
 REPORTS = ("report", "report-validation", "report-train")
 """Where `evaluate` puts its reports by default; they are on one model and go with it."""
 
@@ -127,23 +129,25 @@ def forget_state(run: Path) -> None:
 
 
 def model_name(card: dict[str, Any]) -> str:
-    """What a card's model is called: M1, PCA, M2, M1+M2, GM-DGM, PCA+GM-DGM."""
+    """What a card's model is called: M1, PCA, M2, M1+M2, PCA+GM-DGM; a quantiser's method."""
     if card.get("kind") == "m1":
         return EXTRACTORS.find(card["extractor"]).title
+    if card.get("kind") == "quantiser":
+        return str(card["method"])
     known = card["model"]
     own = PRESETS[known].title if known in PRESETS else CLASSIFIERS.find(known).title
     return own if card["m1"] is None else f"{model_name(card['m1'])}+{own}"
 
 
 def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The card and the weights (on the CPU) of a run folder of that kind (m1 or m2).
+    """The card and the weights (on the CPU) of a run folder of that kind (m1, m2, quantiser).
 
     Raises
     ------
     ModelError
         The folder or a file of it is missing, broken, of another kind or schema version.
     """
-    command = f"hsi-ssl train-{kind}"
+    command = "hsi-ssl quantise" if kind == "quantiser" else f"hsi-ssl train-{kind}"
     if not (run / CARD).is_file():
         hint = " (training has not finished: --resume)" if (run / STATE).exists() else ""
         raise ModelError(f"no model in {run}{hint}; make one with `{command}`")
@@ -159,7 +163,7 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ModelError(f"{run} was written by another version; train again with `{command}`")
     if card["kind"] != kind:
         raise ModelError(
-            f"{run} holds an {card['kind'].upper()}, an {kind.upper()} is needed; make one with "
+            f"{run} holds {KINDS[card['kind']]}, {KINDS[kind]} is needed; make one with "
             f"`{command}` or name its folder"
         )
     if hashlib.sha256(blob).hexdigest() != card["weights_sha256"]:

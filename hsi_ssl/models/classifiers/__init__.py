@@ -20,6 +20,7 @@ CLASSIFIERS: Registry[type[ClassifierModel]] = Registry(
         "perceptron": "hsi_ssl.models.classifiers.perceptron:Perceptron",
         "autoencoder": "hsi_ssl.models.classifiers.autoencoder:JointAutoencoder",
         "gan": "hsi_ssl.models.classifiers.gan:GAN",
+        "lvq": "hsi_ssl.models.classifiers.lvq:LabelledPrototypes",
     },
 )
 """What the setting `model` of `[m2]` names beside the presets of declared models."""

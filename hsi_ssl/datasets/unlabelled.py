@@ -1,0 +1,109 @@
+"""A dataset without any label: pixels drawn from scenes, for what learns from spectra alone.
+
+Pixels are drawn as `prepare` draws its pool, by small tiles, so that a file is not read pixel by
+pixel; each valid one is equally likely.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hsi_ssl import __version__
+from hsi_ssl.datasets.bands import same_bands, used_bands
+from hsi_ssl.datasets.learnt_numbers import LearntNumbers
+from hsi_ssl.datasets.neighbours import neighbour_table
+from hsi_ssl.datasets.one_unit import in_one_unit
+from hsi_ssl.datasets.prepare import source_card
+from hsi_ssl.datasets.sampling import TilePool
+from hsi_ssl.datasets.scaling import fit_scaler, rows_to_fit
+from hsi_ssl.datasets.store import Dataset, open_dataset, writing_dataset
+from hsi_ssl.datasets.taking import Taker
+from hsi_ssl.errors import SceneError
+from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
+from hsi_ssl.labels.sources import Sources
+from hsi_ssl.watcher import SILENT, Watcher
+
+TILE = 8
+NO_LABELS = LabelSet("none", ())
+
+
+def draw_unlabelled(
+    sources: Sources,
+    path: Path,
+    *,
+    pixels: int,
+    scaling: str = "noise",
+    components: int = 30,
+    seed: int = 0,
+    watcher: Watcher = SILENT,
+) -> Dataset:
+    """Dataset of at most so many pixels of scenes that are open, with a scaling fitted on them.
+
+    Raises
+    ------
+    BandsError, UnitsError
+        The scenes' bands differ, or their numbers are in different units.
+    SceneError
+        A scene holds no measurement, or they are pictures.
+    DatasetError
+        The scaling cannot be fitted: all spectra are equal, say.
+    OutputError
+        `path` exists or cannot be written.
+    """
+    if sources.image_like:
+        raise SceneError(
+            f"{sources.title} holds pictures, no scenes; make a dataset with `hsi-ssl prepare`"
+        )
+    wavelengths, fwhm = same_bands([source.scene for source in sources.scenes])
+    sources = in_one_unit(sources, watcher)
+    scenes = [source.scene for source in sources.scenes]
+    pool_rng, band_rng, fit_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
+    nobody = [np.broadcast_to(np.int16(UNLABELLED), (s.rows, s.cols)) for s in scenes]
+    used = used_bands(scenes, nobody, band_rng, watcher)
+    with writing_dataset(
+        path, bands=int(used.sum()), dtype=np.result_type(*(scene.dtype for scene in scenes))
+    ) as writer:
+        taker = Taker(scenes, used, writer, watcher, [0])
+        anywhere = [np.ones((scene.rows, scene.cols), bool) for scene in scenes]
+        taker.take_pool(TilePool(anywhere, TILE, pool_rng), pixels)
+        if not taker.taken:
+            raise SceneError(f"{scenes[0].path} has no valid pixel; check its nodata and its bands")
+        taker.refuse_empty_scenes()
+        rows = taker.rows()
+        spectra = writer.spectra(rows_to_fit(np.arange(len(rows.part)), fit_rng))
+        scaler = fit_scaler(
+            scaling,
+            spectra,
+            components=components,
+            wavelengths=None if wavelengths is None else wavelengths[used],
+            band_numbers=np.flatnonzero(used).tolist(),
+            watcher=watcher,
+        )
+        units = scenes[0].units
+        writer.finish(
+            label=rows.label[:, 0],
+            part=rows.part,
+            scene=rows.scene,
+            pixel=rows.pixel,
+            neighbours=neighbour_table(rows.scene, rows.pixel),
+            unit=np.full(len(rows.part), -1, np.int32),
+            meta={
+                "version": __version__,
+                "title": sources.title,
+                "sources": [source_card(source) for source in sources.scenes],
+                "bands": scenes[0].bands,
+                "used_bands": np.flatnonzero(used).tolist(),
+                "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
+                "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
+                "numbers": LearntNumbers.of(spectra, units and units.of_bands(used)).to_card(),
+                "label_set": NO_LABELS.to_card(),
+                "split": {"kind": "pixels"},
+                "scaling": scaler.to_card(),
+                "seed": seed,
+                "transductive": False,
+                "image_like": False,
+            },
+        )
+    return open_dataset(path)

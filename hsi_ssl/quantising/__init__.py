@@ -1,0 +1,1 @@
+"""Scenes and datasets told by a few prototypes: learnt, mapped, named, shown."""
