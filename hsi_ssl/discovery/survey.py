@@ -18,7 +18,7 @@ from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
-from hsi_ssl.scenes.scene import Grid, Scene, only_valid, valid_spectra
+from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -126,10 +126,8 @@ def _window(
     cols: slice,
 ) -> tuple[Tally, npt.NDArray[np.int16]]:
     """The sums over one window, and its slots `(r, c)`."""
-    spectra = match.select(scene.read(rows, cols))
-    valid = valid_spectra(spectra, scene.nodata)
+    spectra, valid = match.brought(scene.read(rows, cols), scene.nodata)
     slots = np.full(len(valid), UNLABELLED, np.int16)
-    spectra = match.interpolate(only_valid(spectra, valid))
     counted, slots[valid] = _classified(spectra, classifiers)
     return counted, slots.reshape(rows.stop - rows.start, cols.stop - cols.start)
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.errors import BandsError, UnitsError
 from hsi_ssl.scenes.ranges import WavelengthRange
-from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.scene import Bools, Scene, only_valid, valid_spectra
 from hsi_ssl.scenes.units import Units, as_they_are
 
 TOLERANCE_NM = 1.0
@@ -93,6 +93,20 @@ class BandMatch:
         if self.gain is not None:
             values = values.astype(np.float32) * self.gain
         return values if self.shift is None else values + self.shift
+
+    def brought(
+        self, window: Array, nodata: float | None, among: Bools | None = None
+    ) -> tuple[Array, Bools]:
+        """The model's bands and numbers of the pixels of raw values `(r, c, bands)` that hold some.
+
+        Spectra `(n, D)`, and which pixels `(r * c,)` they are of: those that are valid in all bands
+        that are needed, of `among (r * c,)` alone where that is given.
+        """
+        spectra = self.select(window)
+        valid = valid_spectra(spectra, nodata)
+        if among is not None:
+            valid &= among
+        return self.interpolate(only_valid(spectra, valid)), valid
 
     def converted(self, here: Units, there: Units) -> BandMatch:
         """The same from a scene's units (of all its bands) to the model's (of its own bands).

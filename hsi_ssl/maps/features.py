@@ -18,7 +18,7 @@ from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
-from hsi_ssl.scenes.scene import Scene, only_valid
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
 WINDOW = 16_384
@@ -70,9 +70,9 @@ def scene_features(
                 raster.set_band_description(i, name)
             for rows, cols in scene.windows(WINDOW):
                 window = scene.read(rows, cols)
-                valid = scene.valid(window, np.isin(np.arange(scene.bands), match.bands))
+                spectra, flat = match.brought(window, scene.nodata)
+                valid = flat.reshape(window.shape[:2])
                 planes = np.full((*valid.shape, len(names)), np.nan, np.float32)
-                spectra = match.interpolate(only_valid(match.select(window), valid.ravel()))
                 planes[valid] = extractor.columns(spectra)
                 raster.write(np.moveaxis(planes, -1, 0), window=Window.from_slices(rows, cols))
                 valid_pixels += int(valid.sum())

@@ -17,7 +17,6 @@ from hsi_ssl.inference.generation import Generator, Measured
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
-from hsi_ssl.scenes.scene import valid_spectra
 from hsi_ssl.watcher import SILENT, Watcher
 
 POOL = 4000
@@ -75,10 +74,11 @@ def of_scenes(
                     f"{scene.cols} columns, counted from 0"
                 )
             match = fitted(scene, bands, watcher=watcher)
-            window = match.select(scene.read(slice(row, row + 1), slice(col, col + 1)))
-            if not valid_spectra(window, scene.nodata).all():
+            window = scene.read(slice(row, row + 1), slice(col, col + 1))
+            measured, _ = match.brought(window, scene.nodata)
+            if not len(measured):
                 raise SceneError(f"pixel {row}, {col} of {name} has no measurement; name another")
-            spectra.append(match.interpolate(window)[0])
+            spectra.append(measured[0])
             titles.append(f"{scene.name} {row}, {col}")
     return Measured(np.stack(spectra), tuple(titles))
 

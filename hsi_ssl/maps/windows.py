@@ -30,7 +30,7 @@ from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch
 from hsi_ssl.maps.class_map import LAYERS, Layer
 from hsi_ssl.maps.neighbourhood import Neighbourhood, Seen, reach
-from hsi_ssl.scenes.scene import Scene, only_valid, valid_spectra
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -181,11 +181,9 @@ class Windows:
     def _seen(self, rows: slice, cols: slice) -> Seen:
         """Read a window: what its pixels, those in the area, are by themselves."""
         classifier = self._alone
-        spectra = self.match.select(self.scene.read(rows, cols))
-        valid = valid_spectra(spectra, self.scene.nodata)
-        if self.near is not None:
-            valid &= self.near.mask(rows, cols).ravel()
-        spectra = self.match.interpolate(only_valid(spectra, valid))
+        near = None if self.near is None else self.near.mask(rows, cols).ravel()
+        window = self.scene.read(rows, cols)
+        spectra, valid = self.match.brought(window, self.scene.nodata, near)
         p = by_blocks(classifier.posterior, spectra, classifier.device)
         kept, measure, samples = novelty_asked(classifier, self.settings)
         novelty = np.empty(0, np.float32)

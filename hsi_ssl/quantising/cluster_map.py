@@ -20,7 +20,7 @@ from hsi_ssl.maps.class_map import class_map
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.windows import in_threads
 from hsi_ssl.quantising.units import Units, material
-from hsi_ssl.scenes.scene import Scene, only_valid, valid_spectra
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -108,9 +108,8 @@ def _window(
     scene: Scene, match: BandMatch, trained: TrainedQuantiser, rows: slice, cols: slice
 ) -> npt.NDArray[np.int64]:
     """Units of a window's pixels `(r, c)`, -1 without measurement."""
-    spectra = match.select(scene.read(rows, cols))
-    valid = valid_spectra(spectra, scene.nodata)
+    spectra, valid = match.brought(scene.read(rows, cols), scene.nodata)
     found = np.full(len(valid), UNLABELLED, np.int64)
     if valid.any():
-        found[valid] = trained.assign(match.interpolate(only_valid(spectra, valid)))
+        found[valid] = trained.assign(spectra)
     return found.reshape(rows.stop - rows.start, cols.stop - cols.start)

@@ -11,7 +11,7 @@ from hsi_ssl.labels.label_set import indices_to_codes
 from hsi_ssl.maps.bands import ModelBands, match_bands
 from hsi_ssl.reports.figures import paint
 from hsi_ssl.reports.thumbnails import affordable, read_rows, see_through, shrunk
-from hsi_ssl.scenes.scene import Scene, valid_spectra
+from hsi_ssl.scenes.scene import Scene
 
 BUDGET = 2**28
 """Bytes of a scene to read for a map at a glance, roughly."""
@@ -35,10 +35,9 @@ def glance(
     codes = np.zeros((-(-rows // stride), cols), np.int64)
     for first, window in read_rows(scene, step * stride):
         thin = window[:, ::step]
-        spectra = match.select(thin)
-        valid = valid_spectra(spectra, scene.nodata)
-        if valid.any():
-            slots = classifier.posterior(match.interpolate(spectra[valid])).argmax(1)
+        spectra, valid = match.brought(thin, scene.nodata)
+        if len(spectra):
+            slots = classifier.posterior(spectra).argmax(1)
             here = codes[first : first + len(thin)]
             here[valid.reshape(here.shape)] = indices_to_codes(
                 classes.indices(slots), classes.label_set

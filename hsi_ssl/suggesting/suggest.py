@@ -20,7 +20,7 @@ from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
-from hsi_ssl.scenes.scene import Scene, only_valid, valid_spectra
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.suggesting.choosing import choose, uncertainty
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -163,9 +163,7 @@ def _look(
     cols: slice,
 ) -> tuple[_Some, int]:
     """The most uncertain pixel of each square of `side` pixels of a window, and some of all."""
-    spectra = match.select(scene.read(rows, cols))
-    valid = valid_spectra(spectra, scene.nodata)
-    spectra = match.interpolate(only_valid(spectra, valid))
+    spectra, valid = match.brought(scene.read(rows, cols), scene.nodata)
     p = by_blocks(classifier.posterior, spectra, classifier.device)
     shape = (rows.stop - rows.start, cols.stop - cols.start)
     here = np.flatnonzero(valid)
