@@ -69,12 +69,18 @@ class Work:
             os._exit(1)
 
 
-def train_extractor(work: Work, name: str, seed: int) -> tuple[str, int, float, str]:
-    """Train an extractor for a seed, or go on where it was cut off.
+@dataclass(frozen=True)
+class Trained:
+    """An extractor that was trained for a seed, or why it refuses."""
 
-    Gives its name, the seed, the seconds that it took, and why it refuses, if it does; that is
-    kept in its folder, too.
-    """
+    name: str
+    seed: int
+    seconds: float
+    refused: str
+
+
+def train_extractor(work: Work, name: str, seed: int) -> Trained:
+    """Train an extractor for a seed, or go on where it was cut off; a refusal is kept, too."""
     work.go_on()
     run, started = work.folder.extractor(name, seed), time.monotonic()
     values = {"dataset": work.dataset, "output": run, "seed": seed}
@@ -85,7 +91,7 @@ def train_extractor(work: Work, name: str, seed: int) -> tuple[str, int, float, 
     except REFUSED as error:
         shutil.rmtree(run, ignore_errors=True)
         write_json(refusal_of(run), {"refused": str(error)})
-    return name, seed, time.monotonic() - started, refused(run)
+    return Trained(name, seed, time.monotonic() - started, refused(run))
 
 
 def refusal_of(run: Path) -> Path:
@@ -104,7 +110,7 @@ def is_trained(run: Path) -> bool:
     return (run / CARD).exists() or refusal_of(run).exists()
 
 
-def run_cell(work: Work, cell: Cell) -> tuple[Cell, Result]:
+def run_cell(work: Work, cell: Cell) -> Result:
     """Train the classifier of a cell and score it; what is found is written before it returns."""
     work.go_on()
     started = time.monotonic()
@@ -117,7 +123,7 @@ def run_cell(work: Work, cell: Cell) -> tuple[Cell, Result]:
         result = replace(result, refused=str(error))
     result = replace(result, wall_seconds=time.monotonic() - started)
     work.folder.keep(cell, result)
-    return cell, result
+    return result
 
 
 @contextmanager
