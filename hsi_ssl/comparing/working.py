@@ -197,7 +197,7 @@ def _baseline(work: Work, cell: Cell) -> Result:
         x,
         dataset.label[rows],
         cell.seed,
-        unit=dataset.unit[rows],
+        unit=dataset.unit[rows].astype(np.int64),
         kind=dataset.unit_kind,
         pool=beside,
         threads=work.threads,
@@ -245,7 +245,8 @@ def _model(work: Work, cell: Cell) -> Result:
         index = codes_to_indices(codes, dataset.label_set)
 
         def classes(rows: Ints) -> Ints:
-            return index[classifier.posterior(dataset.spectra(rows)).argmax(1)].astype(np.int64)
+            best = classifier.posterior(dataset.spectra(rows)).argmax(1)
+            return np.asarray(index[best], np.int64)
 
         return _result(
             cell,
@@ -284,7 +285,7 @@ def _scored(dataset: Dataset, classes: Callable[[Ints], Ints]) -> Scores:
 
 
 def _result(cell: Cell, scores: Scores, **more: Any) -> Result:
-    found = {name: number(getattr(scores, name)) for name in SCORES}
+    found: dict[str, Any] = {name: number(getattr(scores, name)) for name in SCORES}
     own = asdict(cell)
     return Result(**own, **found, **more)
 
