@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hsi_ssl.comparing.baselines import BASELINES, Array, Ints
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS, fit_baseline
