@@ -145,7 +145,7 @@ def test_test_pixels_are_looked_at_for_the_score_alone(
     rows = tiny_dataset.rows(Part.TEST)
     spectra[rows] = 65535 - spectra[rows]
     found = [
-        run(d, tmp_path / f"{i}", replace(GRID, classifiers=("svm", "label-spreading")))
+        run(d, tmp_path / f"{i}", Grid(("none", "pca"), ("svm", "label-spreading"), (3,), 1))
         for i, d in enumerate((tiny_dataset, changed(spectra=spectra)))
     ]
     assert scores(found[0]) != scores(found[1])
