@@ -25,7 +25,7 @@ from hsi_ssl.comparing.grid import (
 )
 from hsi_ssl.comparing.page import write_table
 from hsi_ssl.comparing.table import in_words
-from hsi_ssl.comparing.working import Work, is_trained, run_cell, train_extractor
+from hsi_ssl.comparing.working import Trained, Work, is_trained, run_cell, train_extractor
 from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.inference.extractor import check_bands, load_m1
@@ -37,6 +37,7 @@ from hsi_ssl.watcher import SILENT, Watcher
 if TYPE_CHECKING:
     from hsi_ssl.settings import M1Settings, M2Settings
 
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
 LOOSE = {"dataset", "output", "m1", "seed", "device", "label_set"}
 """Settings that do not make another comparison: where things lie, and what a cell sets itself."""
 
@@ -106,8 +107,7 @@ class _Run:
         try:
             for seed in range(self.grid.seeds):
                 missing = [c for c in cells if c.seed == seed and c not in self.found]
-                self._extractors(seed, missing)
-                self._cells(missing)
+                self._seed(seed, missing)
         except KeyboardInterrupt:
             done = len(self.work.folder.found(cells))
             self.watcher.warn(
@@ -133,41 +133,48 @@ class _Run:
                 else "how long that takes is told as the first of them are measured"
             )
 
-    def _extractors(self, seed: int, missing: Iterable[Cell]) -> None:
-        wanted = {cell.extractor for cell in missing}
+    def _seed(self, seed: int, missing: Sequence[Cell]) -> None:
+        """Train extractors, and beside them cells that wait for none; then the other cells."""
         names = [
             name
             for name in self.grid.to_train
-            if name in wanted and not is_trained(self.work.folder.extractor(name, seed))
+            if any(cell.extractor == name for cell in missing) and not self._is_there(name, seed)
         ]
-        for name, _, seconds, refused in self._parallel(
-            train_extractor, [(self.work, name, seed) for name in names]
-        ):
-            self.trained.setdefault(name, []).append(seconds)
-            if refused:
-                self.watcher.warn(f"{name}, seed {seed}: {refused}")
+        at_once = [cell for cell in missing if cell.extractor not in names]
+        later = [cell for cell in missing if cell.extractor in names]
+        self._do(
+            [
+                *((train_extractor, (self.work, name, seed)) for name in names),
+                *((run_cell, (self.work, cell)) for cell in at_once),
+            ]
+        )
+        self._do([(run_cell, (self.work, cell)) for cell in later])
+
+    def _do(self, calls: Sequence[Call]) -> None:
+        for done in self._parallel(calls):
+            if isinstance(done, Result):
+                self.found[Cell(done.seed, done.labels, done.extractor, done.classifier)] = done
+                self.watcher.progress("comparing", len(self.found), len(self.grid.cells()))
+                self._tell(in_words(done))
+            elif done.refused:
+                self.watcher.warn(f"{done.name}, seed {done.seed}: {done.refused}")
             else:
-                self._tell(f"{name} trained, seed {seed} ({seconds:.1f} s)")
+                self.trained.setdefault(done.name, []).append(done.seconds)
+                self._tell(f"{done.name} trained, seed {done.seed} ({done.seconds:.1f} s)")
 
-    def _cells(self, missing: Iterable[Cell]) -> None:
-        total = len(self.grid.cells())
-        for cell, result in self._parallel(run_cell, [(self.work, cell) for cell in missing]):
-            self.found[cell] = result
-            self.watcher.progress("comparing", len(self.found), total)
-            self._tell(in_words(result))
+    def _is_there(self, extractor: str, seed: int) -> bool:
+        return is_trained(self.work.folder.extractor(extractor, seed))
 
-    def _parallel(
-        self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]
-    ) -> Iterator[Any]:
+    def _parallel(self, calls: Sequence[Call]) -> Iterator[Result | Trained]:
         """Results of calls as they come, of processes with bounded threads each."""
         if self.jobs == 1:
-            yield from (function(*call) for call in calls)
+            yield from (function(*values) for function, values in calls)
             return
         with parallel_config(backend="loky", inner_max_num_threads=self.work.threads):
             pool = Parallel(
                 n_jobs=self.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all"
             )
-            yield from pool(delayed(function)(*call) for call in calls)
+            yield from pool(delayed(function)(*values) for function, values in calls)
 
     def _tell(self, sentence: str) -> None:
         left = self._left()
@@ -181,7 +188,7 @@ class _Run:
         seconds = sum(expected(cell, self.found.values()) for cell in missing)
         still = {(cell.extractor, cell.seed) for cell in missing if cell.extractor != NONE}
         for name, seed in still:
-            if name in self.trained and not is_trained(self.work.folder.extractor(name, seed)):
+            if name in self.trained and not self._is_there(name, seed):
                 seconds += mean(self.trained[name])
         return f"about {duration(seconds / self.jobs)}"
 

@@ -101,7 +101,9 @@ def answers(results: Sequence[Result]) -> list[str]:
 
 
 def _against(extractor: str, other: str, labels: int, results: Sequence[Result]) -> list[str]:
-    better, worse, level = [], [], 0
+    better: list[str] = []
+    worse: list[str] = []
+    level = 0
     for classifier in dict.fromkeys(r.classifier for r in results):
         a, b = (
             [r for r in results if (r.extractor, r.classifier, r.labels) == (e, classifier, labels)]

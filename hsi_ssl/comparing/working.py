@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hsi_ssl.comparing.baselines import BASELINES, Array, Ints
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS, fit_baseline
@@ -69,12 +69,18 @@ class Work:
             os._exit(1)
 
 
-def train_extractor(work: Work, name: str, seed: int) -> tuple[str, int, float, str]:
-    """Train an extractor for a seed, or go on where it was cut off.
+@dataclass(frozen=True)
+class Trained:
+    """An extractor that was trained for a seed, or why it refuses."""
 
-    Gives its name, the seed, the seconds that it took, and why it refuses, if it does; that is
-    kept in its folder, too.
-    """
+    name: str
+    seed: int
+    seconds: float
+    refused: str
+
+
+def train_extractor(work: Work, name: str, seed: int) -> Trained:
+    """Train an extractor for a seed, or go on where it was cut off; a refusal is kept, too."""
     work.go_on()
     run, started = work.folder.extractor(name, seed), time.monotonic()
     values = {"dataset": work.dataset, "output": run, "seed": seed}
@@ -85,7 +91,7 @@ def train_extractor(work: Work, name: str, seed: int) -> tuple[str, int, float, 
     except REFUSED as error:
         shutil.rmtree(run, ignore_errors=True)
         write_json(refusal_of(run), {"refused": str(error)})
-    return name, seed, time.monotonic() - started, refused(run)
+    return Trained(name, seed, time.monotonic() - started, refused(run))
 
 
 def refusal_of(run: Path) -> Path:
@@ -104,7 +110,7 @@ def is_trained(run: Path) -> bool:
     return (run / CARD).exists() or refusal_of(run).exists()
 
 
-def run_cell(work: Work, cell: Cell) -> tuple[Cell, Result]:
+def run_cell(work: Work, cell: Cell) -> Result:
     """Train the classifier of a cell and score it; what is found is written before it returns."""
     work.go_on()
     started = time.monotonic()
@@ -117,7 +123,7 @@ def run_cell(work: Work, cell: Cell) -> tuple[Cell, Result]:
         result = replace(result, refused=str(error))
     result = replace(result, wall_seconds=time.monotonic() - started)
     work.folder.keep(cell, result)
-    return cell, result
+    return result
 
 
 @contextmanager
@@ -191,7 +197,7 @@ def _baseline(work: Work, cell: Cell) -> Result:
         x,
         dataset.label[rows],
         cell.seed,
-        unit=dataset.unit[rows],
+        unit=dataset.unit[rows].astype(np.int64),
         kind=dataset.unit_kind,
         pool=beside,
         threads=work.threads,
@@ -239,7 +245,8 @@ def _model(work: Work, cell: Cell) -> Result:
         index = codes_to_indices(codes, dataset.label_set)
 
         def classes(rows: Ints) -> Ints:
-            return index[classifier.posterior(dataset.spectra(rows)).argmax(1)].astype(np.int64)
+            best = classifier.posterior(dataset.spectra(rows)).argmax(1)
+            return np.asarray(index[best], np.int64)
 
         return _result(
             cell,
@@ -278,7 +285,7 @@ def _scored(dataset: Dataset, classes: Callable[[Ints], Ints]) -> Scores:
 
 
 def _result(cell: Cell, scores: Scores, **more: Any) -> Result:
-    found = {name: number(getattr(scores, name)) for name in SCORES}
+    found: dict[str, Any] = {name: number(getattr(scores, name)) for name in SCORES}
     own = asdict(cell)
     return Result(**own, **found, **more)
 

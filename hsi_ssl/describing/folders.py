@@ -155,7 +155,7 @@ def _comparison(path: Path, numbers: dict[str, Any]) -> Description:
     """A table of `compare`, or what is there of it."""
     dataset = numbers.get("title")
     cells = len(list((path / CELLS).glob("*.json")))
-    values = {
+    values: dict[str, Any] = {
         "kind": "report",
         "path": str(path),
         "report": "comparison",

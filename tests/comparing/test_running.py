@@ -145,7 +145,7 @@ def test_test_pixels_are_looked_at_for_the_score_alone(
     rows = tiny_dataset.rows(Part.TEST)
     spectra[rows] = 65535 - spectra[rows]
     found = [
-        run(d, tmp_path / f"{i}", replace(GRID, classifiers=("svm", "label-spreading")))
+        run(d, tmp_path / f"{i}", Grid(("none", "pca"), ("svm", "label-spreading"), (3,), 1))
         for i, d in enumerate((tiny_dataset, changed(spectra=spectra)))
     ]
     assert scores(found[0]) != scores(found[1])
@@ -173,8 +173,9 @@ def test_a_folder_of_something_else_is_refused(
     folder = tmp_path / "c"
     run(tiny_dataset, folder, grid)
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-    part = np.where(np.arange(len(tiny_dataset)) == tiny_dataset.rows(Part.POOL)[0], 4, None)
-    other = changed(part=np.where(part == 4, Part.OTHER, tiny_dataset.part).astype(np.uint8))
+    part = tiny_dataset.part.copy()
+    part[tiny_dataset.rows(Part.POOL)[0]] = Part.OTHER
+    other = changed(part=part)
     for dataset, m2, what in (
         (other, M2, "dataset.draw"),
         (tiny_dataset, M2.model_copy(update={"alpha": 0.5}), "m2.alpha"),
