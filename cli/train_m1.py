@@ -33,7 +33,11 @@ from .output import Terminal
 @click.option("--sd-floor", type=float, help="Smallest standard deviation of the likelihood.")
 @click.option("--batch", type=int, help="Spectra a step.")
 @options.training
-@click.option("--init-from", type=options.FILE, help="Run folder of an M1 to start from.")
+@click.option(
+    "--init-from",
+    type=options.FILE,
+    help="Run folder to start from, whose networks are of the same widths.",
+)
 @click.option(
     "--import-anglepy",
     type=options.FILE,

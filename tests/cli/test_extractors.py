@@ -121,6 +121,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(
     assert not Path("runs/m1").exists()
 
 
+@pytest.mark.slow
 def test_settings_of_no_use_are_said_and_left_aside(hsi_ssl: Run) -> None:
     ran = hsi_ssl("train-m1", "--extractor", "pca", "--hidden", "9", "--epochs", "3")
     assert ran.code == 0, ran.err
@@ -129,6 +130,7 @@ def test_settings_of_no_use_are_said_and_left_aside(hsi_ssl: Run) -> None:
     assert card()["architecture"] == {"width": 12, "latent": 12}
 
 
+@pytest.mark.slow
 def test_options_come_from_the_settings_file_too(hsi_ssl: Run) -> None:
     Path("hsi-ssl.toml").write_text(
         '[m1]\nextractor = "denoising"\n[m1.options]\nnoise = 0.3\nzeroed = 0.2\n'
@@ -138,6 +140,7 @@ def test_options_come_from_the_settings_file_too(hsi_ssl: Run) -> None:
     assert (architecture["noise"], architecture["zeroed"]) == (0.4, 0.2)
 
 
+@pytest.mark.slow
 def test_another_extractor_of_the_same_shape_may_start_one(hsi_ssl: Run) -> None:
     assert hsi_ssl("train-m1", "--extractor", "ae", *SMALL, "-o", "runs/ae").code == 0
     still = ("--learning-rate", "1e-12", "--init-from", "runs/ae")
@@ -156,6 +159,7 @@ def test_another_extractor_of_the_same_shape_may_start_one(hsi_ssl: Run) -> None
     assert "is worked out anew from the spectra" in ran.err
 
 
+@pytest.mark.slow
 def test_principal_components_may_start_a_linear_autoencoder(hsi_ssl: Run) -> None:
     assert hsi_ssl("train-m1", "--extractor", "pca", "--latent", "3", "-o", "runs/pca").code == 0
     ran = hsi_ssl(

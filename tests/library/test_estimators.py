@@ -223,6 +223,23 @@ def test_what_is_saved_is_a_run(fields: Fields, tmp_path: Path) -> None:
     assert np.array_equal(ours, features.transform(fields.X))
 
 
+@pytest.mark.slow
+def test_another_extractor_takes_the_place_of_m1(fields: Fields) -> None:
+    made = clone(M1).set_params(extractor="denoising", options={"noise": 0.3}, latent=3)
+    features = made.fit_transform(fields.X)
+    assert features.shape == (len(fields.X), 3)
+    assert made.card_["extractor"] == "denoising"
+    assert made.card_["architecture"]["noise"] == 0.3
+    assert np.array_equal(pickle.loads(pickle.dumps(made)).transform(fields.X), features)
+    for change, sentence in (
+        ({"extractor": "sparse"}, "no such extractor; there are vae, pca"),
+        ({"options": {"penalty": 1.0}}, "denoising auto-encoder has no option penalty: it has"),
+        ({"settings": {"extractor": "ae"}}, "extractor cannot be given here"),
+    ):
+        with pytest.raises(hsi_ssl.HsiSslError, match=sentence):
+            clone(made).set_params(**change).fit(fields.X)
+
+
 def test_columns_of_a_data_frame_are_named(fields: Fields) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(fields.X, columns=[f"band {i}" for i in range(6)])

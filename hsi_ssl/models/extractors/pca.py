@@ -12,9 +12,9 @@ from hsi_ssl.errors import ModelError
 from hsi_ssl.models.extractors.base import DEAD, DeterministicExtractor
 from hsi_ssl.models.networks import Architecture, linear
 
-AT_ONCE = 2048
+AT_ONCE = 512
 """Spectra multiplied at a time, so that they stay in the processor's cache."""
-STRIPS = 4
+STRIPS = 5
 
 
 @dataclass(frozen=True)
