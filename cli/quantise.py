@@ -10,11 +10,22 @@ import click
 from . import options
 from .output import Terminal
 
+LEARNING = (
+    "method", "rows", "cols", "grid", "kernel", "start", "units", "takes", "epochs", "pixels",
+    "planes", "library", "seed",
+)  # fmt: skip
+"""Options that say what is learnt."""
+
 
 @click.command("quantise", short_help="Tell spectra by a few prototypes: a self-organising map.")
 @click.argument("sources", metavar="DATASET|SCENE...", nargs=-1)
 @click.option("--method", metavar="NAME", help="som, or kohonen, without a map [default: som].")
-@click.option("-o", "--output", type=options.FILE, help="Run folder [default: runs/METHOD].")
+@click.option(
+    "-o",
+    "--output",
+    type=options.FILE,
+    help="Run folder [default: runs/METHOD]; with --model a map or a folder.",
+)
 @click.option("--rows", type=int, help="Of the map's units [default: 12].")
 @click.option("--cols", type=int, help="Of the map's units [default: 12].")
 @click.option(
@@ -45,6 +56,9 @@ from .output import Terminal
     multiple=True,
     help="Wavelengths whose mean the page shows on the map, 2180-2220 say [default: six groups].",
 )
+@click.option(
+    "--model", type=options.FILE, help="Learn nothing: map SCENEs by the units of this run."
+)
 @click.option("--library", type=options.FILE, help="Spectra of known materials, to name units by.")
 @options.reading
 @options.seed
@@ -62,10 +76,18 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl quantise runs/dataset.h5
     hsi-ssl quantise scene.tif --rows 20 --cols 20 --plane 2180-2220 -o runs/som20
     hsi-ssl quantise scene.tif --method kohonen --units 12 --library s06av95a_envi.sli
+    hsi-ssl quantise other.tif --model runs/som20
     """
-    from hsi_ssl.quantising.quantise import quantise
+    for name in LEARNING:
+        options.refuse_together(model=given["model"], **{name: given[name]})
+    from hsi_ssl.quantising.quantise import map_by_units, quantise
 
     settings = options.override(options.read_project(project).quantise, **given)
+    if settings.model is not None:
+        maps = map_by_units(settings, overwrite=overwrite, watcher=terminal)
+        told = {"run": str(settings.model), "maps": [str(path) for path in maps]}
+        terminal.result(told, *(f"map: {path}" for path in maps))
+        return
     made = quantise(settings, overwrite=overwrite, watcher=terminal)
     terminal.result(
         made.to_json(),

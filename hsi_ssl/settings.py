@@ -476,6 +476,8 @@ class QuantiseSettings(ReadingSettings):
 
     sources: tuple[str, ...] = ()
     """One dataset, or scenes: catalog names, folders or files."""
+    model: Path | None = None
+    """Run folder whose units to map scenes by, learning nothing; None: learn."""
     method: str = "som"
     """som: self-organising map; kohonen: prototypes that compete, without a map."""
     output: Path | None = None

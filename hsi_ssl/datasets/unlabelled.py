@@ -7,8 +7,10 @@ pixel; each valid one is equally likely.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hsi_ssl import __version__
 from hsi_ssl.datasets.bands import same_bands, used_bands
@@ -81,7 +83,6 @@ def draw_unlabelled(
             band_numbers=np.flatnonzero(used).tolist(),
             watcher=watcher,
         )
-        units = scenes[0].units
         writer.finish(
             label=rows.label[:, 0],
             part=rows.part,
@@ -90,20 +91,34 @@ def draw_unlabelled(
             neighbours=neighbour_table(rows.scene, rows.pixel),
             unit=np.full(len(rows.part), -1, np.int32),
             meta={
-                "version": __version__,
-                "title": sources.title,
-                "sources": [source_card(source) for source in sources.scenes],
-                "bands": scenes[0].bands,
-                "used_bands": np.flatnonzero(used).tolist(),
-                "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
-                "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
-                "numbers": LearntNumbers.of(spectra, units and units.of_bands(used)).to_card(),
-                "label_set": NO_LABELS.to_card(),
-                "split": {"kind": "pixels"},
+                **_meta(sources, used, (wavelengths, fwhm), spectra),
                 "scaling": scaler.to_card(),
                 "seed": seed,
-                "transductive": False,
-                "image_like": False,
             },
         )
     return open_dataset(path)
+
+
+def _meta(
+    sources: Sources,
+    used: npt.NDArray[np.bool_],
+    bands: tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None],
+    spectra: npt.NDArray[Any],
+) -> dict[str, Any]:
+    """What the dataset says of its sources; `spectra`: those that its scaling was fitted on."""
+    (wavelengths, fwhm), first = bands, sources.scenes[0].scene
+    units = None if first.units is None else first.units.of_bands(used)
+    return {
+        "version": __version__,
+        "title": sources.title,
+        "sources": [source_card(source) for source in sources.scenes],
+        "bands": first.bands,
+        "used_bands": np.flatnonzero(used).tolist(),
+        "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
+        "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
+        "numbers": LearntNumbers.of(spectra, units).to_card(),
+        "label_set": NO_LABELS.to_card(),
+        "split": {"kind": "pixels"},
+        "transductive": False,
+        "image_like": False,
+    }

@@ -62,6 +62,7 @@ def write_cluster_map(
     settings: QuantiseSettings,
     output: Path,
     *,
+    overwrite: bool = False,
     watcher: Watcher = SILENT,
 ) -> Mapping[int, int]:
     """Write the map of a scene, by windows; returns pixels by code, 0: no measurement.
@@ -82,14 +83,15 @@ def write_cluster_map(
 
     tags = {
         "SCENE": scene.path.name,
-        "MODEL": str(settings.run),
+        "MODEL": str(settings.model or settings.run),
         "LABEL_SET": label_set.name,
         "SETTINGS": json.dumps(settings.model_dump(mode="json")),
     }
     done = 0
     with class_map(
-        output, rows=scene.rows, cols=scene.cols, grid=scene.grid, label_set=label_set, tags=tags
-    ) as written:
+        output, rows=scene.rows, cols=scene.cols, grid=scene.grid, label_set=label_set, tags=tags,
+        overwrite=overwrite,
+    ) as written:  # fmt: skip
         places = list(scene.windows(settings.window))
         with (
             quick_products(trained.device),

@@ -48,7 +48,7 @@ def panel(lattice: Lattice, values: Floats, *, logarithmic: bool = False) -> Mar
         bar = figure.colorbar(cells, ax=axes, shrink=0.8, pad=0.02, format="{x:.4g}")
         if logarithmic:
             bar.ax.minorticks_off()
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=7)
         bar.ax.grid(visible=False)
         return inline_svg(figure)

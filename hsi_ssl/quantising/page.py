@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from hsi_ssl.inference.quantising import TrainedQuantiser
 from hsi_ssl.labels.label_set import LabelSet
-from hsi_ssl.libraries.matching import in_words
+from hsi_ssl.libraries.matching import in_words, verdict
 from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.models.quantisers.som import SelfOrganisingMap
 from hsi_ssl.quantising.figures import colours_panel, panel, spectra_figure
@@ -175,7 +175,17 @@ def _rows(units: Units, looks: Looks, label_set: LabelSet) -> list[dict[str, Any
 
 def _unit_table(units: Units, looks: Looks, label_set: LabelSet) -> list[list[Any]]:
     """Rows of units.csv: one a unit, with the labelled pixels of each class."""
-    head = ["code", "name", "colour", "pixels", "crowding", "u_matrix", "material", "angle"]
+    head = [
+        "code",
+        "name",
+        "colour",
+        "pixels",
+        "crowding",
+        "u_matrix",
+        "material",
+        "angle",
+        "verdict",
+    ]
     names = [f"class {one.label.code} {one.label.name}" for one in looks.hits]
     table: list[list[Any]] = [[*head, *names]]
     for unit, label in enumerate(label_set.classes):
@@ -190,6 +200,7 @@ def _unit_table(units: Units, looks: Looks, label_set: LabelSet) -> list[list[An
                 "" if looks.u_matrix is None else f"{looks.u_matrix[unit]:.6g}",
                 first and first.material,
                 first and f"{first.angle:.3f}",
+                first and verdict(units.matches[unit]),
                 *(int(one.pixels[unit]) for one in looks.hits),
             ]
         )

@@ -13,10 +13,11 @@ from hsi_ssl.errors import SettingsError
 from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.inference.checkpoint import save_run
 from hsi_ssl.inference.device import choose_device
+from hsi_ssl.inference.quantising import load_quantiser
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.libraries.reading import open_library
-from hsi_ssl.maps.places import map_paths
+from hsi_ssl.maps.places import check_place, map_paths
 from hsi_ssl.quantising.cluster_map import unit_classes, write_cluster_map
 from hsi_ssl.quantising.looks import looks_of, planes_of
 from hsi_ssl.quantising.page import PAGE, write_page
@@ -90,6 +91,43 @@ def quantise(
         return _write(settings, sources, overwrite, watcher)
 
 
+def map_by_units(
+    settings: QuantiseSettings, *, overwrite: bool = False, watcher: Watcher = SILENT
+) -> list[Path]:
+    """Map scenes by the units of the run that `settings.model` names; nothing is learnt.
+
+    Raises
+    ------
+    SettingsError
+        No scene is named, or a dataset.
+    ModelError, DeviceError
+        The run or the device is not there.
+    SceneError, SceneNotFoundError, CatalogError, FetchError, BandsError, UnitsError, OutputError
+        As `write_cluster_map`; a map exists already.
+    """
+    assert settings.model is not None
+    if not settings.sources or any(is_dataset(Path(name)) for name in settings.sources):
+        raise SettingsError(
+            "--model maps scenes by the units of a run; name scenes: files, folders or data sets "
+            "of the catalog"
+        )
+    trained = load_quantiser(settings.model, settings.device)
+    label_set = LabelSet.from_card(trained.card["units"])
+    with resolve(
+        settings.sources, reading=settings.reading, labelled=False, watcher=watcher
+    ) as sources:
+        scenes = [source.scene for source in sources.scenes]
+        maps = map_paths(scenes, settings.output, ending=MAP_ENDING)
+        inputs = [scene.path for scene in scenes]
+        for scene, path in zip(scenes, maps, strict=True):
+            check_place(path, (), scene.grid, inputs, stac=False, overwrite=overwrite)
+        for scene, path in zip(scenes, maps, strict=True):
+            write_cluster_map(
+                scene, trained, label_set, settings, path, overwrite=overwrite, watcher=watcher
+            )
+    return maps
+
+
 def _write(
     settings: QuantiseSettings, sources: Sources | None, overwrite: bool, watcher: Watcher
 ) -> Quantised:
@@ -111,7 +149,9 @@ def _write(
             write_cluster_map(scene, trained, label_set, settings, path, watcher=watcher)
         looks = looks_of(trained, dataset, units, planes, settings.nearest)
         write_page(beside, trained, units, looks, label_set, dataset.wavelengths_nm, maps)
-        card = save_run(beside, trained.model.state_dict(), trained.card)
+        card = save_run(
+            beside, trained.model.state_dict(), {**trained.card, "units": label_set.to_card()}
+        )
     placed = tuple(run / path.name for path in maps)
     return Quantised(run, card, run / PAGE, placed, label_set)
 

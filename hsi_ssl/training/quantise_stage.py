@@ -127,11 +127,14 @@ def _metrics(model: Quantiser, x: Tensor, watcher: Watcher) -> dict[str, Any]:
     found: dict[str, Any] = {"units": len(model.hits), "dead": dead}
     if hasattr(model, "errors"):
         quantisation, topographic = model.errors(x)
+        known = not math.isnan(topographic)
         found |= {
             "quantisation_error": quantisation,
-            "topographic_error": None if math.isnan(topographic) else topographic,
+            "topographic_error": topographic if known else None,
         }
-        said = f"quantisation error {quantisation:.4g}, topographic error {topographic:.3f}"
+        said = f"quantisation error {quantisation:.4g}"
+        if known:
+            said = f"topographic error {topographic:.3f}, {said}"
     else:
         best = [model.distances(some).amin(1).double().sum() for some in x.split(8192)]
         found["quantisation_error"] = float(sum(best)) / len(x)

@@ -12,6 +12,7 @@ Needs `pip install minisom`.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
 
@@ -88,6 +89,7 @@ def main() -> None:
     parser.add_argument("--spectra", type=int, default=40_000)
     parser.add_argument("--report", type=Path)
     arguments = parser.parse_args()
+    busy = f"{os.getloadavg()[0]:.0f} programs waiting for a core at the start"
     x = spectra(arguments.spectra + HELD_OUT)
     learnt, new = x[:-HELD_OUT], x[-HELD_OUT:]
     theirs, their_rate = with_minisom(learnt, len(learnt))
@@ -124,7 +126,7 @@ def main() -> None:
     if arguments.report is not None:
         command = f"python tests/benchmarks/quantisers.py --spectra {arguments.spectra}"
         arguments.report.write_text(
-            f"# Speed of quantisers\n\n    {command}\n\n{machine_in_words()}, {today()}\n\n"
+            f"# Speed of quantisers\n\n    {command}\n\n{machine_in_words()}, {busy}, {today()}\n\n"
             + "\n".join(lines)
             + "\n",
             encoding="utf-8",

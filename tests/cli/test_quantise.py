@@ -125,6 +125,31 @@ def test_of_a_scene_with_a_library(
     assert "like " in browser.evaluate("document.body.innerText")
     assert [p.name for p in Path("out").iterdir()] == ["units"]
 
+    write_scene(Path("other.tif"), cube[::-1].copy())
+    ran = hsi_ssl("quantise", "other.tif", "--model", "out/units", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["maps"] == ["other_units.tif"]
+    with rasterio.open("other_units.tif") as raster:
+        again = raster.read(1)
+        assert raster.colormap(1) == palette
+    assert (again[::-1][:, 1:] == plane[:, 1:]).all()
+    names = Path("out/units/scene_units.qml").read_text()
+    assert Path("other_units.qml").read_text() == names
+    for arguments, word in (
+        (("other.tif", "--model", "out/units"), "exists already"),
+        (("d.h5", "--model", "out/units"), "name scenes"),
+        (
+            ("other.tif", "--model", "out/units", "-o", "other.tif", "--overwrite"),
+            "would replace other.tif",
+        ),
+        (("scene.tif", "--model", "out/units", "--units", 3), "--model and --units"),
+        (("scene.tif", "--model", "nowhere"), "make one with `hsi-ssl quantise`"),
+    ):
+        ran = hsi_ssl("quantise", *arguments)
+        assert ran.code == 2, arguments
+        assert word in ran.err, (arguments, ran.err)
+        assert not Path("scene_units.tif").exists()
+
     ran = hsi_ssl("info", "out/units")
     assert ran.code == 0, ran.err
     assert "units 5" in ran.out
