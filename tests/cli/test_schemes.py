@@ -96,3 +96,32 @@ def test_joint_auto_encoder_and_gan(
     ran = hsi_ssl("evaluate", "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["macro_f1"] > 0.8
+
+
+def test_a_student_is_distilled_from_a_run(hsi_ssl: Callable[..., Any]) -> None:
+    assert hsi_ssl("train-m2", "--model", "perceptron", "--no-m1", *SMALL).code == 0
+    ran = hsi_ssl("distil", "--hidden", "8", "--epochs", "20", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert found["teacher"] == "perceptron"
+    assert found["agreement"] > 0.9
+    assert found["student_pixels_per_second"] > 0
+    ran = hsi_ssl("evaluate", "runs/student", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["macro_f1"] > 0.9
+    ran = hsi_ssl("classify", "north.tif", "--model", "runs/student", "--json")
+    assert ran.code == 0, ran.err
+    ran = hsi_ssl("distil")
+    assert ran.code == 2
+    assert "holds a trained model; pass --overwrite" in ran.err
+
+
+def test_who_needs_a_teacher_and_who_does_not(hsi_ssl: Callable[..., Any]) -> None:
+    assert hsi_ssl("train-m2", "--model", "perceptron", "--no-m1", *SMALL).code == 0
+    for model, said in (("student", "name its run with --teacher"), ("gan", "no use for a teacher"),
+                        ("m2", "no use for a teacher")):  # fmt: skip
+        teacher = () if model == "student" else ("--teacher", "runs/m2")
+        ran = hsi_ssl("train-m2", "--no-m1", "--model", model, *teacher, "-o", "runs/other")
+        assert ran.code == 2
+        assert said in ran.err
+        assert not Path("runs/other").exists()

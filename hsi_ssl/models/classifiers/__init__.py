@@ -21,6 +21,7 @@ CLASSIFIERS: Registry[type[ClassifierModel]] = Registry(
         "autoencoder": "hsi_ssl.models.classifiers.autoencoder:JointAutoencoder",
         "gan": "hsi_ssl.models.classifiers.gan:GAN",
         "lvq": "hsi_ssl.models.classifiers.lvq:LabelledPrototypes",
+        "student": "hsi_ssl.models.classifiers.student:Student",
     },
 )
 """What the setting `model` of `[m2]` names beside the presets of declared models."""
