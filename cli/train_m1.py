@@ -33,7 +33,12 @@ from .output import Terminal
 @click.option("--sd-floor", type=float, help="Smallest standard deviation of the likelihood.")
 @click.option("--batch", type=int, help="Spectra a step.")
 @options.training
-@click.option("--init-from", type=options.FILE, help="Run folder of an M1 to start from.")
+@click.option(
+    "--init-from",
+    type=options.FILE,
+    help="Run folder of an M1 to start from; spectra of another sensor are resampled to its bands.",
+)
+@click.option("--frozen", is_flag=True, help="With --init-from: keep its weights as they are.")
 @click.option(
     "--import-anglepy",
     type=options.FILE,
@@ -46,6 +51,7 @@ def command(
     *,
     own: tuple[tuple[str, bool | int | float | str], ...],
     init_from: Path | None,
+    frozen: bool,
     import_anglepy: Path | None,
     resume: bool,
     overwrite: bool,
@@ -66,6 +72,7 @@ def command(
     hsi-ssl train-m1 --import-anglepy OLD_RUN -o runs/m1-2016
     """
     options.refuse_together(resume=resume, overwrite=overwrite)
+    options.refuse_together(resume=resume, frozen=frozen)
     options.refuse_together(resume=resume, init_from=init_from, import_anglepy=import_anglepy)
     settings = options.read_project(project).m1
     given["options"] = {**settings.options, **dict(own)} or None
@@ -82,6 +89,7 @@ def command(
             resume=resume,
             overwrite=overwrite,
             init_from=init_from,
+            frozen=frozen,
             watcher=terminal,
             draw=options.drawing(settings.output),
         )

@@ -12,7 +12,7 @@ import pytest
 import rasterio
 import torch
 
-from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.store import Dataset, write_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -125,3 +125,33 @@ def test_who_needs_a_teacher_and_who_does_not(hsi_ssl: Callable[..., Any]) -> No
         assert ran.code == 2
         assert said in ran.err
         assert not Path("runs/other").exists()
+
+
+def test_features_start_from_another_sensor(
+    hsi_ssl: Callable[..., Any], tiny_dataset: Dataset
+) -> None:
+    small = ("--hidden", "8", "--latent", "3", "--epochs", "2")
+    assert hsi_ssl("train-m1", *small).code == 0
+    meta = {**tiny_dataset.meta, "wavelengths_nm": np.linspace(990, 2520, 12).tolist()}
+    columns = ("label", "part", "scene", "pixel", "neighbours", "unit")
+    values = {name: getattr(tiny_dataset, name) for name in columns}
+    write_dataset(Path("other.h5"), spectra=tiny_dataset.spectra(), meta=meta, **values)
+    ran = hsi_ssl("train-m1", "other.h5", "--init-from", "runs/m1", *small, "-o", "runs/tuned")
+    assert ran.code == 0, ran.err
+    assert "are resampled to the 12" in ran.out
+    card = json.loads(Path("runs/tuned/model.json").read_text())
+    assert card["scaling"]["kind"] == "resampled"
+    frozen = ("train-m1", "other.h5", "--frozen", *small, "-o", "runs/frozen")
+    ran = hsi_ssl(*frozen, "--init-from", "runs/m1")
+    assert ran.code == 0, ran.err
+    ran = hsi_ssl(*frozen, "--overwrite")
+    assert ran.code == 2
+    assert "name it with --init-from" in ran.err
+    ran = hsi_ssl("train-m2", "other.h5", "--m1", "runs/tuned", "--model", "perceptron", *SMALL)
+    assert ran.code == 0, ran.err
+    write_dataset(Path("silent.h5"), spectra=tiny_dataset.spectra(),
+                  meta={**meta, "wavelengths_nm": None, "bands": 13}, **values)  # fmt: skip
+    ran = hsi_ssl("train-m1", "silent.h5", "--init-from", "runs/m1", *small, "-o", "runs/silent")
+    assert ran.code == 2
+    assert "knows no wavelengths to resample by" in ran.err
+    assert not Path("runs/silent").exists()
