@@ -118,7 +118,8 @@ def resampling(
     places = centres[:, None] + left[:, None] / FWHM_PER_SD * NODES
     # Each band of the identity in turn is a spectrum; its interpolation is that band's weight.
     columns = [np.interp(places, x[order], unit[order]) @ WEIGHTS for unit in np.eye(len(x))]
-    return np.stack(columns) / WEIGHTS.sum()
+    found: Floats = np.stack(columns) / WEIGHTS.sum()
+    return found
 
 
 def _spacing(centres: Floats) -> Floats:

@@ -155,3 +155,18 @@ def test_features_start_from_another_sensor(
     assert ran.code == 2
     assert "knows no wavelengths to resample by" in ran.err
     assert not Path("runs/silent").exists()
+
+
+def test_one_model_of_two_label_sets(hsi_ssl: Callable[..., Any], two_label_sets: Dataset) -> None:
+    asked = ("train-m2", two_label_sets.path, "--no-m1", *SMALL, "--epochs", "20")
+    ran = hsi_ssl(*asked, "--model", "perceptron")
+    assert ran.code == 2
+    assert "learns one label set, the dataset has 2" in ran.err
+    ran = hsi_ssl(*asked, "--model", "multi-task", "--latent", "8", "--json")
+    assert ran.code == 0, ran.err
+    assert [one["label_set"] for one in json.loads(ran.out)["label_sets"]] == [
+        "mineralogy", "lithology",
+    ]  # fmt: skip
+    ran = hsi_ssl("evaluate", "runs/m2", two_label_sets.path, "--json")
+    assert ran.code == 0, ran.err
+    assert all(one["macro_f1"] > 0.8 for one in json.loads(ran.out)["label_sets"].values())

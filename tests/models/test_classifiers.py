@@ -157,3 +157,16 @@ def test_a_student_hears_labels_only_where_asked(batch: Batch) -> None:
     found = hears.cost(batch._replace(taught=taught), generator())
     expected = 2 * cross_entropy(hears.log_q_y(batch.x), batch.y[:, 0])
     torch.testing.assert_close(found.total, expected)
+
+
+def test_tasks_share_a_code_and_their_costs_add(batch: Batch) -> None:
+    model: Any = made("multi-task", counts=(K, 2))
+    y = torch.tensor([[0, -1], [1, -1], [-1, 1], [1, 0], [-1, -1]])
+    found = model.cost(batch._replace(y=y), generator())
+    first, second = model.log_q_each(batch.x)
+    of_first = -(first[0, 0] + first[1, 1] + first[3, 1]) / 3
+    of_second = -(second[2, 1] + second[3, 0]) / 2
+    torch.testing.assert_close(found.total, of_first + of_second)
+    for cost in (of_first, of_second):
+        assert gradient(cost, model.code.parameters()) > 0.01
+    assert gradient(of_first, model.heads[1].parameters()) == 0

@@ -132,15 +132,13 @@ def test_what_cannot_be_resampled_is_refused(
     tiny_dataset: Dataset, m1_run: Path, tmp_path: Path
 ) -> None:
     source = load_m1(m1_run, "cpu")
-    for n, (of, said) in enumerate(
-        (
-            ({"meta": {"wavelengths_nm": None}}, "knows no wavelengths to resample by"),
-            ({"wavelengths": np.linspace(1400, 2550, 20)}, "lies outside of the dataset's"),
-            ({"wavelengths": np.linspace(1000, 2500, 5)}, "do not tell the 12 columns"),
-        )
-    ):
-        asked: dict[str, Any] = dict(of)
-        other = seen_by(tiny_dataset, tmp_path / f"{n}.h5", **asked.pop("meta", {}), **asked)
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"wavelengths_nm": None}, "knows no wavelengths to resample by"),
+        ({"wavelengths": np.linspace(1400, 2550, 20)}, "lies outside of the dataset's"),
+        ({"wavelengths": np.linspace(1000, 2500, 5)}, "do not tell the 12 columns"),
+    )
+    for n, (asked, said) in enumerate(cases):
+        other = seen_by(tiny_dataset, tmp_path / f"{n}.h5", **asked)
         with pytest.raises(ModelError, match=said):
             transferred(source, m1_run, other, SILENT)
         with pytest.raises(ModelError, match=said):
