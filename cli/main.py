@@ -20,6 +20,7 @@ COMMANDS = {
     "balance": "balance",
     "train-m1": "train_m1",
     "train-m2": "train_m2",
+    "distil": "distil",
     "evaluate": "evaluate",
     "classify": "classify",
     "view": "view",

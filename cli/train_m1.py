@@ -36,8 +36,10 @@ from .output import Terminal
 @click.option(
     "--init-from",
     type=options.FILE,
-    help="Run folder to start from, whose networks are of the same widths.",
+    help="Run folder to start from, whose networks are of the same widths; spectra of another sensor "
+    "are resampled to its bands.",
 )
+@click.option("--frozen", is_flag=True, help="With --init-from: keep its weights as they are.")
 @click.option(
     "--import-anglepy",
     type=options.FILE,
@@ -50,6 +52,7 @@ def command(
     *,
     own: tuple[tuple[str, bool | int | float | str], ...],
     init_from: Path | None,
+    frozen: bool,
     import_anglepy: Path | None,
     resume: bool,
     overwrite: bool,
@@ -70,6 +73,7 @@ def command(
     hsi-ssl train-m1 --import-anglepy OLD_RUN -o runs/m1-2016
     """
     options.refuse_together(resume=resume, overwrite=overwrite)
+    options.refuse_together(resume=resume, frozen=frozen)
     options.refuse_together(resume=resume, init_from=init_from, import_anglepy=import_anglepy)
     settings = options.read_project(project).m1
     given["options"] = {**settings.options, **dict(own)} or None
@@ -86,6 +90,7 @@ def command(
             resume=resume,
             overwrite=overwrite,
             init_from=init_from,
+            frozen=frozen,
             watcher=terminal,
             draw=options.drawing(settings.output),
         )

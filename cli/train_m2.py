@@ -31,6 +31,7 @@ from .output import Terminal
     multiple=True,
     help="An option of the model's own; may be given several times.",
 )
+@click.option("--teacher", type=options.FILE, help="Run that --model student learns from.")
 @click.option("--free-slots", type=int, help="Slots for what nobody has labelled [default: 0].")
 @click.option("--alpha", type=float, help="Weight of the classification term, in units of N.")
 @click.option(

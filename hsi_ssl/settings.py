@@ -313,6 +313,8 @@ class M2Settings(TrainingSettings):
     does not see y. Or another classifier by its name."""
     options: dict[str, bool | int | float | str] = {}
     """Options of that other classifier's own."""
+    teacher: Path | None = None
+    """Run folder whose q(y|x) the model `student` learns."""
     free_slots: int = Field(0, ge=0, le=200)
     """Values of y beyond the labelled classes, for what nobody has labelled."""
     free_weight: float = Field(0.5, gt=0)

@@ -49,6 +49,12 @@ def check_settings(settings: M2Settings, kind: type[ClassifierModel], label_sets
             f"{', '.join(asked)}: for declared models alone, {kind.title} knows q(y|x) and no "
             f"p(x|y); leave {'it' if len(asked) == 1 else 'them'} out, or take --model m2"
         )
+    if kind.has_teacher and settings.teacher is None:
+        raise SettingsError(f"{kind.title} learns from a teacher: name its run with --teacher")
+    if settings.teacher is not None and not kind.has_teacher:
+        raise SettingsError(
+            f"{kind.title} has no use for a teacher: leave --teacher out, or take --model student"
+        )
     if label_sets > 1 and not kind.several:
         raise SettingsError(
             f"{kind.title} learns one label set, the dataset has {label_sets}: name one with "

@@ -29,6 +29,7 @@ from hsi_ssl.training.m2_choice import Choice
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_finish import finish, generated, run_tensors
 from hsi_ssl.training.stage import Draw, draw_nothing, draw_spectra, identity, m1_below
+from hsi_ssl.training.teacher import Teacher, compared, compared_in_words, teacher_of
 from hsi_ssl.training.validation import scores
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -60,7 +61,10 @@ def train_classifier(
     dataset = open_dataset(settings.dataset, settings.label_set)
     m1 = m1_below(settings, dataset, watcher)
     data = M2Data(dataset, settings.model_copy(update={"side_input": False}), m1, device)
-    training = ClassifierTraining(data, settings, watcher, draw)
+    teacher = None
+    if settings.teacher is not None:
+        teacher = teacher_of(settings.teacher, dataset, settings.device, watcher)
+    training = ClassifierTraining(data, settings, watcher, draw, teacher)
     training.announce()
     found = training.solved() if training.model.closed_form else training.by_steps(resume=resume)
     card, tensors = training.finished(found)
@@ -75,6 +79,7 @@ class ClassifierTraining:
     settings: M2Settings
     watcher: Watcher
     draw: Draw
+    teacher: Teacher | None = None
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -129,7 +134,7 @@ class ClassifierTraining:
 
     def by_steps(self, *, resume: bool) -> Fit:
         """Train by the loop."""
-        data, settings, task = self.data, self.settings, ClassifierTask(self.model, self.data)
+        data, settings, task = self.data, self.settings, self._task()
 
         def on_snapshot(snapshots: dict[int, Tensor]) -> None:
             panels = generated(data, {e: shown for e, shown in snapshots.items() if len(shown)})
@@ -145,12 +150,22 @@ class ClassifierTraining:
                 data.dataset,
                 settings,
                 m1_weights=data.m1 and data.m1.card["weights_sha256"],
+                teacher_weights=self.teacher and self.teacher.to_card()["weights_sha256"],
                 device=data.device.type,
             ),
             resume=resume and (settings.output / STATE).exists(),
             watcher=self.watcher,
             on_snapshot=on_snapshot,
         )
+
+    def _task(self) -> ClassifierTask:
+        """The model with its pixels, and what its teacher says of them."""
+        data, teacher = self.data, self.teacher
+        if teacher is None:
+            return ClassifierTask(self.model, data)
+        self.watcher.say(f"asking {teacher.to_card()['model']} in {teacher.run}")
+        each = (teacher.log_q(rows).to(data.device) for rows in (data.rows, data.validation_rows))
+        return ClassifierTask(self.model, data, *each)
 
     def solved(self) -> Fit:
         """Fit a closed form."""
@@ -211,6 +226,11 @@ class ClassifierTraining:
                 choice.rule,
             )
             tensors |= finish(classifier, data, place, one, choice, log_prior, self.watcher)
+            if self.teacher is not None:
+                known = compared(self.teacher, classifier, data.dataset)
+                self.watcher.say(compared_in_words(known))
+                card |= {"teacher": self.teacher.to_card()}
+                card["metrics"] |= known
         return card, tensors
 
     def _choices(self) -> list[Choice]:

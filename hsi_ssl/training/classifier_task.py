@@ -30,8 +30,16 @@ class ClassifierTask(PlainTask):
     score_name = "macro_f1"
     bound_name = "minus_cost"
 
-    def __init__(self, module: ClassifierModel, data: M2Data) -> None:
+    def __init__(
+        self,
+        module: ClassifierModel,
+        data: M2Data,
+        taught: Tensor | None = None,
+        taught_validation: Tensor | None = None,
+    ) -> None:
+        """`taught (N, K)`: log q(y|x) of all training pixels by a teacher, also of validation's."""
         self.module, self.data = module, data
+        self.taught, self.taught_validation = taught, taught_validation
         self.pixels = data.pixels
         self.batch = batch_size(data.settings.batch_unlabelled, self.pixels)
         self.names = [label_set.name for label_set in data.label_sets]
@@ -67,7 +75,8 @@ class ClassifierTask(PlainTask):
         y = labelled.y[rows]
         here = torch.arange(y.shape[1], device=y.device) == sets[:, None]
         x = labelled.inputs.perturbed(x, generator)
-        return Batch(x, torch.where(here, y, -1), every.sample(some, generator))
+        taught = None if self.taught is None else self.taught[some]
+        return Batch(x, torch.where(here, y, -1), every.sample(some, generator), taught)
 
     @torch.no_grad()
     def log_q(self) -> list[Tensor]:
@@ -82,13 +91,12 @@ class ClassifierTask(PlainTask):
             return {"bound": 0.0, "score": math.inf, "macro_f1": 0.0}
         each = scores_by_label_set(self.names, self.log_q(), validation.y)
         found = over_label_sets(each, several=len(self.names) > 1)
-        x, y = validation.inputs.mean, validation.y
-        first = self.module.moves()[0]
-        costs = [
-            len(some) * float(first.cost(Batch(some, of_some, some), generator).total)
-            for some, of_some in zip(x.split(APPLIED_BATCH), y.split(APPLIED_BATCH), strict=True)
-        ]
-        return {"bound": -sum(costs) / len(y), **found}
+        first, cost = self.module.moves()[0], 0.0
+        for rows in torch.arange(len(validation)).split(APPLIED_BATCH):
+            x, y = validation.inputs.mean[rows], validation.y[rows]
+            taught = None if self.taught_validation is None else self.taught_validation[rows]
+            cost += len(rows) * float(first.cost(Batch(x, y, x, taught), generator).total)
+        return {"bound": -cost / len(validation), **found}
 
     @torch.no_grad()
     def snapshot(self, generator: torch.Generator) -> Tensor:

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import READ_ROWS, Dataset, Part, open_dataset
-from hsi_ssl.errors import DatasetError, ModelError
+from hsi_ssl.errors import DatasetError, ModelError, SettingsError
 from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, save_run
 from hsi_ssl.inference.device import choose_device
-from hsi_ssl.inference.extractor import check_bands, load_m1, load_weights
+from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
@@ -37,6 +37,7 @@ from hsi_ssl.training.stage import (
     sd_floor,
 )
 from hsi_ssl.training.task import PlainTask, StepCost
+from hsi_ssl.training.transfer import other_sensor, transferred
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -115,10 +116,13 @@ def train_m1(
     resume: bool = False,
     overwrite: bool = False,
     init_from: Path | None = None,
+    frozen: bool = False,
     watcher: Watcher = SILENT,
     draw: Draw = draw_nothing,
 ) -> dict[str, Any]:
     """Train a feature extractor on every pixel of a dataset that may be seen; returns its card.
+
+    `init_from`: a run to start from, of another sensor perhaps (`transfer`); `frozen`: as it is.
 
     Training sees the training pixels and the unlabelled pool (in a transductive dataset the test
     pixels too); the validation pixels stop it.
@@ -133,7 +137,9 @@ def train_m1(
     dataset = open_dataset(settings.dataset)
     training = _Training(dataset, settings, device, init_from, watcher, draw)
     model = training.model
-    if model.closed_form:
+    if frozen:
+        metrics, trained = training.as_it_is()
+    elif model.closed_form:
         metrics, trained = training.solved()
     else:
         metrics, trained = training.by_steps(resume=resume)
@@ -146,6 +152,7 @@ def train_m1(
         "settings": settings.model_dump(mode="json"),
         "training": trained.to_card(device),
         "metrics": metrics,
+        **training.origin,
     }
     return save_run(settings.output, model.state_dict(), card)
 
@@ -167,7 +174,24 @@ class _Training:
 
     @cached_property
     def scaler(self) -> Scaler:
+        source = self.source
+        if source is not None and other_sensor(source.card, self.dataset):
+            return transferred(source, self.init_from, self.dataset, self.watcher)
         return network_scaler(self.dataset, self.settings.whitening)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """For the card: the run that it started from."""
+        if self.source is None:
+            return {}
+        card = self.source.card
+        known = {name: card[name] for name in ("weights_sha256", "wavelengths_nm", "dataset")}
+        return {"init_from": {"path": str(self.init_from), **known}}
+
+    @cached_property
+    def source(self) -> Extractor | None:
+        """The run to start from."""
+        return None if self.init_from is None else load_m1(self.init_from, "cpu")
 
     @cached_property
     def rows(self) -> npt.NDArray[np.int64]:
@@ -218,8 +242,10 @@ class _Training:
                 f"{model.title} is worked out anew from the spectra, whatever it starts from: "
                 "leave out --init-from"
             )
-        source = load_m1(run, "cpu")
-        check_bands(source.card, self.dataset, run)
+        source = self.source
+        assert source is not None
+        if not other_sensor(source.card, self.dataset):
+            check_bands(source.card, self.dataset, run)
         if source.model.architecture == model.architecture and type(source.model) is type(model):
             load_weights(model, source.model.state_dict())
             return
@@ -230,6 +256,28 @@ class _Training:
             )
         load_weights(model, {**model.state_dict(), **networks_of(source.model)})
         self.watcher.say(f"starts with the networks of {source.model.title} in {run}")
+
+    def as_it_is(self) -> tuple[dict[str, Any], Fit]:
+        """What the extractor that it starts from is worth here, without any training.
+
+        Raises
+        ------
+        SettingsError
+            It starts from none.
+        """
+        if self.init_from is None:
+            raise SettingsError("--frozen keeps the weights of a run: name it with --init-from")
+        model, (x, x_validation) = self.model, self._spectra()
+        self._announce(len(x))
+        with os_errors(self.settings.output):
+            forget_state(self.settings.output)
+        task = ExtractorTask(model, x, x_validation, len(x))
+        generator = torch.Generator(self.device).manual_seed(self.settings.seed)
+        bounds = {
+            f"{model.bound_name}_{of}": task.bound(some, generator)
+            for of, some in (("train", x), ("validation", x_validation))
+        }
+        return {**bounds, **self._kept(x)}, Fit(Progress(stopped="frozen"), {}, "float32")
 
     def solved(self) -> tuple[dict[str, Any], Fit]:
         """Fit a closed form, in one pass over blocks of spectra."""

@@ -74,11 +74,15 @@ class M2Data:
             for label_set, column in zip(self.dataset.label_sets, trained, strict=True)
         )
 
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Training pixels, then those whose spectra may be learnt from without label."""
+        return np.concatenate([self.dataset.rows(Part.TRAIN), self.dataset.unlabelled_rows])
+
     @cached_property
     def every(self) -> Inputs:
-        """Training pixels, then those whose spectra may be learnt from without label."""
-        train, pool = self.dataset.rows(Part.TRAIN), self.dataset.unlabelled_rows
-        return self._inputs(np.concatenate([train, pool]))
+        """Inputs of `rows`."""
+        return self._inputs(self.rows)
 
     @cached_property
     def y(self) -> Tensor:
@@ -101,9 +105,14 @@ class M2Data:
     @cached_property
     def validation(self) -> Validation:
         """Validation pixels of classes with a slot of their own, of any label set."""
-        rows = self.dataset.rows(Part.VALIDATION)
-        rows = rows[(self.indices(rows) >= 0).any(axis=1)]
+        rows = self.validation_rows
         return Validation(self._inputs(rows), self._y(rows))
+
+    @property
+    def validation_rows(self) -> npt.NDArray[np.int64]:
+        """Of `validation`."""
+        rows = self.dataset.rows(Part.VALIDATION)
+        return rows[(self.indices(rows) >= 0).any(axis=1)]
 
     @property
     def pixels(self) -> int:
@@ -148,9 +157,8 @@ class M2Data:
     @cached_property
     def neighbours(self) -> Tensor:
         """The 8 neighbours of each of `every` among them, or -1."""
-        dataset = self.dataset
-        rows = np.concatenate([dataset.rows(Part.TRAIN), dataset.unlabelled_rows])
-        return torch.from_numpy(neighbours_among(dataset.neighbours, rows)).to(self.device)
+        found = neighbours_among(self.dataset.neighbours, self.rows)
+        return torch.from_numpy(found).to(self.device)
 
     def neighbour_information(self, model: DeclaredVAE) -> Tensor:
         """What neighbours tell of each other's classes, by each expert, in nats, `(V, E)`."""

@@ -86,6 +86,11 @@ def train_m2(
             f"model {settings.model} has no options of its own ({', '.join(settings.options)}); "
             "leave them out"
         )
+    if settings.teacher is not None:
+        raise SettingsError(
+            f"model {settings.model} has no use for a teacher: leave --teacher out, or take "
+            "--model student"
+        )
     run = settings.output
     check_run_folder(run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,))
     device = choose_device(settings.device)

@@ -12,7 +12,7 @@ import pytest
 import rasterio
 import torch
 
-from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.store import Dataset, write_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -96,3 +96,77 @@ def test_joint_auto_encoder_and_gan(
     ran = hsi_ssl("evaluate", "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["macro_f1"] > 0.8
+
+
+def test_a_student_is_distilled_from_a_run(hsi_ssl: Callable[..., Any]) -> None:
+    assert hsi_ssl("train-m2", "--model", "perceptron", "--no-m1", *SMALL).code == 0
+    ran = hsi_ssl("distil", "--hidden", "8", "--epochs", "20", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert found["teacher"] == "perceptron"
+    assert found["agreement"] > 0.9
+    assert found["student_pixels_per_second"] > 0
+    ran = hsi_ssl("evaluate", "runs/student", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["macro_f1"] > 0.9
+    ran = hsi_ssl("classify", "north.tif", "--model", "runs/student", "--json")
+    assert ran.code == 0, ran.err
+    ran = hsi_ssl("distil")
+    assert ran.code == 2
+    assert "holds a trained model; pass --overwrite" in ran.err
+
+
+def test_who_needs_a_teacher_and_who_does_not(hsi_ssl: Callable[..., Any]) -> None:
+    assert hsi_ssl("train-m2", "--model", "perceptron", "--no-m1", *SMALL).code == 0
+    for model, said in (("student", "name its run with --teacher"), ("gan", "no use for a teacher"),
+                        ("m2", "no use for a teacher")):  # fmt: skip
+        teacher = () if model == "student" else ("--teacher", "runs/m2")
+        ran = hsi_ssl("train-m2", "--no-m1", "--model", model, *teacher, "-o", "runs/other")
+        assert ran.code == 2
+        assert said in ran.err
+        assert not Path("runs/other").exists()
+
+
+def test_features_start_from_another_sensor(
+    hsi_ssl: Callable[..., Any], tiny_dataset: Dataset
+) -> None:
+    small = ("--hidden", "8", "--latent", "3", "--epochs", "2")
+    assert hsi_ssl("train-m1", *small).code == 0
+    meta = {**tiny_dataset.meta, "wavelengths_nm": np.linspace(990, 2520, 12).tolist()}
+    columns = ("label", "part", "scene", "pixel", "neighbours", "unit")
+    values = {name: getattr(tiny_dataset, name) for name in columns}
+    write_dataset(Path("other.h5"), spectra=tiny_dataset.spectra(), meta=meta, **values)
+    ran = hsi_ssl("train-m1", "other.h5", "--init-from", "runs/m1", *small, "-o", "runs/tuned")
+    assert ran.code == 0, ran.err
+    assert "are resampled to the 12" in ran.out
+    card = json.loads(Path("runs/tuned/model.json").read_text())
+    assert card["scaling"]["kind"] == "resampled"
+    frozen = ("train-m1", "other.h5", "--frozen", *small, "-o", "runs/frozen")
+    ran = hsi_ssl(*frozen, "--init-from", "runs/m1")
+    assert ran.code == 0, ran.err
+    ran = hsi_ssl(*frozen, "--overwrite")
+    assert ran.code == 2
+    assert "name it with --init-from" in ran.err
+    ran = hsi_ssl("train-m2", "other.h5", "--m1", "runs/tuned", "--model", "perceptron", *SMALL)
+    assert ran.code == 0, ran.err
+    write_dataset(Path("silent.h5"), spectra=tiny_dataset.spectra(),
+                  meta={**meta, "wavelengths_nm": None, "bands": 13}, **values)  # fmt: skip
+    ran = hsi_ssl("train-m1", "silent.h5", "--init-from", "runs/m1", *small, "-o", "runs/silent")
+    assert ran.code == 2
+    assert "knows no wavelengths to resample by" in ran.err
+    assert not Path("runs/silent").exists()
+
+
+def test_one_model_of_two_label_sets(hsi_ssl: Callable[..., Any], two_label_sets: Dataset) -> None:
+    asked = ("train-m2", two_label_sets.path, "--no-m1", *SMALL, "--epochs", "20")
+    ran = hsi_ssl(*asked, "--model", "perceptron")
+    assert ran.code == 2
+    assert "learns one label set, the dataset has 2" in ran.err
+    ran = hsi_ssl(*asked, "--model", "multi-task", "--latent", "8", "--json")
+    assert ran.code == 0, ran.err
+    assert [one["label_set"] for one in json.loads(ran.out)["label_sets"]] == [
+        "mineralogy", "lithology",
+    ]  # fmt: skip
+    ran = hsi_ssl("evaluate", "runs/m2", two_label_sets.path, "--json")
+    assert ran.code == 0, ran.err
+    assert all(one["macro_f1"] > 0.8 for one in json.loads(ran.out)["label_sets"].values())

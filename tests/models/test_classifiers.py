@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.classifiers.base import Batch, ClassifierModel, cross_entropy
+from hsi_ssl.models.classifiers.student import imitation
 
 K, WIDTH = 3, 6
 
@@ -132,3 +133,40 @@ def test_a_discriminator_that_tells_all_is_told() -> None:
     model.head[0].bias.fill_(-40.0)
     found = model.findings(every, generator())  # generated ones lie about 0, of which it says no
     assert any("tells every generated spectrum" in w for w in found.warnings)
+
+
+def test_a_student_imitates_at_a_temperature(batch: Batch) -> None:
+    """The cost is T^2 times KL(a || b) but for the teacher's entropy, 0 where both are alike."""
+    model: Any = made("student", temperature=3.0)
+    with torch.no_grad():
+        taught = torch.log_softmax(torch.randn(7, K, generator=generator()).double() * 4, -1)
+        found = model.cost(batch._replace(taught=taught), generator())
+        a, b = (torch.softmax(v / 3.0, -1) for v in (taught, model.network(batch.every)))
+        divergence = (a * (a / b).log()).sum(-1)
+        entropy = -(a * a.log()).sum(-1)
+        torch.testing.assert_close(found.total, 9 * (divergence + entropy).mean())
+    logits = taught.clone().requires_grad_()
+    flat = torch.autograd.grad(imitation(logits, taught, 3.0), logits)[0]
+    torch.testing.assert_close(flat, torch.zeros_like(flat))
+
+
+def test_a_student_hears_labels_only_where_asked(batch: Batch) -> None:
+    taught = torch.log_softmax(torch.zeros(7, K).double(), -1)
+    deaf, hears = made("student"), made("student", labels=2.0, imitation=0.0)
+    assert "cross_entropy" not in deaf.cost(batch._replace(taught=taught), generator()).terms
+    found = hears.cost(batch._replace(taught=taught), generator())
+    expected = 2 * cross_entropy(hears.log_q_y(batch.x), batch.y[:, 0])
+    torch.testing.assert_close(found.total, expected)
+
+
+def test_tasks_share_a_code_and_their_costs_add(batch: Batch) -> None:
+    model: Any = made("multi-task", counts=(K, 2))
+    y = torch.tensor([[0, -1], [1, -1], [-1, 1], [1, 0], [-1, -1]])
+    found = model.cost(batch._replace(y=y), generator())
+    first, second = model.log_q_each(batch.x)
+    of_first = -(first[0, 0] + first[1, 1] + first[3, 1]) / 3
+    of_second = -(second[2, 1] + second[3, 0]) / 2
+    torch.testing.assert_close(found.total, of_first + of_second)
+    for cost in (of_first, of_second):
+        assert gradient(cost, model.code.parameters()) > 0.01
+    assert gradient(of_first, model.heads[1].parameters()) == 0

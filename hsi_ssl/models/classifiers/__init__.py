@@ -21,6 +21,8 @@ CLASSIFIERS: Registry[type[ClassifierModel]] = Registry(
         "autoencoder": "hsi_ssl.models.classifiers.autoencoder:JointAutoencoder",
         "gan": "hsi_ssl.models.classifiers.gan:GAN",
         "lvq": "hsi_ssl.models.classifiers.lvq:LabelledPrototypes",
+        "student": "hsi_ssl.models.classifiers.student:Student",
+        "multi-task": "hsi_ssl.models.classifiers.multi_task:MultiTask",
     },
 )
 """What the setting `model` of `[m2]` names beside the presets of declared models."""

@@ -19,12 +19,14 @@ class Batch(NamedTuple):
     """What one step of training sees.
 
     `x (n, D)`: labelled inputs; `y (n, V)`: their classes in each of V label sets, -1 where not
-    known; `every (m, D)`: inputs of any training pixels, labelled or not.
+    known; `every (m, D)`: inputs of any training pixels, labelled or not; `taught (m, K)`: what a
+    teacher says of these, log q(y|x), None without one.
     """
 
     x: Tensor
     y: Tensor
     every: Tensor
+    taught: Tensor | None = None
 
 
 class Costs(NamedTuple):
@@ -68,6 +70,8 @@ class ClassifierModel(nn.Module, ABC):
     """Whether `solve` fits it, and no steps of the training loop."""
     several: ClassVar[bool] = False
     """Whether it learns several label sets at once; then `log_q_each` is its own."""
+    has_teacher: ClassVar[bool] = False
+    """Whether it learns from another classifier's outputs (`Batch.taught`)."""
 
     def __init__(self, architecture: Architecture, generator: torch.Generator) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -26,11 +27,11 @@ class Perceptron(ClassifierModel):
 
     title = "perceptron"
     in_words = "cross-entropy of q(y|x) on labelled pixels"
-    architecture_type = PerceptronArchitecture
+    architecture_type: ClassVar[type[Architecture]] = PerceptronArchitecture
 
-    def __init__(self, architecture: PerceptronArchitecture, generator: torch.Generator) -> None:
+    def __init__(self, architecture: Architecture, generator: torch.Generator) -> None:
         super().__init__(architecture, generator)
-        a = architecture
+        a = self.architecture
         self.network = perceptron(a.width, a.hidden, a.counts[0], a.activation, generator)
 
     def log_q_y(self, x: Tensor) -> Tensor:

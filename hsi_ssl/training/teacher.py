@@ -1,0 +1,110 @@
+"""A trained classifier as the teacher of another: what it says of a dataset's pixels."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.errors import ModelError
+from hsi_ssl.inference.checkpoint import model_name
+from hsi_ssl.inference.classifier import Classifier, load_classifier
+from hsi_ssl.inference.extractor import check_bands
+from hsi_ssl.inference.lineage import seen_elsewhere
+from hsi_ssl.watcher import Watcher
+
+SMALLEST = 1e-12
+TIMED = 20_000
+"""Pixels by which speeds are compared, at most."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A classifier, and the dataset whose pixels it is asked about, as it sees them."""
+
+    run: Path
+    classifier: Classifier
+    dataset: Dataset
+
+    def log_q(self, rows: Any) -> Tensor:
+        """log q(y|x) `(n, K)` of some pixels, uncalibrated: students soften it by themselves."""
+        p = self.classifier.uncalibrated.posterior(self.dataset.spectra(rows))
+        return torch.from_numpy(p).clamp(min=SMALLEST).log()
+
+    def to_card(self) -> dict[str, Any]:
+        """Its part of the student's card."""
+        card = self.classifier.card
+        return {
+            "path": str(self.run),
+            "model": model_name(card),
+            "weights_sha256": card["weights_sha256"],
+            "dataset": card["dataset"],
+        }
+
+
+def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Teacher:
+    """The classifier of a run folder as a teacher on a dataset.
+
+    Raises
+    ------
+    ModelError, DeviceError
+        As `load_classifier`; it has other bands or classes than the dataset, or free slots.
+    """
+    classifier = load_classifier(run, device)
+    check_bands(classifier.card, dataset, run)
+    if classifier.free_slots:
+        raise ModelError(
+            f"{run} has {classifier.free_slots} free slots, which a student's classes are not: "
+            "take a teacher without (`hsi-ssl train-m2 --free-slots 0`)"
+        )
+    ours, theirs = dataset.label_set.codes, classifier.label_set.codes
+    if not np.array_equal(ours, theirs):
+        raise ModelError(
+            f"{run} knows the classes {list(map(int, theirs))}, {dataset.path} has "
+            f"{list(map(int, ours))}: they must be the same, in this order; train the teacher on "
+            "this dataset"
+        )
+    for sentence in seen_elsewhere(classifier.card, dataset, f"the teacher in {run}"):
+        watcher.warn(sentence)
+    return Teacher(run, classifier, dataset)
+
+
+def compared(teacher: Teacher, student: Classifier, dataset: Dataset) -> dict[str, float]:
+    """How often student and teacher agree on validation pixels, and how fast each is, pixels/s."""
+    found: dict[str, float] = {}
+    rows = dataset.rows(Part.VALIDATION)
+    if len(rows):
+        theirs = teacher.classifier.posterior(teacher.dataset.spectra(rows)).argmax(1)
+        ours = student.posterior(dataset.spectra(rows)).argmax(1)
+        found["agreement"] = float(np.mean(theirs == ours))
+        found["agreement_pixels"] = len(rows)
+    some = np.concatenate([dataset.rows(Part.TRAIN), dataset.unlabelled_rows])[:TIMED]
+    asked = (("teacher", teacher.classifier, teacher.dataset), ("student", student, dataset))
+    for name, classifier, of in asked:
+        spectra = of.spectra(some)
+        classifier.posterior(spectra[:64])  # what is worked out once is not timed
+        started = time.perf_counter()
+        classifier.posterior(spectra)
+        found[f"{name}_pixels_per_second"] = len(some) / (time.perf_counter() - started)
+    return found
+
+
+def compared_in_words(found: dict[str, float]) -> str:
+    """One sentence."""
+    agreed = ""
+    if "agreement" in found:
+        pixels = int(found["agreement_pixels"])
+        agreed = (
+            f"agrees with its teacher on {found['agreement']:.1%} of {pixels:,} validation pixels, "
+        )
+    ours, theirs = found["student_pixels_per_second"], found["teacher_pixels_per_second"]
+    return (
+        f"the student {agreed}and is {ours / theirs:.1f} times as fast: {ours:,.0f} pixels/s "
+        f"against {theirs:,.0f}"
+    )
