@@ -133,8 +133,8 @@ def test_of_a_scene_with_a_library(
         again = raster.read(1)
         assert raster.colormap(1) == palette
     assert (again[::-1][:, 1:] == plane[:, 1:]).all()
-    names = Path("out/units/scene_units.qml").read_text()
-    assert Path("other_units.qml").read_text() == names
+    style = Path("out/units/scene_units.qml").read_text()
+    assert Path("other_units.qml").read_text() == style
     for arguments, word in (
         (("other.tif", "--model", "out/units"), "exists already"),
         (("d.h5", "--model", "out/units"), "name scenes"),
