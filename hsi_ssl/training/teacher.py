@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.checkpoint import model_name
 from hsi_ssl.inference.classifier import Classifier, load_classifier
@@ -57,7 +57,8 @@ def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Te
         As `load_classifier`; it has other bands or classes than the dataset, or free slots.
     """
     classifier = load_classifier(run, device)
-    check_bands(classifier.card, dataset, run)
+    seen = _seen_by(classifier, run, dataset)
+    check_bands(classifier.card, seen, run)
     if classifier.free_slots:
         raise ModelError(
             f"{run} has {classifier.free_slots} free slots, which a student's classes are not: "
@@ -70,9 +71,35 @@ def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Te
             f"{list(map(int, ours))}: they must be the same, in this order; train the teacher on "
             "this dataset"
         )
-    for sentence in seen_elsewhere(classifier.card, dataset, f"the teacher in {run}"):
+    for sentence in seen_elsewhere(classifier.card, seen, f"the teacher in {run}"):
         watcher.warn(sentence)
-    return Teacher(run, classifier, dataset)
+    return Teacher(run, classifier, seen)
+
+
+def _seen_by(classifier: Classifier, run: Path, dataset: Dataset) -> Dataset:
+    """The dataset, or where the teacher learnt from a second sensor too, that of both.
+
+    Raises
+    ------
+    ModelError
+        That one is not there, or is of other pixels.
+    """
+    place = Path(classifier.card["dataset"]["path"])
+    if classifier.bands == dataset.bands or not place.exists():
+        return dataset
+    both = open_dataset(place, dataset.label_set.name if dataset.whole else None)
+    if "privileged" not in both.meta:
+        return dataset
+    same = all(
+        np.array_equal(getattr(both, name), getattr(dataset, name))
+        for name in ("scene", "pixel", "part", "label")
+    )
+    if not same:
+        raise ModelError(
+            f"{run} learnt from {place}, which is of other pixels than {dataset.path}: prepare "
+            "both at once (`hsi-ssl prepare --privileged`), and train the teacher again"
+        )
+    return both
 
 
 def compared(teacher: Teacher, student: Classifier, dataset: Dataset) -> dict[str, float]:
