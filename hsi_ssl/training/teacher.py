@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
-from hsi_ssl.errors import ModelError
+from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.inference.checkpoint import model_name
 from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.inference.extractor import check_bands
@@ -53,11 +53,13 @@ def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Te
 
     Raises
     ------
+    DatasetError
+        It learnt from a second sensor, of other pixels.
     ModelError, DeviceError
         As `load_classifier`; it has other bands or classes than the dataset, or free slots.
     """
     classifier = load_classifier(run, device)
-    seen = _seen_by(classifier, run, dataset)
+    seen = _seen_by(classifier, dataset)
     check_bands(classifier.card, seen, run)
     if classifier.free_slots:
         raise ModelError(
@@ -76,28 +78,37 @@ def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Te
     return Teacher(run, classifier, seen)
 
 
-def _seen_by(classifier: Classifier, run: Path, dataset: Dataset) -> Dataset:
-    """The dataset, or where the teacher learnt from a second sensor too, that of both.
-
-    Raises
-    ------
-    ModelError
-        That one is not there, or is of other pixels.
-    """
+def _seen_by(classifier: Classifier, dataset: Dataset) -> Dataset:
+    """The dataset, or where the teacher learnt from a second sensor too, that of both."""
     place = Path(classifier.card["dataset"]["path"])
     if classifier.bands == dataset.bands or not place.exists():
         return dataset
-    both = open_dataset(place, dataset.label_set.name if dataset.whole else None)
-    if "privileged" not in both.meta:
+    if "privileged" not in open_dataset(place).meta:
         return dataset
+    return dataset_of_both(dataset, place)
+
+
+def dataset_of_both(dataset: Dataset, place: Path) -> Dataset:
+    """What two sensors saw of a dataset's pixels.
+
+    Raises
+    ------
+    DatasetError
+        It is not there, or is of other pixels.
+    """
+    if not place.exists():
+        raise DatasetError(
+            f"no dataset of two sensors {place}; prepare {dataset.path} with --privileged CUBE"
+        )
+    both = open_dataset(place, dataset.label_set.name if dataset.whole else None)
     same = all(
         np.array_equal(getattr(both, name), getattr(dataset, name))
         for name in ("scene", "pixel", "part", "label")
     )
     if not same:
-        raise ModelError(
-            f"{run} learnt from {place}, which is of other pixels than {dataset.path}: prepare "
-            "both at once (`hsi-ssl prepare --privileged`), and train the teacher again"
+        raise DatasetError(
+            f"{place} is of other pixels than {dataset.path}: prepare both at once "
+            "(`hsi-ssl prepare --privileged`), and train the teacher again"
         )
     return both
 

@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.privileged import beside
 from hsi_ssl.datasets.store import open_dataset
-from hsi_ssl.errors import ModelError, SceneError
+from hsi_ssl.errors import DatasetError, SceneError
 from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.settings import M2Settings, PrepareSettings
 from hsi_ssl.training.m2_stage import train_m2
@@ -151,10 +151,27 @@ def test_a_teacher_of_other_pixels_is_refused(made: dict[str, Any], write: Write
             block=8, per_class=12, unlabelled=400, guard=0, seed=3,
         )
     )  # fmt: skip
-    with pytest.raises(ModelError, match="of other pixels"):
+    with pytest.raises(DatasetError, match="of other pixels"):
         train_m2(
             M2Settings(
                 dataset=other, output=folder / "student", model="student",
                 teacher=folder / "teacher", **small,
             )
         )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_teacher_and_student_at_once(made: dict[str, Any], write: Write) -> None:
+    output = prepared(made, write("second.tif", made["second"]))
+    small = {"m1": None, "hidden": (16,), "epochs": 20, "device": "cpu"}
+    asked = {"dataset": output, "model": "joint-student", **small}
+    card = train_m2(M2Settings(output=output.parent / "joint", **asked))
+    assert (card["architecture"]["width"], card["architecture"]["width_both"]) == (8, 13)
+    columns = (output.parent / "joint" / "metrics.csv").read_text().splitlines()[0]
+    assert {"term_teacher", "term_imitation"} <= set(columns.split(","))
+    raw = open_dataset(output).spectra(np.arange(5))
+    assert load_classifier(output.parent / "joint", "cpu").posterior(raw).shape == (5, 2)
+    beside(output).unlink()
+    with pytest.raises(DatasetError, match="with --privileged CUBE"):
+        train_m2(M2Settings(output=output.parent / "again", **asked))
+    assert not (output.parent / "again").exists()
