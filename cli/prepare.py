@@ -55,6 +55,12 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
 )
 @click.option("--components", type=int, help="Components of noise and mnf [default: 30].")
 @options.seed
+@click.option(
+    "--privileged",
+    type=options.FILE,
+    multiple=True,
+    help="Cube of a second sensor of the same pixels, for a teacher; one for each scene.",
+)
 @options.overwrite
 @options.common
 def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **given: Any) -> None:

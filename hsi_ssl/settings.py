@@ -152,6 +152,9 @@ class PrepareSettings(ReadingSettings):
     classes: Path | None = None
     """CSV that remembers the codes of class names; None: one beside the vector files. Of rasters:
     names and colours of their codes."""
+    privileged: tuple[Path, ...] = ()
+    """Cubes of a second sensor of the same pixels, one a scene in their order: for a teacher, who
+    learns from both, in a dataset beside."""
     ignore_codes: tuple[int, ...] = ()
     """Codes of rasters, or class numbers of layers, that stand for no label: 255 or -1, say."""
     zero_is_a_class: bool = False

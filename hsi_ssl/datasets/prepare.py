@@ -21,6 +21,7 @@ from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
 from hsi_ssl.datasets.planning import CLASSES_LEAST, Bools, Plan, planned
+from hsi_ssl.datasets.privileged import beside, seconds_of, write_privileged
 from hsi_ssl.datasets.sampling import Draw, TilePool, joined
 from hsi_ssl.datasets.scaling import Scaler, fit_scaler, rows_to_fit
 from hsi_ssl.datasets.splits import (
@@ -37,13 +38,14 @@ from hsi_ssl.labels.labelling import LabelledScene
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.labels.vectors import vector_file
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
 
 PATHS = {
     "sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths", "mask",
-    "mask_out",
+    "mask_out", "privileged",
 }  # fmt: skip
 """Settings that depend on where files lie; the dataset lists its sources anyway."""
 
@@ -110,8 +112,26 @@ def prepare_sources(
     overwrite: bool = False,
     watcher: Watcher = SILENT,
 ) -> Dataset:
-    """Dataset made of sources that are open; see `prepare`."""
+    """Dataset made of sources that are open; see `prepare`.
+
+    And, where the settings name privileged scenes, the dataset of both sensors beside it.
+    """
     _refuse_own_sources(sources, settings)
+    if settings.privileged:
+        refuse_existing(beside(settings.output), overwrite)
+        with seconds_of(settings.privileged, [s.scene for s in sources.scenes]) as seconds:
+            return _prepared(sources, settings, seconds, overwrite=overwrite, watcher=watcher)
+    return _prepared(sources, settings, (), overwrite=overwrite, watcher=watcher)
+
+
+def _prepared(
+    sources: Sources,
+    settings: PrepareSettings,
+    seconds: Sequence[Scene],
+    *,
+    overwrite: bool,
+    watcher: Watcher,
+) -> Dataset:
     bands = same_bands([s.scene for s in sources.scenes])
     if not sources.image_like:
         sources = in_one_unit(sources, watcher)
@@ -136,24 +156,25 @@ def prepare_sources(
         else:
             cols = [scene.cols for scene in plan.scenes]
             unit, unit_kind = row_units(rows, plan.split, cols, plan.units)
-        writer.finish(
-            label=columns[0] if len(columns) == 1 else np.stack(columns, axis=1),
-            part=rows.part,
-            scene=rows.scene,
-            pixel=rows.pixel,
-            neighbours=neighbours,
-            unit=unit,
-            meta={
-                **_meta(sources, plan, settings, bands, writer.spectra(fit)),
-                "scaling": scaler.to_card(),
-                "unit_kind": unit_kind,
-                **(
-                    cards[0]
-                    if len(cards) == 1
-                    else {"label_sets": cards, "split": cards[0]["split"]}
-                ),
-            },
-        )
+        of_rows: dict[str, Any] = {
+            "label": columns[0] if len(columns) == 1 else np.stack(columns, axis=1),
+            "part": rows.part,
+            "scene": rows.scene,
+            "pixel": rows.pixel,
+            "neighbours": neighbours,
+            "unit": unit,
+        }
+        meta = {
+            **_meta(sources, plan, settings, bands, writer.spectra(fit)),
+            "scaling": scaler.to_card(),
+            "unit_kind": unit_kind,
+            **(cards[0] if len(cards) == 1 else {"label_sets": cards, "split": cards[0]["split"]}),
+        }
+        writer.finish(**of_rows, meta=meta)
+        if seconds:
+            write_privileged(
+                settings.output, writer, seconds, of_rows, meta, fit, overwrite=overwrite
+            )
         if sources.class_file is not None:
             sources.class_file.save(watcher)
     return open_dataset(settings.output)

@@ -145,7 +145,8 @@ def _scenes(
     if dataset.meta["image_like"]:
         return []
     mapped: Mapped | None = None
-    if evaluation.classifier is not None:
+    # Of two sensors' bands no scene holds all.
+    if evaluation.classifier is not None and "privileged" not in dataset.meta:
         found = load_discovered(evaluation.run, evaluation.card)
         classes = map_classes(evaluation.label_set, found)
         mapped = partial(glance, evaluation.classifier, classes)

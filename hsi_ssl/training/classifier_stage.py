@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.store import open_dataset
+from hsi_ssl.datasets.privileged import beside
+from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
 from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
@@ -28,8 +29,21 @@ from hsi_ssl.training.m2_architecture import class_priors
 from hsi_ssl.training.m2_choice import Choice
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_finish import finish, generated, run_tensors
-from hsi_ssl.training.stage import Draw, draw_nothing, draw_spectra, identity, m1_below
-from hsi_ssl.training.teacher import Teacher, compared, compared_in_words, teacher_of
+from hsi_ssl.training.stage import (
+    Draw,
+    draw_nothing,
+    draw_spectra,
+    identity,
+    m1_below,
+    network_scaler,
+)
+from hsi_ssl.training.teacher import (
+    Teacher,
+    compared,
+    compared_in_words,
+    dataset_of_both,
+    teacher_of,
+)
 from hsi_ssl.training.validation import scores
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -109,6 +123,8 @@ class ClassifierTraining:
         """What settings and data say of any classifier's architecture."""
         asked = {name: getattr(self.settings, name) for name in ("latent", "hidden", "activation")}
         counts = tuple(len(label_set) for label_set in self.data.label_sets)
+        if self.both is not None:
+            asked["width_both"] = network_scaler(self.both, self.settings.whitening).width
         return {**asked, "width": self.data.every.mean.shape[1], "counts": counts}
 
     def announce(self) -> None:
@@ -161,11 +177,30 @@ class ClassifierTraining:
     def _task(self) -> ClassifierTask:
         """The model with its pixels, and what its teacher says of them."""
         data, teacher = self.data, self.teacher
+        rows = data.rows, data.validation_rows
+        if self.both is not None:
+            both = self.both
+            scaler = network_scaler(both, self.settings.whitening)
+            seen = [torch.from_numpy(both.scaled(some, scaler)).to(data.device) for some in rows]
+            return ClassifierTask(self.model, data, both=(seen[0], seen[1]))
         if teacher is None:
             return ClassifierTask(self.model, data)
         self.watcher.say(f"asking {teacher.to_card()['model']} in {teacher.run}")
-        each = (teacher.log_q(rows).to(data.device) for rows in (data.rows, data.validation_rows))
-        return ClassifierTask(self.model, data, *each)
+        said = [teacher.log_q(some).to(data.device) for some in rows]
+        return ClassifierTask(self.model, data, (said[0], said[1]))
+
+    @cached_property
+    def both(self) -> Dataset | None:
+        """The dataset of two sensors, where the model learns from it.
+
+        Raises
+        ------
+        DatasetError
+            It is not there, or is of other pixels.
+        """
+        if not CLASSIFIERS.find(self.settings.model).privileged:
+            return None
+        return dataset_of_both(self.data.dataset, beside(self.settings.dataset))
 
     def solved(self) -> Fit:
         """Fit a closed form."""

@@ -18,6 +18,7 @@ from hsi_ssl.training.validation import over_label_sets, scores_by_label_set
 
 Rows = tuple[Tensor, Tensor, Tensor]
 """Of labelled pixels, the label sets that they were drawn for, and rows of any pixels."""
+Pair = tuple[Tensor | None, Tensor | None]
 SHOWN = 12
 """Inputs that are drawn while training goes on, at most."""
 
@@ -34,12 +35,16 @@ class ClassifierTask(PlainTask):
         self,
         module: ClassifierModel,
         data: M2Data,
-        taught: Tensor | None = None,
-        taught_validation: Tensor | None = None,
+        taught: Pair = (None, None),
+        both: Pair = (None, None),
     ) -> None:
-        """`taught (N, K)`: log q(y|x) of all training pixels by a teacher, also of validation's."""
+        """What is known of all training pixels, and of those that validate, beside their inputs.
+
+        `taught`: log q(y|x) `(N, K)` by a teacher; `both`: inputs `(N, D')` of two sensors.
+        """
         self.module, self.data = module, data
-        self.taught, self.taught_validation = taught, taught_validation
+        self.taught, self.taught_validation = taught
+        self.both, self.both_validation = both
         self.pixels = data.pixels
         self.batch = batch_size(data.settings.batch_unlabelled, self.pixels)
         self.names = [label_set.name for label_set in data.label_sets]
@@ -75,8 +80,9 @@ class ClassifierTask(PlainTask):
         y = labelled.y[rows]
         here = torch.arange(y.shape[1], device=y.device) == sets[:, None]
         x = labelled.inputs.perturbed(x, generator)
-        taught = None if self.taught is None else self.taught[some]
-        return Batch(x, torch.where(here, y, -1), every.sample(some, generator), taught)
+        y = torch.where(here, y, -1)
+        beside = _at(self.taught, some), _at(self.both, rows), _at(self.both, some)
+        return Batch(x, y, every.sample(some, generator), *beside)
 
     @torch.no_grad()
     def log_q(self) -> list[Tensor]:
@@ -94,8 +100,9 @@ class ClassifierTask(PlainTask):
         first, cost = self.module.moves()[0], 0.0
         for rows in torch.arange(len(validation)).split(APPLIED_BATCH):
             x, y = validation.inputs.mean[rows], validation.y[rows]
-            taught = None if self.taught_validation is None else self.taught_validation[rows]
-            cost += len(rows) * float(first.cost(Batch(x, y, x, taught), generator).total)
+            taught, both = _at(self.taught_validation, rows), _at(self.both_validation, rows)
+            batch = Batch(x, y, x, taught, both, both)
+            cost += len(rows) * float(first.cost(batch, generator).total)
         return {"bound": -cost / len(validation), **found}
 
     @torch.no_grad()
@@ -108,6 +115,10 @@ class ClassifierTask(PlainTask):
         """A few inputs, to show what has been learnt beside them."""
         x = self.data.every.mean
         return x[:: max(1, len(x) // SHOWN)][:SHOWN]
+
+
+def _at(known: Tensor | None, rows: Tensor) -> Tensor | None:
+    return None if known is None else known[rows]
 
 
 @torch.no_grad()

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.errors import ModelError
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset
+from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.inference.checkpoint import model_name
 from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.inference.extractor import check_bands
@@ -53,11 +53,14 @@ def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Te
 
     Raises
     ------
+    DatasetError
+        It learnt from a second sensor, of other pixels.
     ModelError, DeviceError
         As `load_classifier`; it has other bands or classes than the dataset, or free slots.
     """
     classifier = load_classifier(run, device)
-    check_bands(classifier.card, dataset, run)
+    seen = _seen_by(classifier, dataset)
+    check_bands(classifier.card, seen, run)
     if classifier.free_slots:
         raise ModelError(
             f"{run} has {classifier.free_slots} free slots, which a student's classes are not: "
@@ -70,9 +73,44 @@ def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Te
             f"{list(map(int, ours))}: they must be the same, in this order; train the teacher on "
             "this dataset"
         )
-    for sentence in seen_elsewhere(classifier.card, dataset, f"the teacher in {run}"):
+    for sentence in seen_elsewhere(classifier.card, seen, f"the teacher in {run}"):
         watcher.warn(sentence)
-    return Teacher(run, classifier, dataset)
+    return Teacher(run, classifier, seen)
+
+
+def _seen_by(classifier: Classifier, dataset: Dataset) -> Dataset:
+    """The dataset, or where the teacher learnt from a second sensor too, that of both."""
+    place = Path(classifier.card["dataset"]["path"])
+    if classifier.bands == dataset.bands or not place.exists():
+        return dataset
+    if "privileged" not in open_dataset(place).meta:
+        return dataset
+    return dataset_of_both(dataset, place)
+
+
+def dataset_of_both(dataset: Dataset, place: Path) -> Dataset:
+    """What two sensors saw of a dataset's pixels.
+
+    Raises
+    ------
+    DatasetError
+        It is not there, or is of other pixels.
+    """
+    if not place.exists():
+        raise DatasetError(
+            f"no dataset of two sensors {place}; prepare {dataset.path} with --privileged CUBE"
+        )
+    both = open_dataset(place, dataset.label_set.name if dataset.whole else None)
+    same = all(
+        np.array_equal(getattr(both, name), getattr(dataset, name))
+        for name in ("scene", "pixel", "part", "label")
+    )
+    if not same:
+        raise DatasetError(
+            f"{place} is of other pixels than {dataset.path}: prepare both at once "
+            "(`hsi-ssl prepare --privileged`), and train the teacher again"
+        )
+    return both
 
 
 def compared(teacher: Teacher, student: Classifier, dataset: Dataset) -> dict[str, float]:

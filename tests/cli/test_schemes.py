@@ -170,3 +170,33 @@ def test_one_model_of_two_label_sets(hsi_ssl: Callable[..., Any], two_label_sets
     ran = hsi_ssl("evaluate", "runs/m2", two_label_sets.path, "--json")
     assert ran.code == 0, ran.err
     assert all(one["macro_f1"] > 0.8 for one in json.loads(ran.out)["label_sets"].values())
+
+
+def test_a_second_sensor_for_the_teacher(
+    hsi_ssl: Callable[..., Any], tiny_dataset: Dataset
+) -> None:
+    with rasterio.open("north.tif") as first:
+        profile, cube = first.profile, first.read()
+    labels = (1 + np.arange(30) // 10).astype(np.uint8)[None].repeat(40, 0)
+    with rasterio.open("classes.tif", "w", **{**profile, "count": 1, "dtype": "uint8"}) as raster:
+        raster.write(labels[None])
+    for name, second in (("second.tif", cube[:5] + 1), ("small.tif", cube[:5, :30])):
+        size = {"count": 5, "height": second.shape[1]}
+        with rasterio.open(name, "w", **{**profile, **size}) as raster:
+            raster.write(second)
+    asked = ("prepare", "north.tif", "--labels", "classes.tif", "--per-class", "20", "-o", "d.h5")
+    ran = hsi_ssl(*asked, "--privileged", "small.tif")
+    assert ran.code == 2
+    assert "has 30 x 30 pixels and" in ran.err
+    assert not [p.name for p in Path().glob("d*")]
+    ran = hsi_ssl(*asked, "--privileged", "second.tif")
+    assert ran.code == 0, ran.err
+    teach = ("train-m2", "d_privileged.h5", "--model", "perceptron", "--no-m1", *SMALL)
+    assert hsi_ssl(*teach, "-o", "teacher").code == 0
+    ran = hsi_ssl("evaluate", "teacher", "d_privileged.h5", "--json")
+    assert ran.code == 0, ran.err
+    learn = ("train-m2", "d.h5", "--model", "student", "--teacher", "teacher", "--no-m1", *SMALL)
+    ran = hsi_ssl(*learn, "--option", "labels=1", "-o", "student")
+    assert ran.code == 0, ran.err
+    assert "asking perceptron in teacher" in ran.out
+    assert hsi_ssl("classify", "north.tif", "--model", "student", "-o", "map.tif").code == 0

@@ -18,7 +18,14 @@ K, WIDTH = 3, 6
 
 def made(name: str, **more: Any) -> ClassifierModel:
     kind = CLASSIFIERS.find(name)
-    asked = {"width": WIDTH, "counts": (K,), "latent": 2, "hidden": (8,), "activation": "tanh"}
+    asked: dict[str, Any] = {
+        "width": WIDTH,
+        "counts": (K,),
+        "latent": 2,
+        "hidden": (8,),
+        "activation": "tanh",
+    }
+    asked["width_both"] = WIDTH + 2
     known = kind.architecture_type.__dataclass_fields__
     values = {n: v for n, v in {**asked, **more}.items() if n in known}
     return kind(kind.architecture_type(**values), torch.Generator().manual_seed(1)).double()
@@ -170,3 +177,17 @@ def test_tasks_share_a_code_and_their_costs_add(batch: Batch) -> None:
     for cost in (of_first, of_second):
         assert gradient(cost, model.code.parameters()) > 0.01
     assert gradient(of_first, model.heads[1].parameters()) == 0
+
+
+def test_student_and_teacher_at_once_are_three_terms(batch: Batch) -> None:
+    model: Any = made("joint-student", teaching=0.5, imitation=2.0)
+    extra = [torch.randn(n, 2, generator=generator()).double() for n in (5, 7)]
+    both = [torch.cat(pair, 1) for pair in zip((batch.x, batch.every), extra, strict=True)]
+    found = model.cost(batch._replace(x_both=both[0], every_both=both[1]), generator())
+    own = cross_entropy(model.log_q_y(batch.x), batch.y[:, 0])
+    theirs = cross_entropy(torch.log_softmax(model.tutor(both[0]), -1), batch.y[:, 0])
+    a_star = torch.softmax(model.tutor(both[1]), -1)
+    imitated = -(a_star * model.log_q_y(batch.every)).sum(-1).mean()
+    torch.testing.assert_close(found.total, own + 0.5 * theirs + 2 * imitated)
+    assert gradient(imitated, model.network.parameters()) > 0.01
+    assert gradient(own, model.tutor.parameters()) == 0

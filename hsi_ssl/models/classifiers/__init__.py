@@ -22,6 +22,7 @@ CLASSIFIERS: Registry[type[ClassifierModel]] = Registry(
         "gan": "hsi_ssl.models.classifiers.gan:GAN",
         "lvq": "hsi_ssl.models.classifiers.lvq:LabelledPrototypes",
         "student": "hsi_ssl.models.classifiers.student:Student",
+        "joint-student": "hsi_ssl.models.classifiers.joint_student:JointStudent",
         "multi-task": "hsi_ssl.models.classifiers.multi_task:MultiTask",
     },
 )

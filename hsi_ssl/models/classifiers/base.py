@@ -20,13 +20,16 @@ class Batch(NamedTuple):
 
     `x (n, D)`: labelled inputs; `y (n, V)`: their classes in each of V label sets, -1 where not
     known; `every (m, D)`: inputs of any training pixels, labelled or not; `taught (m, K)`: what a
-    teacher says of these, log q(y|x), None without one.
+    teacher says of these, log q(y|x), None without one. `x_both (n, D')`, `every_both (m, D')`: the
+    same pixels as two sensors saw them, None where there is no second one.
     """
 
     x: Tensor
     y: Tensor
     every: Tensor
     taught: Tensor | None = None
+    x_both: Tensor | None = None
+    every_both: Tensor | None = None
 
 
 class Costs(NamedTuple):
@@ -72,6 +75,8 @@ class ClassifierModel(nn.Module, ABC):
     """Whether it learns several label sets at once; then `log_q_each` is its own."""
     has_teacher: ClassVar[bool] = False
     """Whether it learns from another classifier's outputs (`Batch.taught`)."""
+    privileged: ClassVar[bool] = False
+    """Whether it learns from a second sensor beside (`Batch.x_both`), of the width `width_both`."""
 
     def __init__(self, architecture: Architecture, generator: torch.Generator) -> None:
         super().__init__()
