@@ -36,8 +36,8 @@ from .output import Terminal
 @click.option(
     "--init-from",
     type=options.FILE,
-    help="Run folder to start from, whose networks are of the same widths; spectra of another sensor "
-    "are resampled to its bands.",
+    help="Run folder to start from, whose networks are of the same widths; spectra of another "
+    "sensor are resampled to its bands.",
 )
 @click.option("--frozen", is_flag=True, help="With --init-from: keep its weights as they are.")
 @click.option(
