@@ -20,7 +20,7 @@ from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.inference.temperature import fitted_temperature, tempered_in_words
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.classifiers.base import ClassifierModel
-from hsi_ssl.models.extractors.base import architecture_of
+from hsi_ssl.models.method import architecture_of
 from hsi_ssl.models.spatial import learnt_strength
 from hsi_ssl.training.classifier_settings import check_settings, left_aside
 from hsi_ssl.training.classifier_task import ClassifierTask, log_q_each

@@ -25,7 +25,8 @@ from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1, load_we
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
-from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse, architecture_of
+from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse
+from hsi_ssl.models.method import architecture_of
 from hsi_ssl.training.loop import Fit, Progress, fit
 from hsi_ssl.training.stage import (
     Draw,

@@ -26,8 +26,8 @@ from hsi_ssl.datasets.store import READ_ROWS, Dataset, Part, write_dataset
 from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.models.extractors import EXTRACTORS
-from hsi_ssl.models.extractors.base import architecture_of
 from hsi_ssl.models.extractors.pca import PCA, PCAArchitecture
+from hsi_ssl.models.method import architecture_of
 from hsi_ssl.settings import M1Settings
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.m1_stage import ExtractorTask, scaled_blocks

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsi_ssl.models.networks import Architecture
+from hsi_ssl.models.method import Method
 
 
 class Batch(NamedTuple):
@@ -54,7 +53,7 @@ class Findings(NamedTuple):
     warnings: Sequence[str] = ()
 
 
-class ClassifierModel(nn.Module, ABC):
+class ClassifierModel(Method, ABC):
     """log q(y|x) `(N, K)` of inputs `(N, D)`: scaled spectra, or the features of an extractor.
 
     A subclass names itself and the dataclass that rebuilds it, which has `width`, D, and `counts`,
@@ -65,10 +64,8 @@ class ClassifierModel(nn.Module, ABC):
     It is trained by steps, each of the `moves` in turn, or `closed_form`, by `solve`.
     """
 
-    title: ClassVar[str]
     in_words: ClassVar[str]
     """What training minimises, for the card and for people."""
-    architecture_type: ClassVar[type[Architecture]]
     closed_form: ClassVar[bool] = False
     """Whether `solve` fits it, and no steps of the training loop."""
     several: ClassVar[bool] = False
@@ -77,17 +74,6 @@ class ClassifierModel(nn.Module, ABC):
     """Whether it learns from another classifier's outputs (`Batch.taught`)."""
     privileged: ClassVar[bool] = False
     """Whether it learns from a second sensor beside (`Batch.x_both`), of the width `width_both`."""
-
-    def __init__(self, architecture: Architecture, generator: torch.Generator) -> None:
-        super().__init__()
-        del generator  # subclasses draw their weights from it
-        self.architecture: Any = architecture
-
-    @classmethod
-    def own_options(cls) -> dict[str, Any]:
-        """The method's own options and their defaults."""
-        declared = fields(cls.architecture_type)
-        return {field.name: field.default for field in declared if field.default is not MISSING}
 
     @property
     def counts(self) -> tuple[int, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
+from hsi_ssl.models.method import Method
 from hsi_ssl.models.networks import Architecture
 
 BLOCK = 8192
@@ -51,7 +52,7 @@ class Phase(NamedTuple):
     epochs: int
 
 
-class FeatureExtractor(nn.Module, ABC):
+class FeatureExtractor(Method, ABC):
     """Features `(N, J)` of scaled spectra `(N, D)`; J is `architecture.latent`, D its `width`.
 
     A subclass names itself and the dataclass that rebuilds it. Fields of that dataclass that have a
@@ -59,8 +60,6 @@ class FeatureExtractor(nn.Module, ABC):
     without come from the settings of `[m1]`, and who has no use for one does not name it.
     """
 
-    title: ClassVar[str]
-    architecture_type: ClassVar[type[Architecture]]
     bound_name: ClassVar[str] = "minus_cost"
     """What `-cost` is called in the log; `bound` where it is one on log p(x)."""
     decodes: ClassVar[bool] = True
@@ -71,17 +70,6 @@ class FeatureExtractor(nn.Module, ABC):
     """Whether it is a model of spectra, with a p(x|z)."""
     closed_form: ClassVar[bool] = False
     """Whether `solve` fits it, and no training."""
-
-    def __init__(self, architecture: Architecture, generator: torch.Generator) -> None:
-        super().__init__()
-        del generator  # subclasses draw their weights from it
-        self.architecture: Any = architecture
-
-    @classmethod
-    def own_options(cls) -> dict[str, Any]:
-        """The method's own options and their defaults."""
-        declared = fields(cls.architecture_type)
-        return {field.name: field.default for field in declared if field.default is not MISSING}
 
     @property
     def units(self) -> int:
@@ -249,17 +237,6 @@ class DeterministicExtractor(FeatureExtractor):
         self.gain.copy_(torch.where(alive, (sd * sd.max()).rsqrt(), 1.0))
 
 
-class Method(Protocol):
-    """What has a name, and a dataclass whose fields with a default are its own options."""
-
-    title: ClassVar[str]
-    architecture_type: ClassVar[type[Architecture]]
-
-    @classmethod
-    def own_options(cls) -> dict[str, Any]:
-        """The method's own options and their defaults."""
-
-
 COMPONENTS = ("noise", "mnf")
 """Scalings whose columns are no bands."""
 
@@ -277,33 +254,3 @@ def check_columns_are_bands(what: str, scaling: str) -> None:
             f"{what} looks at bands side by side, scaling {scaling} gives components: prepare "
             "with --scaling standard, or another that keeps the bands"
         )
-
-
-def architecture_of(
-    kind: type[Method], settings: dict[str, Any], options: dict[str, Any]
-) -> tuple[Architecture, list[str]]:
-    """The architecture that settings and options ask for, and the settings that it has no use for.
-
-    Raises
-    ------
-    ModelError
-        It has no option of that name, or its value is of another type.
-    """
-    declared, own = [field.name for field in fields(kind.architecture_type)], kind.own_options()
-    for name, value in options.items():
-        if name not in own:
-            known = f"it has {', '.join(own)}" if own else "it has none"
-            raise ModelError(f"{kind.title} has no option {name}: {known}")
-        default = own[name]
-        fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
-        if not fits or isinstance(value, bool) != isinstance(default, bool):
-            raise ModelError(
-                f"option {name} of {kind.title} is a {type(default).__name__} such as {default}, "
-                f"not {value!r}"
-            )
-    taken = {name: settings[name] for name in declared if name in settings}
-    unused = [name for name in settings if name not in declared]
-    try:
-        return kind.architecture_type(**taken, **options), unused
-    except ValueError as error:
-        raise ModelError(f"{kind.title}: {error}") from error

@@ -12,13 +12,14 @@ from torch import Tensor
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.autoencoder import Autoencoder
-from hsi_ssl.models.extractors.base import FeatureExtractor, architecture_of
+from hsi_ssl.models.extractors.base import FeatureExtractor
 from hsi_ssl.models.extractors.contractive import Contractive, hutchinson
 from hsi_ssl.models.extractors.masked import Masked
 from hsi_ssl.models.extractors.pca import PCA, PCAArchitecture
 from hsi_ssl.models.extractors.position import Position
 from hsi_ssl.models.extractors.relational import unlikeness
 from hsi_ssl.models.extractors.sparse_entropy import kl_of_means
+from hsi_ssl.models.method import architecture_of
 
 D = 8
 
