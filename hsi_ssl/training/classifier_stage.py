@@ -14,21 +14,17 @@ from hsi_ssl.datasets.privileged import beside
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
-from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
-from hsi_ssl.inference.temperature import fitted_temperature, tempered_in_words
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.classifiers.base import ClassifierModel
 from hsi_ssl.models.method import architecture_of
-from hsi_ssl.models.spatial import learnt_strength
+from hsi_ssl.training.classifier_finish import finished
 from hsi_ssl.training.classifier_settings import check_settings, left_aside
-from hsi_ssl.training.classifier_task import ClassifierTask, log_q_each
+from hsi_ssl.training.classifier_task import ClassifierTask
 from hsi_ssl.training.loop import Fit, Progress, fit
-from hsi_ssl.training.m2_architecture import class_priors
-from hsi_ssl.training.m2_choice import Choice
 from hsi_ssl.training.m2_data import M2Data
-from hsi_ssl.training.m2_finish import finish, generated, run_tensors
+from hsi_ssl.training.m2_finish import generated
 from hsi_ssl.training.stage import (
     Draw,
     draw_nothing,
@@ -39,12 +35,9 @@ from hsi_ssl.training.stage import (
 )
 from hsi_ssl.training.teacher import (
     Teacher,
-    compared,
-    compared_in_words,
     dataset_of_both,
     teacher_of,
 )
-from hsi_ssl.training.validation import scores
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -81,7 +74,7 @@ def train_classifier(
     training = ClassifierTraining(data, settings, watcher, draw, teacher)
     training.announce()
     found = training.solved() if training.model.closed_form else training.by_steps(resume=resume)
-    card, tensors = training.finished(found)
+    card, tensors = finished(data, settings, training.model, teacher, found, watcher)
     return save_run(settings.output, tensors, card)
 
 
@@ -214,77 +207,3 @@ class ClassifierTraining:
         seconds = time.monotonic() - started
         progress = Progress(stopped="solved", spectra=data.pixels, seconds=seconds)
         return Fit(progress, {}, "float32")
-
-    @torch.no_grad()
-    def finished(self, found: Fit) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The card, and what the run keeps as tensors."""
-        data, model = self.data, self.model.eval()
-        generator = torch.Generator(data.device).manual_seed(self.settings.seed)
-        own = model.findings(data.every.mean, generator)
-        for sentence in own.said:
-            self.watcher.say(sentence)
-        for sentence in own.warnings:
-            self.watcher.warn(sentence)
-        card: dict[str, Any] = {
-            "kind": "m2",
-            "model": self.settings.model,
-            "architecture": model.architecture.to_card(),
-            **self.facts,
-            "label_sets": [],
-            **data.pipeline.to_card(),
-            "settings": self.settings.model_dump(mode="json"),
-            "objective": model.in_words,
-            "training": found.to_card(data.device),
-            "metrics": dict(own.metrics),
-        }
-        tensors = run_tensors(model, data.m1)
-        priors = class_priors(self.settings, data)
-        of_every = log_q_each(model, data.every.mean) if self.settings.spatial else None
-        for place, choice in enumerate(self._choices()):
-            log_prior = priors[place].log().to(data.device)
-            strength = 0.0
-            if of_every is not None:
-                strength = learnt_strength(of_every[place].exp(), data.neighbours, log_prior)
-            one = {
-                "classes": data.label_sets[place].to_card(),
-                "spatial_strength": strength,
-                "expert_weights": [1.0],
-                "rule": choice.rule,
-                "temperature": choice.temperature,
-            }
-            card["label_sets"].append(one)
-            classifier = Classifier(
-                card_of_label_set(card, place),
-                of_label_set(model, place),
-                data.m1,
-                data.device,
-                choice.rule,
-            )
-            tensors |= finish(classifier, data, place, one, choice, log_prior, self.watcher)
-            if self.teacher is not None:
-                known = compared(self.teacher, classifier, data.dataset)
-                self.watcher.say(compared_in_words(known))
-                card |= {"teacher": self.teacher.to_card()}
-                card["metrics"] |= known
-        return card, tensors
-
-    def _choices(self) -> list[Choice]:
-        """Scores and temperature of each label set on its validation pixels."""
-        validation, found = self.data.validation, []
-        log_q = log_q_each(self.model, validation.inputs.mean)
-        for label_set, of_set, y in zip(self.data.label_sets, log_q, validation.y.T, strict=True):
-            known = y >= 0
-            if not known.any():
-                found.append(Choice("classifier"))
-                continue
-            said = f"{label_set.name}: " if len(log_q) > 1 else ""
-            of_known = scores(y[known], of_set[known])
-            temperature = fitted_temperature(of_set[known], y[known])
-            self.watcher.say(
-                f"{said}validation macro-F1 {of_known['macro_f1']:.3f}; "
-                f"{tempered_in_words(temperature)} on the validation pixels"
-            )
-            found.append(
-                Choice("classifier", {"classifier": of_known}, {"classifier": temperature})
-            )
-        return found

@@ -103,7 +103,7 @@ def dataset_of_both(dataset: Dataset, place: Path) -> Dataset:
     both = open_dataset(place, dataset.label_set.name if dataset.whole else None)
     same = all(
         np.array_equal(getattr(both, name), getattr(dataset, name))
-        for name in ("scene", "pixel", "part", "label")
+        for name in ("scene", "pixel", "part", "y")
     )
     if not same:
         raise DatasetError(

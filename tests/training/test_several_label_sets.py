@@ -59,7 +59,7 @@ def test_both_label_sets_are_learnt_at_once(
     known = {c.label_set.name: c for c in load_classifiers(tmp_path / "m2", "cpu")}
     rows = two_label_sets.rows(Part.VALIDATION)
     for i, (name, one) in enumerate(each.items()):
-        y = torch.from_numpy(two_label_sets.label[rows, i].astype(np.int64))
+        y = torch.from_numpy(two_label_sets.y[rows, i].astype(np.int64))
         log_q = known[name].uncalibrated.posterior(two_label_sets.spectra(rows)[y >= 0])
         expected = fitted_temperature(torch.from_numpy(log_q).log(), y[y >= 0])
         assert one["temperature"]["classifier"] == pytest.approx(expected, rel=0.01)
