@@ -47,15 +47,15 @@ def test_indian_pines_from_labels_to_the_page(
     common = ("compare", data, "-o", out, "--project", project, "--latent", 10)
     ran = hsi_ssl(
         *common, "--extractors", "none,pca,vae", "--classifiers", "lda,knn,m2",
-        "--labels", "5,15", "--seeds", 1, "--json",
+        "--labels", "5,25", "--seeds", 1, "--json",
     )  # fmt: skip
     assert ran.code == 0, ran.err
     found = json.loads(ran.out)
     assert len(found["results"]) == 18
     assert not any(r["refused"] for r in found["results"])
     by_cell = {(r["extractor"], r["classifier"], r["labels"]): r for r in found["results"]}
-    assert by_cell["none", "lda", 15]["oa"] > 0.4  # sixteen classes
-    assert by_cell["pca", "lda", 15]["features"] == 10
+    assert by_cell["none", "lda", 25]["oa"] > 0.4  # sixteen classes
+    assert by_cell["pca", "lda", 25]["features"] == 10
     with (out / "compare.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 18
 
@@ -69,7 +69,7 @@ def test_indian_pines_from_labels_to_the_page(
     assert browser.evaluate("document.querySelectorAll('tr.best').length") == 2
     said = browser.evaluate("document.body.innerText")
     assert "One seed: no difference can be judged" in said
-    assert "Fewer training pixels, of which all are taken" in said
+    assert "Fewer training pixels, of which all are taken: Oats (20)." in said
 
     again = hsi_ssl(
         *common, "--extractors", "none,pca", "--classifiers", "lda,knn", "--labels", "5",
