@@ -69,7 +69,7 @@ class Registry(Mapping[str, T], Generic[T]):
         SettingsError
             There is none of that name, or the package that offers it cannot be imported.
         """
-        if name not in self and name not in self._carried:
+        if not self.knows(name):
             raise SettingsError(f"{self.what} {name!r} is not known; take {self.in_words()}")
         try:
             return self[name]
@@ -78,6 +78,10 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"{self.what} {name!r} cannot be loaded ({error}); install again the package that "
                 f"offers it in {self.group}, or take {', '.join(self._own)}"
             ) from error
+
+    def knows(self, name: str) -> bool:
+        """Whether `find` would look for it: it is offered, or carried."""
+        return name in self or name in self._carried
 
     def in_words(self) -> str:
         """All names, with commas between them."""
