@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module, metadata
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from hsi_ssl.errors import SettingsError
@@ -23,10 +24,20 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Things of one kind, read-only; `own`: where ours are, as `module:attribute` or `module`."""
+    """Things of one kind, read-only; `own`: where ours are, as `module:attribute` or `module`.
 
-    def __init__(self, group: str, what: str, own: Mapping[str, str]) -> None:
-        self.group, self.what, self._own = group, what, own
+    `carried`: likewise, of what only cards of runs name: `find` knows it, nobody is offered it.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        what: str,
+        own: Mapping[str, str],
+        *,
+        carried: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.group, self.what, self._own, self._carried = group, what, own, carried
         self._loaded: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
@@ -51,14 +62,14 @@ class Registry(Mapping[str, T], Generic[T]):
         return id(self)
 
     def find(self, name: str) -> T:
-        """That of a name.
+        """That of a name, offered or carried.
 
         Raises
         ------
         SettingsError
             There is none of that name, or the package that offers it cannot be imported.
         """
-        if name not in self:
+        if not self.knows(name):
             raise SettingsError(f"{self.what} {name!r} is not known; take {self.in_words()}")
         try:
             return self[name]
@@ -68,13 +79,18 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"offers it in {self.group}, or take {', '.join(self._own)}"
             ) from error
 
+    def knows(self, name: str) -> bool:
+        """Whether `find` would look for it: it is offered, or carried."""
+        return name in self or name in self._carried
+
     def in_words(self) -> str:
         """All names, with commas between them."""
         return ", ".join(self)
 
     def _load(self, name: str) -> T:
-        if name in self._own:
-            module, _, attribute = self._own[name].partition(":")
+        ours = {**self._carried, **self._own}
+        if name in ours:
+            module, _, attribute = ours[name].partition(":")
             found: Any = import_module(module)
             own: T = getattr(found, attribute) if attribute else found
             return own

@@ -61,5 +61,5 @@ def test_an_extractor_of_another_package_is_one_among_ours(installed: Path, type
 
     alone = typed("info", "m2", packages=None)
     assert alone.returncode == 2
-    assert "extractor 'band-groups' is not known" in alone.stderr
+    assert "m2 was made by extractor 'band-groups', which is not installed here" in alone.stderr
     assert "Traceback" not in alone.stderr

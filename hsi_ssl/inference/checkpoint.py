@@ -26,12 +26,14 @@ from safetensors.torch import load, load_file, save_file
 from torch import Tensor
 
 from hsi_ssl import __version__
+from hsi_ssl.datasets.scalings import SCALINGS
 from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.files import os_errors, written_beside
 from hsi_ssl.inference.schema import converted, label_set_places
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
+from hsi_ssl.models.quantisers import QUANTISERS
 
 SCHEMA = 3
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
@@ -145,7 +147,8 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises
     ------
     ModelError
-        The folder or a file of it is missing, broken, of another kind or schema version.
+        The folder or a file of it is missing, broken, of another kind or schema version, or of a
+        method that is not installed.
     """
     command = "hsi-ssl quantise" if kind == "quantiser" else f"hsi-ssl train-{kind}"
     if not (run / CARD).is_file():
@@ -168,7 +171,25 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     if hashlib.sha256(blob).hexdigest() != card["weights_sha256"]:
         raise ModelError(f"{run}: {WEIGHTS} is not the one {CARD} was written for; train again")
-    return converted(card, tensors)
+    card, tensors = converted(card, tensors)
+    _refuse_not_installed(run, card)
+    return card, tensors
+
+
+def _refuse_not_installed(run: Path, card: dict[str, Any]) -> None:
+    """Refuse a run of a method that nothing installed here offers."""
+    parts = [part for part in (card, card.get("m1")) if isinstance(part, dict)]
+    for registry, name in (
+        *((EXTRACTORS, part["extractor"]) for part in parts if "extractor" in part),
+        *((CLASSIFIERS, part["model"]) for part in parts if "model" in part),
+        *((QUANTISERS, part["method"]) for part in parts if "method" in part),
+        *((SCALINGS, part["scaling"]["kind"]) for part in parts if "scaling" in part),
+    ):
+        if not registry.knows(name) and name not in PRESETS:
+            raise ModelError(
+                f"{run} was made by {registry.what} {name!r}, which is not installed here: install "
+                f"the package that offers it in {registry.group}, or train again"
+            )
 
 
 def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:

@@ -98,7 +98,10 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ModelError(f"the weights do not fit the architecture in the card: {error}") from error
+        first = str(error).partition("\n")[2].partition("\n")[0].strip().rstrip(".")
+        raise ModelError(
+            f"the weights do not fit the architecture in the card ({first}): train again"
+        ) from error
 
 
 def check_bands(card: dict[str, Any], dataset: Dataset, run: Path) -> None:

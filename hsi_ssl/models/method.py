@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+import math
+from dataclasses import MISSING, asdict, fields
 from typing import Any, ClassVar
 
 import torch
@@ -10,6 +11,8 @@ from torch import nn
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.networks import Architecture
+
+IN_WORDS = {bool: "yes or no,", int: "a whole number", float: "a number", str: "a name"}
 
 
 class Method(nn.Module):
@@ -43,7 +46,7 @@ def architecture_of(
     Raises
     ------
     ModelError
-        It has no option of that name, or its value is of another type.
+        It has no option of that name, or its value is of another type or not finite.
     """
     declared, own = [field.name for field in fields(kind.architecture_type)], kind.own_options()
     for name, value in options.items():
@@ -54,12 +57,21 @@ def architecture_of(
         fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
         if not fits or isinstance(value, bool) != isinstance(default, bool):
             raise ModelError(
-                f"option {name} of {kind.title} is a {type(default).__name__} such as {default}, "
+                f"option {name} of {kind.title} is {IN_WORDS[type(default)]} such as {default}, "
                 f"not {value!r}"
             )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ModelError(f"option {name} of {kind.title} is {value}; give a finite number")
     taken = {name: settings[name] for name in declared if name in settings}
     unused = [name for name in settings if name not in declared]
     try:
         return kind.architecture_type(**taken, **options), unused
     except ValueError as error:
         raise ModelError(f"{kind.title}: {error}") from error
+
+
+def differing(one: Architecture, other: Architecture) -> list[str]:
+    """What is not the same in two architectures, by the names of the settings."""
+    ours, theirs = asdict(one), asdict(other)
+    names = dict.fromkeys([*ours, *theirs])
+    return [name for name in names if name not in ours or ours[name] != theirs.get(name)]

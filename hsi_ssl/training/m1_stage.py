@@ -26,7 +26,7 @@ from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse
-from hsi_ssl.models.method import architecture_of
+from hsi_ssl.models.method import architecture_of, differing
 from hsi_ssl.training.loop import Fit, Progress, fit
 from hsi_ssl.training.stage import (
     Draw,
@@ -251,9 +251,11 @@ class _Training:
             load_weights(model, source.model.state_dict())
             return
         if not of_one_shape(source.model, model):
+            apart = differing(source.model.architecture, model.architecture)
             raise ModelError(
-                f"{run} has another architecture ({source.model.architecture}) than asked "
-                f"for ({model.architecture}); give the same widths, activation and likelihood"
+                f"{source.model.title} in {run} has another architecture than asked for, "
+                f"{model.title}: they differ in {', '.join(apart) or 'kind'}; give those of "
+                f"{run} (`hsi-ssl info {run}`)"
             )
         load_weights(model, {**model.state_dict(), **networks_of(source.model)})
         self.watcher.say(f"starts with the networks of {source.model.title} in {run}")

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from hsi_ssl.settings import QuantiseSettings
 
 DEAD_NAMED = 10
+OWN = {
+    "som": ("rows", "cols", "grid", "kernel", "start", "radius_start", "radius_end", "epochs"),
+    "kohonen": ("units", "takes", "learning_rate", "epochs"),
+}
+"""Settings of each method; other packages' have the number of units and epochs."""
 
 
 def train_quantiser(
@@ -50,6 +55,9 @@ def train_quantiser(
     model = QUANTISERS.find(settings.method).from_card(architecture(settings, x.shape[1]))
     units = len(model.weights)
     _check(x, units, settings.method, named, watcher)
+    idle = _left_aside(settings)
+    if idle:
+        watcher.say(f"{settings.method} has no use for {', '.join(idle)}: left aside")
     watcher.say(f"{settings.method} of {units} units on {len(x):,} spectra, {device}")
     x, model = x.to(device), model.to(device)
     started = time.perf_counter()
@@ -88,12 +96,19 @@ def learnt_rows(dataset: Dataset) -> npt.NDArray[np.int64]:
 
 
 def architecture(settings: QuantiseSettings, width: int) -> dict[str, Any]:
-    """The card of the quantiser that is asked for; other packages' get its size alone."""
-    own = {
-        "som": ("rows", "cols", "grid", "kernel", "start", "radius_start", "radius_end", "epochs"),
-        "kohonen": ("units", "takes", "learning_rate", "epochs"),
-    }.get(settings.method, ("units", "epochs"))
-    return {"width": width, **{name: getattr(settings, name) for name in own}}
+    """The card of the quantiser that is asked for."""
+    return {"width": width, **{name: getattr(settings, name) for name in _own(settings.method)}}
+
+
+def _own(method: str) -> tuple[str, ...]:
+    """Settings that a method has a use for."""
+    return OWN.get(method, ("units", "epochs"))
+
+
+def _left_aside(settings: QuantiseSettings) -> list[str]:
+    """Settings of other methods that were given and mean nothing here."""
+    others = {name for names in OWN.values() for name in names} - {*_own(settings.method)}
+    return sorted(others & settings.model_fields_set)
 
 
 def _check(x: Tensor, units: int, method: str, named: str, watcher: Watcher) -> None:

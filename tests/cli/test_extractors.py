@@ -102,7 +102,7 @@ def test_what_is_no_model_of_spectra_says_so(hsi_ssl: Run, name: str) -> None:
         (("pca", "--option", "penalty=1"), "PCA has no option penalty: it has none"),
         (("vae", "--option", "codes=sigmoid"), "M1 has no option codes: it has none"),
         (("sparse-entropy", "--option", "codes=relu"), "codes must lie in [0, 1]"),
-        (("denoising", "--option", "zeroed=lots"), "is a float such as 0.1, not 'lots'"),
+        (("denoising", "--option", "zeroed=lots"), "is a number such as 0.1, not 'lots'"),
         (("stacked", "--hidden", "none"), "it has hidden layers to stack"),
         (("position", "--latent", "7"), "ask for a multiple of 5 (--latent)"),
         (("masked", "--option", "run=9"), "run=9 bands hidden side by side, of 12: from 1 to 6"),

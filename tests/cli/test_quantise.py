@@ -47,6 +47,22 @@ def project(tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "given", "idle"),
+    [
+        ("som", ("--units", 5), "units"),
+        ("kohonen", ("--rows", 3, "--grid", "hexagonal"), "grid, rows"),
+    ],
+)
+def test_settings_of_another_method_are_left_aside_and_said(
+    hsi_ssl: Callable[..., Any], project: Path, method: str, given: tuple[Any, ...], idle: str
+) -> None:
+    ran = hsi_ssl("quantise", "d.h5", "--method", method, *given, "--epochs", 1)
+    assert ran.code == 0, ran.err
+    assert f"{method} has no use for {idle}: left aside" in ran.out
+
+
+@pytest.mark.slow
 def test_of_a_dataset(
     hsi_ssl: Callable[..., Any], project: Path, tiny_dataset: Dataset, browser: Any
 ) -> None:

@@ -112,8 +112,9 @@ def test_init_from_starts_with_those_weights(tiny_dataset: Dataset, tmp_path: Pa
     assert card["metrics"]["bound_validation"] == pytest.approx(
         first["metrics"]["bound_validation"], abs=0.01
     )
-    with pytest.raises(ModelError, match="another architecture"):
+    with pytest.raises(ModelError, match=r"another architecture .* differ in latent; give") as told:
         train_m1(settings(tiny_dataset, tmp_path / "third", latent=5), init_from=tmp_path / "first")
+    assert len(str(told.value).replace(str(tmp_path), "")) < 200
 
 
 @pytest.mark.slow
@@ -166,8 +167,13 @@ def test_broken_run_folders_are_refused_in_one_sentence(
     card = json.loads((run / "model.json").read_text())
     card["architecture"]["latent"] = 9
     (run / "model.json").write_text(json.dumps(card))
-    with pytest.raises(ModelError, match="do not fit the architecture"):
+    with pytest.raises(ModelError, match=r"do not fit the architecture .* train again") as told:
         load_m1(run)
+    assert "\n" not in str(told.value)
+    for name, wrong in (("extractor", "ours"), ("scaling", {**card["scaling"], "kind": "ours"})):
+        (run / "model.json").write_text(json.dumps({**card, name: wrong}))
+        with pytest.raises(ModelError, match=rf"made by {name} 'ours', which is not installed"):
+            load_run(run, "m1")
 
 
 def test_use_of_every_unit_is_in_the_card(tiny_dataset: Dataset, tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError, UnitsError
 from hsi_ssl.inference.extractor import load_m1
-from hsi_ssl.settings import M1Settings, M2Settings
+from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings, choices
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.transfer import other_sensor, resampling, transferred
@@ -166,5 +167,8 @@ def test_frozen_needs_a_run_and_the_scaling_is_not_to_be_asked_for(
 ) -> None:
     with pytest.raises(SettingsError, match="name it with --init-from"):
         train_m1(settings(tiny_dataset, tmp_path / "run"), frozen=True)
+    assert "resampled" not in choices(PrepareSettings, "scaling")
+    with pytest.raises(ValidationError, match="no such scaling; there are noise, mnf"):
+        PrepareSettings(scaling="resampled")
     with pytest.raises(DatasetError, match="of another sensor"):
         fit_scaler("resampled", tiny_dataset.spectra(np.arange(50)), components=3)

@@ -27,7 +27,7 @@ SCALINGS: Registry[type[Scaler]] = Registry(
         "continuum": f"{HOME}.shapes:ContinuumRemoved",
         "derivative": f"{HOME}.derivative:Derivative",
         "none": f"{HOME}.levels:AsItIs",
-        "resampled": f"{HOME}.resampled:Resampled",
     },
+    carried={"resampled": f"{HOME}.resampled:Resampled"},
 )
-"""What the setting `scaling` of `[prepare]` names."""
+"""What the setting `scaling` of `[prepare]` names; and what `training.transfer` makes."""
