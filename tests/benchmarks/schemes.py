@@ -61,6 +61,9 @@ SENSOR_BANDS, SENSOR_NOISE = 40, 0.01
 """Of Potsdam's second sensor: broad bands, and noise as a share of each band's mean."""
 M1_EPOCHS = (20, 3)
 """On the new scene, from random or learnt weights; the source learns for the first of them."""
+LEARNT, TUNED, FROZEN = "learnt here", "tuned", "frozen"
+LEARNT_HERE = f"{LEARNT}, {M1_EPOCHS[0]} epochs"
+SHORT_M2 = {"epochs": 12}
 PERCEPTRON = {"model": "perceptron", "epochs": 40}
 
 
@@ -179,20 +182,37 @@ def transfer(scene: str, seed: int, folder: Path) -> Ways:
     here, there = sensors(scene, seed, folder)
     spectra = trained(here, folder / "on", seed, **PERCEPTRON)
     yield "perceptron on spectra", tested(spectra, here)
+    ways = [(way, epochs) for epochs in M1_EPOCHS for way in (LEARNT, TUNED)]
+    for name, m1 in features(here, there, seed, folder, [*ways, (FROZEN, 1)]):
+        yield name, tested(trained(here, folder / "on", seed, m1=m1, **PERCEPTRON), here)
+
+
+def transfer_below_m2(scene: str, seed: int, folder: Path) -> Ways:
+    """M1+M2, whose q(y|x) reads scaled spectra beside those features."""
+    data = folder.with_name("transfer")
+    here, there = sensors(scene, seed, data)
+    ways = [(LEARNT, M1_EPOCHS[0]), (TUNED, M1_EPOCHS[0]), (FROZEN, 1)]
+    for name, m1 in features(here, there, seed, data, ways):
+        yield name, tested(trained(here, folder / "on", seed, m1=m1, **SHORT_M2), here)
+
+
+def features(
+    here: Dataset, there: Dataset, seed: int, folder: Path, ways: list[tuple[str, int]]
+) -> Iterator[tuple[str, Path]]:
+    """Names, and runs of M1 on the first dataset: one at a time, each in the place of the last."""
     source = folder / f"m1-{there.path.stem}"
-    if not (source / "run.json").exists():
+    if not (source / "model.json").exists():
         learn = M1Settings(dataset=there.path, output=source, seed=seed, epochs=M1_EPOCHS[0])
         train_m1(learn, overwrite=True)
-    ways = [(f"{way}, {n} epochs", n, way) for n in M1_EPOCHS for way in ("learnt here", "tuned")]
-    for name, epochs, way in [*ways, ("frozen", 1, "frozen")]:
+    for way, epochs in ways:
         m1 = folder / "m1-here"
         train_m1(
             M1Settings(dataset=here.path, output=m1, seed=seed, epochs=epochs),
             overwrite=True,
-            init_from=None if way == "learnt here" else source,
-            frozen=way == "frozen",
+            init_from=None if way == LEARNT else source,
+            frozen=way == FROZEN,
         )
-        yield name, tested(trained(here, folder / "on", seed, m1=m1, **PERCEPTRON), here)
+        yield way if way == FROZEN else f"{way}, {epochs} epochs", m1
 
 
 def sensors(scene: str, seed: int, folder: Path) -> tuple[Dataset, Dataset]:
@@ -234,6 +254,7 @@ KINDS: dict[str, tuple[Callable[[str, int, Path], Ways], tuple[str, ...]]] = {
     "privileged": (privileged, OF_CORES),
     "unprivileged": (unprivileged, OF_CORES),
     "transfer": (transfer, TRANSFERRED),
+    "transfer, M1+M2": (transfer_below_m2, TRANSFERRED),
 }
 SAME_TABLE = {"unprivileged": "privileged"}
 
@@ -257,17 +278,18 @@ def tables(lines: list[Line]) -> list[str]:
 
 
 def _table(lines: list[Line]) -> list[str]:
-    """A row for each way; differences to the first, seed by seed, and what else was measured."""
+    """A row for each way; differences to what does without, by seed, and what else there is."""
     ways = list(dict.fromkeys(x["way"] for x in lines))
-    first = {x["seed"]: x for x in lines if x["way"] == ways[0]}
-    head = ["", "macro-F1", "OA", f"macro-F1 less {ways[0]}"]
+    without = next((way for way in ways if way == LEARNT_HERE), ways[0])
+    base = {x["seed"]: x["macro_f1"] for x in lines if x["way"] == without}
+    head = ["", "macro-F1", "OA", f"macro-F1 less that of '{without}'"]
     measured = [name for name in MORE if any(name in x for x in lines)]
     rows = [_row(*head, *measured), _row(*["---"] * (len(head) + len(measured)))]
     for way in ways:
         some = [x for x in lines if x["way"] == way]
-        apart = [x["macro_f1"] - first[x["seed"]]["macro_f1"] for x in some]
+        apart = [x["macro_f1"] - base[x["seed"]] for x in some if x["seed"] in base]
         scores = [spread([x[name] for x in some]) for name in ("macro_f1", "oa")]
-        cells = [way, *scores, "" if way == ways[0] else spread(apart)]
+        cells = [way, *scores, "" if way == without else spread(apart)]
         for name in measured:
             found = [x[name] for x in some if name in x]
             cells.append(MORE[name](found) if found else "")
