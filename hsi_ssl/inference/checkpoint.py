@@ -47,19 +47,28 @@ REPORTS = ("report", "report-validation", "report-train")
 
 
 def check_run_folder(
-    run: Path, *, resume: bool, overwrite: bool, parts: tuple[str, ...] = ()
+    run: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    parts: tuple[str, ...] = (),
+    stands_on: Sequence[Path | None] = (),
 ) -> None:
     """Refuse to train into a folder that holds something that would be lost.
 
-    `parts`: folders inside it that have a state of their own.
+    `parts`: folders inside it that have a state of their own; `stands_on`: other runs that the new
+    one learns from.
 
     Raises
     ------
     OutputError
-        The folder holds a model or an unfinished run and neither flag allows going on.
+        The folder holds a model or an unfinished run and neither flag allows going on; or the run
+        that the new one learns from.
     ModelError
         `resume` is asked for and there is nothing to resume.
     """
+    if any(other is not None and other.resolve() == run.resolve() for other in stands_on):
+        raise OutputError(f"{run} is the run to learn from, and would be lost; name another with -o")
     unfinished = any((run / part / STATE).exists() for part in ("", *parts))
     if resume:
         if not unfinished:
