@@ -34,6 +34,7 @@ from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.quantisers import QUANTISERS
+from hsi_ssl.registry import Registry
 
 SCHEMA = 3
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
@@ -47,19 +48,28 @@ REPORTS = ("report", "report-validation", "report-train")
 
 
 def check_run_folder(
-    run: Path, *, resume: bool, overwrite: bool, parts: tuple[str, ...] = ()
+    run: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    parts: tuple[str, ...] = (),
+    stands_on: Sequence[Path | None] = (),
 ) -> None:
     """Refuse to train into a folder that holds something that would be lost.
 
-    `parts`: folders inside it that have a state of their own.
+    `parts`: folders inside it that have a state of their own; `stands_on`: other runs that the new
+    one learns from.
 
     Raises
     ------
     OutputError
-        The folder holds a model or an unfinished run and neither flag allows going on.
+        The folder holds a model or an unfinished run and neither flag allows going on; or the run
+        that the new one learns from.
     ModelError
         `resume` is asked for and there is nothing to resume.
     """
+    if any(other is not None and other.resolve() == run.resolve() for other in stands_on):
+        raise OutputError(f"{run} is the run to learn from, and would be lost; name another folder")
     unfinished = any((run / part / STATE).exists() for part in ("", *parts))
     if resume:
         if not unfinished:
@@ -179,12 +189,13 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _refuse_not_installed(run: Path, card: dict[str, Any]) -> None:
     """Refuse a run of a method that nothing installed here offers."""
     parts = [part for part in (card, card.get("m1")) if isinstance(part, dict)]
-    for registry, name in (
+    used: list[tuple[Registry[Any], str]] = [
         *((EXTRACTORS, part["extractor"]) for part in parts if "extractor" in part),
         *((CLASSIFIERS, part["model"]) for part in parts if "model" in part),
         *((QUANTISERS, part["method"]) for part in parts if "method" in part),
         *((SCALINGS, part["scaling"]["kind"]) for part in parts if "scaling" in part),
-    ):
+    ]
+    for registry, name in used:
         if not registry.knows(name) and name not in PRESETS:
             raise ModelError(
                 f"{run} was made by {registry.what} {name!r}, which is not installed here: install "

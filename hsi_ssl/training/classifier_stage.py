@@ -63,7 +63,8 @@ def train_classifier(
     DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
-    check_run_folder(settings.output, resume=resume, overwrite=overwrite)
+    others = settings.m1, settings.teacher
+    check_run_folder(settings.output, resume=resume, overwrite=overwrite, stands_on=others)
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset, settings.label_set)
     m1 = m1_below(settings, dataset, watcher)
@@ -148,7 +149,8 @@ class ClassifierTraining:
         def on_snapshot(snapshots: dict[int, Tensor]) -> None:
             panels = generated(data, {e: shown for e, shown in snapshots.items() if len(shown)})
             if panels:
-                measured = data.pipeline.scaled(task.measured).cpu().numpy()
+                with torch.no_grad():
+                    measured = data.pipeline.scaled(task.measured).cpu().numpy()
                 draw_spectra(self.draw, data.scaler, self.facts, [*panels, ("measured", measured)])
 
         return fit(

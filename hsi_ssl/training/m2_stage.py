@@ -92,7 +92,9 @@ def train_m2(
             "--model student"
         )
     run = settings.output
-    check_run_folder(run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,))
+    check_run_folder(
+        run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,), stands_on=(settings.m1,)
+    )
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset, settings.label_set)
     m1 = m1_below(settings, dataset, watcher)

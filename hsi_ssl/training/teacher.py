@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from hsi_ssl.watcher import Watcher
 SMALLEST = 1e-12
 TIMED = 20_000
 """Pixels by which speeds are compared, at most."""
+PASSES = 5
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,18 @@ def compared(teacher: Teacher, student: Classifier, dataset: Dataset) -> dict[st
     for name, classifier, of in asked:
         spectra = of.spectra(some)
         classifier.posterior(spectra[:64])  # what is worked out once is not timed
+        found[f"{name}_pixels_per_second"] = len(some) / least_seconds(classifier, spectra)
+    return found
+
+
+def least_seconds(classifier: Classifier, spectra: npt.NDArray[Any]) -> float:
+    """The least of several passes: of few pixels, one is as long as whatever else runs."""
+    passes = []
+    for _ in range(PASSES):
         started = time.perf_counter()
         classifier.posterior(spectra)
-        found[f"{name}_pixels_per_second"] = len(some) / (time.perf_counter() - started)
-    return found
+        passes.append(time.perf_counter() - started)
+    return min(passes)
 
 
 def compared_in_words(found: dict[str, float]) -> str:

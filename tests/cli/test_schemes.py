@@ -98,6 +98,13 @@ def test_joint_auto_encoder_and_gan(
     assert json.loads(ran.out)["macro_f1"] > 0.8
 
 
+def test_a_gan_draws_spectra_of_an_extractors_features(hsi_ssl: Callable[..., Any]) -> None:
+    assert hsi_ssl("train-m1", "--extractor", "pca", "--latent", "3").code == 0
+    ran = hsi_ssl("train-m2", "--model", "gan", *SMALL)
+    assert ran.code == 0, ran.err
+    assert Path("runs/m2/figures/generated.png").is_file()
+
+
 def test_a_student_is_distilled_from_a_run(hsi_ssl: Callable[..., Any]) -> None:
     assert hsi_ssl("train-m2", "--model", "perceptron", "--no-m1", *SMALL).code == 0
     ran = hsi_ssl("distil", "--hidden", "8", "--epochs", "20", "--json")
@@ -114,6 +121,11 @@ def test_a_student_is_distilled_from_a_run(hsi_ssl: Callable[..., Any]) -> None:
     ran = hsi_ssl("distil")
     assert ran.code == 2
     assert "holds a trained model; pass --overwrite" in ran.err
+    teacher = Path("runs/m2/model.json").read_text()
+    ran = hsi_ssl("distil", "runs/m2", "-o", "runs/../runs/m2", "--overwrite")
+    assert ran.code == 2
+    assert "is the run to learn from, and would be lost" in ran.err
+    assert Path("runs/m2/model.json").read_text() == teacher
 
 
 def test_who_needs_a_teacher_and_who_does_not(hsi_ssl: Callable[..., Any]) -> None:

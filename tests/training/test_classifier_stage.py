@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from hearing import Hears
 
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError, SettingsError
-from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.inference.generation import Generator
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.teacher import least_seconds
 
 
 def settings(dataset: Dataset, run: Path, **more: Any) -> M2Settings:
@@ -110,3 +112,14 @@ def test_it_stands_on_features_alone(tiny_dataset: Dataset, m1_run: Path, tmp_pa
     classifier = load_classifier(tmp_path / "run", "cpu")
     assert classifier.pipeline.side_inputs == 0
     assert np.isfinite(classifier.posterior(tiny_dataset.spectra(np.arange(3)))).all()
+
+
+def test_speed_is_that_of_a_pass_that_nothing_held_up() -> None:
+    class HeldUpOnce:
+        waits = 0.2
+
+        def posterior(self, spectra: Any) -> None:
+            time.sleep(self.waits)
+            self.waits = 0.0
+
+    assert least_seconds(cast(Classifier, HeldUpOnce()), np.zeros((1, 1))) < 0.1
