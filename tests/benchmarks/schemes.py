@@ -3,8 +3,8 @@
     HSI_SSL_DATA=... python tests/benchmarks/schemes.py --folder /tmp/hsi-schemes [--seeds 3]
 
 Each scheme beside what does without it, on the same pixels. The seed draws labels, split, weights
-and the noise of simulated sensors. Settings were written down before any test pixel was scored;
-test pixels give the score and nothing else. Results are kept in FOLDER/results.json as they come,
+and the noise of simulated sensors. No setting was chosen by a score; test pixels give the score
+and nothing else. Results are kept in FOLDER/results.json as they come,
 so that a run that was cut off goes on; tables go to FOLDER/tables.md, of which
 reports/schemes.md is made.
 """
