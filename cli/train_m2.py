@@ -32,6 +32,11 @@ from .output import Terminal
     help="An option of the model's own; may be given several times.",
 )
 @click.option("--teacher", type=options.FILE, help="Run that --model student learns from.")
+@click.option(
+    "--privileged-by",
+    type=click.Choice(["separate", "joint"]),
+    help="Learn from a second sensor, too: after a --teacher that saw both, or with it at once.",
+)
 @click.option("--free-slots", type=int, help="Slots for what nobody has labelled [default: 0].")
 @click.option("--alpha", type=float, help="Weight of the classification term, in units of N.")
 @click.option(
@@ -68,6 +73,7 @@ def command(
     m1: Path | None,
     no_m1: bool,
     own: tuple[tuple[str, bool | int | float | str], ...],
+    privileged_by: str | None,
     resume: bool,
     overwrite: bool,
     **given: Any,
@@ -91,6 +97,9 @@ def command(
     options.refuse_together(resume=resume, overwrite=overwrite)
     settings = options.read_project(project).m2
     given["options"] = {**settings.options, **dict(own)} or None
+    if privileged_by is not None:
+        options.refuse_together(model=given["model"], privileged_by=privileged_by)
+        given |= _privileged(privileged_by, given["teacher"] or settings.teacher, given["options"])
     settings = options.override(settings, m1=m1, **given)
     if no_m1:
         settings = settings.model_copy(update={"m1": None})
@@ -123,3 +132,30 @@ def command(
         },
         f"wrote {settings.output}; now: hsi-ssl evaluate, hsi-ssl classify",
     )
+
+
+def _privileged(
+    by: str, teacher: Path | None, own: dict[str, bool | int | float | str] | None
+) -> dict[str, Any]:
+    """Model, and its options, of one of the two ways to learn from what maps will not have."""
+    from hsi_ssl.errors import SettingsError
+    from hsi_ssl.training.teacher import saw_second_sensor
+
+    if by == "joint":
+        if teacher is not None:
+            raise SettingsError(
+                "--privileged-by joint trains its own teacher: leave out --teacher, or take "
+                "--privileged-by separate"
+            )
+        return {"model": "joint-student"}
+    if teacher is None:
+        raise SettingsError(
+            "--privileged-by separate learns from a run that saw both sensors: train one on the "
+            "dataset that `prepare --privileged` wrote, and name it with --teacher"
+        )
+    if not saw_second_sensor(teacher):
+        raise SettingsError(
+            f"the teacher in {teacher} saw no second sensor: train it on the dataset that "
+            "`prepare --privileged` wrote, or take --model student"
+        )
+    return {"model": "student", "options": {"labels": 1.0, **(own or {})}}

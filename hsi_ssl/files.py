@@ -129,6 +129,7 @@ def os_errors(path: Path) -> Iterator[None]:
             errno.EPERM: "the folder may not be written to; write elsewhere",
             errno.EISDIR: "it is a folder; name a file",
             errno.EEXIST: "a part of the path is a file, not a folder; write elsewhere",
+            errno.ENOENT: "such a folder cannot be made; write elsewhere",
             errno.ENOTDIR: "a part of the path is a file, not a folder; write elsewhere",
         }
         if error.errno in reasons:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError
-from hsi_ssl.inference.checkpoint import model_name
+from hsi_ssl.inference.checkpoint import load_run, model_name
 from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.inference.extractor import check_bands
 from hsi_ssl.inference.lineage import seen_elsewhere
@@ -78,6 +78,19 @@ def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Te
     for sentence in seen_elsewhere(classifier.card, seen, f"the teacher in {run}"):
         watcher.warn(sentence)
     return Teacher(run, classifier, seen)
+
+
+def saw_second_sensor(run: Path) -> bool:
+    """Whether a run was trained on a dataset of two sensors, which must still be there.
+
+    Raises
+    ------
+    ModelError
+        As `load_run`.
+    """
+    card, _ = load_run(run, "m2")
+    place = Path(card["dataset"]["path"])
+    return place.exists() and "privileged" in open_dataset(place).meta
 
 
 def _seen_by(classifier: Classifier, dataset: Dataset) -> Dataset:

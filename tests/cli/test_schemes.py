@@ -207,8 +207,24 @@ def test_a_second_sensor_for_the_teacher(
     assert hsi_ssl(*teach, "-o", "teacher").code == 0
     ran = hsi_ssl("evaluate", "teacher", "d_privileged.h5", "--json")
     assert ran.code == 0, ran.err
-    learn = ("train-m2", "d.h5", "--model", "student", "--teacher", "teacher", "--no-m1", *SMALL)
-    ran = hsi_ssl(*learn, "--option", "labels=1", "-o", "student")
+    learn = ("train-m2", "d.h5", "--teacher", "teacher", "--no-m1", *SMALL)
+    ran = hsi_ssl(*learn, "--privileged-by", "separate", "-o", "student")
     assert ran.code == 0, ran.err
     assert "asking perceptron in teacher" in ran.out
+    card = json.loads(Path("student/model.json").read_text())
+    assert card["model"] == "student"
+    assert card["settings"]["options"] == {"labels": 1.0}
+    for words, said in (
+        ((*learn, "--privileged-by", "joint"), "joint trains its own teacher"),
+        ((*learn, "--privileged-by", "separate", "--model", "gan"), "contradict each other"),
+        (("train-m2", "d.h5", "--no-m1", "--privileged-by", "separate"), "saw both sensors"),
+        (
+            ("train-m2", "d.h5", "--no-m1", "--privileged-by", "separate", "--teacher", "student"),
+            "saw no second sensor",
+        ),
+    ):
+        ran = hsi_ssl(*words, "-o", "other")
+        assert ran.code == 2
+        assert said in ran.err
+    assert not Path("other").exists()
     assert hsi_ssl("classify", "north.tif", "--model", "student", "-o", "map.tif").code == 0
