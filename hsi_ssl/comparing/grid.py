@@ -122,7 +122,7 @@ def check_names(grid: Grid) -> None:
     Raises
     ------
     SettingsError
-        An extractor or a classifier is not known, or named twice.
+        An extractor or a classifier is not known, named twice, or has nobody to learn from.
     """
     for what, names, known in (
         ("extractor", grid.extractors, (NONE, *EXTRACTORS)),
@@ -132,6 +132,12 @@ def check_names(grid: Grid) -> None:
             if name not in known and not (what == "extractor" and is_run(name)):
                 raise SettingsError(f"no {what} {name!r}; {nearest(name, known)}")
         _refuse_twice(f"{what}s", names)
+    for name in set(grid.classifiers) & set(CLASSIFIERS):
+        kind = CLASSIFIERS.find(name)
+        if kind.has_teacher or kind.privileged:
+            raise SettingsError(
+                f"{name} learns from another run or sensor, which a comparison has not: leave it out"
+            )
     _refuse_twice("numbers of labels", grid.labels)
 
 

@@ -197,6 +197,7 @@ def test_a_folder_of_something_else_is_refused(
     [
         (Grid(("none", "pcs"), ("svm",), (3,), 1), SettingsError, "'pcs'; did you mean pca?"),
         (Grid(("none",), ("smv",), (3,), 1), SettingsError, "'smv'; did you mean svm?"),
+        (Grid(("none",), ("student",), (3,), 1), SettingsError, "student learns from another run"),
         (Grid(("none",), ("zzz",), (3,), 1), SettingsError, "there are logistic, lda, svm"),
         (Grid(("none",), ("svm", "svm"), (3,), 1), SettingsError, "is to be named once"),
         (Grid(("none",), ("svm",), (900,), 1), DatasetError, "no class of .* has more than the"),
