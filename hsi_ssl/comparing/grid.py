@@ -136,7 +136,8 @@ def check_names(grid: Grid) -> None:
         kind = CLASSIFIERS.find(name)
         if kind.has_teacher or kind.privileged:
             raise SettingsError(
-                f"{name} learns from another run or sensor, which a comparison has not: leave it out"
+                f"{name} learns from another run or sensor, which a comparison has not: "
+                "leave it out"
             )
     _refuse_twice("numbers of labels", grid.labels)
 
