@@ -64,6 +64,11 @@ def seconds_of(paths: Sequence[Path], scenes: Sequence[Scene]) -> Iterator[tuple
 
 
 def _check(first: Scene, second: Scene) -> None:
+    if first.path.resolve() == second.path.resolve():
+        raise SceneError(
+            f"{second.path} is the scene itself, which tells a teacher nothing more: name the cube "
+            "of a second sensor"
+        )
     if (first.rows, first.cols) != (second.rows, second.cols):
         raise SceneError(
             f"{second.path} has {second.rows} x {second.cols} pixels and {first.path} has "

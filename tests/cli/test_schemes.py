@@ -201,6 +201,9 @@ def test_a_second_sensor_for_the_teacher(
     assert ran.code == 2
     assert "has 30 x 30 pixels and" in ran.err
     assert not [p.name for p in Path().glob("d*")]
+    ran = hsi_ssl(*asked, "--privileged", "north.tif")
+    assert ran.code == 2
+    assert "is the scene itself" in ran.err
     ran = hsi_ssl(*asked, "--privileged", "second.tif")
     assert ran.code == 0, ran.err
     teach = ("train-m2", "d_privileged.h5", "--model", "perceptron", "--no-m1", *SMALL)
