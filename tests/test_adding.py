@@ -39,7 +39,7 @@ class Dummy(Autoencoder):
 
     title = "dummy extractor"
 
-    def penalty(self, x, codes, generator):
+    def penalty(self, x, codes, again, generator):
         return codes.square().sum(-1)
 '''
 SCALING = '''

@@ -60,17 +60,23 @@ class Autoencoder(DeterministicExtractor):
         del kl_weight
         seen = self.spoilt(x, generator)
         codes = self.encoder(seen)
-        error = 0.5 * (self.reconstruct(codes) - x).square().sum(-1)
-        return error + self.penalty(x, codes, generator)
+        again = self.reconstruct(codes)
+        error = 0.5 * (again - x).square().sum(-1)
+        return error + self.penalty(x, codes, again, generator)
 
     def spoilt(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """What the encoder sees of spectra while it learns: all of them."""
         del generator
         return x
 
-    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """What is added to the error, `(N,)` or one number, of spectra and codes: nothing."""
-        del codes, generator
+    def penalty(
+        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """What is added to the error, `(N,)` or one number: nothing.
+
+        Of spectra `(N, D)`, their codes, and the spectra that were made `again` from these.
+        """
+        del codes, again, generator
         return x.new_zeros(())
 
 

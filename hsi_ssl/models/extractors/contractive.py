@@ -60,7 +60,9 @@ class Contractive(Autoencoder):
                 found = found @ layer.weight + self.biases[place]
         return found
 
-    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
+    def penalty(
+        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Lambda times the squared norm of each spectrum's Jacobian `(N,)`."""
         found: Tensor = self.architecture.penalty * self.squared_norm(x, codes, generator)
         return found

@@ -31,10 +31,12 @@ class Relational(Autoencoder):
     title = "relational auto-encoder"
     architecture_type = RelationalArchitecture
 
-    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
+    def penalty(
+        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Lambda times each spectrum's mean over its pairs `(N,)`."""
-        del generator
-        a, again = self.architecture, self.reconstruct(codes)
+        del codes, generator
+        a = self.architecture
         of_pairs = [
             unlikeness(some, made, a.threshold)
             for some, made in zip(torch.split(x, AMONG), torch.split(again, AMONG), strict=True)

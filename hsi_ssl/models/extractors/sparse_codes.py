@@ -29,9 +29,11 @@ class SparseCodes(Autoencoder):
     title = "auto-encoder with L1 on codes"
     architecture_type = SparseCodesArchitecture
 
-    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
+    def penalty(
+        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Lambda times the sizes of each spectrum's codes `(N,)`."""
-        del x, generator
+        del x, again, generator
         first = self.decoder[0]
         assert isinstance(first, nn.Linear)
         total: Tensor = self.architecture.penalty * (codes.abs() * first.weight.norm(dim=0)).sum(-1)

@@ -42,9 +42,11 @@ class SparseEntropy(Autoencoder):
     title = "auto-encoder with entropy on codes"
     architecture_type = SparseEntropyArchitecture
 
-    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
+    def penalty(
+        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Lambda times the divergence, of the batch as a whole."""
-        del x, generator
+        del x, again, generator
         a = self.architecture
         total: Tensor = a.penalty * kl_of_means(a.epsilon, codes.mean(0)).sum()
         return total

@@ -42,9 +42,11 @@ class SparseL1(Autoencoder):
         """Of all layers."""
         return [m.weight for m in self.modules() if isinstance(m, nn.Linear)]
 
-    def penalty(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
+    def penalty(
+        self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Lambda times the norm."""
-        del x, codes, generator
+        del x, codes, again, generator
         total: Tensor = self.architecture.penalty * sum(self.norm(w) for w in self.weights)
         return total
 
