@@ -7,7 +7,8 @@ c(x) = argmin_i |x - w_i|.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -73,16 +74,36 @@ class Quantiser(Protocol):
         """Move it to a device."""
 
 
-class Codebook(nn.Module):
-    """Prototypes, and what follows from them alone."""
+@dataclass(frozen=True)
+class Card:
+    """What rebuilds a codebook, first of all `width`, the columns of its prototypes."""
 
+    width: int
+
+
+class Codebook(nn.Module):
+    """Prototypes, and what follows from them and their card alone."""
+
+    card_type: ClassVar[type[Card]]
+    """The dataclass that rebuilds one."""
+    card: Card
     weights: Tensor
     hits: Tensor
 
-    def __init__(self, count: int, width: int) -> None:
+    def __init__(self, card: Card, count: int) -> None:
         super().__init__()
-        self.register_buffer("weights", torch.zeros(count, width))
+        self.card = card
+        self.register_buffer("weights", torch.zeros(count, card.width))
         self.register_buffer("hits", torch.zeros(count, dtype=torch.int64))
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any]) -> Self:
+        """See `Quantiser`."""
+        return cls(cls.card_type(**card))  # type: ignore[call-arg]
+
+    def to_card(self) -> dict[str, Any]:
+        """See `Quantiser`."""
+        return asdict(self.card)
 
     @torch.no_grad()
     def assign(self, x: Tensor) -> Tensor:

@@ -15,13 +15,13 @@ it is dead, and `hits` is 0.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from hsi_ssl.models.quantisers.base import (
+    Card,
     Codebook,
     Told,
     distances,
@@ -39,10 +39,9 @@ NARROWEST = 0.03
 
 
 @dataclass(frozen=True)
-class KohonenCard:
+class KohonenCard(Card):
     """What rebuilds one: `units` prototypes of `width` columns, `takes` all or most."""
 
-    width: int
     units: int
     takes: str = "most"
     learning_rate: float = 0.1
@@ -52,18 +51,11 @@ class KohonenCard:
 class Kohonen(Codebook):
     """The layer."""
 
+    card_type = KohonenCard
+    card: KohonenCard
+
     def __init__(self, card: KohonenCard) -> None:
-        super().__init__(card.units, card.width)
-        self.card = card
-
-    @classmethod
-    def from_card(cls, card: dict[str, Any]) -> Self:
-        """See `Quantiser`."""
-        return cls(KohonenCard(**card))
-
-    def to_card(self) -> dict[str, Any]:
-        """See `Quantiser`."""
-        return asdict(self.card)
+        super().__init__(card, card.units)
 
     @torch.no_grad()
     def fit(

@@ -13,14 +13,14 @@ usual size, normalised: an order, and with a temperature from validation pixels 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.quantisers.base import (
+    Card,
     Codebook,
     Told,
     distances,
@@ -36,10 +36,9 @@ START_EPOCHS = 5
 
 
 @dataclass(frozen=True)
-class LVQCard:
+class LVQCard(Card):
     """What rebuilds one: `prototypes` a class, of `width` columns; `rule`, its window and rates."""
 
-    width: int
     classes: int
     prototypes: int = 8
     rule: str = "lvq1"
@@ -55,21 +54,14 @@ class LVQ(Codebook):
     labels: Tensor
     scale: Tensor
 
+    card_type = LVQCard
+    card: LVQCard
+
     def __init__(self, card: LVQCard) -> None:
-        super().__init__(card.classes * card.prototypes, card.width)
-        self.card = card
+        super().__init__(card, card.classes * card.prototypes)
         labels = torch.arange(card.classes).repeat_interleave(card.prototypes)
         self.register_buffer("labels", labels)
         self.register_buffer("scale", torch.ones(()))
-
-    @classmethod
-    def from_card(cls, card: dict[str, Any]) -> Self:
-        """See `Quantiser`."""
-        return cls(LVQCard(**card))
-
-    def to_card(self) -> dict[str, Any]:
-        """See `Quantiser`."""
-        return asdict(self.card)
 
     @property
     def classes(self) -> int:

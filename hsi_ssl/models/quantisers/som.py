@@ -11,15 +11,15 @@ taken in pieces that fit into memory.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from hsi_ssl.models.quantisers.base import (
     AT_ONCE,
+    Card,
     Codebook,
     Told,
     nearest,
@@ -33,7 +33,7 @@ from hsi_ssl.models.quantisers.steps import drawn
 
 
 @dataclass(frozen=True)
-class SomCard:
+class SomCard(Card):
     """What rebuilds one: `rows` x `cols` units on a `grid`, and how they learn.
 
     The radius falls from half the longer side (`radius_start` None) to `radius_end`, by the same
@@ -41,7 +41,6 @@ class SomCard:
     spread over the plane of the spectra's two `principal` directions, or at drawn `spectra`.
     """
 
-    width: int
     rows: int
     cols: int
     grid: str = "hexagonal"
@@ -55,18 +54,11 @@ class SomCard:
 class SelfOrganisingMap(Codebook):
     """The map."""
 
+    card_type = SomCard
+    card: SomCard
+
     def __init__(self, card: SomCard) -> None:
-        super().__init__(card.rows * card.cols, card.width)
-        self.card = card
-
-    @classmethod
-    def from_card(cls, card: dict[str, Any]) -> Self:
-        """See `Quantiser`."""
-        return cls(SomCard(**card))
-
-    def to_card(self) -> dict[str, Any]:
-        """See `Quantiser`."""
-        return asdict(self.card)
+        super().__init__(card, card.rows * card.cols)
 
     @cached_property
     def lattice(self) -> Lattice:
