@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import options
 from .output import Terminal
 
+if TYPE_CHECKING:
+    from hsi_ssl.scenes.product import Overlap, Quality
+
 
 @click.command("info", short_help="What a scene, map, library, dataset, run or report is.")
 @click.argument("path", type=options.FILE)
 @click.option("--variable", help="Name of the array inside a file that holds several.")
 @options.axes
+@options.overlap
+@options.quality
 @options.common
 def command(
-    path: Path, variable: str | None, axes: str | None, project: object, terminal: Terminal
+    path: Path,
+    variable: str | None,
+    axes: str | None,
+    overlap: Overlap | None,
+    quality: Quality | None,
+    project: object,
+    terminal: Terminal,
 ) -> None:
     """Tell what is at PATH: size, bands, wavelengths, coordinates, labels, classes.
 
@@ -31,6 +43,8 @@ def command(
     hsi-ssl info runs/m2
     """
     from hsi_ssl.describing.telling import describe
+    from hsi_ssl.scenes.reading import Reading
 
-    values, lines = describe(path, variable=variable, axes=axes)
+    reading = Reading(variable, axes=axes, overlap=overlap or "both", quality=quality or "lenient")
+    values, lines = describe(path, reading)
     terminal.result(values, *lines)

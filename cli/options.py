@@ -45,6 +45,17 @@ axes = click.option(
     help="What the axes of a cube are: bands,rows,cols in the order of the array's.",
 )
 
+overlap = click.option(
+    "--overlap",
+    type=click.Choice(["both", "vnir", "swir"]),
+    help="Of products: whose bands count where two detectors see the same wavelengths.",
+)
+quality = click.option(
+    "--quality",
+    type=click.Choice(["lenient", "strict"]),
+    help="Of products: strict also leaves out pixels that they call doubtful, clouds say.",
+)
+
 
 class Widths(click.ParamType[list[int]]):
     """Widths of hidden layers, `500-500`; `none` for no hidden layer."""
@@ -228,6 +239,8 @@ def reading(command: F) -> F:
             metavar="F",
             help="Numbers times F are in the unit wanted, whatever files say.",
         ),
+        quality,
+        overlap,
         axes,
         click.option("--wavelengths", type=FILE, help="CSV with one wavelength a band."),
         click.option("--variable", help="Name of the cube in a file that holds several arrays."),

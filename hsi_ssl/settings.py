@@ -31,6 +31,7 @@ from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.quantisers import QUANTISERS
 from hsi_ssl.registry import Registry
 from hsi_ssl.scenes.axes import in_words, order_of
+from hsi_ssl.scenes.product import Overlap, Quality
 from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
 from hsi_ssl.scenes.reading import Reading
 
@@ -123,6 +124,10 @@ class ReadingSettings(Settings):
     """Rasters or polygons that mark where not to look."""
     axes: str | None = None
     """What a cube's axes are, `bands,rows,cols` say; None: as evidence in its file tells."""
+    overlap: Overlap = "both"
+    """Of products: whose bands are used where two detectors see the same wavelengths."""
+    quality: Quality = "lenient"
+    """Of products: `strict` also leaves out pixels that they call doubtful, clouds say."""
 
     @field_validator("axes")
     @classmethod
@@ -133,7 +138,14 @@ class ReadingSettings(Settings):
     def reading(self) -> Reading:
         """As the functions that read scenes take it."""
         return Reading(
-            self.variable, self.wavelengths, self.scale, self.mask, self.mask_out, self.axes
+            self.variable,
+            self.wavelengths,
+            self.scale,
+            self.mask,
+            self.mask_out,
+            self.axes,
+            self.overlap,
+            self.quality,
         )
 
 

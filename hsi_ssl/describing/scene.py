@@ -69,6 +69,10 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
     if kind == "scene":
         lines += band_lines(scene)
     lines += [*_nodata_lines(scene), *_unit_lines(scene), *place_lines(scene.grid, scene.origins)]
+    if scene.ortho is not None:
+        where = place_lines(scene.ortho.grid)
+        size = f"{counted(scene.ortho.rows, 'row')} x {counted(scene.ortho.cols, 'column')}"
+        lines.append(f"maps of it have {size}, by {scene.ortho.source}; {'; '.join(where)}")
     if scene.acquired is not None:
         lines.append(f"taken {scene.acquired.isoformat()}, {scene.origins.acquired}")
     if counts is not None:
@@ -104,6 +108,7 @@ def _values(
         "crs": crs_name(scene.grid.crs),
         "transform": None if scene.grid.transform is None else list(scene.grid.transform),
         "acquired": None if scene.acquired is None else scene.acquired.isoformat(),
+        "ortho": _ortho(scene),
         "labels": by_text(counts),
         "sources": {
             one.name: None
@@ -112,6 +117,19 @@ def _values(
             for one in fields(scene.origins)
         },
         "notes": notes,
+    }
+
+
+def _ortho(scene: Scene) -> dict[str, Any] | None:
+    """The map grid of a scene in sensor geometry."""
+    if scene.ortho is None:
+        return None
+    grid = scene.ortho.grid
+    return {
+        "rows": scene.ortho.rows,
+        "cols": scene.ortho.cols,
+        "crs": crs_name(grid.crs),
+        "transform": None if grid.transform is None else list(grid.transform),
     }
 
 
@@ -255,6 +273,8 @@ def place_lines(grid: Grid, origins: Origins = Origins()) -> list[str]:  # noqa:
         turned = ", rotated" if b or d else ""
         words = f"pixels of {size}{turned}, upper left corner at {c:.10g}, {f:.10g}"
         lines.append(_told(words, origins.transform))
+    if grid.geolocation is not None:
+        lines.append(_told("in sensor geometry, a place for each pixel", origins.transform))
     if grid.control_points:
         lines.append(counted(len(grid.control_points), "ground control point"))
     if grid.rpcs:

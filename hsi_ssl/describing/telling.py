@@ -17,12 +17,12 @@ from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.telling import is_library
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.products import product_at
+from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 
 
-def describe(path: Path, *, variable: str | None = None, axes: str | None = None) -> Description:
-    """Describe what is at `path`; `variable` names an array inside a file that holds several.
-
-    `axes` as in `open_scene`.
+def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
+    """Describe what is at `path`; `reading` says how scenes are opened.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def describe(path: Path, *, variable: str | None = None, axes: str | None = None
     DatasetError, ModelError
         A dataset, a run folder or a report is broken or of another version.
     """
-    if path.is_dir():
+    if path.is_dir() and product_at(path) is None:
         return _folder(path)
     if is_dataset(path):
         return describe_dataset(path)
@@ -48,10 +48,16 @@ def describe(path: Path, *, variable: str | None = None, axes: str | None = None
     if is_library(path):
         return describe_library(path)
     try:
-        scene = open_scene(path, variable=variable, axes=axes)
+        scene = open_scene(
+            path,
+            variable=reading.variable,
+            axes=reading.axes,
+            overlap=reading.overlap,
+            quality=reading.quality,
+        )
     except SceneError as error:
         try:
-            with open_label_raster(path, variable=variable) as raster:
+            with open_label_raster(path, variable=reading.variable) as raster:
                 return _labels(path, raster)
         except (LabelError, SceneError):
             product = unread_product(path)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, recognise
-from hsi_ssl.errors import CatalogError, SceneNotFoundError
+from hsi_ssl.errors import CatalogError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.vectors import is_part, is_vector
 from hsi_ssl.masks.codes import MASK_TAG
 from hsi_ssl.scenes.envi_header import is_envi_header
+from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import headers_beside
 from hsi_ssl.watcher import Watcher
@@ -63,13 +64,15 @@ def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, 
         return _from_catalog(entry(source), data_folder, watcher)
     if is_virtual(path):
         return path.name.split(".")[0], [_recognised(path, searched=False)]
-    if path.is_dir():
+    if path.is_dir() and product_at(path) is None:
         found = _in_folder(path)
         if not found:
             raise SceneNotFoundError(f"no cube in the folder {path}; name a folder with cubes")
         return path.resolve().name, found
     if path.exists():
-        return path.name.split(".")[0], [_beside(path)]
+        member = product_at(path)
+        main = path if member is None else member.main
+        return main.name.split(".")[0], [_beside(main)]
     hint = "give a data set of `hsi-ssl catalog list`, a folder or files"
     if path.name == source:
         try:
@@ -104,18 +107,32 @@ def _beside(path: Path) -> Found:
 
 
 def _in_folder(folder: Path) -> list[Found]:
-    """The cubes in a folder, each with its labels; other files are left alone."""
+    """The cubes in a folder, each with its labels, and the products in folders of their own in it.
+
+    Other files are left alone, those that are members of a product beside its cube among them.
+    """
     files = sorted(p for p in folder.iterdir() if p.is_file() and not is_our_mask(p))
-    cubes = [path for path in files if _may_be_cube(path)]
+    cubes = [path for path in files if _may_be_cube(path) and _main_of(path) == path]
     whole = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
-    layers = [path for path in whole if is_vector(path)]
+    layers = [path for path in whole if is_vector(path) and _main_of(path) == path]
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     may_be = dict.fromkeys(cubes + layers + pictures)
     labels = {path: stem for path in may_be if (stem := _labels_of(path)) is not None}
     cubes = [path for path in cubes if path not in labels]
+    inside = [_main_of(path) for path in sorted(folder.iterdir()) if path.is_dir()]
     return [
         _paired(_recognised(path, searched=True), labels, alone=len(cubes) == 1) for path in cubes
-    ]
+    ] + [_recognised(path, searched=True) for path in inside if path is not None]
+
+
+def _main_of(path: Path) -> Path | None:
+    """The cube of the product that is at a path or that it is a member of; else a file itself."""
+    itself = path if path.is_file() else None
+    try:
+        member = product_at(path)
+    except SceneError:  # who opens it says what is wrong
+        return itself
+    return itself if member is None else member.main
 
 
 def _recognised(path: Path, *, searched: bool) -> Found:

@@ -66,13 +66,15 @@ class Frame:
 
 
 def frame_of(grid: Grid) -> Frame:
-    """The frame of a grid that is placed: by its transform, else by its control points.
+    """The frame of a grid that is placed: by transform, else each pixel's place, control points.
 
     Control points count by the polynomial that GDAL and QGIS take.
     """
     if grid.transform is not None:
         forward = Affine(*grid.transform)
         return Frame(_affine(~forward), _affine(forward))
+    if grid.geolocation is not None:
+        return Frame(grid.geolocation.to_pixels, grid.geolocation.to_map)
     points = [GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in grid.control_points]
 
     def to_pixels(xy: Floats) -> Floats:

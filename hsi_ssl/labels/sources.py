@@ -188,6 +188,8 @@ def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
             variable=reading.variable or found.variable,
             wavelengths=reading.wavelengths,
             axes=reading.axes,
+            overlap=reading.overlap,
+            quality=reading.quality,
         )
     except SceneError as error:
         if not found.searched or reading.variable:

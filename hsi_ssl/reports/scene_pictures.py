@@ -178,7 +178,13 @@ def _reopened(card: dict[str, Any], dataset: Dataset) -> Scene | None:
         return None
     try:
         settings = dataset.meta["settings"]
-        scene = open_scene(path, variable=settings.get("variable"), axes=settings.get("axes"))
+        scene = open_scene(
+            path,
+            variable=settings.get("variable"),
+            axes=settings.get("axes"),
+            overlap=settings.get("overlap") or "both",
+            quality=settings.get("quality") or "lenient",
+        )
     except HsiSslError:  # several arrays in the file, say: the report can do without
         return None
     if dataset.wavelengths_nm is None or scene.bands != dataset.meta["bands"]:

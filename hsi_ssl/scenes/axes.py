@@ -193,7 +193,6 @@ def decide(
     dimensions: Sequence[Dimension] = (),
     vectors: Sequence[tuple[str, int]] = (),
     planes: Mapping[str, tuple[int, ...]] | None = None,
-    known: tuple[Order, str] | None = None,
 ) -> Decided:
     """Which axis of an array is which.
 
@@ -207,8 +206,6 @@ def decide(
         Names and lengths of wavelengths in the file, those that count most first.
     planes
         Names and shapes of the arrays of two dimensions in the file.
-    known
-        The order that a product's specification gives, and its name.
 
     Raises
     ------
@@ -217,8 +214,6 @@ def decide(
     """
     if asked.order is not None:
         return _told(asked.order, "as --axes says", of, "--axes")
-    if known is not None:
-        return _told(known[0], f"as {known[1]} has it", of, known[1])
     roles = _roles(dimensions, of, path) if dimensions else [None, None, None]
     orders = [o for o in ALL_ORDERS if all(r in (None, a) for r, a in zip(roles, o, strict=True))]
     if any(role is not None for role in roles):

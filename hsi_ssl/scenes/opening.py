@@ -12,6 +12,8 @@ import h5py
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, order_of
 from hsi_ssl.scenes.format import Format, Head
+from hsi_ssl.scenes.product import Overlap, Quality, Wanted
+from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.readers import FORMATS, geotiff
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
@@ -24,8 +26,13 @@ def open_scene(
     variable: str | None = None,
     wavelengths: Path | None = None,
     axes: str | None = None,
+    overlap: Overlap = "both",
+    quality: Quality = "lenient",
 ) -> Scene:
-    """Open a cube of any format, lazily; on a server or in an archive, one that GDAL reads.
+    """Open a cube of any format or product, lazily; elsewhere than here, one that GDAL reads.
+
+    Elsewhere is on a server or in an archive. A product may be named by its folder, its metadata or
+    any of its members.
 
     Parameters
     ----------
@@ -36,6 +43,8 @@ def open_scene(
     axes
         What the axes of the array are, such as `bands,rows,cols`, for formats that do not say it
         (HDF5, netCDF, MATLAB, NumPy); None: what evidence tells (see `axes.py`).
+    overlap, quality
+        How products are read: see `product.Wanted`.
 
     Raises
     ------
@@ -49,24 +58,42 @@ def open_scene(
         holds its bands remains open.
     """
     path = Path(path)
-    chosen = _format(path)
     order = None if axes is None else order_of(axes)
+    member = None if is_virtual(path) else product_at(path, variable)
+    if member is not None:
+        scene = member.product.open_cube(member.main, Wanted(overlap, quality, variable))
+        return _with_asked(scene, order is not None, wavelengths)
+    chosen = _format(path)
     if chosen.open_turned is not None:
         asked = Asked(order, partial(_as_many, path, wavelengths))
         scene = chosen.open_turned(path, variable, asked)
     else:
         scene = chosen.open_cube(path, variable)
-        if order is not None:
-            note = f"{path.name} tells its own axes: --axes is not used"
-            scene = replace(scene, notes=(*scene.notes, note))
     try:
         if scene.format != geotiff.ENVI:  # there the header is the scene's own
             scene = with_facts(scene, companion_facts(path, scene.bands))
+    except BaseException:
+        scene.close()
+        raise
+    told = order is not None and chosen.open_turned is None
+    return _with_asked(scene, told, wavelengths)
+
+
+def _with_asked(scene: Scene, axes_told: bool, wavelengths: Path | None) -> Scene:
+    """The scene with the user's wavelengths where it has none of its own.
+
+    `axes_told`: it tells its own axes, which the user gives too. Closed where that fails.
+    """
+    notes, name = scene.notes, scene.path.name
+    if axes_told:
+        notes = (*notes, f"{name} tells its own axes: --axes is not used")
+    if wavelengths is not None and scene.wavelengths_nm is not None:
+        notes = (*notes, f"{name} tells its own wavelengths: {wavelengths} is not used")
+        wavelengths = None
+    try:
+        scene = replace(scene, notes=notes)
         if wavelengths is None:
             return scene
-        if scene.wavelengths_nm is not None:
-            note = f"{path.name} tells its own wavelengths: {wavelengths} is not used"
-            return replace(scene, notes=(*scene.notes, note))
         return with_facts(scene, csv_facts(wavelengths, scene.bands))
     except BaseException:
         scene.close()
@@ -118,7 +145,7 @@ def _format(path: Path) -> Format:
     if is_virtual(path):
         return geotiff.FORMAT
     if path.is_dir():
-        raise SceneError(f"{path} is a folder; give the files in it")
+        raise SceneError(f"{path} is a folder, and no product that is known; give the files in it")
     try:
         with path.open("rb") as file:
             start = file.read(128)

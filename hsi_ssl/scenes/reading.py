@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hsi_ssl.scenes.product import Overlap, Quality
+
 
 @dataclass(frozen=True)
 class Reading:
-    """`variable`, `wavelengths` and `axes` as in `open_scene`; the others: what is made of it.
+    """What `open_scene` takes, and what is made of it.
 
     `scale`: what raw numbers are multiplied by to be physical, in the place of what files say.
     `mask`: files that mark what to look at (rasters that are not 0 there, or polygons), laid on
@@ -22,6 +24,8 @@ class Reading:
     mask: tuple[Path, ...] = ()
     mask_out: tuple[Path, ...] = ()
     axes: str | None = None
+    overlap: Overlap = "both"
+    quality: Quality = "lenient"
 
 
 AS_THEY_ARE = Reading()

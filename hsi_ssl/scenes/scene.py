@@ -18,6 +18,8 @@ from hsi_ssl.scenes.origins import Origins
 if TYPE_CHECKING:
     import xarray
 
+    from hsi_ssl.scenes.geolocation import Geolocation
+    from hsi_ssl.scenes.ortho import Ortho
     from hsi_ssl.scenes.units import Units
 
 Array = npt.NDArray[Any]
@@ -66,17 +68,20 @@ class Grid:
 
     `transform` holds a, b, c, d, e, f with x = a col + b row + c and y = d col + e row + f;
     None where the file has none. `crs` is WKT (of the control points where only they have one).
+    `geolocation` holds the coordinates of each pixel's centre, of scenes in sensor geometry.
     """
 
     crs: str | None = None
     transform: tuple[float, float, float, float, float, float] | None = None
     control_points: tuple[GroundPoint, ...] = ()
     rpcs: dict[str, str] | None = None
+    geolocation: Geolocation | None = None
 
     @property
     def placed(self) -> bool:
-        """Whether pixels have a place, by a transform or by control points."""
-        return self.transform is not None or bool(self.control_points)
+        """Whether pixels have a place, by a transform, their own coordinates or control points."""
+        located = self.geolocation is not None
+        return self.transform is not None or located or bool(self.control_points)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ class Scene(Closes):
     units: Units | None = field(default=None, repr=False)
     """What the file says of its numbers; they are handed out raw."""
     grid: Grid = Grid()
+    ortho: Ortho | None = field(default=None, repr=False)
+    """The map grid on which maps of it are written, where its product has a lookup table."""
     acquired: datetime | None = None
     """When it was taken, where the file says so."""
     block: tuple[int, int] = (1, 1)

@@ -137,6 +137,8 @@ def opened_scene(
                 Path(wavelengths) if wavelengths and Path(wavelengths).exists() else None,
                 settings.get("scale") or meta.get("scale"),
                 axes=settings.get("axes") or meta.get("axes"),
+                overlap=settings.get("overlap") or meta.get("overlap") or "both",
+                quality=settings.get("quality") or meta.get("quality") or "lenient",
             ),
             labelled=False,
             watcher=watcher,

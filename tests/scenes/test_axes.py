@@ -193,28 +193,12 @@ def test_uneven_coordinates_place_nothing(tmp_path: Path, cube: Cube) -> None:
         assert any("not regular" in note for note in scene.notes)
 
 
-def test_products(tmp_path: Path, cube: Cube, agrees: Agrees) -> None:
-    """Tanager has its bands first and tells their wavelengths; PRISMA has them in the middle."""
+def test_bands_first_by_their_wavelengths(tmp_path: Path, cube: Cube, agrees: Agrees) -> None:
     fields = "HDFEOS/SWATHS/HYP/Data Fields/surface_reflectance"
     with h5py.File(tmp_path / "tanager.h5", "w") as file:
         file[fields] = stored(cube, FIRST)
         file[fields].attrs["wavelengths"] = CENTRES.astype(np.float32)
     agrees(open_scene(tmp_path / "tanager.h5"), cube)
-    fields = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/"
-    with h5py.File(tmp_path / "PRS.he5", "w") as file:
-        for name in ("VNIR", "SWIR"):
-            file[fields + name + "_Cube"] = stored(cube, MIDDLE)
-        file.attrs["List_Cw_Vnir"] = [0, *CENTRES[::-1], 0]
-        file.attrs["L2ScaleVnirMin"], file.attrs["L2ScaleVnirMax"] = 0.0, 1.0
-    with pytest.raises(SceneError, match="choose one with --variable"):
-        open_scene(tmp_path / "PRS.he5")
-    with open_scene(tmp_path / "PRS.he5", variable=fields + "VNIR_Cube") as scene:
-        assert scene.wavelengths_nm is not None
-        assert scene.wavelengths_nm.tolist() == CENTRES[::-1].tolist()
-        assert scene.units is not None
-        assert scene.units.kind == "reflectance"
-        assert "PRISMA" in scene.notes[0]
-    agrees(open_scene(tmp_path / "PRS.he5", variable=fields + "SWIR_Cube"), cube)
 
 
 @pytest.mark.parametrize("values", [[str(c) for c in CENTRES], ["; ".join(map(str, CENTRES))]])

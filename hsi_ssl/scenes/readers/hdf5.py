@@ -3,8 +3,7 @@
 The 2016 layout: `/hsimage/data` (rows, cols, bands) uint16 and `/hsimage/labels` (rows, cols);
 further label planes may lie beside. NEON's: `SITE/Reflectance/Reflectance_Data` (rows, cols,
 bands) with `Metadata/Spectral_Data` and `Metadata/Coordinate_System` beside (NEON.DOC.000761).
-PRISMA's: `HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/VNIR_Cube` and `SWIR_Cube` (rows, bands, cols), by
-ASI's PRISMA Products Specification Document. In any other file `axes.py` decides which axis of the
+In any other file `axes.py` decides which axis of the
 only three-dimensional array holds the bands. MATLAB's v7.3 files are HDF5 with all axes reversed.
 """
 
@@ -40,7 +39,6 @@ from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import (
     NEON_CUBE,
-    PRISMA,
     attributes_of,
     band_facts_of,
     dimensions_of,
@@ -57,10 +55,6 @@ from hsi_ssl.scenes.wavelengths import with_facts
 
 DRILL_CORE_CUBE = "hsimage/data"
 DRILL_CORE_LABELS = "hsimage/labels"
-PRODUCTS: dict[str, tuple[Order, str]] = {
-    name: ((ROWS, BANDS, COLS), "PRISMA's specification") for name in ("VNIR_Cube", "SWIR_Cube")
-}
-"""Cubes of PRISMA, whose axes the product's specification gives."""
 LARGEST_CACHE, SMALLEST_CACHE = 400 * 2**20, 2**20
 """Bytes of unpacked chunks kept; HDF5's own choice is the smaller."""
 LARGE_PLANE = 2**16
@@ -104,7 +98,6 @@ def open_cube(
         facts = band_facts_of(file, cube, arrays, bands, dimensions[decided.order.index(BANDS)])
         labels = _own_labels(name, arrays, decided, reverse=reverse)
         axes: Order = decided.order[::-1] if reverse else decided.order
-        offset = _plain_offset(cube)
         scene_of = partial(
             Scene,
             path=path,
@@ -126,11 +119,7 @@ def open_cube(
             notes=(*decided.notes, *where.notes),
             origins=_origins(decided, how, place, taken),
         )  # fmt: skip
-    reader: BoxReader
-    if offset is not None:
-        reader = FlatReader(path, (rows, cols, bands), stored, offset=offset, axes=axes)
-    else:
-        reader = ChunkReader(path, name, axes=axes)
+    reader = cube_reader(path, name, axes)
     inner: CubeReader = UpsideDown(reader, rows) if where.upside_down else reader
     scene = scene_of(reader=how.through(inner), block=reader.piece[:2])
     return with_facts(scene, facts)
@@ -278,7 +267,6 @@ def _decided(
         dimensions=dimensions,
         vectors=[(_shown(n, reverse), size) for n, size in wavelength_vectors(file, cube, arrays)],
         planes={_shown(n, reverse): found for n, found in planes.items()},
-        known=PRODUCTS.get(name.split("/")[-1]) if PRISMA in name else None,
     )
 
 
@@ -334,6 +322,24 @@ def numeric_arrays(
 
     file.visititems(look)
     return found
+
+
+def cube_reader(path: Path, name: str, axes: Order) -> BoxReader:
+    """A reader of the array `name`, whose axes are `axes`, of an HDF5 file.
+
+    Raises
+    ------
+    SceneError
+        The file cannot be opened.
+    """
+    with opened(path) as file:
+        cube = file[name]
+        offset = _plain_offset(cube)
+        stored = number_type(attributes_of(cube), cube.dtype)
+        rows, cols, bands = (cube.shape[axes.index(axis)] for axis in (ROWS, COLS, BANDS))
+    if offset is not None:
+        return FlatReader(path, (rows, cols, bands), stored, offset=offset, axes=axes)
+    return ChunkReader(path, name, axes=axes)
 
 
 class ChunkReader(BoxReader):
@@ -405,8 +411,6 @@ def _cached(file: h5py.File, name: str, axes: Order) -> h5py.Dataset:
 def _layout(name: str) -> str:
     if name == DRILL_CORE_CUBE:
         return "drill-core HDF5"
-    if PRISMA in name:
-        return "PRISMA HDF5"
     return "NEON HDF5" if name.endswith(NEON_CUBE) else "HDF5"
 
 

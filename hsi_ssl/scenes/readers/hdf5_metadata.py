@@ -19,7 +19,7 @@ from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.readers import cf, hdfeos
 from hsi_ssl.scenes.readers.cf_grid import Placed
 from hsi_ssl.scenes.scene import Bools, Grid
-from hsi_ssl.scenes.units import Kind, Units, kind_in, units_of
+from hsi_ssl.scenes.units import Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in
 
 NODATA_NAMES = ("data_ignore_value", "nodata", "no_data")
@@ -30,8 +30,6 @@ UNITS = ("units", "unit", *WAVELENGTH_UNITS)
 """Attributes of the vector of wavelengths; on the cube, `units` are those of its values."""
 COORDINATE = ("standard_name", "units", "axis", "long_name")
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
-PRISMA = "HDFEOS/SWATHS/PRS_"
-"""In the path of what a PRISMA product holds."""
 NEON_CUBE = "/Reflectance/Reflectance_Data"
 
 
@@ -79,24 +77,10 @@ def units_of_cube(cube: h5py.Dataset, bands: int) -> Units | None:
     names = ("units", "unit", "long_name", "standard_name", "description")
     texts = [plain_text(said[name]) for name in names if name in said]
     scale, offset = said.get("scale_factor"), said.get("add_offset")
-    if PRISMA in cube.name:
-        return _units_of_prisma(cube, bands)
     if scale is not None and cube.name.endswith(NEON_CUBE):
         scale = 1 / np.asarray(scale, np.float64)
     kind = kind_in(cube.name.split("/")[-1], *texts)
     return units_of(bands, scale=scale, offset=offset, kind=kind, source="scale_factor")
-
-
-def _units_of_prisma(cube: h5py.Dataset, bands: int) -> Units | None:
-    """Reflectance of level 2C and 2D: 0 to 65535 stand for the file's lowest to its highest."""
-    detector = cube.name.split("/")[-1].split("_")[0].title()
-    ends = [cube.file.attrs.get(f"L2Scale{detector}{end}") for end in ("Min", "Max")]
-    if None in [None if end is None else 1 for end in ends]:
-        return None
-    low, high = (float(np.ravel(end)[0]) for end in ends)
-    kind: Kind | None = "reflectance" if re.search("PRS_L2[CD]", cube.name) else None
-    scale = (high - low) / 65535
-    return units_of(bands, scale=scale, offset=low, kind=kind, source="L2Scale")
 
 
 def dimensions_of(array: h5py.Dataset, *, reverse: bool = False) -> list[Dimension]:
@@ -199,8 +183,6 @@ def band_facts_of(
         centres = _Found(dimension.wavelengths, unit, f"the coordinate {dimension}")
     centres = centres or find(names_wavelengths)
     widths, good = find(starting("fwhm")), find(starting(*GOOD_BANDS_NAMES))
-    if PRISMA in cube.name:
-        centres, widths = (_of_prisma(cube, what, bands) for what in ("Cw", "Fwhm"))
     facts = band_facts(
         bands,
         where=Path(file.filename).name,
@@ -213,15 +195,6 @@ def band_facts_of(
     )
     windows = Origin("the attributes Band_Window_1_Nanometers, ...")
     return facts.else_from(BandFacts(good=_outside_windows(groups, facts), good_from=windows))
-
-
-def _of_prisma(cube: h5py.Dataset, what: str, bands: int) -> _Found | None:
-    """Wavelengths or widths of a PRISMA cube; its lists have zeros for bands that it leaves out."""
-    detector = cube.name.split("/")[-1].split("_")[0].title()
-    values = np.ravel(cube.file.attrs.get(f"List_{what}_{detector}", ()))
-    values = values if len(values) == bands else values[values > 0]
-    where = f"the attribute List_{what}_{detector} of the file"
-    return _Found(values, "nm", where) if len(values) == bands else None
 
 
 def _groups(cube: h5py.Dataset) -> list[Any]:

@@ -1,0 +1,90 @@
+"""What a sensor's product offers: how to know it, by any of its members, and how to open it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import h5py
+
+from hsi_ssl.scenes.scene import Scene
+
+OVERLAPS = ("both", "vnir", "swir")
+QUALITIES = ("lenient", "strict")
+Overlap = Literal["both", "vnir", "swir"]
+Quality = Literal["lenient", "strict"]
+
+
+class Wanted(NamedTuple):
+    """How a product is read.
+
+    `overlap`: of which detector bands are used where two see the same wavelengths, `both` by
+    default. `quality`: `lenient` leaves out pixels in which the product says that nothing, or
+    nothing right, was measured; `strict` also those that it calls doubtful: clouds, their shadows,
+    haze, cirrus, saturated ones. `variable`: the array that the user names, where one is.
+    """
+
+    overlap: Overlap = "both"
+    quality: Quality = "lenient"
+    variable: str | None = None
+
+
+AS_DELIVERED = Wanted()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A path that may be a product, or a member of one, and what tells: looked at only once."""
+
+    path: Path
+
+    @cached_property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.path.is_dir()
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder, or that which the file lies in."""
+        return self.path if self.is_folder else self.path.parent
+
+    @cached_property
+    def hdf5(self) -> frozenset[str]:
+        """Full names, without the first slash, of all that an HDF5 file holds; none in others."""
+        if self.is_folder:
+            return frozenset()
+        found: list[str] = []
+        try:
+            if not h5py.is_hdf5(self.path):
+                return frozenset()
+            with h5py.File(self.path, "r") as file:
+                file.visit(found.append)  # gives None, so that it goes on
+        except (OSError, RuntimeError):  # whoever reads it says what is wrong
+            return frozenset()
+        return frozenset(found)
+
+    def members(self, pattern: str) -> list[Path]:
+        """Files of its folder that a pattern such as `*-METADATA.XML` names, in any case."""
+        wanted = pattern.lower()
+        found = (path for path in self.folder.iterdir() if fnmatchcase(path.name.lower(), wanted))
+        return sorted(path for path in found if path.is_file())
+
+
+class Product(NamedTuple):
+    """A product of a sensor.
+
+    `main` gives the file that holds the cube of the product that a path names: its folder, its
+    metadata or any member; None where it is none of this product. It raises `SceneError` where the
+    product is meant but the file is not there, or several could be.
+    `open_cube` opens that file. `variables`: names of arrays inside that a user may choose, each
+    a product by itself; a choice of others leaves the file to the reader of its format.
+    """
+
+    name: str
+    main: Callable[[Candidate], Path | None]
+    open_cube: Callable[[Path, Wanted], Scene]
+    variables: tuple[str, ...] = ()
