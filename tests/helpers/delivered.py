@@ -13,10 +13,10 @@ import pytest
 import rasterio
 import shapely
 from click.testing import CliRunner
+from placed_files import write_layer
 
 from hsi_ssl.cli.main import cli
 from hsi_ssl.errors import HsiSslError
-from tests.helpers.placed_files import write_layer
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]

@@ -8,11 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from delivered import on_grid, refused, run, turned, whole_way
+from prisma_files import ENDS, SWIR, VNIR, write_prisma
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.opening import open_scene
-from tests.helpers.delivered import on_grid, refused, run, turned, whole_way
-from tests.scenes.products.prisma_files import ENDS, SWIR, VNIR, write_prisma
 
 FIELDS = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/"
 
@@ -140,9 +140,8 @@ def test_from_the_file_to_the_map(product: Path, tmp_path: Path) -> None:
 def test_in_sensor_geometry_to_the_map(tmp_path: Path) -> None:
     """The map keeps its control points: a swath this small is as good as straight."""
     import rasterio
+    from delivered import agreement, drawn_fields, taught
     from rasterio.transform import from_gcps
-
-    from tests.helpers.delivered import agreement, drawn_fields, taught
 
     ground = turned()
     path = write_prisma(tmp_path / "p.he5", ground, level="L2C")

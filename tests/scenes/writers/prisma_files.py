@@ -6,9 +6,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from delivered import CRS, Ground, reflectance
 from rasterio.warp import transform
-
-from tests.helpers.delivered import CRS, Ground, reflectance
 
 VNIR = np.round(np.linspace(402, 972, 14), 2)
 SWIR = np.round(np.linspace(943, 2497, 20), 2)
