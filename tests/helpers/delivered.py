@@ -32,7 +32,8 @@ def class_at(x: npt.ArrayLike, y: npt.ArrayLike) -> Codes:
     """The class, 1 to `CLASSES`, of the ground at map coordinates of `CRS`: a chequered land."""
     col = np.floor((np.asarray(x) - WEST) / FIELD).astype(int)
     row = np.floor((NORTH - np.asarray(y)) / FIELD).astype(int)
-    return ((row + 2 * col) % CLASSES + 1).astype(np.uint8)
+    found: Codes = ((row + 2 * col) % CLASSES + 1).astype(np.uint8)
+    return found
 
 
 def reflectance(codes: Codes, nm: npt.ArrayLike, seed: int = 0, noise: float = 0.01) -> Floats:
