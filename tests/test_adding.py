@@ -75,6 +75,22 @@ def open_cube(path, variable):
 
 FORMAT = Format("dummy", lambda head: head.path.suffix == ".dummy", open_cube, open_cube)
 """
+PRODUCT = """
+from hsi_ssl.scenes.product import Product
+
+
+def main(candidate):
+    return candidate.path if candidate.path.suffix == ".delivered" else None
+
+
+def open_cube(path, wanted):
+    from hsi_ssl.scenes.readers.numpy_file import ARRAY
+
+    return ARRAY.open_turned(path.with_suffix(".npy"), wanted.variable)
+
+
+PRODUCT = Product("dummy", main, open_cube)
+"""
 QUANTISER = '''
 from hsi_ssl.models.quantisers.kohonen import Kohonen
 
@@ -153,6 +169,13 @@ ADDITIONS = {
         "hsi_ssl/scenes/readers/__init__.py",
         '"IDX": f"{HOME}.idx:FORMAT",',
         '"dummy": f"{HOME}.dummy:FORMAT",',
+    ),
+    "product of a sensor": Addition(
+        "hsi_ssl/scenes/products/dummy.py",
+        PRODUCT,
+        "hsi_ssl/scenes/products/__init__.py",
+        '"PRISMA": f"{HOME}.prisma:PRODUCT",',
+        '"dummy": f"{HOME}.dummy:PRODUCT",',
     ),
     "quantiser": Addition(
         "hsi_ssl/models/quantisers/dummy.py",
@@ -254,6 +277,9 @@ assert np.allclose(scaler.transform(x), x / 22)
 assert "dummy" in run("prepare", "--help")
 Path("cube.dummy").write_text('{"cube": ' + str(np.ones((4, 5, 9)).tolist()) + "}")
 assert "4" in run("info", "cube.dummy")
+np.save("cube.npy", np.ones((6, 7, 9)))
+Path("cube.delivered").touch()
+assert "6 rows" in run("info", "cube.delivered")
 assert forms.form_of(Path("a.dummy-labels")).__name__.endswith("dummy")
 compared = ("--extractors", "none", "--classifiers", "dummy", "--labels", "3", "--seeds", "1")
 run("compare", "dataset.h5", *compared)

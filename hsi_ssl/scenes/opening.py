@@ -145,7 +145,7 @@ def _format(path: Path) -> Format:
     if is_virtual(path):
         return geotiff.FORMAT
     if path.is_dir():
-        raise SceneError(f"{path} is a folder, and no product that is known; give the files in it")
+        raise SceneError(f"{path} is a folder; give the files in it")
     try:
         with path.open("rb") as file:
             start = file.read(128)

@@ -81,6 +81,7 @@ def test_scene(tmp_path: Path) -> None:
         "units": None,
         "crs": "EPSG:32633",
         "transform": [30, 0, 1000, 0, -30, 2000],
+        "ortho": None,
         "overlaps_nm": [],
         "acquired": None,
         "catalog": None,
