@@ -49,6 +49,7 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     units_of_cube,
     wavelength_vectors,
 )
+from hsi_ssl.scenes.readers.laid_out import LaidOutReader
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
 from hsi_ssl.scenes.times import Taken, time_among
 from hsi_ssl.scenes.wavelengths import with_facts
@@ -339,7 +340,8 @@ def cube_reader(path: Path, name: str, axes: Order) -> BoxReader:
         rows, cols, bands = (cube.shape[axes.index(axis)] for axis in (ROWS, COLS, BANDS))
     if offset is not None:
         return FlatReader(path, (rows, cols, bands), stored, offset=offset, axes=axes)
-    return ChunkReader(path, name, axes=axes)
+    reader = ChunkReader(path, name, axes=axes)
+    return LaidOutReader(path, reader, reader.piece) if reader.unpacks_again else reader
 
 
 class ChunkReader(BoxReader):
@@ -358,6 +360,9 @@ class ChunkReader(BoxReader):
             for sizes in (self._cube.shape, chunks)
         )
         self._stored = number_type(attributes_of(self._cube), self._cube.dtype)
+        packed = self._cube.id.get_create_plist().get_nfilters() > 0
+        self.unpacks_again = packed and _kept(self._cube, axes) > LARGEST_CACHE
+        """Whether windows unpack a chunk again that others have met."""
         super().__init__(shape, self._stored.newbyteorder("="), piece)
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
@@ -393,7 +398,7 @@ def _cached(file: h5py.File, name: str, axes: Order) -> h5py.Dataset:
     rows, cols, bands = (axes.index(axis) for axis in (ROWS, COLS, BANDS))
     deep = -(-cube.shape[bands] // cube.chunks[bands])
     if cube.id.get_create_plist().get_nfilters():
-        size = max(SMALLEST_CACHE, deep * int(np.prod(cube.chunks)) * cube.dtype.itemsize)
+        size = max(SMALLEST_CACHE, _kept(cube, axes))
         if size > LARGEST_CACHE:
             return cube
     elif axes[2] == COLS and cube.chunks[rows] * cube.chunks[cols] >= LARGE_PLANE:
@@ -406,6 +411,15 @@ def _cached(file: h5py.File, name: str, axes: Order) -> h5py.Dataset:
     # Slots: a prime well above the chunks kept, or two that share one would push each other out.
     access.set_chunk_cache(max(10_007, 100 * deep + 1), size, 1.0)
     return h5py.Dataset(h5py.h5d.open(file.id, full_name, access))
+
+
+def _kept(cube: h5py.Dataset, axes: Order) -> int:
+    """Bytes of the chunks of all bands at one place."""
+    if cube.chunks is None:
+        return 0
+    bands = axes.index(BANDS)
+    deep = -(-cube.shape[bands] // cube.chunks[bands])
+    return int(deep * np.prod(cube.chunks)) * int(cube.dtype.itemsize)
 
 
 def _layout(name: str) -> str:
