@@ -31,6 +31,8 @@ def in_one_unit(sources: Sources, watcher: Watcher) -> Sources:
         both tell their unit are a factor apart; a scene's numbers were scaled twice.
     """
     scenes = [source.scene for source in sources.scenes]
+    if len(scenes) == 1 and scenes[0].dtype.kind != "f":
+        return sources  # nothing to compare it with, and integers were not scaled already
     raw = []
     for scene in scenes:
         bands = np.flatnonzero(scene.good)

@@ -52,7 +52,8 @@ class LaidOutReader(BoxReader):
         self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
     ) -> Array:
         """Raw values where these rows and columns cross."""
-        return self._any().thinned(rows, cols, bands)
+        reader = self._laid_out() if len(bands) > FEW else self._any()
+        return reader.thinned(rows, cols, bands)
 
     def close(self) -> None:
         """Release the files."""
