@@ -196,18 +196,16 @@ class _Training:
 
     @cached_property
     def rows(self) -> npt.NDArray[np.int64]:
-        """Pixels that may be learnt from.
+        """`Dataset.learnt_rows`.
 
         Raises
         ------
         DatasetError
             There are less than two.
         """
-        dataset = self.dataset
-        parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
-        rows = dataset.rows(*parts)
+        rows = self.dataset.learnt_rows
         if len(rows) < 2:  # noqa: PLR2004
-            raise DatasetError(f"{dataset.path} has {len(rows)} pixels to learn from: too few")
+            raise DatasetError(f"{self.dataset.path} has {len(rows)} pixels to learn from: too few")
         return rows
 
     @cached_property
