@@ -395,7 +395,7 @@ def load_run(path: PathLike, *, device: str = "auto", watcher: Watcher = TELLING
     Raises
     ------
     ModelError
-        The folder is missing or broken, or holds an M1.
+        The folder is missing or broken, or holds no classifier.
     DeviceError
         The device is not there.
 
