@@ -43,8 +43,9 @@ def command(
     hsi-ssl distil runs/m2
     hsi-ssl classify --model runs/student
     """
+    from hsi_ssl.checking import checked
     from hsi_ssl.inference.checkpoint import load_run
-    from hsi_ssl.settings import M2Settings, checked
+    from hsi_ssl.settings import M2Settings
     from hsi_ssl.training.m2_stage import train_m2
 
     teacher = run or options.read_project(project).m2.output

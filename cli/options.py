@@ -25,8 +25,9 @@ import click
 from .output import Terminal, others_heard
 
 if TYPE_CHECKING:
+    from hsi_ssl.checking import Settings
     from hsi_ssl.scenes.reading import Reading
-    from hsi_ssl.settings import Project, Settings
+    from hsi_ssl.settings import Project
     from hsi_ssl.training.stage import Draw, Panels
 
     S = TypeVar("S", bound=Settings)
@@ -112,8 +113,9 @@ class Choice(click.ParamType[str]):
     def names(self) -> tuple[str, ...]:
         """All of them."""
         from hsi_ssl import settings
+        from hsi_ssl.checking import choices
 
-        return settings.choices(getattr(settings, self.settings), self.field)
+        return choices(getattr(settings, self.settings), self.field)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check one name."""
@@ -251,7 +253,8 @@ def reading(command: F) -> F:
 
 def reading_of(given: dict[str, Any]) -> Reading:
     """The options of `reading`, for commands without settings of their own."""
-    from hsi_ssl.settings import ReadingSettings, checked
+    from hsi_ssl.checking import checked
+    from hsi_ssl.settings import ReadingSettings
 
     known = {key: value for key, value in given.items() if value is not None}
     return checked(ReadingSettings, known, where="options").reading
@@ -320,7 +323,7 @@ def read_project(path: Path | None) -> Project:
 
 def override(settings: S, **options: Any) -> S:
     """`settings` with the options that were given in the place of the file's values."""
-    from hsi_ssl.settings import checked
+    from hsi_ssl.checking import checked
 
     given = {k: v for k, v in options.items() if v is not None and v != ()}
     if not given:

@@ -6,22 +6,17 @@ and the options of that command. An unknown key is an error that names the neare
 
 from __future__ import annotations
 
-import difflib
-import json
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
+from hsi_ssl.checking import Settings, checked, one_of
 from hsi_ssl.datasets.scalings import SCALINGS
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.labels.rules import LabelRules
@@ -29,7 +24,6 @@ from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.quantisers import QUANTISERS
-from hsi_ssl.registry import Registry
 from hsi_ssl.scenes.axes import in_words, order_of
 from hsi_ssl.scenes.product import Overlap, Quality
 from hsi_ssl.scenes.ranges import WavelengthRange, parsed_range, range_texts
@@ -40,54 +34,19 @@ Likelihood = Literal["gaussian", "bernoulli", "continuous-bernoulli"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Activation = Literal["relu", "softplus", "tanh", "silu", "gelu"]
 Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=8)]
-S = TypeVar("S", bound=BaseModel)
-
-
-def _one_of(*registries: Registry[Any]) -> Any:
-    """A name of one of some registries, which `choices` finds again."""
-
-    def known(name: str) -> str:
-        if not any(name in registry for registry in registries):
-            there = ", ".join(registry.in_words() for registry in registries)
-            raise ValueError(f"no such {registries[0].what}; there are {there}")
-        return name
-
-    return Annotated[str, AfterValidator(known), registries]
-
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 if TYPE_CHECKING:
     ScalingName: TypeAlias = str
     ExtractorName: TypeAlias = str
     ModelName: TypeAlias = str
 else:
-    ScalingName, ExtractorName = _one_of(SCALINGS), _one_of(EXTRACTORS)
-    ModelName = _one_of(PRESETS, CLASSIFIERS)
+    ScalingName, ExtractorName = one_of(SCALINGS), one_of(EXTRACTORS)
+    ModelName = one_of(PRESETS, CLASSIFIERS)
 
 
-def choices(settings: type[BaseModel], field: str) -> tuple[str, ...]:
-    """The names that a setting may have, of a literal's or a registry's."""
-    declared = settings.model_fields[field]
-    waiting: list[Any] = [declared.annotation, *declared.metadata]
-    while waiting:
-        found = waiting.pop(0)
-        if isinstance(found, tuple):
-            return tuple(name for registry in found for name in registry)
-        if get_origin(found) is Literal:
-            return tuple(map(str, get_args(found)))
-        waiting += get_args(found)
-        waiting += getattr(found, "__metadata__", ())
-    raise LookupError(f"{field} is no choice among names")
-
-
-Share = Annotated[float, Field(gt=0, lt=1)]
 LARGEST_STRENGTH = 10.0
 """Of a Potts prior: one neighbour then outweighs odds of 20,000 to 1."""
-
-
-class Settings(BaseModel):
-    """What every stage's settings share: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def prior_strength(value: Any) -> float | str:
@@ -281,7 +240,7 @@ class M1Settings(TrainingSettings):
     output: Path = Path("runs/m1")
     extractor: ExtractorName = "vae"
     """M1, or another extractor of features by its name."""
-    options: dict[str, bool | int | float | str] = {}
+    options: dict[str, bool | int | float | str] = Field({})
     """Options of the extractor's own, which its page in the documentation tells."""
     latent: int = Field(50, ge=1)
     hidden: Widths = (500, 500)
@@ -326,7 +285,7 @@ class M2Settings(TrainingSettings):
     model: ModelName = "m2"
     """A preset of declared models: m2; gm-dgm: each class is a Gaussian in the space of z, and x
     does not see y. Or another classifier by its name."""
-    options: dict[str, bool | int | float | str] = {}
+    options: dict[str, bool | int | float | str] = Field({})
     """Options of that other classifier's own."""
     teacher: Path | None = None
     """Run folder whose q(y|x) the model `student` learns."""
@@ -388,7 +347,7 @@ class M2Settings(TrainingSettings):
     balance: float = Field(0.0, ge=0)
     """Weight of the KL divergence between the mean q(y|x) of an unlabelled batch and p(y); no part
     of the bound, and only right where the pool has the classes in those shares."""
-    terms: dict[str, Annotated[float, Field(ge=0)]] = {}
+    terms: dict[str, Annotated[float, Field(ge=0)]] = Field({})
     """Weights of terms of the objective that have no setting of their own, by their names."""
     batch_labelled: int = Field(200, ge=1)
     """At most: of fewer labelled pixels as many as there are, 64 at least."""
@@ -593,42 +552,3 @@ def load_project(path: Path | None) -> Project:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no valid TOML: {error}") from error
     return checked(Project, table, where=str(path))
-
-
-def checked(model: type[S], values: dict[str, Any], *, where: str) -> S:
-    """`model` made of `values`, every mistake in one sentence of the user's words.
-
-    Raises
-    ------
-    SettingsError
-        Naming the place (`where`), the key and, for an unknown key, the nearest known one.
-    """
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise SettingsError(
-            f"{where}: " + "; ".join(_sentence(model, mistake) for mistake in error.errors())
-        ) from None
-
-
-def _sentence(model: type[BaseModel], mistake: Any) -> str:
-    place = [str(part) for part in mistake["loc"]]
-    name = ".".join(place)
-    if mistake["type"] == "extra_forbidden":
-        known = _fields(model, place[:-1])
-        near = difflib.get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(sorted(known))
-        return f"unknown key {name}; {hint}"
-    message = mistake["msg"].removeprefix("Value error, ")
-    if mistake["type"] == "tuple_type":
-        message = f"expected a list, such as [{json.dumps(str(mistake['input']))}]"
-    return f"{name}: {message} (found {mistake['input']!r})" if name else message
-
-
-def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
-    for part in path:
-        inner = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)

@@ -15,7 +15,7 @@ BASE = {"errors", "files", "watcher", "closing", "registry"}
 LAYERS = {
     "scenes": set(),
     "masks": {"scenes"},
-    "catalog": {"scenes", "labels", "settings"},
+    "catalog": {"scenes", "labels", "checking"},
     "labels": {"scenes", "catalog", "masks"},
     "libraries": {"scenes"},
     "datasets": {"labels", "scenes", "settings"},
@@ -34,7 +34,8 @@ LAYERS = {
     "view": {
         "reports", "maps", "inference", "masks", "datasets", "labels", "scenes", "catalog",
     },
-    "settings": {"datasets", "labels", "models", "scenes"},
+    "checking": set(),
+    "settings": {"checking", "datasets", "labels", "models", "scenes"},
     "recipes": set(),
 }  # fmt: skip
 """Packages of `hsi_ssl`, and single modules, and what of the others they may import at all."""

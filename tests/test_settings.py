@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hsi_ssl.catalog.entries import entries
+from hsi_ssl.checking import checked
 from hsi_ssl.errors import OutputError, SettingsError
 from hsi_ssl.recipes import copy_recipe, recipe_text, recipes
 from hsi_ssl.settings import (
@@ -15,7 +16,6 @@ from hsi_ssl.settings import (
     M2Settings,
     PrepareSettings,
     Project,
-    checked,
     load_project,
 )
 

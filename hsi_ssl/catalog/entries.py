@@ -26,12 +26,12 @@ import numpy.typing as npt
 from pydantic import Field
 
 from hsi_ssl.catalog.download import download
+from hsi_ssl.checking import Settings, checked
 from hsi_ssl.errors import CatalogError
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, LabelSet
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.wavelengths import BandFacts
-from hsi_ssl.settings import Settings, checked
 from hsi_ssl.watcher import SILENT, Watcher
 
 DATA_VARIABLE = "HSI_SSL_DATA"

@@ -188,8 +188,7 @@ def check_latent(dataset: Dataset, latent: int) -> None:
     SettingsError
         There are fewer.
     """
-    parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
-    spectra = len(dataset.rows(*parts))
+    spectra = len(dataset.learnt_rows)
     if latent > spectra:
         raise SettingsError(
             f"{latent} features cannot be learnt from {spectra:,} spectra: ask for fewer "

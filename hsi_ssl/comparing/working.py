@@ -26,8 +26,8 @@ from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import BandsError, DatasetError, ModelError, SettingsError
 from hsi_ssl.inference.checkpoint import CARD, STATE, WEIGHTS
 from hsi_ssl.inference.classifier import load_classifier
-from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1
-from hsi_ssl.inference.pipeline import KEPT_SPREAD
+from hsi_ssl.inference.extractor import check_bands, load_m1
+from hsi_ssl.inference.pipeline import moving_units
 from hsi_ssl.inference.scores import confusion_matrix
 from hsi_ssl.labels.label_set import codes_to_indices
 from hsi_ssl.reports.metrics import Scores, number
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Features = Callable[[Ints], Array]
 BLOCK = 65_536
-"""Spectra read at a time, and those that tell which units of an extractor move, at most."""
+"""Spectra read at a time."""
 REFUSED = (ModelError, DatasetError, SettingsError, BandsError)
 """What is no fault of the machine, and would be the same again."""
 
@@ -159,6 +159,8 @@ def _input(work: Work, cell: Cell, dataset: Dataset) -> _Input:
     extractor = load_m1(run, work.m2.device)
     check_bands(extractor.card, dataset, run)
     kept = moving_units(extractor, dataset)
+    if not kept.any():
+        raise ModelError("no unit moves over the data: it has collapsed")
 
     def features(rows: Ints) -> Array:
         found: Array = extractor.features(dataset.spectra(rows))[0][:, kept]
@@ -166,23 +168,6 @@ def _input(work: Work, cell: Cell, dataset: Dataset) -> _Input:
 
     seconds = float(extractor.card["training"]["seconds"])
     return _Input(features, int(kept.sum()), run, seconds, (run / WEIGHTS).stat().st_size)
-
-
-def moving_units(extractor: Extractor, dataset: Dataset) -> Array:
-    """Which units `(J,)` of an extractor move over the pixels learnt from, as M2 asks of them.
-
-    Raises
-    ------
-    ModelError
-        None does.
-    """
-    seen = dataset.rows(Part.TRAIN, Part.POOL)
-    if len(seen) > BLOCK:
-        seen = np.sort(np.random.default_rng(0).choice(seen, BLOCK, replace=False))
-    kept: Array = extractor.features(dataset.spectra(seen))[0].std(0) >= KEPT_SPREAD
-    if not kept.any():
-        raise ModelError("no unit moves over the data: it has collapsed")
-    return kept
 
 
 def _baseline(work: Work, cell: Cell) -> Result:
@@ -203,6 +188,7 @@ def _baseline(work: Work, cell: Cell) -> Result:
         threads=work.threads,
     )
     seconds = time.monotonic() - started
+    size = len(pickle.dumps(fitted.estimator))  # measured only: nothing is kept, nor loaded
     said = [f"{name.split('__')[-1]}={_short(value)}" for name, value in fitted.settings.items()]
     if pool is not None:
         said.append(f"{len(pool)} unlabelled pixels")
@@ -211,7 +197,7 @@ def _baseline(work: Work, cell: Cell) -> Result:
         _scored(dataset, lambda rows: fitted.predict(seen.features(rows))),
         seconds=seconds,
         extractor_seconds=seen.seconds,
-        bytes=len(pickle.dumps(fitted.estimator)) + seen.bytes,
+        bytes=size + seen.bytes,
         features=seen.width,
         trained_on=len(rows),
         tuned=fitted.tuned,

@@ -15,16 +15,16 @@ from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import Watcher
 
 Bools = npt.NDArray[np.bool_]
+Bands = tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]
+"""Wavelengths and widths `(bands,)` in nm, None where no scene knows them."""
 
 PROBES, PROBE_ROUNDS, PROBES_LEAST = 256, 8, 32
 """Pixels a scene that tell which bands hold nothing but nodata."""
 SAME_WAVELENGTH_NM = 0.5
 
 
-def same_bands(
-    scenes: Sequence[Scene],
-) -> tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]:
-    """Wavelengths and widths `(bands,)` of the scenes' bands in nm, None if no scene knows them.
+def same_bands(scenes: Sequence[Scene]) -> Bands:
+    """Wavelengths and widths of the bands that the scenes have.
 
     Raises
     ------

@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl import __version__
-from hsi_ssl.datasets.bands import same_bands, without_ranges
+from hsi_ssl.datasets.bands import Bands, same_bands, without_ranges
+from hsi_ssl.datasets.facts import facts_of
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
@@ -34,12 +34,10 @@ from hsi_ssl.datasets.units import row_units
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing
 from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
-from hsi_ssl.labels.labelling import LabelledScene
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.labels.vectors import vector_file
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.virtual import identity
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -260,22 +258,16 @@ def _meta(
     sources: Sources,
     plan: Plan,
     settings: PrepareSettings,
-    bands: tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None],
+    bands: Bands,
     spectra: npt.NDArray[Any],
 ) -> dict[str, Any]:
     """What the dataset says of its sources; `spectra`: those that its scaling was fitted on."""
-    (wavelengths, fwhm), scene, used = bands, plan.scenes[0], plan.used
     numbers = None
     if not sources.image_like:
-        numbers = LearntNumbers.of(spectra, scene.units and scene.units.of_bands(used)).to_card()
+        units = plan.scenes[0].units
+        numbers = LearntNumbers.of(spectra, units and units.of_bands(plan.used)).to_card()
     return {
-        "version": __version__,
-        "title": sources.title,
-        "sources": [source_card(source) for source in sources.scenes],
-        "bands": scene.bands,
-        "used_bands": np.flatnonzero(used).tolist(),
-        "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
-        "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
+        **facts_of(sources, plan.used, bands),
         "excluded_nm": [[one.low, one.high] for one in settings.excluded],
         "settings": settings.model_dump(mode="json", exclude=PATHS),
         "numbers": numbers,
@@ -355,24 +347,4 @@ def _counts(
         "unlabelled": pixels - total,
         "pool": int(np.count_nonzero((rows.part == Part.POOL) | drawn_by_others)),
         "guard": guard_lost,
-    }
-
-
-def source_card(source: LabelledScene) -> dict[str, Any]:
-    """What the dataset remembers of a scene, to find it again and to know it."""
-    scene = source.scene
-    return {
-        "name": scene.name,
-        "path": str(scene.path),
-        "labels_paths": [str(path) for path in source.labels_paths],
-        **identity(scene),
-        "rows": scene.rows,
-        "cols": scene.cols,
-        "bands": scene.bands,
-        "dtype": str(scene.dtype),
-        "crs": scene.grid.crs,
-        "transform": scene.grid.transform,
-        "control_points": [astuple(point) for point in scene.grid.control_points],
-        "format": scene.format,
-        "masks": [] if scene.looked is None else list(scene.looked.names),
     }

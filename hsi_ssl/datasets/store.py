@@ -171,6 +171,14 @@ class Dataset:
             return self.rows(Part.POOL, Part.VALIDATION, Part.TEST, Part.OTHER)
         return self.rows(Part.POOL)
 
+    @property
+    def learnt_rows(self) -> npt.NDArray[np.int64]:
+        """Rows that are learnt from where labels are not looked at, validation pixels kept apart.
+
+        Training pixels and the pool; in a transductive dataset the test pixels too.
+        """
+        return self.rows(Part.TRAIN, Part.POOL, *[Part.TEST] * self.meta["transductive"])
+
     def spectra(self, rows: npt.NDArray[np.int64] | None = None) -> npt.NDArray[Any]:
         """Raw spectra `(len(rows), bands)` in the source's number type; of all pixels with None."""
         with _opened(self.path) as file:

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl import __version__
-from hsi_ssl.datasets.bands import same_bands, used_bands
+from hsi_ssl.datasets.bands import Bands, same_bands, used_bands
+from hsi_ssl.datasets.facts import facts_of
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
-from hsi_ssl.datasets.prepare import source_card
 from hsi_ssl.datasets.sampling import TilePool
 from hsi_ssl.datasets.scaling import fit_scaler, rows_to_fit
 from hsi_ssl.datasets.store import Dataset, open_dataset, writing_dataset
@@ -58,7 +57,7 @@ def draw_unlabelled(
         raise SceneError(
             f"{sources.title} holds pictures, no scenes; make a dataset with `hsi-ssl prepare`"
         )
-    wavelengths, fwhm = same_bands([source.scene for source in sources.scenes])
+    bands = same_bands([source.scene for source in sources.scenes])
     sources = in_one_unit(sources, watcher)
     scenes = [source.scene for source in sources.scenes]
     pool_rng, band_rng, fit_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
@@ -79,7 +78,7 @@ def draw_unlabelled(
             scaling,
             spectra,
             components=components,
-            wavelengths=None if wavelengths is None else wavelengths[used],
+            wavelengths=None if bands[0] is None else bands[0][used],
             band_numbers=np.flatnonzero(used).tolist(),
             watcher=watcher,
         )
@@ -91,7 +90,7 @@ def draw_unlabelled(
             neighbours=neighbour_table(rows.scene, rows.pixel),
             unit=np.full(len(rows.part), -1, np.int32),
             meta={
-                **_meta(sources, used, (wavelengths, fwhm), spectra),
+                **_meta(sources, used, bands, spectra),
                 "scaling": scaler.to_card(),
                 "seed": seed,
             },
@@ -102,21 +101,14 @@ def draw_unlabelled(
 def _meta(
     sources: Sources,
     used: npt.NDArray[np.bool_],
-    bands: tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None],
+    bands: Bands,
     spectra: npt.NDArray[Any],
 ) -> dict[str, Any]:
     """What the dataset says of its sources; `spectra`: those that its scaling was fitted on."""
-    (wavelengths, fwhm), first = bands, sources.scenes[0].scene
-    units = None if first.units is None else first.units.of_bands(used)
+    units = sources.scenes[0].scene.units
     return {
-        "version": __version__,
-        "title": sources.title,
-        "sources": [source_card(source) for source in sources.scenes],
-        "bands": first.bands,
-        "used_bands": np.flatnonzero(used).tolist(),
-        "wavelengths_nm": None if wavelengths is None else wavelengths[used].tolist(),
-        "fwhm_nm": None if fwhm is None else fwhm[used].tolist(),
-        "numbers": LearntNumbers.of(spectra, units).to_card(),
+        **facts_of(sources, used, bands),
+        "numbers": LearntNumbers.of(spectra, units and units.of_bands(used)).to_card(),
         "label_set": NO_LABELS.to_card(),
         "split": {"kind": "pixels"},
         "transductive": False,

@@ -41,7 +41,7 @@ WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
 STATE = "last/state.safetensors"
 LAST_METRICS = "last/metrics.csv"
 DISCOVERED = "discovered.json"
-KINDS = {"m1": "an M1", "m2": "an M2", "quantiser": "a quantiser"}
+KINDS = {"m1": "an extractor of features", "m2": "a classifier", "quantiser": "a quantiser"}
 """Of runs, in words."""
 REPORTS = ("report", "report-validation", "report-train")
 """Where `evaluate` puts its reports by default; they are on one model and go with it."""

@@ -6,6 +6,7 @@ become linear layers that run on the device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
+from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.extractor import Extractor
 
 Raw = npt.NDArray[Any]
@@ -24,6 +26,8 @@ Noise = Callable[[Tensor], Tensor]
 
 KEPT_SPREAD = 0.1
 """Units of M1 whose mean has a smaller standard deviation are dropped, as the authors did."""
+JUDGED = 65_536
+"""Spectra that tell which units those are, at most."""
 SIDE_GAIN = 8.0
 """What spectra beside M1's features are multiplied by: most components are of a spread far below 1,
 which is that of the features, and would not be seen (drillcore-sim, 5 labels a class, macro-F1 57
@@ -139,6 +143,17 @@ class Pipeline:
                 encoder[0] = _linear(first.weight.double() @ scale.double(), first.bias)
             layers += [_Beside(nn.Sequential(*encoder))] if self.side_input else encoder
         return shift, nn.Sequential(*layers)
+
+
+def moving_units(m1: Extractor, dataset: Dataset) -> npt.NDArray[np.bool_]:
+    """Which units `(J,)` of M1 move over training pixels and the pool; of many, evenly spaced ones.
+
+    Who finds that none does says what to do.
+    """
+    rows = dataset.rows(Part.TRAIN, Part.POOL)
+    some = rows[:: max(1, math.ceil(len(rows) / JUDGED))]
+    moving: npt.NDArray[np.bool_] = m1.features(dataset.spectra(some))[0].std(0) >= KEPT_SPREAD
+    return moving
 
 
 class _Beside(nn.Module):

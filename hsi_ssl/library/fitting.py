@@ -11,12 +11,12 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from hsi_ssl.checking import Settings, checked
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.inference.checkpoint import CARD, WEIGHTS, check_run_folder, load_run, save_run
 from hsi_ssl.library.positions import Positions, as_positions, columns_of
 from hsi_ssl.library.scenes import PathLike
 from hsi_ssl.library.spectra import as_numbers
-from hsi_ssl.settings import Settings, checked
 
 S = TypeVar("S", bound=Settings)
 T = TypeVar("T")

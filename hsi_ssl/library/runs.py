@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.checking import checked
 from hsi_ssl.errors import LabelError, ModelError, SettingsError
 from hsi_ssl.inference.checkpoint import model_name
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
@@ -25,7 +26,7 @@ from hsi_ssl.library.spectra import Fitted, fitted_spectra
 from hsi_ssl.library.telling import TELLING
 from hsi_ssl.maps.classify import ClassifyResult, classify_scenes, classify_sources
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.settings import ClassifySettings, checked, prior_strength
+from hsi_ssl.settings import ClassifySettings, prior_strength
 from hsi_ssl.watcher import Watcher
 
 Codes = npt.NDArray[np.int64]
@@ -394,7 +395,7 @@ def load_run(path: PathLike, *, device: str = "auto", watcher: Watcher = TELLING
     Raises
     ------
     ModelError
-        The folder is missing or broken, or holds an M1.
+        The folder is missing or broken, or holds no classifier.
     DeviceError
         The device is not there.
 

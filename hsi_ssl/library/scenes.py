@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hsi_ssl.checking import checked
 from hsi_ssl.datasets import prepare as preparing
 from hsi_ssl.datasets import store
 from hsi_ssl.datasets.store import Dataset
@@ -15,7 +16,7 @@ from hsi_ssl.labels.sources import resolve
 from hsi_ssl.library.telling import TELLING
 from hsi_ssl.scenes.readers.data_array import from_xarray as scene_of_array
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.settings import PrepareSettings, ReadingSettings, checked
+from hsi_ssl.settings import PrepareSettings, ReadingSettings
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:

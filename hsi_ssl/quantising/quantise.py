@@ -22,7 +22,7 @@ from hsi_ssl.quantising.cluster_map import unit_classes, write_cluster_map
 from hsi_ssl.quantising.looks import looks_of, planes_of
 from hsi_ssl.quantising.page import PAGE, write_page
 from hsi_ssl.quantising.units import units_of
-from hsi_ssl.training.quantise_stage import learnt_rows, train_quantiser
+from hsi_ssl.training.quantise_stage import train_quantiser
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _write(
         planes = planes_of(dataset, settings)
         named = ", ".join(settings.sources)
         trained = train_quantiser(settings, dataset, named=named, watcher=watcher)
-        units = units_of(trained, dataset, learnt_rows(dataset), settings.library)
+        units = units_of(trained, dataset, dataset.learnt_rows, settings.library)
         for note in units.notes:
             watcher.say(note)
         label_set = unit_classes(trained, units)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.models.classifiers.base import ClassifierModel
+from hsi_ssl.training.stage import OF_LOOP
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
@@ -19,10 +20,7 @@ OF_DECLARED = (
 )  # fmt: skip
 """Settings of declared models alone."""
 OF_ARCHITECTURE = ("latent", "hidden", "activation")
-OF_STEPS = (
-    "epochs", "learning_rate", "patience", "weight_prior", "clip", "average", "decay",
-    "precision", "batch_labelled", "batch_unlabelled", "balanced", "perturbation",
-)  # fmt: skip
+OF_STEPS = OF_LOOP | {"batch_labelled", "batch_unlabelled", "balanced", "perturbation"}
 """Settings that a closed form has no use for."""
 
 
@@ -67,5 +65,5 @@ def left_aside(settings: M2Settings, kind: type[ClassifierModel]) -> list[str]:
     declared = {field.name for field in fields(kind.architecture_type)}
     idle = {*OF_DECLARED, *(name for name in OF_ARCHITECTURE if name not in declared)}
     if kind.closed_form:
-        idle |= set(OF_STEPS)
+        idle |= OF_STEPS
     return sorted(idle & settings.model_fields_set)

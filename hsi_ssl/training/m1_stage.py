@@ -29,6 +29,7 @@ from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse
 from hsi_ssl.models.method import architecture_of, differing
 from hsi_ssl.training.loop import Fit, Progress, fit
 from hsi_ssl.training.stage import (
+    OF_LOOP,
     Draw,
     batch_size,
     draw_nothing,
@@ -52,12 +53,7 @@ JUDGED = 65_536
 """Spectra that tell what a closed form has kept, at most."""
 PHASES = tuple(f"last/phase-{number}" for number in range(1, 10))
 """Folders within the run's of what is trained before the whole: logs, states to resume from."""
-OF_STEPS = frozenset(
-    {
-        "batch", "epochs", "learning_rate", "patience", "warm_up", "weight_prior", "clip",
-        "average", "decay", "precision",
-    }
-)  # fmt: skip
+OF_STEPS = OF_LOOP | {"batch"}
 """Settings that a method without steps has no use for."""
 
 
@@ -196,18 +192,16 @@ class _Training:
 
     @cached_property
     def rows(self) -> npt.NDArray[np.int64]:
-        """Pixels that may be learnt from.
+        """`Dataset.learnt_rows`.
 
         Raises
         ------
         DatasetError
             There are less than two.
         """
-        dataset = self.dataset
-        parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
-        rows = dataset.rows(*parts)
+        rows = self.dataset.learnt_rows
         if len(rows) < 2:  # noqa: PLR2004
-            raise DatasetError(f"{dataset.path} has {len(rows)} pixels to learn from: too few")
+            raise DatasetError(f"{self.dataset.path} has {len(rows)} pixels to learn from: too few")
         return rows
 
     @cached_property

@@ -16,7 +16,7 @@ from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.extractor import Extractor
-from hsi_ssl.inference.pipeline import KEPT_SPREAD, SIDE_GAIN, Pipeline
+from hsi_ssl.inference.pipeline import SIDE_GAIN, Pipeline, moving_units
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.spatial import information, learnt_strength
@@ -121,13 +121,10 @@ class M2Data:
 
     @cached_property
     def kept(self) -> npt.NDArray[np.bool_]:
-        """Which units of M1 move over the training pixels and the pool, `(J,)`."""
+        """Which units of M1 move, `(J,)`."""
         if self.m1 is None:
             return np.zeros(0, dtype=bool)
-        rows = self.dataset.rows(Part.TRAIN, Part.POOL)
-        kept: npt.NDArray[np.bool_] = (
-            self.m1.features(self.dataset.spectra(rows))[0].std(0) >= KEPT_SPREAD
-        )
+        kept = moving_units(self.m1, self.dataset)
         if not kept.any():
             raise ModelError(
                 f"no latent unit of {self.settings.m1} moves over the data: M1 has collapsed; "

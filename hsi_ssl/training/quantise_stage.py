@@ -7,12 +7,10 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.store import Dataset, Part
+from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import DatasetError
 from hsi_ssl.inference.device import choose_device, device_name
 from hsi_ssl.inference.lineage import dataset_card
@@ -51,7 +49,7 @@ def train_quantiser(
     """
     device = choose_device(settings.device)
     scaler = network_scaler(dataset, settings.whitening)
-    x = torch.from_numpy(dataset.scaled(learnt_rows(dataset), scaler))
+    x = torch.from_numpy(dataset.scaled(dataset.learnt_rows, scaler))
     model = QUANTISERS.find(settings.method).from_card(architecture(settings, x.shape[1]))
     units = len(model.weights)
     _check(x, units, settings.method, named, watcher)
@@ -87,12 +85,6 @@ def train_quantiser(
         "metrics": _metrics(model, x, watcher),
     }
     return TrainedQuantiser(card, model, device)
-
-
-def learnt_rows(dataset: Dataset) -> npt.NDArray[np.int64]:
-    """Rows of the pixels that a quantiser learns from."""
-    parts = [Part.TRAIN, Part.POOL] + [Part.TEST] * dataset.meta["transductive"]
-    return dataset.rows(*parts)
 
 
 def architecture(settings: QuantiseSettings, width: int) -> dict[str, Any]:

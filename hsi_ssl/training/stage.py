@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 DEFAULT_SD_FLOOR = 0.05
 """Smallest standard deviation, in scaled units, where the noise was not measured."""
 STEPS_AN_EPOCH = 30
+OF_LOOP = frozenset(
+    {
+        "epochs", "learning_rate", "patience", "warm_up", "weight_prior", "clip", "average",
+        "decay", "precision",
+    }
+)  # fmt: skip
+"""Settings of the loop, for which what is worked out without steps has no use."""
 
 Panels = list[tuple[str, npt.NDArray[np.float64]]]
 """Titles and spectra `(n, bands)`: generated ones as training went on, the measured ones last."""

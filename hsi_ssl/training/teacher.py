@@ -89,18 +89,20 @@ def saw_second_sensor(run: Path) -> bool:
         As `load_run`.
     """
     card, _ = load_run(run, "m2")
-    place = Path(card["dataset"]["path"])
-    return place.exists() and "privileged" in open_dataset(place).meta
+    return _of_both(Path(card["dataset"]["path"]))
 
 
 def _seen_by(classifier: Classifier, dataset: Dataset) -> Dataset:
     """The dataset, or where the teacher learnt from a second sensor too, that of both."""
     place = Path(classifier.card["dataset"]["path"])
-    if classifier.bands == dataset.bands or not place.exists():
-        return dataset
-    if "privileged" not in open_dataset(place).meta:
+    if classifier.bands == dataset.bands or not _of_both(place):
         return dataset
     return dataset_of_both(dataset, place)
+
+
+def _of_both(place: Path) -> bool:
+    """Whether a dataset is there, and one of two sensors."""
+    return place.exists() and "privileged" in open_dataset(place).meta
 
 
 def dataset_of_both(dataset: Dataset, place: Path) -> Dataset:

@@ -111,7 +111,8 @@ def resampling(
     if outside.any():
         raise ModelError(
             f"{run} learnt from {centres[outside][0]:.1f} nm, which lies outside of the dataset's "
-            f"{x.min():.1f} to {x.max():.1f} nm: start from a run of a sensor that covers no more"
+            f"{x.min():.1f} to {x.max():.1f} nm: start from a run of a sensor that covers no more, "
+            "or from one whose dataset was prepared with --exclude of what lies outside"
         )
     blurred = np.interp(centres, x[order], own[order])
     left = np.sqrt(np.maximum(wanted**2 - blurred**2, 0))

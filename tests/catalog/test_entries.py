@@ -20,11 +20,11 @@ from hearing import Hears
 
 from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, locate, recognise
+from hsi_ssl.checking import checked
 from hsi_ssl.errors import CatalogError, FetchError, OutputError, SettingsError
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.rasters import read_label_plane
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.settings import checked
 
 NAMES = [
     "alhue-drillcore",

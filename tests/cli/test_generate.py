@@ -113,7 +113,7 @@ def test_pixels_of_a_scene_and_free_slots(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("runs/m1",), "runs/m1 holds an M1, an M2 is needed; make one with `hsi-ssl train-m2`"),
+        (("runs/m1",), "runs/m1 holds an extractor of features, a classifier is needed; make one"),
         (("runs/none",), "no model in runs/none"),
         (("--dataset", "none.h5"), "none.h5"),
         (("--pixel", "scene.tif", 40, 0), "40, 0 is outside scene.tif, which has 40 rows and 30"),

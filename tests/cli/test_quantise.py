@@ -171,7 +171,7 @@ def test_of_a_scene_with_a_library(
     assert "units 5" in ran.out
     ran = hsi_ssl("classify", "scene.tif", "--model", "out/units")
     assert ran.code == 2
-    assert "a quantiser, an M2 is needed" in ran.err
+    assert "a quantiser, a classifier is needed" in ran.err
 
 
 @pytest.mark.slow

@@ -11,13 +11,14 @@ import numpy.typing as npt
 import pytest
 from click.testing import CliRunner
 
+from hsi_ssl.checking import checked
 from hsi_ssl.cli.main import cli
 from hsi_ssl.datasets.balance import balance_of_dataset
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, SettingsError
 from hsi_ssl.labels.label_set import codes_to_indices
-from hsi_ssl.settings import PrepareSettings, checked
+from hsi_ssl.settings import PrepareSettings
 
 ROWS, COLS, BANDS = 60, 48, 8
 CODES = {"mineralogy": (2, 5, 32), "lithology": (101, 104)}

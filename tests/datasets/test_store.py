@@ -68,6 +68,10 @@ def test_test_pixels_are_unlabelled_ones_only_when_transductive(tmp_path: Path) 
     np.testing.assert_array_equal(strict.unlabelled_rows, np.flatnonzero(part == Part.POOL))
     open_to_all = written(tmp_path / "open.h5", transductive=True)
     np.testing.assert_array_equal(open_to_all.unlabelled_rows, np.flatnonzero(part != Part.TRAIN))
+    seen = np.isin(part, (Part.TRAIN, Part.POOL))
+    np.testing.assert_array_equal(strict.learnt_rows, np.flatnonzero(seen))
+    seen |= part == Part.TEST
+    np.testing.assert_array_equal(open_to_all.learnt_rows, np.flatnonzero(seen))
 
 
 def test_blocks_of_any_size_make_one_dataset(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from hsi_ssl.checking import choices
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError, UnitsError
 from hsi_ssl.inference.extractor import load_m1
-from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings, choices
+from hsi_ssl.settings import M1Settings, M2Settings, PrepareSettings
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.transfer import other_sensor, resampling, transferred
