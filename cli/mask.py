@@ -33,9 +33,10 @@ def command(
     """Propose which pixels of each SCENE are the thing that was asked about.
 
     A mask is a GeoTIFF on the scene's own grid: 1 look at, 2 shadow or background (the trays,
-    gaps and deep cracks of drill core), 3 glint, 4 cloud, 0 no data. Beside it lie its legend
-    (.csv), a style for QGIS (.qml) and a picture (.png). It is made from the scene alone, without
-    labels; where nothing is set apart clearly, all is to be looked at, and the reason is told.
+    gaps and deep cracks of drill core), 3 glint, 4 cloud, 0 no data; and what the quality layers of
+    a product tell, 5 haze and 6 cirrus among it. Beside it lie its legend (.csv), a style for QGIS
+    (.qml) and a picture (.png). It is made from the scene alone, without labels; where nothing is
+    set apart clearly, all is to be looked at, and the reason is told.
 
     \b
     hsi-ssl mask core.h5

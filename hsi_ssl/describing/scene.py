@@ -75,6 +75,9 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
         lines.append(f"maps of it have {size}, by {scene.ortho.source}; {'; '.join(where)}")
     if scene.acquired is not None:
         lines.append(f"taken {scene.acquired.isoformat()}, {scene.origins.acquired}")
+    if scene.layers:
+        each = ", ".join(f"{name} ({layer.source})" for name, layer in scene.layers.items())
+        lines.append(f"its product tells of pixels: {each}")
     if counts is not None:
         lines += count_lines(counts, scene.rows * scene.cols, names)
     lines += [
@@ -110,6 +113,7 @@ def _values(
         "acquired": None if scene.acquired is None else scene.acquired.isoformat(),
         "ortho": _ortho(scene),
         "labels": by_text(counts),
+        "layers": {name: layer.source for name, layer in scene.layers.items()},
         "sources": {
             one.name: None
             if (origin := getattr(scene.origins, one.name)) is None

@@ -16,17 +16,13 @@ from hsi_ssl.files import refuse_taken
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.class_map import class_map, is_envi, outputs, refuse_inputs
 from hsi_ssl.maps.places import map_paths
-from hsi_ssl.masks.codes import COLOURS, MASK_TAG, NAMES
+from hsi_ssl.masks.codes import COLOURS, MASK_TAG, NAMES, TOLD
 from hsi_ssl.masks.propose import propose_mask
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
 MASK_ENDING = "_mask.tif"
 """What is put to a scene's name to name its mask."""
-MASK_LABELS = LabelSet(
-    "mask", tuple(LabelClass(code, name, COLOURS[code]) for code, name in NAMES.items())
-)
-"""Names and colours of a mask's codes."""
 NOTHING = "no data"
 """Name of code 0."""
 PIECE = 2**20
@@ -105,6 +101,12 @@ def make_masks(
     return found
 
 
+def mask_labels(mask: npt.NDArray[np.uint8]) -> LabelSet:
+    """Names and colours of a mask's codes; those that only a product tells, where they occur."""
+    codes = [code for code in NAMES if code not in TOLD or (mask == code).any()]
+    return LabelSet("mask", tuple(LabelClass(code, NAMES[code], COLOURS[code]) for code in codes))
+
+
 def write_mask(
     path: Path, scene: Scene, mask: npt.NDArray[np.uint8], *, overwrite: bool = False
 ) -> dict[int, int]:
@@ -117,12 +119,15 @@ def write_mask(
     OutputError
         As `class_map`.
     """
+    labels = mask_labels(mask)
+    index = np.full(max(NAMES) + 1, -1, np.int64)
+    index[[one.code for one in labels.classes]] = np.arange(len(labels.classes))
     with class_map(
         path,
         rows=scene.rows,
         cols=scene.cols,
         grid=scene.grid,
-        label_set=MASK_LABELS,
+        label_set=labels,
         tags={MASK_TAG: "1", "SCENE": scene.path.name},
         rest=NOTHING,
         overwrite=overwrite,
@@ -130,6 +135,5 @@ def write_mask(
         step = max(1, PIECE // scene.cols)
         for row in range(0, scene.rows, step):
             rows = slice(row, min(row + step, scene.rows))
-            indices = mask[rows].astype(np.int64) - 1  # codes are 1, 2, ...
-            writer.write(rows, slice(0, scene.cols), indices)
+            writer.write(rows, slice(0, scene.cols), index[mask[rows]])
         return writer.counts

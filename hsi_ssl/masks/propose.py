@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.masks.backdrop import Backdrop, find_backdrop
-from hsi_ssl.masks.codes import CLOUD, GLINT, LOOK, NO_DATA, SHADOW
+from hsi_ssl.masks.codes import LOOK, NAMES, NO_DATA, SHADOW
 from hsi_ssl.masks.cracks import find_cracks
 from hsi_ssl.masks.highlights import fit_highlights
 from hsi_ssl.masks.lanes import Lanes, find_lanes
+from hsi_ssl.masks.layered import lay_layers
 from hsi_ssl.masks.sketch import fit_eye, sample, sketch
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -30,7 +31,8 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
 
     Reads a sample, then the scene by windows; holds a few bytes a pixel. Only what is clear is
     masked: no data, trays and cracks of drill core, glints, clouds; a scene without any of them is
-    to be looked at as a whole. The watcher hears what was decided, in one sentence.
+    to be looked at as a whole. The quality layers of a product go over what is proposed. The
+    watcher hears what was decided, in one sentence.
     """
     pieces = list(sample(scene))
     valid = [scene.valid(piece) for piece in pieces]
@@ -40,7 +42,8 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
         mask = np.zeros((scene.rows, scene.cols), np.uint8)
         for rows, cols in scene.windows(2**16):
             mask[rows, cols] = np.where(scene.valid(scene.read(rows, cols)), LOOK, NO_DATA)
-        watcher.say(f"{scene.name}: {_shares(mask)}; nothing is looked for in such a scene")
+        reason = "nothing is looked for in such a scene"
+        watcher.say(f"{scene.name}: {_with_layers(reason, mask, scene)}: {_shares(mask)}")
         return mask
     highlights = fit_highlights(raw[:, eye.bands].astype(np.float32), raw, scene.wavelengths_nm)
     landscape = _grows(scene, raw)
@@ -57,8 +60,15 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
         if backdrop is not None:
             mask[backdrop.tray & there] = SHADOW
             mask[find_cracks(found.seen, mask == LOOK)] = SHADOW
-    watcher.say(f"{scene.name}: {_reason(backdrop, met, landscape)}: {_shares(mask)}")
+    reason = _with_layers(_reason(backdrop, met, landscape), mask, scene)
+    watcher.say(f"{scene.name}: {reason}: {_shares(mask)}")
     return mask
+
+
+def _with_layers(reason: str, mask: npt.NDArray[np.uint8], scene: Scene) -> str:
+    """The reason, with what the layers of a product say that are put over the mask."""
+    said = lay_layers(mask, scene)
+    return f"{reason}; {said}" if said else reason
 
 
 def _grows(scene: Scene, raw: Array) -> bool:
@@ -104,14 +114,9 @@ def _reason(backdrop: Backdrop | None, met: list[Lanes], landscape: bool) -> str
 
 def _shares(mask: npt.NDArray[np.uint8]) -> str:
     """`99.8 % to look at` and whatever else there is."""
-    counts = [np.count_nonzero(mask == code) for code in range(5)]
-    words = {
-        LOOK: "to look at",
-        SHADOW: "shadow or background",
-        GLINT: "glint",
-        CLOUD: "cloud",
-        NO_DATA: "no data",
-    }
+    words = {code: "to look at" if code == LOOK else name for code, name in NAMES.items()}
+    words[NO_DATA] = "no data"
+    counts = {code: np.count_nonzero(mask == code) for code in words}
     parts = [
         f"{100 * counts[code] / mask.size:.1f} % {word}"
         for code, word in words.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray
 
     from hsi_ssl.scenes.geolocation import Geolocation
+    from hsi_ssl.scenes.layers import Layer
     from hsi_ssl.scenes.ortho import Ortho
     from hsi_ssl.scenes.units import Units
 
@@ -118,6 +119,8 @@ class Scene(Closes):
     label_reader: LabelReader | None = field(default=None, repr=False)
     looked: Looking | None = field(default=None, repr=False)
     """Which pixels are looked at, where the user masks some: the others hold no measurement."""
+    layers: Mapping[str, Layer] = field(default_factory=dict, repr=False)
+    """What its product says of pixels: cloud, haze and the like (see `layers.py`)."""
     notes: tuple[str, ...] = ()
     """What the reader guessed (units, say): to be told to the user once."""
     origins: Origins = field(default=Origins(), repr=False)

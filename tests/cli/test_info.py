@@ -86,6 +86,7 @@ def test_scene(tmp_path: Path) -> None:
         "acquired": None,
         "catalog": None,
         "labels": None,
+        "layers": {},
         "sources": {
             "axes": origin("the bands of the raster"),
             "wavelengths": origin("the tags `wavelength` of the bands", "in nm"),

@@ -36,6 +36,7 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order
 from hsi_ssl.scenes.geolocation import Geolocation
 from hsi_ssl.scenes.hidden import without
+from hsi_ssl.scenes.layers import CLOUD, GLINT, Layer, any_of, doubtful
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.detectors import Detector, stacked
@@ -57,8 +58,8 @@ MOSTLY = 0.5
 """Share of pixels above which an error of a band is the band's."""
 STRIP = 64
 """Rows of an error matrix that are read at a time."""
-CLOUDY = 1
-"""In level 1's `Cloud_Mask`; 10 is not classified."""
+MASKS = {"Cloud_Mask": CLOUD, "SunGlint_Mask": GLINT}
+"""Level 1's masks and the layers that they are: 1 where it is so, 10 not classified, 255 failed."""
 
 
 class _Swath(NamedTuple):
@@ -118,6 +119,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         told = [note for _, notes in detectors for note in notes]
         taken = time_among(file.attrs)
         grid, from_where, notes = _place(file, swath, rows, cols, names)
+        layers = _layers(file, swath, (rows, cols), path)
     together = stacked([one for one, _ in detectors], wanted.overlap, name=path.name)
     if not swath.corrected:
         notes = (
@@ -141,6 +143,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         grid=grid,
         acquired=taken.at,
         block=_block(path, swath, names),
+        layers=layers,
         notes=(*told, *together.notes, *notes),
         origins=Origins(
             axes=Origin("PRISMA's specification", "rows, bands, cols"),
@@ -331,11 +334,9 @@ def _block(path: Path, swath: _Swath, names: tuple[str, ...]) -> tuple[int, int]
 def _strict(scene: Scene, swath: _Swath, names: tuple[str, ...]) -> Scene:
     """Without pixels that the product calls doubtful: see the module's own words."""
     if swath.level == "L1":
-        with opened(scene.path) as file:
-            if f"{swath.path}/Data Fields/Cloud_Mask" not in file:
-                return scene
-        read = partial(_clouds, scene.path, swath)
-        return without(scene, read, ("the clouds of Cloud_Mask (--quality strict)",))
+        clouds = doubtful(scene.layers)
+        names = ("the clouds of Cloud_Mask (--quality strict)",) if clouds else ()
+        return without(scene, any_of(clouds.values()), names)
     with opened(scene.path) as file:
         matrices = [f"{swath.path}/Data Fields/{n}_PIXEL_L2_ERR_MATRIX" for n in names]
         if any(name not in file for name in matrices):
@@ -345,9 +346,25 @@ def _strict(scene: Scene, swath: _Swath, names: tuple[str, ...]) -> Scene:
     return without(scene, read, ("the errors of PIXEL_L2_ERR_MATRIX (--quality strict)",))
 
 
-def _clouds(path: Path, swath: _Swath) -> Bools:
+def _layers(file: h5py.File, swath: _Swath, size: tuple[int, int], path: Path) -> dict[str, Layer]:
+    """The masks that level 1 brings."""
+    found = {}
+    for name, layer in MASKS.items():
+        mask = file.get(f"{swath.path}/Data Fields/{name}")
+        if not isinstance(mask, h5py.Dataset):
+            continue
+        if mask.shape != size:
+            raise SceneError(
+                f"{path} holds {name} of {' x '.join(map(str, mask.shape))} pixels and cubes of "
+                f"{size[0]} x {size[1]}; expected one grid: get the file again"
+            )
+        found[layer] = Layer(partial(_masked, path, mask.name), name)
+    return found
+
+
+def _masked(path: Path, name: str) -> Bools:
     with opened(path) as file:
-        found: Bools = file[f"{swath.path}/Data Fields/Cloud_Mask"][()] == CLOUDY
+        found: Bools = file[name][()] == 1
     return found
 
 

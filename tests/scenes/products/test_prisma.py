@@ -8,10 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import rasterio
 from delivered import on_grid, refused, run, turned, whole_way
 from prisma_files import ENDS, SWIR, VNIR, write_prisma
 
 from hsi_ssl.errors import SceneError
+from hsi_ssl.masks.codes import CLOUD
 from hsi_ssl.scenes.opening import open_scene
 
 FIELDS = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/"
@@ -107,6 +109,33 @@ def test_level_1_is_radiance_in_sensor_geometry(tmp_path: Path) -> None:
         )  # fmt: skip
         assert scene.grid.geolocation is not None
         assert any("sensor geometry" in note for note in scene.notes)
+
+
+def test_masks_of_level_1_are_classes_of_mask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_prisma(tmp_path / "p.he5", turned(), level="L1")
+    fields = FIELDS.replace("L2D", "L1")
+    masks = np.full((36, 48), 10, np.uint8)
+    masks[4:9, 6:30] = 1
+    masks[0, 0] = 255
+    with h5py.File(path, "a") as file:
+        file[fields + "Cloud_Mask"], file[fields + "SunGlint_Mask"] = masks, masks.T.reshape(36, 48)
+    known = json.loads(run("info", path, "--json"))
+    assert known["layers"] == {"cloud": "Cloud_Mask", "glint": "SunGlint_Mask"}
+    told = json.loads(run("mask", path, "--json"))
+    assert "as the product's own SunGlint_Mask, Cloud_Mask say" in told["decided"]
+    with rasterio.open(told["mask"]) as raster:
+        cloudy = raster.read(1) == CLOUD
+    np.testing.assert_array_equal(cloudy, masks == 1)
+    with open_scene(path) as lenient, open_scene(path, quality="strict") as strict:
+        assert lenient.valid(lenient.read()).all()
+        np.testing.assert_array_equal(strict.valid(strict.read()), ~cloudy)
+    with h5py.File(path, "a") as file:
+        del file[fields + "Cloud_Mask"]
+        file[fields + "Cloud_Mask"] = masks[1:]
+    refused(["Cloud_Mask of 35 x 48 pixels and cubes of 36 x 48"], "info", path)
 
 
 def test_what_contradicts_itself_is_refused(product: Path, tmp_path: Path) -> None:
