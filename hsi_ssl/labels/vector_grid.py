@@ -33,6 +33,10 @@ Geometries = npt.NDArray[Any]
 LONGEST_EDGE = 64
 """Pixels: longer edges get vertices in between before they are reprojected, as straight lines of
 one projection are arcs in another; so long ones are straight to a hundredth of a pixel."""
+OVER = 17
+"""Points a side that tell where a swath reaches."""
+HALF_A_TURN = 180.0
+"""Degrees: longitudes that spread over more have the date line or a pole among them."""
 ASIDE = 0.1
 """How far beyond a scene labels in its pixels' coordinates may reach, as a share of its sides."""
 
@@ -72,9 +76,10 @@ def on_grid(layer: Layer, scene: Gridded, watcher: Watcher = SILENT) -> Geometri
         )
     else:
         _refuse_other_crs(layer, scene, ours)
-    if layer.crs is None or ours is None or _crs(layer) == ours:
+    theirs = ours if layer.crs is None or ours is None else _crs(layer)
+    if theirs is None or ours is None or (theirs == ours and grid.geolocation is None):
         return _valid(shapely.transform(layer.geometries, frame.to_pixels))
-    return _reprojected(layer, scene, frame, ours)
+    return _reprojected(layer, scene, frame, ours, theirs)
 
 
 def on_ground(scene: Gridded, xy: Floats) -> Floats:
@@ -197,9 +202,11 @@ def _on_pixels(layer: Layer, scene: Gridded, watcher: Watcher) -> Geometries:
     return found
 
 
-def _reprojected(layer: Layer, scene: Gridded, frame: Frame, ours: CRS) -> Geometries:
-    """The features near the scene, in its pixel coordinates."""
-    theirs = _crs(layer)
+def _reprojected(layer: Layer, scene: Gridded, frame: Frame, ours: CRS, theirs: CRS) -> Geometries:
+    """The features near the scene, in its pixel coordinates.
+
+    A swath's rows bend, so that straight lines of one CRS are none in its pixels either.
+    """
     for crs in (theirs, ours):
         if not (crs.is_geographic or crs.is_projected):
             raise VectorError(
@@ -237,9 +244,7 @@ def _near(
     """
     middle = np.array([scene.cols, scene.rows]) / 2 + [[0, 0], [1, 0], [0, 1]]
     with Env():
-        edges = frame.to_map(corners(scene))
-        bounds = (*edges.min(axis=0), *edges.max(axis=0))
-        left, bottom, right, top = transform_bounds(ours, theirs, *bounds)
+        left, bottom, right, top = _bounds(scene, frame, ours, theirs)
         steps = np.stack(transform(ours, theirs, *frame.to_map(middle).T), axis=1)
     with np.errstate(invalid="ignore"):  # infinite where the layer's CRS cannot hold the scene
         sizes = np.linalg.norm(steps[1:] - steps[0], axis=1)
@@ -253,6 +258,26 @@ def _near(
         return near & ((high_x >= left) | (low_x <= right)), None, pixel
     near &= (high_x >= left - across) & (low_x <= right + across)
     return near, shapely.box(left - across, bottom - up, right + across, top + up), pixel
+
+
+def _bounds(
+    scene: Gridded, frame: Frame, ours: CRS, theirs: CRS
+) -> tuple[float, float, float, float]:
+    """From where to where a scene reaches in another CRS, infinite where that cannot be told.
+
+    Of a swath: by points all over it, since its corners do not tell how it bends.
+    """
+    if scene.grid.geolocation is None:
+        edges = frame.to_map(corners(scene))
+        bounds = transform_bounds(ours, theirs, *edges.min(axis=0), *edges.max(axis=0))
+        return (bounds[0], bounds[1], bounds[2], bounds[3])
+    x, y = (np.linspace(0, size, OVER) for size in (scene.cols, scene.rows))
+    xy = frame.to_map(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2))
+    found = np.stack(transform(ours, theirs, *xy.T), axis=1)
+    if theirs.is_geographic and np.ptp(found[:, 0]) > HALF_A_TURN:  # date line or a pole
+        return (-np.inf, -np.inf, np.inf, np.inf)
+    (left, bottom), (right, top) = found.min(axis=0).tolist(), found.max(axis=0).tolist()
+    return (left, bottom, right, top)
 
 
 def _valid(geometries: Geometries) -> Geometries:

@@ -2,8 +2,9 @@
 
 Swaths come with an array of longitudes and one of latitudes (CF conventions 1.11, section 5.2
 "Two-Dimensional Latitude, Longitude, Coordinate Variables"), those of pixel centres. Between the
-centres coordinates are bilinear, beyond the outermost they go on as straight lines. Pixel
-coordinates are x = column, y = row; the centre of pixel (r, c) is (c + 0.5, r + 0.5).
+centres coordinates are bilinear, beyond the outermost they go on as straight lines, both in a plane
+in which neither the date line nor the poles are special (`flat.py`). Pixel coordinates are
+x = column, y = row; the centre of pixel (r, c) is (c + 0.5, r + 0.5).
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
+from hsi_ssl.scenes.flat import AsItIs, Stereographic, completed, with_neighbours
+
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 MOST_NODES = 2**17
 """Pixels that a first guess is sought among."""
@@ -23,15 +28,20 @@ STEPS = 12
 """Of Newton's method, at most."""
 NEAR = 1e-4
 """Pixels: so near a step ends."""
-HALF_A_TURN, A_TURN = 180.0, 360.0
-"""Degrees: coordinates that spread over more have the date line among them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Geolocation:
-    """Finite coordinates `x` and `y` `(rows, cols)` of the centres of a scene's pixels.
+    """Coordinates `x` and `y` `(rows, cols)` of the centres of a scene's pixels.
 
-    `degrees`: they are longitudes and latitudes. Across the date line longitudes go on above 180.
+    NaN where a pixel has no place: there coordinates go on from those around, so that what reaches
+    over such pixels keeps its shape; who opens the scene hides them. `degrees`: they are longitudes
+    and latitudes; those that are handed out lie between -180 and 180.
+
+    Raises
+    ------
+    ValueError
+        Too few pixels have a place of their own: see `placeable`.
     """
 
     x: Floats = field(repr=False)
@@ -39,48 +49,58 @@ class Geolocation:
     degrees: bool = True
 
     def __post_init__(self) -> None:
-        if self.crosses:
-            object.__setattr__(self, "x", self._along(self.x))
+        if not placeable(self.x, self.y):
+            raise ValueError(
+                "expected coordinates of two pixels or more, with a place of their own"
+            )
 
     @cached_property
-    def crosses(self) -> bool:
-        """Whether the date line lies in the scene."""
-        return self.degrees and float(np.ptp(self.x)) > HALF_A_TURN
+    def lost(self) -> Bools:
+        """Which pixels have no place, `(rows, cols)`."""
+        found: Bools = ~(np.isfinite(self.x) & np.isfinite(self.y))
+        return found
 
     def to_map(self, xy: Floats) -> Floats:
         """Map coordinates `(n, 2)` of pixel coordinates `(n, 2)`."""
         found, _ = self._at(xy[:, 1] - 0.5, xy[:, 0] - 0.5)
-        if self.crosses:
-            found[:, 0] = np.where(found[:, 0] > HALF_A_TURN, found[:, 0] - A_TURN, found[:, 0])
-        return found
+        return self._plane.back(found)
 
     def to_pixels(self, xy: Floats) -> Floats:
         """Pixel coordinates `(n, 2)` of map coordinates `(n, 2)`; NaN where none is found.
 
-        By Newton's method from the nearest of some centres.
+        By Newton's method from the nearest of some centres. Where coordinates jump from pixel to
+        pixel, as on steep ground, and it does not end, the nearest centre counts.
         """
         target = np.array(xy, np.float64)
         finite = np.isfinite(target).all(axis=1)
         target[~finite] = 0
-        if self.crosses:
-            target[:, 0] = self._along(target[:, 0])
-        tree, rows, cols = self._tree
-        nearest = tree.query(target * self._stretch)[1]
-        row, col = rows[nearest].astype(np.float64), cols[nearest].astype(np.float64)
+        target = self._plane.onto(target)
+        tree, rows, cols, apart = self._tree
+        nearest = tree.query(target)[1]
+        seeds = rows[nearest], cols[nearest]
+        row, col = (seed.astype(np.float64) for seed in seeds)
+        going = np.arange(len(target))
         for _ in range(STEPS):
-            here, slopes = self._at(row, col)
-            step = _solved(slopes, target - here)
-            row, col = row + step[:, 0], col + step[:, 1]
-            if np.abs(step).max(initial=0) < NEAR:
+            here, slopes = self._at(row[going], col[going])
+            step = _solved(slopes, target[going] - here)
+            row[going] += step[:, 0]
+            col[going] += step[:, 1]
+            going = going[np.abs(step).max(axis=1, initial=0) >= NEAR]
+            if not len(going):
                 break
-        here, slopes = self._at(row, col)
-        off = np.abs(_solved(slopes, target - here)).max(axis=1, initial=0)
-        inside = (row > -1) & (row < len(self.x)) & (col > -1) & (col < self.x.shape[1])
         found = np.stack([col + 0.5, row + 0.5], axis=1)
-        found[~finite | (inside & (off > 0.5))] = np.nan  # noqa: PLR2004
+        astray = self._astray(found, seeds, apart)
+        astray[going] = True
+        if astray.any():
+            guessed = found[astray]
+            near = self._nearby(target[astray], seeds[0][astray], seeds[1][astray], apart)
+            none, outside = np.isnan(near[:, 0]), ~self._inside(guessed)
+            near[none & outside] = guessed[none & outside]
+            found[astray] = near
+        found[~finite] = np.nan
         return found
 
-    def net(self, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def net(self, most: int) -> tuple[Ints, Ints]:
         """Rows and columns of at most `most` each, the first and the last among them."""
         rows, cols = (
             np.unique(np.linspace(0, size - 1, min(size, most)).round().astype(np.int64))
@@ -88,17 +108,32 @@ class Geolocation:
         )
         return rows, cols
 
+    def _inside(self, xy: Floats) -> Bools:
+        """Which pixel coordinates `(n, 2)` lie among pixels, or less than one beside them."""
+        found: Bools = ((xy > -1) & (xy < np.array(self.x.shape[::-1]) + 1)).all(axis=1)
+        return found
+
+    def _astray(self, xy: Floats, seeds: tuple[Ints, Ints], apart: int) -> Bools:
+        """Which points ended outside although what is nearest to them lies well within."""
+        within = [
+            (seed > apart) & (seed < size - 1 - apart)
+            for seed, size in zip(seeds, self.x.shape, strict=True)
+        ]
+        found: Bools = within[0] & within[1] & ~self._inside(xy)
+        return found
+
     def _at(self, row: Floats, col: Floats) -> tuple[Floats, Floats]:
-        """Coordinates `(n, 2)` at places among centres; their slopes `(n, 2, 2)` by row, column."""
-        high, wide = self.x.shape
-        r0 = np.clip(np.floor(row), 0, max(high - 2, 0)).astype(np.int64)
-        c0 = np.clip(np.floor(col), 0, max(wide - 2, 0)).astype(np.int64)
-        r1, c1 = np.minimum(r0 + 1, high - 1), np.minimum(c0 + 1, wide - 1)
+        """Plane coordinates `(n, 2)` among centres; their slopes `(n, 2, 2)` by row, column."""
+        high, wide = self._flat[0].shape
+        r0 = np.clip(np.floor(row), 0, high - 2).astype(np.int64)
+        c0 = np.clip(np.floor(col), 0, wide - 2).astype(np.int64)
         # Beyond the last cell: straight on from its edge.
         u, v = np.clip(row - r0, 0, 1), np.clip(col - c0, 0, 1)
         found, slopes = np.empty((len(row), 2)), np.empty((len(row), 2, 2))
-        for axis, plane in enumerate((self.x, self.y)):
-            a, b, c, d = plane[r0, c0], plane[r0, c1], plane[r1, c0], plane[r1, c1]
+        first = r0 * wide + c0
+        for axis, plane in enumerate(self._flat):
+            flat = plane.ravel()
+            a, b, c, d = (flat[first + step] for step in (0, 1, wide, wide + 1))
             down = (c - a) * (1 - v) + (d - b) * v
             across = (b - a) * (1 - u) + (d - c) * u
             value = (a * (1 - v) + b * v) * (1 - u) + (c * (1 - v) + d * v) * u
@@ -106,28 +141,68 @@ class Geolocation:
             found[:, axis], slopes[:, axis, 0], slopes[:, axis, 1] = value, down, across
         return found, slopes
 
-    @cached_property
-    def _stretch(self) -> Floats:
-        """What makes a degree of longitude as long as one of latitude."""
-        narrow = float(np.cos(np.deg2rad(np.clip(self.y.mean(), -89, 89)))) if self.degrees else 1.0
-        return np.array([narrow, 1.0])
+    def _nearby(self, target: Floats, rows: Ints, cols: Ints, apart: int) -> Floats:
+        """The centre nearest to each target about a first guess; NaN where it is not its pixel."""
+        found = np.full((len(target), 2), np.nan)
+        high, wide = self.x.shape
+        steps = np.arange(-apart - 1, apart + 2)
+        down, across = (grid.ravel() for grid in np.meshgrid(steps, steps, indexing="ij"))
+        for i, (goal, r, c) in enumerate(zip(target, rows, cols, strict=True)):
+            near_rows, near_cols = np.clip(r + down, 0, high - 1), np.clip(c + across, 0, wide - 1)
+            places = np.stack([plane[near_rows, near_cols] for plane in self._flat], axis=1)
+            far = np.linalg.norm(places - goal, axis=1)
+            best = int(far.argmin())
+            row, col = int(near_rows[best]), int(near_cols[best])
+            _, slopes = self._at(np.array([float(row)]), np.array([float(col)]))
+            if far[best] <= np.linalg.norm(slopes[0], axis=0).max():
+                found[i] = col + 0.5, row + 0.5
+        return found
 
     @cached_property
-    def _tree(self) -> tuple[KDTree, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        share = np.sqrt(MOST_NODES / self.x.size) if self.x.size > MOST_NODES else 1.0
+    def _plane(self) -> Stereographic | AsItIs:
+        if not self.degrees:
+            return AsItIs()
+        known = ~self.lost
+        return Stereographic.about(self.x[known], self.y[known])
+
+    @cached_property
+    def _flat(self) -> tuple[Floats, Floats]:
+        """The pixels' places in the plane, two rows and columns at least."""
+        xy = np.stack([self.x.ravel(), self.y.ravel()])
+        u, v = (axis.reshape(self.x.shape).copy() for axis in self._plane.onto(xy.T).T)
+        u, v = (completed(axis, ~self.lost) for axis in (u, v))
+        return with_neighbours(u, v)
+
+    @cached_property
+    def _tree(self) -> tuple[KDTree, Ints, Ints, int]:
+        """Some of the places, their rows and columns, and how many pixels they are apart."""
+        share = min(1.0, float(np.sqrt(MOST_NODES / self.x.size)))
         rows, cols = (
             np.unique(np.linspace(0, n - 1, max(2, int(n * share))).round().astype(np.int64))
             for n in self.x.shape
         )
-        across = np.ix_(rows, cols)
-        places = np.stack([self.x[across].ravel(), self.y[across].ravel()], axis=1)
-        down, along = np.meshgrid(rows, cols, indexing="ij")
-        return KDTree(places * self._stretch), down.ravel(), along.ravel()
+        down, along = (grid.ravel() for grid in np.meshgrid(rows, cols, indexing="ij"))
+        known = ~self.lost[down, along]
+        if not known.any():
+            down, along = np.nonzero(~self.lost)
+        else:
+            down, along = down[known], along[known]
+        places = np.stack([plane[down, along] for plane in self._flat], axis=1)
+        apart = max(int(np.diff(axis).max(initial=1)) for axis in (rows, cols))
+        return KDTree(places), down, along, apart
 
-    @staticmethod
-    def _along(x: Floats) -> Floats:
-        """Longitudes from 0 to 360."""
-        return np.where(x < 0, x + A_TURN, x)
+
+def placeable(x: Floats, y: Floats) -> bool:
+    """Whether coordinates `(rows, cols)`, NaN for none, are enough to place a scene.
+
+    Two pixels or more of some row or column must have a place, and so in a second one where there
+    is one; they must not all have the same.
+    """
+    known = np.isfinite(x) & np.isfinite(y)
+    lines = any(
+        (known.sum(axis=axis) > 1).sum() >= min(2, known.shape[1 - axis]) for axis in (0, 1)
+    )
+    return lines and bool(np.ptp(x[known]) > 0 or np.ptp(y[known]) > 0)
 
 
 def _solved(slopes: Floats, wanted: Floats) -> Floats:
