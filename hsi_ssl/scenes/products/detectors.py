@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hsi_ssl.scenes.product import Overlap
+from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.scene import Bools, CubeReader, Floats
 from hsi_ssl.scenes.stacked import StackedReader
 from hsi_ssl.scenes.units import Units
@@ -22,7 +23,7 @@ class Detector(NamedTuple):
     """Bands of one detector: `wavelengths_nm (n,)` NaN where there is none, `good (n,)` flags."""
 
     name: str
-    reader: CubeReader
+    reader: BoxReader
     wavelengths_nm: Floats
     fwhm_nm: Floats | None
     good: Bools
@@ -30,9 +31,10 @@ class Detector(NamedTuple):
 
 
 class Stacked(NamedTuple):
-    """All bands `(n,)` as one cube; `notes` are to be told to the user."""
+    """All bands `(n,)` as one cube; `block` as a scene's, `notes` are to be told to the user."""
 
     reader: CubeReader
+    block: tuple[int, int]
     wavelengths_nm: Floats
     fwhm_nm: Floats | None
     good: Bools
@@ -70,6 +72,7 @@ def stacked(detectors: Sequence[Detector], overlap: Overlap, *, name: str) -> St
         widths = np.concatenate([one.fwhm_nm for one in detectors if one.fwhm_nm is not None])
     return Stacked(
         StackedReader([one.reader for one in detectors], counts, order),
+        (detectors[0].reader.piece[0], detectors[0].reader.piece[1]),
         nm[order],
         None if widths is None else widths[order],
         good[order],

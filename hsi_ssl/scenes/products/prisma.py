@@ -142,7 +142,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         units=together.units,
         grid=grid,
         acquired=taken.at,
-        block=_block(path, swath, names),
+        block=together.block,
         layers=layers,
         notes=(*told, *together.notes, *notes),
         origins=Origins(
@@ -322,13 +322,6 @@ def _wkt(code: int) -> str | None:
         return str(CRS.from_epsg(code).to_wkt())
     except CRSError:
         return None
-
-
-def _block(path: Path, swath: _Swath, names: tuple[str, ...]) -> tuple[int, int]:
-    """The piece of rows and columns that follows the chunks of the first detector."""
-    with opened(path) as file:
-        chunks = file[swath.cube(names[0])].chunks
-    return (1, 1) if chunks is None else (chunks[0], chunks[2])
 
 
 def _strict(scene: Scene, swath: _Swath, names: tuple[str, ...]) -> Scene:
