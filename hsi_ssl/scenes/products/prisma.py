@@ -17,15 +17,12 @@ Corners of level 2D: `Product_ULcorner_easting` and the like are pixel centres, 
 scene of n pixels is (n - 1) pixel sizes; some readers take them for edges, half a pixel off.
 DN 0: nothing measured where it is 0 in all bands; in single bands, those where water absorbs
 everything, retrieval failed, or at level 1 a radiance was rounded to 0.
-Error matrices `<Detector>_PIXEL_L2_ERR_MATRIX`: 0 right, 1 a defective element, 2 saturated,
-3 of low confidence, 4 not a number.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,13 +32,13 @@ import numpy as np
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order
 from hsi_ssl.scenes.geolocation import Geolocation
-from hsi_ssl.scenes.hidden import without
-from hsi_ssl.scenes.layers import CLOUD, GLINT, Layer, any_of, doubtful
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.detectors import Detector, stacked
+from hsi_ssl.scenes.products.prisma_quality import layers_of, strict
+from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
-from hsi_ssl.scenes.scene import Bools, Floats, Grid, Scene
+from hsi_ssl.scenes.scene import Floats, Grid, Scene
 from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.units import Kind, Units, units_of
 from hsi_ssl.scenes.wavelengths import band_facts
@@ -54,12 +51,6 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 SAME_PLACE = 2.0
 """Pixels by which corners and latitudes may differ before that is said."""
-MOSTLY = 0.5
-"""Share of pixels above which an error of a band is the band's."""
-STRIP = 64
-"""Rows of an error matrix that are read at a time."""
-MASKS = {"Cloud_Mask": CLOUD, "SunGlint_Mask": GLINT}
-"""Level 1's masks and the layers that they are: 1 where it is so, 10 not classified, 255 failed."""
 
 
 class _Swath(NamedTuple):
@@ -68,8 +59,12 @@ class _Swath(NamedTuple):
     corrected: bool
     """Whether detectors were brought onto each other."""
 
+    @property
+    def fields(self) -> str:
+        return f"{self.path}/Data Fields"
+
     def cube(self, detector: str) -> str:
-        return f"{self.path}/Data Fields/{detector}_Cube"
+        return f"{self.fields}/{detector}_Cube"
 
 
 def main(candidate: Candidate) -> Path | None:
@@ -102,7 +97,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         A detector's cube is missing, or they have other rows or columns, or other wavelengths than
         bands.
     """
-    with opened(path) as file:
+    with opened(path) as file, ExitStack() as on_error:
         swath = _swath(file, path)
         names: tuple[str, ...] = DETECTORS
         if wanted.variable is not None:
@@ -115,51 +110,52 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
                     f"{path} holds {rows} x {cols} pixels of {names[0]} and {size[0]} x {size[2]} "
                     f"of {name}; expected one grid: get the file again"
                 )
-        detectors = [_detector(file, swath, name, sizes[name][1], path) for name in names]
-        told = [note for _, notes in detectors for note in notes]
+        detectors: list[Detector] = []
+        notes: list[str] = []
+        for name in names:
+            reader = cube_reader(path, swath.cube(name), AXES)
+            on_error.callback(reader.close)
+            detector, said = _detector(file, swath, name, reader, path)
+            detectors.append(detector)
+            notes += said
+        together = stacked(detectors, wanted.overlap, name=path.name)
+        grid, from_where, of_place = _place(file, swath, rows, cols, names)
+        notes += [*together.notes, *of_place]
+        if not swath.corrected:
+            notes.append(
+                f"{path.name}: detectors are not brought onto each other (HRC): SWIR lies up to "
+                "some pixels beside VNIR, and nothing is shifted"
+            )
         taken = time_among(file.attrs)
-        grid, from_where, notes = _place(file, swath, rows, cols, names)
-        layers = _layers(file, swath, (rows, cols), path)
-    together = stacked([one for one, _ in detectors], wanted.overlap, name=path.name)
-    if not swath.corrected:
-        notes = (
-            *notes,
-            f"{path.name}: detectors are not brought onto each other (HRC): SWIR lies up to some "
-            "pixels beside VNIR, and nothing is shifted",
+        scene = Scene(
+            path,
+            f"PRISMA {swath.level}",
+            rows,
+            cols,
+            len(together.wavelengths_nm),
+            detectors[0].reader.dtype,
+            together.reader,
+            together.wavelengths_nm,
+            together.fwhm_nm,
+            together.good,
+            units=together.units,
+            grid=grid,
+            acquired=taken.at,
+            block=together.block,
+            layers=layers_of(file, swath.fields, (rows, cols)),
+            notes=tuple(notes),
+            origins=Origins(
+                axes=Origin("PRISMA's specification", "rows, bands, cols"),
+                wavelengths=Origin("the attributes List_Cw_Vnir and List_Cw_Swir", "in nm"),
+                bad_bands=Origin("the attributes List_Cw_Vnir_Flags and List_Cw_Swir_Flags"),
+                crs=from_where,
+                transform=from_where,
+                acquired=taken.origin,
+            ),
         )
-    reader = together.reader
-    scene = Scene(
-        path,
-        f"PRISMA {swath.level}",
-        rows,
-        cols,
-        len(together.wavelengths_nm),
-        np.dtype(np.uint16),
-        reader,
-        together.wavelengths_nm,
-        together.fwhm_nm,
-        together.good,
-        units=together.units,
-        grid=grid,
-        acquired=taken.at,
-        block=together.block,
-        layers=layers,
-        notes=(*told, *together.notes, *notes),
-        origins=Origins(
-            axes=Origin("PRISMA's specification", "rows, bands, cols"),
-            wavelengths=Origin("the attributes List_Cw_Vnir and List_Cw_Swir", "in nm"),
-            bad_bands=Origin("the attributes List_Cw_Vnir_Flags and List_Cw_Swir_Flags"),
-            crs=from_where,
-            transform=from_where,
-            acquired=taken.origin,
-        ),
-    )
-    if wanted.quality == "strict":
-        try:
-            return _strict(scene, swath, names)
-        except BaseException:
-            scene.close()
-            raise
+        if wanted.quality == "strict":
+            scene = strict(scene, swath.fields, names)
+        on_error.pop_all()
     return scene
 
 
@@ -189,9 +185,10 @@ def _shape(file: h5py.File, swath: _Swath, detector: str, path: Path) -> tuple[i
 
 
 def _detector(
-    file: h5py.File, swath: _Swath, name: str, bands: int, path: Path
+    file: h5py.File, swath: _Swath, name: str, reader: BoxReader, path: Path
 ) -> tuple[Detector, tuple[str, ...]]:
     """A detector, and what is to be said of its lists."""
+    bands = reader.shape[2]
     centres, widths, flags = (
         _listed(file, f"List_{what}_{name.title()}{end}", bands)
         for what, end in (("Cw", ""), ("Fwhm", ""), ("Cw", "_Flags"))
@@ -216,7 +213,6 @@ def _detector(
     said: tuple[str, ...] = ()
     if unused.any():
         said = (f"{name}: {np.count_nonzero(unused)} of {bands} bands are not used (0 nm)",)
-    reader = cube_reader(path, swath.cube(name), AXES)
     units = _units(file, swath, name, bands)
     return Detector(name, reader, nm, facts.fwhm_nm, good, units), said
 
@@ -322,67 +318,6 @@ def _wkt(code: int) -> str | None:
         return str(CRS.from_epsg(code).to_wkt())
     except CRSError:
         return None
-
-
-def _strict(scene: Scene, swath: _Swath, names: tuple[str, ...]) -> Scene:
-    """Without pixels that the product calls doubtful: see the module's own words."""
-    if swath.level == "L1":
-        clouds = doubtful(scene.layers)
-        names = ("the clouds of Cloud_Mask (--quality strict)",) if clouds else ()
-        return without(scene, any_of(clouds.values()), names)
-    with opened(scene.path) as file:
-        matrices = [f"{swath.path}/Data Fields/{n}_PIXEL_L2_ERR_MATRIX" for n in names]
-        if any(name not in file for name in matrices):
-            return scene
-        bands = [_mostly_wrong(file[name]) for name in matrices]
-    read = partial(_flagged, scene.path, matrices, bands)
-    return without(scene, read, ("the errors of PIXEL_L2_ERR_MATRIX (--quality strict)",))
-
-
-def _layers(file: h5py.File, swath: _Swath, size: tuple[int, int], path: Path) -> dict[str, Layer]:
-    """The masks that level 1 brings."""
-    found = {}
-    for name, layer in MASKS.items():
-        mask = file.get(f"{swath.path}/Data Fields/{name}")
-        if not isinstance(mask, h5py.Dataset):
-            continue
-        if mask.shape != size:
-            raise SceneError(
-                f"{path} holds {name} of {' x '.join(map(str, mask.shape))} pixels and cubes of "
-                f"{size[0]} x {size[1]}; expected one grid: get the file again"
-            )
-        found[layer] = Layer(partial(_masked, path, mask.name), name)
-    return found
-
-
-def _masked(path: Path, name: str) -> Bools:
-    with opened(path) as file:
-        found: Bools = file[name][()] == 1
-    return found
-
-
-def _strips(matrix: h5py.Dataset) -> Iterator[tuple[slice, Bools]]:
-    for first in range(0, matrix.shape[0], STRIP):
-        rows = slice(first, min(first + STRIP, matrix.shape[0]))
-        yield rows, matrix[rows] != 0
-
-
-def _mostly_wrong(matrix: h5py.Dataset) -> Bools:
-    """Bands that are wrong in most pixels: those say nothing of single pixels."""
-    wrong = sum((strip.sum(axis=(0, 2)) for _, strip in _strips(matrix)), np.zeros(1, np.int64))
-    found: Bools = wrong > MOSTLY * matrix.shape[0] * matrix.shape[2]
-    return found
-
-
-def _flagged(path: Path, matrices: list[str], bands: list[Bools]) -> Bools:
-    """Pixels with an error in a band that is not mostly wrong."""
-    with opened(path) as file:
-        shape = file[matrices[0]].shape
-        found: Bools = np.zeros((shape[0], shape[2]), bool)
-        for name, wrong in zip(matrices, bands, strict=True):
-            for rows, strip in _strips(file[name]):
-                found[rows] |= strip[:, ~wrong].any(axis=1)
-    return found
 
 
 PRODUCT = Product("PRISMA", main, open_cube, tuple(f"{name}_Cube" for name in DETECTORS))
