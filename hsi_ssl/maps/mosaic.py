@@ -76,7 +76,7 @@ def check_mosaic(
     """
     first = scenes[0]
     for scene in scenes:
-        transform = scene.grid.transform
+        transform = scene.map_grid.transform
         if transform is None or not _north_up(transform):
             what = "has no coordinates" if transform is None else "lies at an angle to its CRS"
             raise SceneError(f"{scene.path} {what}: no mosaic can hold it; give -o a folder")
@@ -246,4 +246,5 @@ def _north_up(transform: tuple[float, ...]) -> bool:
 
 
 def _crs(scene: Scene) -> CRS | None:
-    return None if scene.grid.crs is None else CRS.from_wkt(scene.grid.crs)
+    crs = scene.map_grid.crs
+    return None if crs is None else CRS.from_wkt(crs)

@@ -18,6 +18,7 @@ PRODUCTS: Registry[Product] = Registry(
     "hsi_ssl.products",
     "product",
     {
+        "EMIT": f"{HOME}.emit:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",
     },
 )
