@@ -167,4 +167,4 @@ def refused(words: Sequence[str], *args: object) -> None:
     with pytest.raises(HsiSslError) as raised:
         run(*args)
     for word in words:
-        assert word in str(raised.value)
+        assert word in str(raised.value), str(raised.value)
