@@ -22,6 +22,7 @@ PRODUCTS: Registry[Product] = Registry(
         "EMIT": f"{HOME}.emit:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",
         "EnMAP": f"{HOME}.enmap:PRODUCT",
+        "DESIS": f"{HOME}.desis:PRODUCT",
     },
 )
 

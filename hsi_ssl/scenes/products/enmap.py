@@ -48,14 +48,14 @@ from hsi_ssl.scenes.products.members import (
     open_member,
 )  # fmt: skip
 from hsi_ssl.scenes.products.rational import coefficients, offset, placed_at
-from hsi_ssl.scenes.products.xml_metadata import number_at, numbers_of, read_xml, text_at
+from hsi_ssl.scenes.products.told import Tags, in_order, with_told
+from hsi_ssl.scenes.products.xml_metadata import number_at, read_xml, text_at
 from hsi_ssl.scenes.scene import Bools, Grid, Scene
 from hsi_ssl.scenes.stacked import StackedReader
-from hsi_ssl.scenes.times import time_of
-from hsi_ssl.scenes.units import Kind, units_of
-from hsi_ssl.scenes.wavelengths import band_facts
+from hsi_ssl.scenes.units import Kind
 
 KINDS: dict[str, Kind] = {"L1B": "radiance", "L1C": "radiance", "L2A": "reflectance"}
+TAGS = Tags("wavelengthCenterOfBand", "FWHMOfBand", "GainOfBand", "OffsetOfBand")
 NODATA = -32768
 """Background of level 2A, where its image does not say so."""
 EMPTY_MEAN = -1_000_000.0
@@ -110,7 +110,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     image = delivery.images[detector]
     scene = open_member(image)
     try:
-        bands = _bands(root, detector, scene, metadata)
+        bands = _bands(root, detector)
         scene = _with_facts(scene, root, bands, wanted, metadata)
         scene = _placed(scene, root, bands) if detector else scene
         return _in_order(with_quality(scene, delivery.files, detector, wanted.quality))
@@ -144,12 +144,10 @@ def _detector(path: Path, delivery: Delivery, variable: str | None) -> str:
     return name
 
 
-def _bands(root: Element, detector: str, scene: Scene, metadata: Path) -> _Bands:
+def _bands(root: Element, detector: str) -> _Bands:
     """The bands of an image, in its order."""
     told = root.findall("specific/bandCharacterisation/bandID")
-    numbers = [one.get("number", "") for one in told]
-    if all(number.isdigit() for number in numbers):
-        told = [told[i] for i in np.argsort([int(number) for number in numbers], kind="stable")]
+    told = in_order(told, [one.get("number", "") for one in told])
     owner = np.full(len(told), -1)
     if detector:
         owner = (np.arange(len(told)) >= _firsts(root)[1]).astype(np.int64)
@@ -161,11 +159,6 @@ def _bands(root: Element, detector: str, scene: Scene, metadata: Path) -> _Bands
             each = [part.strip() for part in (text_at(root, place) or "").split(",")]
             listed = np.array([int(part) for part in each if part.isdigit()], np.int64)
             owner[listed[(listed > 0) & (listed <= len(told))] - 1] = i
-    if len(told) != scene.bands:
-        raise SceneError(
-            f"{scene.path} has {scene.bands} bands and {metadata.name} tells of {len(told)}; "
-            "expected as many: get the product again"
-        )
     return _Bands(told, owner)
 
 
@@ -173,60 +166,31 @@ def _with_facts(
     scene: Scene, root: Element, bands: _Bands, wanted: Wanted, metadata: Path
 ) -> Scene:
     """The scene with what metadata say of bands, numbers and time."""
-    where, count = metadata.name, scene.bands
-    centres, widths, gains, offsets = (
-        numbers_of(bands.told, tag)
-        for tag in ("wavelengthCenterOfBand", "FWHMOfBand", "GainOfBand", "OffsetOfBand")
-    )
-    facts = band_facts(count, where=where, wavelengths=centres, units="nm", fwhm=widths)
-    nm = facts.wavelengths_nm
-    if nm is None:
-        raise SceneError(
-            f"{metadata} tells no wavelengths for most of {count} bands; expected "
-            "wavelengthCenterOfBand of each: get the product again"
-        )
-    level = _level(root)
-    empty = _empty(root, bands)
-    kind = KINDS.get(level)
-    units = units_of(
-        count, scale=gains, offset=np.nan_to_num(offsets), kind=kind,
-        source=f"GainOfBand in {where}",
+    level = (text_at(root, "base/level") or text_at(root, "specific/code") or "").upper()
+    scene = with_told(
+        scene, bands.told, TAGS, metadata=metadata, kind=KINDS.get(level),
+        nodata=NODATA if level == "L2A" else None,
+        time=text_at(root, "base/temporalCoverage/startTime"),
     )  # fmt: skip
+    assert scene.wavelengths_nm is not None
+    empty = _empty(root, bands)
     good, notes = without_overlap(
-        nm, np.isfinite(nm) & ~empty, bands.owner, DETECTORS, wanted.overlap, name=scene.path.name
-    )
-    if wanted.overlap != "both" and not notes and (bands.owner < 0).all():
+        scene.wavelengths_nm, scene.good & ~empty, bands.owner, DETECTORS, wanted.overlap,
+        name=scene.path.name,
+    )  # fmt: skip
+    if wanted.overlap != "both" and (bands.owner < 0).all():
         raise SceneError(
             f"{metadata} does not say which bands are VNIR's and which SWIR's "
             "(expectedChannelsList); leave --overlap out"
         )
-    taken = time_of(text_at(root, "base/temporalCoverage/startTime"), f"startTime in {where}")
-    origins = scene.origins
-    nodata = scene.nodata
-    if nodata is None and level == "L2A" and scene.dtype.kind == "i":
-        nodata = NODATA
-        origins = replace(origins, nodata=Origin("EnMAP's level 2A, whose background it is"))
+    origin = Origin("bandStatistics in METADATA.XML") if empty.any() else None
     return replace(
         scene,
         format=f"EnMAP {level}",
-        wavelengths_nm=nm,
-        fwhm_nm=facts.fwhm_nm,
         good=good,
-        nodata=nodata,
-        units=units or units_of(count, kind=kind, source=""),
-        acquired=taken.at or scene.acquired,
-        notes=(*scene.notes, *facts.notes, *notes),
-        origins=replace(
-            origins,
-            wavelengths=Origin(f"wavelengthCenterOfBand in {where}", "in nm"),
-            bad_bands=Origin(f"bandStatistics in {where}") if empty.any() else None,
-            acquired=taken.origin or origins.acquired,
-        ),
+        notes=(*scene.notes, *notes),
+        origins=replace(scene.origins, bad_bands=origin),
     )
-
-
-def _level(root: Element) -> str:
-    return (text_at(root, "base/level") or text_at(root, "specific/code") or "").upper()
 
 
 def _empty(root: Element, bands: _Bands) -> Bools:

@@ -108,34 +108,34 @@ def _image(
 
 def _metadata(path: Path, of: str, level: str, ground: Ground) -> None:
     root = Element("level_X")
-    _put(root, "metadata/name", f"{of}-METADATA.XML")
-    _put(root, "base/temporalCoverage/startTime", "2022-07-24T10:45:31.123456Z")
-    _put(root, "base/level", level)
+    put(root, "metadata/name", f"{of}-METADATA.XML")
+    put(root, "base/temporalCoverage/startTime", "2022-07-24T10:45:31.123456Z")
+    put(root, "base/level", level)
     for key, value in (("mission", "EnMAP"), ("backgroundValue", 0), ("meanGroundElevation", 40.5)):
-        _put(root, f"specific/{key}", value)
+        put(root, f"specific/{key}", value)
     nm, owner = merged()
     for i, detector in enumerate(("vnir", "swir")):
         listed = ",".join(map(str, np.flatnonzero(owner == i) + 1))
-        _put(root, f"specific/{detector}ProductQuality/expectedChannelsList", listed)
+        put(root, f"specific/{detector}ProductQuality/expectedChannelsList", listed)
     told = np.concatenate([VNIR, SWIR]) if level == "L1B" else nm
     per_image = [len(VNIR), len(SWIR)] if level == "L1B" else [len(nm)]
     scale, offset = (
         np.concatenate(both) for both in zip(*(gains(level, n) for n in per_image), strict=True)
     )
-    bands = _put(root, "specific/bandCharacterisation")
-    statistics = _put(root, "product/bandStatistics")
+    bands = put(root, "specific/bandCharacterisation")
+    statistics = put(root, "product/bandStatistics")
     for i, wavelength in enumerate(told):
         band = SubElement(bands, "bandID", number=str(i + 1))
-        _put(band, "wavelengthCenterOfBand", wavelength)
-        _put(band, "FWHMOfBand", 8.5)
-        _put(band, "GainOfBand", scale[i])
-        _put(band, "OffsetOfBand", offset[i])
+        put(band, "wavelengthCenterOfBand", wavelength)
+        put(band, "FWHMOfBand", 8.5)
+        put(band, "GainOfBand", scale[i])
+        put(band, "OffsetOfBand", offset[i])
         one = SubElement(statistics, "bandID", number=str(i + 1))
         empty = level == "L2A" and wavelength == EMPTY
-        _put(one, "mean", -1000000 if empty else 0.2)
-        _put(one, "stdDeviation", 0 if empty else 0.1)
+        put(one, "mean", -1000000 if empty else 0.2)
+        put(one, "stdDeviation", 0 if empty else 0.1)
     if level == "L1B":
-        _put(root, "product/image/vnir/channels", len(VNIR))
+        put(root, "product/image/vnir/channels", len(VNIR))
         _coefficients(root, ground)
     ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
@@ -150,7 +150,7 @@ def _coefficients(root: Element, ground: Ground) -> None:
     up = (lat - lat.mean()) / 0.05
     terms = np.stack([np.ones(lon.size), along.ravel(), up.ravel()], axis=1)
     place = np.meshgrid(*(np.arange(n) for n in ground.x.shape), indexing="ij")
-    every = _put(root, "product/navigation/RPC")
+    every = put(root, "product/navigation/RPC")
     for number in range(len(VNIR) + len(SWIR)):
         shift = 0 if number < len(VNIR) else -APART
         one = SubElement(every, "bandID", number=str(number + 1))
@@ -158,17 +158,17 @@ def _coefficients(root: Element, ground: Ground) -> None:
             ("LAT_OFF", lat.mean()), ("LONG_OFF", lon.mean()), ("HEIGHT_OFF", 0.0),
             ("LAT_SCALE", 0.05), ("LONG_SCALE", 0.05), ("HEIGHT_SCALE", 500.0),
         ):  # fmt: skip
-            _put(one, key, value)
+            put(one, key, value)
         for name, plane, add in (("ROW", place[0], shift), ("COL", place[1], 0)):
             fitted = np.linalg.lstsq(terms, plane.ravel() + add, rcond=None)[0]
-            _put(one, f"{name}_OFF", 0.0)
-            _put(one, f"{name}_SCALE", 1.0)
+            put(one, f"{name}_OFF", 0.0)
+            put(one, f"{name}_SCALE", 1.0)
             for i in range(20):
-                _put(one, f"{name}_NUM_{i + 1:02d}", float(fitted[i]) if i < len(fitted) else 0.0)
-                _put(one, f"{name}_DEN_{i + 1:02d}", float(i == 0))
+                put(one, f"{name}_NUM_{i + 1:02d}", float(fitted[i]) if i < len(fitted) else 0.0)
+                put(one, f"{name}_DEN_{i + 1:02d}", float(i == 0))
 
 
-def _put(root: Element, place: str, value: object = None) -> Element:
+def put(root: Element, place: str, value: object = None) -> Element:
     """The element at a place, made where it is not there, with a text."""
     for tag in place.split("/"):
         found = root.find(tag)
