@@ -23,6 +23,7 @@ PRODUCTS: Registry[Product] = Registry(
         "PRISMA": f"{HOME}.prisma:PRODUCT",
         "EnMAP": f"{HOME}.enmap:PRODUCT",
         "DESIS": f"{HOME}.desis:PRODUCT",
+        "NEON": f"{HOME}.neon:PRODUCT",
     },
 )
 
