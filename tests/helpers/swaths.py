@@ -43,9 +43,9 @@ def orbital(
     x, y, z = np.moveaxis(
         middle * np.cos(sideways)[:, None] + aside[:, None] * np.sin(sideways)[:, None], -1, 0
     )
-    turned = np.rad2deg(np.arctan2(y, x)) - np.rad2deg(along)[:, None] * (99 / 1436)
-    turned += lon - turned[rows // 2, cols // 2]
-    return (turned + 180) % 360 - 180, np.rad2deg(np.arctan2(z, np.hypot(x, y)))
+    turned: Floats = np.rad2deg(np.arctan2(y, x)) - np.rad2deg(along)[:, None] * (99 / 1436)
+    around = (turned + lon - turned[rows // 2, cols // 2] + 180) % 360 - 180
+    return around, np.rad2deg(np.arctan2(z, np.hypot(x, y)))
 
 
 def _seen(angle: npt.ArrayLike) -> Floats:
