@@ -20,6 +20,7 @@ PRODUCTS: Registry[Product] = Registry(
     {
         "EMIT": f"{HOME}.emit:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",
+        "Tanager": f"{HOME}.tanager:PRODUCT",
     },
 )
 
