@@ -17,6 +17,7 @@ from hsi_ssl.scenes.geolocation import Geolocation, placeable
 from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
+from hsi_ssl.scenes.products.located import wgs84
 from hsi_ssl.scenes.readers.cf import number_type
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import (
@@ -86,7 +87,7 @@ def located(
     if lost.any():
         notes += (f"{np.count_nonzero(lost)} pixels have no latitude and longitude: left out",)
     origin = Origin(f"{longitude} and {latitude}")
-    grid = Grid(wkt_of(4326), geolocation=Geolocation(x, y))
+    grid = Grid(wgs84(), geolocation=Geolocation(x, y))
     return Located(grid, origin, notes, lost if lost.any() else None)
 
 
@@ -117,17 +118,6 @@ def first_time(file: h5py.File, *names: str) -> Taken:
                 at = datetime.fromtimestamp(float(values.min()), UTC)
                 return Taken(at, Origin(f"the array {name}"))
     return Taken()
-
-
-def wkt_of(code: int) -> str | None:
-    """A CRS of the EPSG registry as WKT; None for what is none."""
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    try:
-        return str(CRS.from_epsg(code).to_wkt())
-    except CRSError:
-        return None
 
 
 def cube_scene(

@@ -34,13 +34,13 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order, plain_text
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
+from hsi_ssl.scenes.products.located import crs_told
 from hsi_ssl.scenes.products.swaths import (
     Cube,
     Located,
     cube_scene,
     first_time,
     located,
-    wkt_of,
 )
 from hsi_ssl.scenes.readers.hdf5 import opened
 from hsi_ssl.scenes.readers.hdfeos import grid_facts
@@ -178,7 +178,7 @@ def _on_grid(file: h5py.File, group: str, size: tuple[int, int], path: Path) -> 
     if origin.endswith(("UR", "LR")):
         left, across = right, -across
     code, said = _epsg(file[group], facts, path)
-    crs = None if code is None else wkt_of(code)
+    crs = None if code is None else crs_told(f"EPSG:{code}")
     notes = () if crs is not None else ("the file tells no CRS that is known",)
     grid = Grid(crs, (across, 0.0, left, 0.0, down, top))
     return Located(grid, Origin(f"{said} and StructMetadata.0"), notes)
