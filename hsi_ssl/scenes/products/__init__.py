@@ -19,6 +19,7 @@ PRODUCTS: Registry[Product] = Registry(
     "product",
     {
         "EMIT": f"{HOME}.emit:PRODUCT",
+        "PACE OCI": f"{HOME}.pace:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",
         "Tanager": f"{HOME}.tanager:PRODUCT",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -28,6 +29,7 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
 )
 from hsi_ssl.scenes.scene import Array, Bools, Floats, Grid, Scene
 from hsi_ssl.scenes.times import Taken
+from hsi_ssl.scenes.units import Kind, as_they_are
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 
 SWATH_NOTE = "in sensor geometry: pixels have latitudes and longitudes, and stay where they are"
@@ -126,12 +128,14 @@ def cube_scene(
     facts: BandFacts,
     place: Located,
     *,
+    kind: Kind | None = None,
     taken: Taken = Taken(),  # noqa: B008
     notes: tuple[str, ...] = (),
     hiding: Mapping[str, Callable[[], Bools]] | None = None,
 ) -> Scene:
     """The scene of a product's array, by its own attributes and what the product says.
 
+    `kind`: what its numbers are, where its attributes do not say it.
     `hiding`: what hides pixels, in words, and how its plane `(rows, cols)` is read. Pixels without
     a place are hidden too.
     """
@@ -141,7 +145,9 @@ def cube_scene(
         rows, cols, bands = (array.shape[axes.index(axis)] for axis in (ROWS, COLS, BANDS))
         native = number_type(attributes_of(array), array.dtype).newbyteorder("=")
         how = decoding(native, [measured_of(array, native, default=is_netcdf(file))] * bands)
-        units = units_of_cube(array, bands)
+        units = units_of_cube(array, bands) or (None if kind is None else as_they_are(bands))
+    if units is not None and units.kind is None:
+        units = replace(units, kind=kind)
     reader = cube_reader(path, name, axes)
     scene = Scene(
         path,
