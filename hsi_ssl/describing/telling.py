@@ -39,7 +39,7 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
         return _folder(path)
     if is_dataset(path):
         return describe_dataset(path)
-    if is_vector(path):
+    if is_vector(path) and product_at(path) is None:
         try:
             return _layers(path)
         except VectorError as error:

@@ -20,10 +20,12 @@ PRODUCTS: Registry[Product] = Registry(
     "product",
     {
         "EMIT": f"{HOME}.emit:PRODUCT",
+        "PACE OCI": f"{HOME}.pace:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",
-        "EnMAP": f"{HOME}.enmap:PRODUCT",
         "DESIS": f"{HOME}.desis:PRODUCT",
+        "EnMAP": f"{HOME}.enmap:PRODUCT",
         "NEON": f"{HOME}.neon:PRODUCT",
+        "Tanager": f"{HOME}.tanager:PRODUCT",
     },
 )
 
