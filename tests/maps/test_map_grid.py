@@ -6,18 +6,24 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
-from delivered import agreement, drawn_fields, run, taught, turned
+import rasterio.shutil
+import shapely
+from delivered import agreement, drawn_fields, refused, run, taught, turned
 from emit_files import write_emit
 from lookup_tables import Glt, lookup_table
+from lookup_tables import places as lookup_places
 
+from hsi_ssl.errors import SceneError
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps import map_grid
 from hsi_ssl.maps.class_map import class_map
 from hsi_ssl.scenes.lookup import Table, ortho_of
 from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.scene import Grid
+from hsi_ssl.view.shown import shown
 
 GROUND = turned(40, 50, 15.0)
 CELL = 0.00015
@@ -178,3 +184,63 @@ def test_mosaic_of_granules(known: tuple[Path, Path], tmp_path: Path) -> None:
         found = raster.read(1) > 0
     assert found[:, :40].any()
     assert found[:, -40:].any()
+
+
+@pytest.mark.slow
+def test_a_map_is_judged_where_it_lies(known: tuple[Path, Path], tmp_path: Path) -> None:
+    """The dataset's scene is opened again, whose file alone says where its pixels lie."""
+    scene, model = known
+    dataset = model.parent / "drawn.h5"
+    run("classify", scene, "--model", model, "-o", tmp_path / "map.tif", "-q")
+    asked = ("evaluate", model, dataset, "--map", tmp_path / "map.tif", "--json")
+    told = json.loads(run(*asked, "--report", tmp_path / "report"))
+    (judged,) = told["areas"]
+    assert judged["accuracy"]["oa"] > 0.95
+    assert judged["n"] == told["n"]
+    hidden = scene.rename(scene.with_suffix(".gone"))
+    try:
+        refused(["is in sensor geometry", "put it back"], *asked, "--report", tmp_path / "second")
+    finally:
+        hidden.rename(scene)
+
+
+@pytest.mark.slow
+def test_a_map_is_seen_on_the_scene(known: tuple[Path, Path], tmp_path: Path) -> None:
+    scene, model = known
+    path = tmp_path / "map.tif"
+    run("classify", scene, "--model", model, "-o", path, "--confidence", "-q")
+    with shown([path]) as found:
+        (one,) = found.scenes
+        assert one.map is not None
+        plane = one.map.read()[..., 0]
+        assert plane.shape == GROUND.x.shape
+        seen = plane > 0
+        assert seen.mean() > 0.9  # some pixels are in no cell
+        assert (plane == GROUND.codes)[seen].mean() > 0.95
+        assert one.counts == {int(k): int(n) for k, n in enumerate(np.bincount(plane.ravel()))}
+        (confidence,) = one.measures
+        assert (np.isfinite(confidence[1].read()[..., 0]) == seen).all()
+    away = tmp_path / "away.tif"
+    with rasterio.open(path) as raster:
+        rasterio.shutil.copy(raster, away, driver="GTiff")
+    with rasterio.open(away, "r+") as raster:
+        raster.transform = raster.transform @ rasterio.Affine.translation(3, 0)
+    with pytest.raises(SceneError, match="another scene"):
+        shown([away], scene=scene)
+
+
+@pytest.mark.slow
+def test_suggestions_and_groups_lie_on_the_ground(known: tuple[Path, Path], tmp_path: Path) -> None:
+    scene, _ = known
+    dataset = known[1].parent / "drawn.h5"
+    free = ("--model", "gm-dgm", "--free-slots", 2)
+    run("train-m2", dataset, "--no-m1", *free, "--epochs", 2, "-o", tmp_path / "m2", "-q")
+    run("suggest", tmp_path / "m2", scene, "-n", 5, "-o", tmp_path / "s.gpkg", "-q")
+    layer = pyogrio.raw.read(tmp_path / "s.gpkg")
+    places = shapely.get_coordinates(shapely.from_wkb(layer[2]))
+    fields = dict(zip(layer[0]["fields"], layer[3], strict=True))
+    lon, lat = lookup_places(GROUND, "EPSG:4326")
+    where = fields["row"].astype(int), fields["col"].astype(int)
+    np.testing.assert_allclose(places, np.stack([lon[where], lat[where]], axis=1), atol=1e-9)
+    run("discover", tmp_path / "m2", scene, "-o", tmp_path / "found", "-q")
+    on_map_grid(next((tmp_path / "found").glob("*_classes.tif")), scene)

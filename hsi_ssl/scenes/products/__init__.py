@@ -19,6 +19,8 @@ PRODUCTS: Registry[Product] = Registry(
     "hsi_ssl.products",
     "product",
     {
+        "AVIRIS": f"{HOME}.aviris:PRODUCT",
+        "AVIRIS, ENVI": f"{HOME}.aviris_envi:PRODUCT",
         "EMIT": f"{HOME}.emit:PRODUCT",
         "PACE OCI": f"{HOME}.pace:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",

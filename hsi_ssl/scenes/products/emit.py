@@ -38,6 +38,7 @@ from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
+from hsi_ssl.scenes.products.bad_bands import without_empty_bands
 from hsi_ssl.scenes.products.emit_members import (
     BANDS_AT,
     CUBES,
@@ -50,14 +51,14 @@ from hsi_ssl.scenes.products.emit_members import (
 from hsi_ssl.scenes.products.located import grid_told, located_in, table_in, wgs84
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import measured_of
-from hsi_ssl.scenes.scene import Bools, Grid, Scene
+from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.scenes.times import time_among
-from hsi_ssl.scenes.units import Kind, sample, units_of
+from hsi_ssl.scenes.units import Kind, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts
 
 KINDS: dict[str, Kind] = {"reflectance": "reflectance", "radiance": "radiance"}
 LEVELS = {"reflectance": "L2A", "radiance": "L1B"}
-NOTHING, BAD = -9999.0, -0.01
+NOTHING = -9999.0
 
 
 def main(candidate: Candidate) -> Path | None:
@@ -134,7 +135,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     )
     try:
         if facts.good is None and name == "reflectance":
-            scene = _without_empty_bands(scene)
+            scene = without_empty_bands(scene)
         return _without_flagged(scene, wanted)
     except BaseException:
         scene.close()
@@ -183,16 +184,6 @@ def _ortho(
     ortho, notes = ortho_of(table, told, size)
     refuse_apart(table, ortho, grid)
     return ortho, notes
-
-
-def _without_empty_bands(scene: Scene) -> Scene:
-    """Bands that are -0.01 in all pixels looked at, of a file that lists no good ones, as bad."""
-    spectra = sample(scene, np.arange(scene.bands))
-    empty: Bools = np.asarray(np.isclose(spectra, BAD).all(axis=0))
-    if not len(spectra):
-        return scene
-    note = f"the file lists no good bands: {np.count_nonzero(empty)} that are -0.01 count as bad"
-    return replace(scene, good=~empty, notes=(*scene.notes, note))
 
 
 def _without_flagged(scene: Scene, wanted: Wanted) -> Scene:

@@ -14,11 +14,11 @@ from hsi_ssl.scenes.geolocation import Geolocation
 from hsi_ssl.scenes.lookup import Numbers, Table
 from hsi_ssl.scenes.lookup_places import smooth
 from hsi_ssl.scenes.readers.hdf5 import opened
-from hsi_ssl.scenes.scene import Floats, Grid
+from hsi_ssl.scenes.scene import Bools, Floats, Grid
 
 FARTHEST = 1e7
-"""Metres, or degrees: coordinates beyond are none, and so are fill values such as -9999 degrees."""
-MOST_DEGREES = 360.0
+"""Metres: coordinates beyond are none."""
+MOST_DEGREES, NOTHING = 360.0, -9999.0
 LEAST_KNOWN = 0.5
 """Share of pixels that must have coordinates."""
 
@@ -51,27 +51,34 @@ def table_in(path: Path, lines: str, samples: str, name: str) -> Table:
 def located_in(
     file: h5py.File, x: str, y: str, size: tuple[int, int], *, degrees: bool = True
 ) -> tuple[Geolocation | None, tuple[str, ...]]:
-    """Coordinates of pixels by two arrays, and what is to be said; None where they tell no place.
-
-    Pixels without coordinates lie among their neighbours, which is said; none counts where half of
-    them have none.
-    """
+    """Coordinates of pixels by two arrays, as `located`; None also where there are none."""
     arrays = [file.get(name) for name in (x, y)]
     if not all(isinstance(one, h5py.Dataset) and one.shape == size for one in arrays):
         return None, ()
-    planes: list[Floats] = [np.asarray(one[()], np.float64) for one in arrays]
+    first, second = (np.asarray(one[()], np.float64) for one in arrays)
+    return located(first, second, f"{x} and {y}", degrees=degrees)
+
+
+def located(
+    x: Floats, y: Floats, name: str, *, degrees: bool
+) -> tuple[Geolocation | None, tuple[str, ...]]:
+    """Pixels by planes of coordinates, and what is to be said; None where they tell no place.
+
+    Pixels without coordinates lie among their neighbours, which is said; none counts where half of
+    them have none. `name` is what people are told of the planes.
+    """
     farthest = MOST_DEGREES if degrees else FARTHEST
-    known = np.isfinite(planes[0]) & np.isfinite(planes[1])
+    known: Bools = (x != NOTHING) & (y != NOTHING)
     with np.errstate(invalid="ignore"):
-        known &= (np.abs(planes[0]) <= farthest) & (np.abs(planes[1]) <= farthest)
-    if known.mean() < LEAST_KNOWN or min(np.ptp(plane[known]) for plane in planes) == 0:
-        return None, (f"{x} and {y} tell no place of most pixels: they are not used",)
-    notes: tuple[str, ...] = ()
-    if not known.all():
-        lacking = int(np.count_nonzero(~known))
-        notes = (f"{lacking:,} pixels have no coordinates: taken from their neighbours",)
-        planes = [np.where(known, one, smooth(one, known)) for one in planes]
-    return Geolocation(planes[0], planes[1], degrees), notes
+        known &= (np.abs(x) <= farthest) & (np.abs(y) <= farthest)
+    if known.mean() < LEAST_KNOWN or min(np.ptp(x[known]), np.ptp(y[known])) == 0:
+        return None, (f"{name} tell no place of most pixels: they are not used",)
+    if known.all():
+        return Geolocation(x, y, degrees), ()
+    lacking = int(np.count_nonzero(~known))
+    note = f"{name} lack coordinates of {lacking:,} pixels: taken from their neighbours"
+    x, y = (np.where(known, one, smooth(np.where(known, one, 0), known)) for one in (x, y))
+    return Geolocation(x, y, degrees), (note,)
 
 
 def grid_told(transform: Any, crs: Any) -> Grid | None:
