@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "files", "watcher", "closing", "registry"}
+BASE = {
+    "errors", "os_errors", "hidden", "claims", "files", "watcher", "closing", "registry",
+}  # fmt: skip
 """Modules beside the packages that all may import."""
 LAYERS = {
     "scenes": set(),

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
-from hsi_ssl.files import refuse_taken, replace, written_beside
+from hsi_ssl.files import refuse_taken, written_beside
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import (
     UNLABELLED_CODE,
@@ -191,6 +191,7 @@ def class_map(
     reject: bool = False,
     tags: Mapping[str, str] | None = None,
     rest: str = UNCLASSIFIED,
+    without: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> Iterator[MapWriter]:
     """Make the class map at `path`, whole or not at all; the body writes its windows.
@@ -199,6 +200,7 @@ def class_map(
     scene's grid, the label set's colours and names, and `tags`; layers are float32 with NaN as
     nodata. What the body does not write is nodata. With `reject`, index K stands for rejected
     pixels. The name's ending tells the format, GeoTIFF or ENVI. Memory does not grow with the map.
+    With a map that is replaced go layers that the new one lacks, and what it is to be `without`.
 
     The body writes pixels of the scene, `rows` x `cols`. Where it has an `ortho`, the map has the
     cells of that map grid, and so do the counts beside it.
@@ -216,7 +218,14 @@ def class_map(
     refuse_taken(outputs(path, layers).values(), overwrite)
     if is_envi(path):
         refuse_sheared(grid if ortho is None else ortho.grid, path)
-    with written_beside(path, overwrite=overwrite) as beside, gdal_settings():
+    places = set(outputs(path, layers).values())
+    former = set(outputs(path, LAYERS).values()) - places if overwrite else set()
+    with (
+        written_beside(
+            path, also=places - {path}, without={*former, *without}, overwrite=overwrite
+        ) as beside,
+        gdal_settings(),
+    ):
         finished = outputs(beside, layers)
         drafts = {name: finished[name].with_suffix(".draft") for name in ("map", *layers)}
         software = f"hsi-ssl {hsi_ssl.__version__}"
@@ -264,26 +273,12 @@ def class_map(
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         legend = legend_csv(label_set, writer.cells, rest, masked)
         finished["legend"].write_text(legend, encoding="utf-8")
-        _put_in_place(path, finished, layers, overwrite=overwrite)
 
 
 def _with_colours(classes: rasterio.io.DatasetWriter, label_set: LabelSet) -> None:
     """Name the map's band and give it the classes' palette."""
     classes.set_band_description(1, "class")
     classes.write_colormap(1, {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes})
-
-
-def _put_in_place(
-    path: Path, finished: Mapping[str, Path], layers: Sequence[Layer], *, overwrite: bool
-) -> None:
-    """Move what stands beside a map to its place; the map itself comes last, elsewhere."""
-    places = outputs(path, layers)
-    for name, place in places.items():
-        if name != "map":
-            replace(finished[name], place)
-    if overwrite:  # layers of the map that this one replaces
-        for place in set(outputs(path, LAYERS).values()) - set(places.values()):
-            place.unlink(missing_ok=True)
 
 
 def _as_geotiffs(

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from hsi_ssl.datasets.privileged import beside
 from hsi_ssl.datasets.store import Dataset, open_dataset
-from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.classifiers.base import ClassifierModel
 from hsi_ssl.models.method import architecture_of
+from hsi_ssl.os_errors import os_errors
 from hsi_ssl.training.classifier_finish import finished
 from hsi_ssl.training.classifier_settings import check_settings, left_aside
 from hsi_ssl.training.classifier_task import ClassifierTask

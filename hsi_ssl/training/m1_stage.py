@@ -18,7 +18,6 @@ from torch import Tensor
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import READ_ROWS, Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError
-from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, save_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1, load_weights
@@ -27,6 +26,7 @@ from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse
 from hsi_ssl.models.method import architecture_of, differing
+from hsi_ssl.os_errors import os_errors
 from hsi_ssl.training.loop import Fit, Progress, fit
 from hsi_ssl.training.stage import (
     OF_LOOP,

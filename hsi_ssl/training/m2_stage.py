@@ -16,13 +16,13 @@ from torch import Tensor
 
 from hsi_ssl.datasets.store import Part, open_dataset
 from hsi_ssl.errors import SettingsError
-from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
 from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.presets import PRESETS
+from hsi_ssl.os_errors import os_errors
 from hsi_ssl.training.classifier_stage import train_classifier
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.experts import held_out, in_words, weights_of_label_sets
