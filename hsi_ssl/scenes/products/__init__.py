@@ -21,12 +21,12 @@ PRODUCTS: Registry[Product] = Registry(
     {
         "AVIRIS": f"{HOME}.aviris:PRODUCT",
         "AVIRIS, ENVI": f"{HOME}.aviris_envi:PRODUCT",
-        "EMIT": f"{HOME}.emit:PRODUCT",
-        "PACE OCI": f"{HOME}.pace:PRODUCT",
-        "PRISMA": f"{HOME}.prisma:PRODUCT",
         "DESIS": f"{HOME}.desis:PRODUCT",
+        "EMIT": f"{HOME}.emit:PRODUCT",
         "EnMAP": f"{HOME}.enmap:PRODUCT",
         "NEON": f"{HOME}.neon:PRODUCT",
+        "PACE OCI": f"{HOME}.pace:PRODUCT",
+        "PRISMA": f"{HOME}.prisma:PRODUCT",
         "Tanager": f"{HOME}.tanager:PRODUCT",
     },
 )
