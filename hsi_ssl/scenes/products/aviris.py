@@ -33,6 +33,7 @@ from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.aviris_place import place_of
 from hsi_ssl.scenes.products.bad_bands import without_empty_bands
+from hsi_ssl.scenes.products.located import without_lost
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import measured_of
 from hsi_ssl.scenes.scene import Scene
@@ -119,7 +120,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         ),
     )
     try:
-        return scene if facts.good is not None else without_empty_bands(scene)
+        return without_lost(scene if facts.good is not None else without_empty_bands(scene))
     except BaseException:
         scene.close()
         raise

@@ -25,7 +25,7 @@ from hsi_ssl.scenes.lookup_places import located_by
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.bad_bands import without_empty_bands
-from hsi_ssl.scenes.products.located import located, wgs84
+from hsi_ssl.scenes.products.located import located, wgs84, without_lost
 from hsi_ssl.scenes.readers import envi
 from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.scenes.units import Kind, units_of
@@ -91,7 +91,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     try:
         scene = _as_delivered(scene, flight[0])
         if not scene.grid.placed:
-            scene = _placed(scene, flight[0])
+            scene = without_lost(_placed(scene, flight[0]))
         return scene if scene.origins.bad_bands is not None else without_empty_bands(scene)
     except BaseException:
         scene.close()

@@ -17,8 +17,8 @@ Where sources disagree
 Place: EnMAP-Box lays the map between `easternmost_longitude` as its left and
 `westernmost_longitude` as its right edge; all others count by `geotransform`, as is done here.
 The aggregate flag also counts water and haze (AOD550), which are no clouds: `--quality strict`
-takes clouds, dilated clouds and cirrus by themselves. `band_mask`, bits of single bands that were
-interpolated, hides no pixel.
+takes clouds, dilated so that their shadows are in them, and cirrus by themselves. `band_mask`, bits
+of single bands that were interpolated, hides no pixel.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import numpy as np
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import PLAIN
 from hsi_ssl.scenes.hidden import without
+from hsi_ssl.scenes.layers import any_of, doubtful
 from hsi_ssl.scenes.lookup import ortho_of, refuse_apart
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
@@ -42,13 +43,14 @@ from hsi_ssl.scenes.products.bad_bands import without_empty_bands
 from hsi_ssl.scenes.products.emit_members import (
     BANDS_AT,
     CUBES,
+    SPACECRAFT,
     cube_beside,
     cube_in,
-    flags_of,
+    layers_of,
     mask_beside,
     member_in,
 )
-from hsi_ssl.scenes.products.located import grid_told, located_in, table_in, wgs84
+from hsi_ssl.scenes.products.located import grid_told, located_in, table_in, wgs84, without_lost
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import measured_of
 from hsi_ssl.scenes.scene import Grid, Scene
@@ -136,7 +138,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     try:
         if facts.good is None and name == "reflectance":
             scene = without_empty_bands(scene)
-        return _without_flagged(scene, wanted)
+        return _without_flagged(without_lost(scene), wanted)
     except BaseException:
         scene.close()
         raise
@@ -194,11 +196,12 @@ def _without_flagged(scene: Scene, wanted: Wanted) -> Scene:
             note = f"no EMIT_L2A_MASK beside {scene.path.name}: --quality strict hides nothing"
             return replace(scene, notes=(*scene.notes, note))
         return scene
-    flags = flags_of(mask, scene.path, (scene.rows, scene.cols), wanted.quality)
-    if not flags.names:
-        note = f"{mask.name} has no flag of {' or '.join(flags.wanted)}: nothing is hidden"
-        return replace(scene, notes=(*scene.notes, note))
-    return without(scene, flags.plane, flags.names)
+    layers = layers_of(mask, scene.path, (scene.rows, scene.cols))
+    hiding = {name: one for name, one in layers.items() if name == SPACECRAFT}
+    if wanted.quality == "strict":
+        hiding |= doubtful(layers)
+    names = tuple(layer.source for layer in hiding.values())
+    return without(replace(scene, layers=layers), any_of(hiding.values()), names)
 
 
 PRODUCT = Product("EMIT", main, open_cube, tuple(CUBES))

@@ -10,17 +10,15 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
-from hsi_ssl.scenes.geolocation import Geolocation
+from hsi_ssl.scenes.geolocation import Geolocation, placeable
+from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.lookup import Numbers, Table
-from hsi_ssl.scenes.lookup_places import smooth
 from hsi_ssl.scenes.readers.hdf5 import opened
-from hsi_ssl.scenes.scene import Bools, Floats, Grid
+from hsi_ssl.scenes.scene import Bools, Floats, Grid, Scene
 
 FARTHEST = 1e7
 """Metres: coordinates beyond are none."""
 MOST_DEGREES, NOTHING = 360.0, -9999.0
-LEAST_KNOWN = 0.5
-"""Share of pixels that must have coordinates."""
 
 
 def table_in(path: Path, lines: str, samples: str, name: str) -> Table:
@@ -51,10 +49,22 @@ def table_in(path: Path, lines: str, samples: str, name: str) -> Table:
 def located_in(
     file: h5py.File, x: str, y: str, size: tuple[int, int], *, degrees: bool = True
 ) -> tuple[Geolocation | None, tuple[str, ...]]:
-    """Coordinates of pixels by two arrays, as `located`; None also where there are none."""
+    """Coordinates of pixels by two arrays, as `located`; None also where there are none.
+
+    Raises
+    ------
+    SceneError
+        They have other pixels than the cube.
+    """
     arrays = [file.get(name) for name in (x, y)]
-    if not all(isinstance(one, h5py.Dataset) and one.shape == size for one in arrays):
+    if not all(isinstance(one, h5py.Dataset) for one in arrays):
         return None, ()
+    for one in arrays:
+        if one.shape != size:
+            raise SceneError(
+                f"{file.filename} holds {size[0]} x {size[1]} pixels, and {one.name} of "
+                f"{' x '.join(map(str, one.shape))}; expected one for each: get the file again"
+            )
     first, second = (np.asarray(one[()], np.float64) for one in arrays)
     return located(first, second, f"{x} and {y}", degrees=degrees)
 
@@ -64,21 +74,27 @@ def located(
 ) -> tuple[Geolocation | None, tuple[str, ...]]:
     """Pixels by planes of coordinates, and what is to be said; None where they tell no place.
 
-    Pixels without coordinates lie among their neighbours, which is said; none counts where half of
-    them have none. `name` is what people are told of the planes.
+    `name` is what people are told of the planes. Pixels without coordinates are NaN: see
+    `without_lost`.
     """
     farthest = MOST_DEGREES if degrees else FARTHEST
     known: Bools = (x != NOTHING) & (y != NOTHING)
     with np.errstate(invalid="ignore"):
         known &= (np.abs(x) <= farthest) & (np.abs(y) <= farthest)
-    if known.mean() < LEAST_KNOWN or min(np.ptp(x[known]), np.ptp(y[known])) == 0:
-        return None, (f"{name} tell no place of most pixels: they are not used",)
-    if known.all():
-        return Geolocation(x, y, degrees), ()
-    lacking = int(np.count_nonzero(~known))
-    note = f"{name} lack coordinates of {lacking:,} pixels: taken from their neighbours"
-    x, y = (np.where(known, one, smooth(np.where(known, one, 0), known)) for one in (x, y))
-    return Geolocation(x, y, degrees), (note,)
+    x, y = (np.where(known, one, np.nan) for one in (x, y))
+    if not placeable(x, y):
+        return None, (f"{name} place no pixels: they are not used",)
+    lost = int(np.count_nonzero(~known))
+    notes = (f"{lost:,} pixels have no place by {name}: left out",) if lost else ()
+    return Geolocation(x, y, degrees), notes
+
+
+def without_lost(scene: Scene) -> Scene:
+    """The scene without its pixels that have no place."""
+    located = scene.grid.geolocation
+    if located is None or not located.lost.any():
+        return scene
+    return without(scene, lambda: located.lost, ("missing coordinates",))
 
 
 def grid_told(transform: Any, crs: Any) -> Grid | None:

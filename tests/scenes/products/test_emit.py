@@ -201,12 +201,17 @@ def test_a_table_that_shows_a_part_is_said(granule: Path) -> None:
 
 def test_coordinates_that_are_lacking(granule: Path) -> None:
     with h5py.File(granule, "a") as file:
-        true = file["location/lon"][5, 6]
         file["location/lon"][5, 6] = -9999
     with open_scene(granule) as scene:
         assert scene.grid.geolocation is not None
-        assert scene.grid.geolocation.x[5, 6] == pytest.approx(true, abs=1e-6)
-        assert any("lack coordinates of 1 pixels" in note for note in scene.notes)
+        assert np.argwhere(scene.grid.geolocation.lost).tolist() == [[5, 6]]
+        assert np.argwhere(~scene.valid(scene.read())).tolist() == [[5, 6]]
+        assert any("1 pixels have no place" in note for note in scene.notes)
+    with h5py.File(granule, "a") as file:
+        lon = file["location/lon"][()]
+        del file["location/lon"]
+        file["location/lon"] = lon[:, 1:]
+    refused(["holds 20 x 26 pixels", "lon of 20 x 25"], "info", granule)
 
 
 @pytest.mark.slow
