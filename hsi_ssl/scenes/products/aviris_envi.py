@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.scenes.lookup import Numbers, Table, ortho_of, refuse_apart
+from hsi_ssl.scenes.lookup import Numbers, Table, ortho_of
 from hsi_ssl.scenes.lookup_places import located_by
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
@@ -182,13 +182,11 @@ def _placed(scene: Scene, flight: str) -> Scene:
     if table is not None and table_grid.transform is None:
         notes = (*notes, f"{table.name} tells no place: it is not used")
     elif table is not None:
-        ortho, told = ortho_of(table, table_grid, size)
+        ortho, told = ortho_of(table, table_grid, size, own)
         notes = (*notes, *told)
         if own.geolocation is None:
             found = located_by(table, table_grid, size, degrees=_is_degrees(table_grid.crs))
             own, where = Grid(table_grid.crs, geolocation=found), Origin(table.name)
-        else:
-            refuse_apart(table, ortho, own)
     origins = replace(scene.origins, crs=where, transform=where)
     return replace(scene, grid=own, ortho=ortho, notes=notes, origins=origins)
 

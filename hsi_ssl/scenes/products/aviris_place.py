@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.scenes.lookup import ortho_of, refuse_apart
+from hsi_ssl.scenes.lookup import ortho_of
 from hsi_ssl.scenes.lookup_places import located_by
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.ortho import Ortho
@@ -94,12 +94,10 @@ def _as_seen(file: h5py.File, path: Path, grid: Grid | None, size: tuple[int, in
         said = "its lookup table tells no place: maps of it stay in sensor geometry"
         return Place(own, where=where, notes=(*notes, said))
     table = table_in(path, f"{TABLE}/line", f"{TABLE}/sample", "its lookup table")
-    ortho, more = ortho_of(table, grid, size)
+    ortho, more = ortho_of(table, grid, size, own)
     if located is None:
         found = located_by(table, grid, size, degrees=False)
         own, where = Grid(grid.crs, geolocation=found), Origin("its lookup table")
-    else:
-        refuse_apart(table, ortho, own)
     return Place(own, ortho, where, (*notes, *more))
 
 

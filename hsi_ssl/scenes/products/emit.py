@@ -34,7 +34,7 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import PLAIN
 from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.layers import any_of, doubtful
-from hsi_ssl.scenes.lookup import ortho_of, refuse_apart
+from hsi_ssl.scenes.lookup import ortho_of
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.ortho import Ortho
@@ -183,9 +183,7 @@ def _ortho(
     if told is None:
         return None, ("it has no lookup table with a place: maps of it stay in sensor geometry",)
     table = table_in(path, "location/glt_y", "location/glt_x", "its lookup table")
-    ortho, notes = ortho_of(table, told, size)
-    refuse_apart(table, ortho, grid)
-    return ortho, notes
+    return ortho_of(table, told, size, grid)
 
 
 def _without_flagged(scene: Scene, wanted: Wanted) -> Scene:

@@ -119,6 +119,10 @@ def test_masks_hide_pixels(granule: Path, tmp_path: Path) -> None:
     with open_scene(granule, quality="strict") as scene:
         hidden = np.argwhere(~scene.valid(scene.read())).tolist()
         assert hidden == [[1, 1], [2, 2], [3, 3], [5, 5]]
+        planes = {name: np.argwhere(one.read()).tolist() for name, one in scene.layers.items()}
+    assert planes == {
+        "cloud": [[2, 2], [5, 5]], "cirrus": [[3, 3]], "water": [[4, 4]], "spacecraft": [[1, 1]],
+    }  # fmt: skip
 
 
 def test_members_that_do_not_belong_together_are_refused(granule: Path, tmp_path: Path) -> None:
