@@ -196,7 +196,7 @@ def _facts(file: h5py.File, name: str, bands: int, path: Path) -> BandFacts:
     if facts.wavelengths_nm is None:
         raise SceneError(
             f"{path} tells {np.size(listed('wavelength'))} wavelengths for {bands} bands; "
-            "expected one for each: get the file again"
+            "expected one, in nm, for most of them: get the file again"
         )
     return facts
 

@@ -20,12 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.scenes.lookup import Numbers, Table, ortho_of
-from hsi_ssl.scenes.lookup_places import located_by
+from hsi_ssl.scenes.lookup import Numbers, Table
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.bad_bands import without_empty_bands
-from hsi_ssl.scenes.products.located import located, wgs84, without_lost
+from hsi_ssl.scenes.products.located import is_degrees, located, seen_at, wgs84, without_lost
 from hsi_ssl.scenes.readers import envi
 from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.scenes.units import Kind, units_of
@@ -171,24 +170,16 @@ def _placed(scene: Scene, flight: str) -> Scene:
                 f"expected one {kind}: keep the one of this cube"
             )
     size = (scene.rows, scene.cols)
-    table_grid, table = _table(files["glt"][0]) if files["glt"] else (Grid(), None)
-    own, where, notes = Grid(), None, scene.notes
+    grid, table = _table(files["glt"][0]) if files["glt"] else (None, None)
+    own, named, notes = Grid(), "", scene.notes
     for kind in ("loc", "igm"):
         if files[kind] and own.geolocation is None:
-            crs = wgs84() if kind == "loc" else table_grid.crs
+            crs = wgs84() if kind == "loc" else None if grid is None else grid.crs
             own, told = _coordinates(files[kind][0], size, crs)
-            where, notes = Origin(files[kind][0].name), (*notes, *told)
-    ortho = None
-    if table is not None and table_grid.transform is None:
-        notes = (*notes, f"{table.name} tells no place: it is not used")
-    elif table is not None:
-        ortho, told = ortho_of(table, table_grid, size, own)
-        notes = (*notes, *told)
-        if own.geolocation is None:
-            found = located_by(table, table_grid, size, degrees=_is_degrees(table_grid.crs))
-            own, where = Grid(table_grid.crs, geolocation=found), Origin(table.name)
-    origins = replace(scene.origins, crs=where, transform=where)
-    return replace(scene, grid=own, ortho=ortho, notes=notes, origins=origins)
+            named, notes = files[kind][0].name, (*notes, *told)
+    place = seen_at(own, named, table, grid, size, notes)
+    origins = replace(scene.origins, crs=place.where, transform=place.where)
+    return replace(scene, grid=place.grid, ortho=place.ortho, notes=place.notes, origins=origins)
 
 
 def _table(path: Path) -> tuple[Grid, Table]:
@@ -220,14 +211,8 @@ def _coordinates(
         for rows, cols in scene.windows(WINDOW):
             planes[:, rows, cols] = np.moveaxis(scene.read(rows, cols)[..., :2], -1, 0)
         crs = crs or scene.grid.crs
-    found, notes = located(planes[0], planes[1], path.name, degrees=_is_degrees(crs))
+    found, notes = located(planes[0], planes[1], path.name, degrees=is_degrees(crs))
     return Grid(crs, geolocation=found), notes
-
-
-def _is_degrees(crs: str | None) -> bool:
-    from rasterio.crs import CRS
-
-    return crs is not None and bool(CRS.from_wkt(crs).is_geographic)
 
 
 PRODUCT = Product("AVIRIS in ENVI files", main, open_cube)

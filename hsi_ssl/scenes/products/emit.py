@@ -34,10 +34,8 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import PLAIN
 from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.layers import any_of, doubtful
-from hsi_ssl.scenes.lookup import ortho_of
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
-from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.bad_bands import without_empty_bands
 from hsi_ssl.scenes.products.emit_members import (
@@ -50,7 +48,15 @@ from hsi_ssl.scenes.products.emit_members import (
     mask_beside,
     member_in,
 )
-from hsi_ssl.scenes.products.located import grid_told, located_in, table_in, wgs84, without_lost
+from hsi_ssl.scenes.products.located import (
+    Place,
+    grid_told,
+    located_in,
+    seen_at,
+    table_in,
+    wgs84,
+    without_lost,
+)
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import measured_of
 from hsi_ssl.scenes.scene import Grid, Scene
@@ -101,12 +107,8 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         facts = _facts(file, bands, path)
         measured = decoding(cube.dtype.newbyteorder("="), [measured_of(cube, cube.dtype)] * bands)
         taken = time_among(file.attrs)
-        located, notes = located_in(file, "location/lon", "location/lat", (rows, cols))
-        ortho_grid = _ortho_grid(file)
-    grid = Grid(wgs84(), geolocation=located) if located is not None else Grid()
-    ortho, more = _ortho(path, ortho_grid, grid, (rows, cols))
+        place = _place(file, path, (rows, cols))
     reader = cube_reader(path, name, PLAIN)
-    where = None if located is None else Origin("location/lon and location/lat")
     scene = Scene(
         path,
         f"EMIT {LEVELS[name]}",
@@ -120,18 +122,18 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         np.ones(bands, bool) if facts.good is None else facts.good,
         nodata=NOTHING if measured.nodata is None else measured.nodata,
         units=units_of(bands, kind=KINDS[name], source=""),
-        grid=grid,
-        ortho=ortho,
+        grid=place.grid,
+        ortho=place.ortho,
         acquired=taken.at,
         block=reader.piece[:2],
-        notes=(*facts.notes, *notes, *more),
+        notes=(*facts.notes, *place.notes),
         origins=Origins(
             axes=Origin("EMIT's layout", "downtrack, crosstrack, bands"),
             wavelengths=facts.wavelengths_from,
             bad_bands=facts.good_from,
             nodata=measured.origin or Origin("EMIT's layout"),
-            crs=where,
-            transform=where,
+            crs=place.where,
+            transform=place.where,
             acquired=taken.origin,
         ),
     )
@@ -163,27 +165,20 @@ def _facts(file: h5py.File, bands: int, path: Path) -> BandFacts:
     if facts.wavelengths_nm is None:
         raise SceneError(
             f"{path} tells {np.size(listed('wavelengths'))} wavelengths for {bands} bands; "
-            "expected one for each: get the file again"
+            "expected one, in nm, for most of them: get the file again"
         )
     return facts
 
 
-def _ortho_grid(file: h5py.File) -> Grid | None:
-    """The grid of the lookup table; None where the file tells none."""
-    if not {"location/glt_x", "location/glt_y"} <= {
-        f"location/{n}" for n in file.get("location", ())
-    }:
-        return None
-    return grid_told(file.attrs.get("geotransform", ()), file.attrs.get("spatial_ref", ""))
-
-
-def _ortho(
-    path: Path, told: Grid | None, grid: Grid, size: tuple[int, int]
-) -> tuple[Ortho | None, tuple[str, ...]]:
-    if told is None:
-        return None, ("it has no lookup table with a place: maps of it stay in sensor geometry",)
-    table = table_in(path, "location/glt_y", "location/glt_x", "its lookup table")
-    return ortho_of(table, told, size, grid)
+def _place(file: h5py.File, path: Path, size: tuple[int, int]) -> Place:
+    """Where pixels lie, by their own coordinates, and the map grid of the lookup table."""
+    located, notes = located_in(file, "location/lon", "location/lat", size)
+    own = Grid() if located is None else Grid(wgs84(), geolocation=located)
+    grid = grid_told(file.attrs.get("geotransform", ()), file.attrs.get("spatial_ref", ""))
+    table = None
+    if "location/glt_x" in file:
+        table = table_in(path, "location/glt_y", "location/glt_x", "its lookup table")
+    return seen_at(own, "location/lon and location/lat", table, grid, size, notes)
 
 
 def _without_flagged(scene: Scene, wanted: Wanted) -> Scene:

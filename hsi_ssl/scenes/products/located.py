@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -12,13 +12,25 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
 from hsi_ssl.scenes.geolocation import Geolocation, placeable
 from hsi_ssl.scenes.hidden import without
-from hsi_ssl.scenes.lookup import Numbers, Table
+from hsi_ssl.scenes.lookup import Numbers, Table, ortho_of
+from hsi_ssl.scenes.lookup_places import located_by
+from hsi_ssl.scenes.origins import Origin
+from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.readers.hdf5 import opened
 from hsi_ssl.scenes.scene import Bools, Floats, Grid, Scene
 
 FARTHEST = 1e7
 """Metres: coordinates beyond are none."""
 MOST_DEGREES, NOTHING = 360.0, -9999.0
+
+
+class Place(NamedTuple):
+    """A grid, the map grid of its lookup table, what tells them, and what is to be said."""
+
+    grid: Grid = Grid()
+    ortho: Ortho | None = None
+    where: Origin | None = None
+    notes: tuple[str, ...] = ()
 
 
 def table_in(path: Path, lines: str, samples: str, name: str) -> Table:
@@ -89,6 +101,38 @@ def located(
     return Geolocation(x, y, degrees), notes
 
 
+def seen_at(
+    own: Grid,
+    own_from: str,
+    table: Table | None,
+    grid: Grid | None,
+    size: tuple[int, int],
+    notes: tuple[str, ...] = (),
+) -> Place:
+    """The place of `size` rows and columns of a scene in sensor geometry.
+
+    `own`: by coordinates of its pixels, from `own_from`, where there are any; else they lie by the
+    table alone, whose cells `grid` places.
+
+    Raises
+    ------
+    SceneError
+        The table is of another scene.
+    """
+    ortho, where = None, Origin(own_from)
+    if table is not None and (grid is None or grid.transform is None):
+        notes = (*notes, f"{table.name} tells no place of its cells: it is not used")
+    elif table is not None and grid is not None:
+        ortho, more = ortho_of(table, grid, size, own)
+        notes = (*notes, *more)
+        if own.geolocation is None:
+            found = located_by(table, grid, size, degrees=is_degrees(grid.crs))
+            own, where = Grid(grid.crs, geolocation=found), Origin(table.name)
+    if own.geolocation is None:
+        return Place(notes=(*notes, "the file tells no place of its pixels"))
+    return Place(own, ortho, where, notes)
+
+
 def without_lost(scene: Scene) -> Scene:
     """The scene without its pixels that have no place."""
     located = scene.grid.geolocation
@@ -110,14 +154,22 @@ def grid_told(transform: Any, crs: Any) -> Grid | None:
 
 def crs_told(text: Any) -> str | None:
     """The CRS that a text names, as WKT; None where PROJ knows none."""
+    from rasterio import Env
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
     try:
-        found = CRS.from_user_input(plain_text(text))
+        with Env():  # in which GDAL says nothing itself
+            return str(CRS.from_user_input(plain_text(text)).to_wkt()) or None
     except CRSError:
         return None
-    return str(found.to_wkt()) or None
+
+
+def is_degrees(crs: str | None) -> bool:
+    """Whether coordinates of a CRS are longitudes and latitudes."""
+    from rasterio.crs import CRS
+
+    return crs is not None and bool(CRS.from_wkt(crs).is_geographic)
 
 
 def wgs84() -> str:

@@ -185,7 +185,7 @@ def test_what_is_missing_is_said_or_refused(granule: Path) -> None:
         del file.attrs["geotransform"]
     with open_scene(granule) as scene:
         assert scene.ortho is None
-        assert any("no lookup table with a place" in note for note in scene.notes)
+        assert any("its lookup table tells no place" in note for note in scene.notes)
     with h5py.File(granule, "a") as file:
         wavelengths = file["sensor_band_parameters/wavelengths"][:-1]
         del file["sensor_band_parameters/wavelengths"]
