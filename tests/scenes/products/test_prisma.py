@@ -169,13 +169,24 @@ def test_from_the_file_to_the_map(product: Path, tmp_path: Path) -> None:
 def test_in_sensor_geometry_to_the_map(tmp_path: Path) -> None:
     """The map keeps its control points: a swath this small is as good as straight."""
     import rasterio
+    from click.testing import CliRunner
     from delivered import agreement, drawn_fields, taught
     from rasterio.transform import from_gcps
+
+    from hsi_ssl.cli.main import cli
 
     ground = turned()
     path = write_prisma(tmp_path / "p.he5", ground, level="L2C")
     model = taught(path, drawn_fields(ground, tmp_path / "drawn.gpkg"))
-    run("classify", path, "--model", model, "-o", tmp_path / "map.tif", "-q")
+    told = CliRunner().invoke(
+        cli, ["classify", str(path), "--model", str(model), "-o", str(tmp_path / "map.tif")]
+    )
+    assert told.output.count("has no lookup table: its maps stay there") == 1
+    dataset, report = tmp_path / "drawn.h5", ("--report", tmp_path / "report", "--json")
+    (judged,) = json.loads(run("evaluate", model, dataset, "--map", tmp_path / "map.tif", *report))[
+        "areas"
+    ]
+    assert "as both are in sensor geometry" in judged["notes"][0]  # control points are coarser
     with rasterio.open(tmp_path / "map.tif") as raster:
         points, crs = raster.gcps
         codes = raster.read(1)
