@@ -25,6 +25,8 @@ DETECTORS = ("VNIR", "SWIR")
 RAW = {".bsq", ".bil", ".bip"}
 IMAGES = (".tif", ".tiff", ".geotiff", ".bsq", ".bil", ".bip", ".jp2", ".jpeg2000")
 """Suffixes of members that are rasters, those first that count where there are several."""
+SUFFIXES = {*IMAGES, ".xml", ".hdr", ".jpg", ".jpeg", ".png"}
+"""Suffixes of members."""
 NAME = re.compile(
     r"(?P<of>|.*[-_])"
     r"(?P<what>METADATA|HISTORY|LOG|THUMBNAIL|SPECTRAL_IMAGE(?:_VNIR|_SWIR)?|QL_[A-Z_]+?(?:-2)?)"
@@ -115,9 +117,12 @@ def layer(path: Path, size: tuple[int, int], true: Callable[[Scene], Bools], sai
 
 
 def _parts(path: Path) -> tuple[str, str, str] | None:
-    """What a member's name begins with, what it is, and its suffix; None for other files."""
+    """What a member's name begins with, what it is, and its suffix; None for other files.
+
+    A VRT, say, that somebody made of a member, stands for itself.
+    """
     found = NAME.fullmatch(path.name)
-    if found is None:
+    if found is None or found["suffix"].lower() not in SUFFIXES:
         return None
     return found["of"], found["what"].upper(), found["suffix"].lower()
 
