@@ -1,8 +1,8 @@
 """Control points of maps in sensor geometry.
 
 What reads them fits polynomials of second order (GDAL, and QGIS by it) or thin plate splines
-(`gdalwarp -tps`). Splines go through all of them, so that 16 x 16 place even a scan of 2,700 km to
-a third of a pixel, if they lie closer together towards the edges, where pixels widen most. No
+(`gdalwarp -tps`). Splines go through all of them: 16 x 16 that lie closer together towards the
+edges, where pixels widen most, place a scan of 2,700 km to half a pixel but for its very ends. No
 polynomial does.
 """
 
