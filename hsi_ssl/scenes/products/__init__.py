@@ -24,6 +24,7 @@ PRODUCTS: Registry[Product] = Registry(
         "DESIS": f"{HOME}.desis:PRODUCT",
         "EMIT": f"{HOME}.emit:PRODUCT",
         "EnMAP": f"{HOME}.enmap:PRODUCT",
+        "HYPSO": f"{HOME}.hypso:PRODUCT",
         "NEON": f"{HOME}.neon:PRODUCT",
         "PACE OCI": f"{HOME}.pace:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",

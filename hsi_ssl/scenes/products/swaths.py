@@ -27,6 +27,7 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     measured_of,
     units_of_cube,
 )
+from hsi_ssl.scenes.readers.planes import PlanesReader
 from hsi_ssl.scenes.scene import Array, Bools, Floats, Grid, Scene
 from hsi_ssl.scenes.times import Taken
 from hsi_ssl.scenes.units import Kind, as_they_are
@@ -49,10 +50,13 @@ class Located(NamedTuple):
 
 
 class Cube(NamedTuple):
-    """The array of a product: its file, its name there, its axes, and what says so."""
+    """The array of a product: its file, its name there, its axes, and what says so.
+
+    With several names each is a plane (rows, cols) of one band.
+    """
 
     path: Path
-    name: str
+    names: tuple[str, ...]
     axes: Order
     axes_from: Origin
 
@@ -139,16 +143,21 @@ def cube_scene(
     `hiding`: what hides pixels, in words, and how its plane `(rows, cols)` is read. Pixels without
     a place are hidden too.
     """
-    path, name, axes, axes_from = cube
+    path, names, axes, axes_from = cube
     with opened(path) as file:
-        array = file[name]
-        rows, cols, bands = (array.shape[axes.index(axis)] for axis in (ROWS, COLS, BANDS))
-        native = number_type(attributes_of(array), array.dtype).newbyteorder("=")
-        how = decoding(native, [measured_of(array, native, default=is_netcdf(file))] * bands)
-        units = units_of_cube(array, bands) or (None if kind is None else as_they_are(bands))
+        arrays = [file[name] for name in names]
+        first = arrays[0]
+        if len(names) == 1:
+            rows, cols, bands = (first.shape[axes.index(axis)] for axis in (ROWS, COLS, BANDS))
+        else:
+            (rows, cols), bands = first.shape, len(names)
+        native = number_type(attributes_of(first), first.dtype).newbyteorder("=")
+        measured = [measured_of(one, native, default=is_netcdf(file)) for one in arrays]
+        how = decoding(native, measured * (bands // len(arrays)))
+        units = units_of_cube(first, bands) or (None if kind is None else as_they_are(bands))
     if units is not None and units.kind is None:
         units = replace(units, kind=kind)
-    reader = cube_reader(path, name, axes)
+    reader = cube_reader(path, names[0], axes) if len(names) == 1 else PlanesReader(path, names)
     scene = Scene(
         path,
         form,
