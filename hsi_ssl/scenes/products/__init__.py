@@ -27,6 +27,7 @@ PRODUCTS: Registry[Product] = Registry(
         "NEON": f"{HOME}.neon:PRODUCT",
         "PACE OCI": f"{HOME}.pace:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",
+        "STAC Item": f"{HOME}.stac_item:PRODUCT",
         "Tanager": f"{HOME}.tanager:PRODUCT",
     },
 )
