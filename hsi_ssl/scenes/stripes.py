@@ -12,11 +12,13 @@ their stripes at an angle, where nothing is found.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.scenes.readers.laid_out import FEW, lays_out
 from hsi_ssl.scenes.scene import Array, Bools, Floats, Scene
 from hsi_ssl.scenes.virtual import is_virtual
 
@@ -64,8 +66,7 @@ def stripes(scene: Scene) -> Stripes | None:
     if len(groups) < GROUPS_LEAST or not len(bands):
         return None
     means, some = [], []
-    for rows in groups:
-        values = _values(scene, rows, bands)
+    for values in _values(scene, groups, bands):
         means.append(_middle(np.diff(values, axis=1)))
         some.append(np.abs(values[::4, ::4]).reshape(-1, len(bands)))
     together = np.concatenate(some)
@@ -115,31 +116,42 @@ def _sampled(scene: Scene, each: int) -> tuple[list[Ints], Ints]:
     groups = []
     for piece in ((np.arange(some) + 0.5) * pieces / some).astype(int):
         first, last = piece * high, min((piece + 1) * high, scene.rows)
-        for part in np.array_split(np.arange(first, last), -(-GROUPS // some)):
+        parts = min(-(-GROUPS // some), (last - first) // each)
+        for part in np.array_split(np.arange(first, last), max(1, parts)):
             if len(part) >= each:
                 start = part[0] + (len(part) - each) // 2
                 groups.append(np.arange(start, start + each))
     good = np.flatnonzero(scene.good)
     read, held = some * high * line, len(groups) * each * scene.cols
     most = max(8, min(BYTES // max(read, 1), VALUES // max(held, 1)))
+    if lays_out(scene.reader):
+        most = min(most, FEW)
     if len(good) > most:
         good = good[np.linspace(0, len(good) - 1, most).round().astype(int)]
     return groups, good
 
 
-def _values(scene: Scene, rows: Ints, bands: Ints) -> npt.NDArray[np.float32]:
-    """Values `(rows, cols, bands)`, NaN where nothing was measured."""
-    raw: Array
-    if len(bands) == scene.bands:
-        raw = scene.read(slice(int(rows[0]), int(rows[-1]) + 1))
+def _values(scene: Scene, groups: list[Ints], bands: Ints) -> Iterator[npt.NDArray[np.float32]]:
+    """Values `(rows, cols, bands)` of each group, NaN where nothing was measured."""
+    if lays_out(scene.reader):  # in one call, so that each piece is unpacked once
+        columns = np.arange(scene.cols)
+        whole = scene.thinned(np.concatenate(groups), columns, bands.tolist())
+        each: Iterable[Array] = np.split(whole, len(groups))
     else:
-        raw = scene.thinned(rows, np.arange(scene.cols), bands.tolist())
-    values = raw.astype(np.float32)
-    if scene.nodata is not None:
-        values[raw == scene.nodata] = np.nan
-    values[~np.isfinite(values)] = np.nan
-    values[(raw == 0).all(axis=-1)] = np.nan
-    return values
+        each = (_group(scene, rows, bands) for rows in groups)
+    for raw in each:
+        values = raw.astype(np.float32)
+        if scene.nodata is not None:
+            values[raw == scene.nodata] = np.nan
+        values[~np.isfinite(values)] = np.nan
+        values[(raw == 0).all(axis=-1)] = np.nan
+        yield values
+
+
+def _group(scene: Scene, rows: Ints, bands: Ints) -> Array:
+    if len(bands) == scene.bands:
+        return scene.read(slice(int(rows[0]), int(rows[-1]) + 1))
+    return scene.thinned(rows, np.arange(scene.cols), bands.tolist())
 
 
 def _middle(steps: npt.NDArray[np.float32]) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from hsi_ssl.scenes.readers.flat import ArrayReader
+from hsi_ssl.scenes.readers.laid_out import FEW, LaidOutReader
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.stripes import stripes
 
@@ -85,3 +87,15 @@ def test_small_scenes_are_not_looked_at() -> None:
 def test_a_flat_scene_has_none() -> None:
     assert not stripes(scene(np.full((100, 100, 30), 5, np.uint8)))
     assert stripes(scene(np.zeros((100, 100, 30), np.float32))) is None
+
+
+def test_a_packed_scene_is_not_unpacked_for_it() -> None:
+    cube = land()
+    cube[:, 81, :] *= 1.2
+    inner = ArrayReader(cube.astype(np.float32))
+    reader = LaidOutReader(Path("a.h5"), inner, (*cube.shape[:2], 1))
+    found = stripes(replace(scene(cube.astype(np.float32)), reader=reader))
+    assert found is not None
+    assert reader.waits
+    assert found.bands_seen == FEW
+    assert set(found.columns) == {81}

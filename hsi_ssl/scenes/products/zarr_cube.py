@@ -27,9 +27,11 @@ from hsi_ssl.scenes.measured import Measured, decoding
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.readers import cf
+from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf_file import CfFile, cf_units
 from hsi_ssl.scenes.readers.cf_grid import Placed, UpsideDown, placed
 from hsi_ssl.scenes.readers.choosing import CUBE, choose
+from hsi_ssl.scenes.readers.laid_out import LaidOutReader
 from hsi_ssl.scenes.readers.zarr_store import (
     MEMBERS,
     ZarrReader,
@@ -43,6 +45,8 @@ from hsi_ssl.scenes.wavelengths import with_facts
 
 MAPPINGS = ("spatial_ref", "crs")
 """What grid mappings are called where no array names one."""
+LARGE_CHUNK = 2**16
+"""Pixels of a chunk above which windows would unpack it again and again, for zarr keeps none."""
 SIX = 6
 
 
@@ -79,7 +83,9 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     where = _placed(file, cube, dimensions, decided)
     native = cube.dtype.newbyteorder("=")
     how = decoding(native, [_measured(cube, native)] * bands)
-    reader = ZarrReader(path, cube, decided.order)
+    reader: BoxReader = ZarrReader(path, cube, decided.order)
+    if reader.piece[0] * reader.piece[1] > LARGE_CHUNK:
+        reader = LaidOutReader(path, reader, reader.piece)
     inner: CubeReader = UpsideDown(reader, rows) if where.upside_down else reader
     taken = time_among({**file.attributes, **cube.attributes})
     scene = Scene(
