@@ -55,7 +55,7 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
     metavar="BETA",
     help="Let neighbours agree: strength of a Potts prior, learnt or tuned [default: 0].",
 )
-@click.option("--resample", **FLAG, help="Interpolate a scene's other bands to the model's.")
+@click.option("--resample", **FLAG, help="Bring a scene's other bands to the model's.")
 @options.force
 @options.reading
 @click.option("--window", type=int, help="Pixels a core takes at a time [default: 65536].")

@@ -23,7 +23,7 @@ LAYERS = {
     "datasets": {"labels", "scenes", "settings"},
     "models": set(),
     "inference": {"models", "datasets", "labels"},
-    "training": {"inference", "models", "datasets", "labels"},
+    "training": {"inference", "models", "datasets", "labels", "scenes"},
     "maps": {"inference", "models", "masks", "labels", "scenes", "datasets", "reports"},
     "suggesting": {"inference", "maps", "datasets", "labels", "scenes"},
     "quantising": {

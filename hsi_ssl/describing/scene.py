@@ -21,12 +21,15 @@ from hsi_ssl.labels.finding import is_our_mask
 from hsi_ssl.labels.rasters import own_labels
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.scene import Floats, Grid, Scene
+from hsi_ssl.scenes.stripes import Stripes, stripes
 from hsi_ssl.scenes.wavelengths import with_facts
 
 WINDOW = 2**20
 """Pixels of a label raster counted at a time."""
 OVERLAPS = 3
 """Told one by one."""
+COLUMNS = 8
+"""Runs of columns with stripes that are told."""
 UNNAMED = "unnamed"
 """What GDAL calls a coordinate system that it has made of its parameters."""
 SIZES = ((1e9, "GB", 2), (1e6, "MB", 1), (1e3, "kB", 1))
@@ -59,7 +62,11 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
     planes = {} if scene.bands == 1 else planes_beside(scene.path, scene.rows, scene.cols)
     if len(planes) == 1 and counts is not None:
         planes = {}  # the labels that are told of anyway
-    values = _values(scene, kind, counts, notes) | {"catalog": known.name if known else None}
+    striped = stripes(scene) if kind == "scene" and scene.bands > 1 else None
+    values = _values(scene, kind, counts, notes) | {
+        "catalog": known.name if known else None,
+        "stripes": None if striped is None else _stripes(striped),
+    }
     if planes:
         values["label_sets"] = {name: by_text(found) for name, found in planes.items()}
     lines = [f"{scene.path}: {kind}, {scene.format}"]
@@ -68,6 +75,8 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
     lines += _shape_lines(scene)
     if kind == "scene":
         lines += band_lines(scene)
+    if striped:
+        lines.append(_stripes_line(striped, scene))
     lines += [*_nodata_lines(scene), *_unit_lines(scene), *place_lines(scene.grid, scene.origins)]
     if scene.ortho is not None:
         where = place_lines(scene.ortho.grid)
@@ -122,6 +131,37 @@ def _values(
         },
         "notes": notes,
     }
+
+
+def _stripes(found: Stripes) -> dict[str, Any]:
+    """Columns and bands from 0; strengths in units of a band's median signal."""
+    return {
+        "columns": np.unique(found.columns).tolist(),
+        "bands": np.unique(found.bands).tolist(),
+        "strength": float(np.median(found.strength)) if found else None,
+        "strongest": float(found.strength.max()) if found else None,
+        "rows_seen": found.rows,
+        "bands_seen": found.bands_seen,
+    }
+
+
+def _stripes_line(found: Stripes, scene: Scene) -> str:
+    """Which columns differ from their neighbours, in which bands, and by how much."""
+    columns, bands = np.unique(found.columns), np.unique(found.bands)
+    usual, most = float(np.median(found.strength)), float(found.strength.max())
+    shown = _runs(columns).split(", ")
+    more = f" and {len(shown) - COLUMNS} more" if len(shown) > COLUMNS else ""
+    seen = (
+        ""
+        if found.bands_seen == np.count_nonzero(scene.good)
+        else f" of {found.bands_seen} looked at"
+    )
+    return (
+        f"stripes: {counted(len(columns), 'column')} ({', '.join(shown[:COLUMNS])}{more}) "
+        f"{'differs' if len(columns) == 1 else 'differ'} from both neighbours beyond noise, in "
+        f"{counted(len(bands), 'band')}{seen} ({_runs(bands)}), by {usual:.2%} of the "
+        f"signal, {most:.2%} at most; nothing is repaired"
+    )
 
 
 def _ortho(scene: Scene) -> dict[str, Any] | None:

@@ -35,11 +35,12 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
     DatasetError, ModelError
         A dataset, a run folder or a report is broken or of another version.
     """
-    if path.is_dir() and product_at(path) is None:
+    is_product = path.exists() and product_at(path) is not None
+    if path.is_dir() and not is_product:
         return _folder(path)
     if is_dataset(path):
         return describe_dataset(path)
-    if is_vector(path) and product_at(path) is None:
+    if is_vector(path) and not is_product:
         try:
             return _layers(path)
         except VectorError as error:

@@ -69,6 +69,19 @@ def test_overlapping_detectors(product: Path) -> None:
             np.testing.assert_allclose(bad[np.isfinite(bad)], twice, atol=1e-3)
 
 
+def test_smile_is_told(product: Path) -> None:
+    columns = np.linspace(-1, 1, 1000)[:, None] ** 2
+    with h5py.File(product, "a") as file:
+        bent = file.attrs["List_Cw_Vnir"] + 1.4 * columns * (file.attrs["List_Cw_Vnir"] > 0)
+        file["KDP_AUX/Cw_Vnir_Matrix"] = bent.astype(np.float32)
+        file["KDP_AUX/Cw_Swir_Matrix"] = np.tile(file.attrs["List_Cw_Swir"], (1000, 1))
+    with open_scene(product) as scene:
+        told = [note for note in scene.notes if "smile" in note]
+        assert len(told) == 1
+        assert "VNIR: the wavelength of a band varies over columns by up to 1.4 nm" in told[0]
+        assert "those of List_Cw_Vnir are used" in told[0]
+
+
 def test_one_detector_alone(product: Path) -> None:
     with open_scene(product, variable=FIELDS + "SWIR_Cube") as scene:
         assert scene.bands == len(SWIR)
