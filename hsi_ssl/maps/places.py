@@ -81,6 +81,15 @@ def of_label_set(path: Path, label_set: LabelSet, label_sets: int) -> Path:
     return path if label_sets == 1 else path.with_name(f"{path.stem}_{label_set.name}{path.suffix}")
 
 
+def claims_of(maps: Sequence[Path], layers: Sequence[Layer] = ()) -> list[Path]:
+    """What is to be claimed for maps: their rasters, and for all formats the GeoTIFF's name.
+
+    Maps of one name in two formats share legend, style and picture.
+    """
+    rasters = [outputs(path, layers)[name] for path in maps for name in ("map", *layers)]
+    return [*rasters, *(path.with_suffix(SUFFIXES["geotiff"]) for path in maps)]
+
+
 def check_place(
     path: Path,
     layers: Sequence[Layer],
