@@ -36,8 +36,8 @@ def map_paths(
 
     `output` is a file if it is named `.tif`, `.tiff` or `.img`, else a folder; None is the current
     one, and that of a mosaic `m.vrt` is `m`. In a folder, a map is called `<scene>_classes.tif`, or
-    `.img` in the format envi; a scene's name ends at its first dot, or, where two would be the
-    same, at its last.
+    `.img` in the format envi; a scene's name is its file's without endings (`name_of`), or, where
+    two would be the same, without the last one alone.
 
     Raises
     ------
