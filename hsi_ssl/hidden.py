@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 PART, DONE, LOCK = ".part", ".done", ".hsi-ssl.lock"
+DRAFT = ".hsi-ssl.draft"
+"""What is put to the name of a file that is not yet as it is to be."""
 _WORKSHOP = re.compile(r"\.(?P<of>.+)-[a-z0-9_]{8}(?P<state>\.part|\.done)", re.DOTALL)
 """Names as `tempfile.mkdtemp` makes them."""
 _IN_TEXT = re.compile(r"(?<![^\s/\\'\"(=:])\.[^/\\]+?-[a-z0-9_]{8}\.(?:part|done)[/\\]")
@@ -29,7 +31,7 @@ PRIVATE = 0o600
 
 def visible(text: str) -> str:
     """`text` with the users' own paths in the place of hidden ones."""
-    return _IN_TEXT.sub("", text)
+    return _IN_TEXT.sub("", text).replace(DRAFT, "")
 
 
 def is_hidden(path: Path) -> bool:
