@@ -177,17 +177,6 @@ def describe_run(path: Path) -> Description:
     return Description(values, lines)
 
 
-def is_dataset(path: Path) -> bool:
-    """Whether the file is HDF5 with the attribute that every dataset of ours carries."""
-    try:
-        if not h5py.is_hdf5(path):
-            return False
-        with h5py.File(path, "r") as file:
-            return "meta" in file.attrs and "spectra" in file
-    except OSError:
-        return False  # opening it as a scene says what is wrong
-
-
 def _label_sets(card: dict[str, Any]) -> list[dict[str, Any]]:
     """Cards of the label sets that a run knows, none for M1."""
     return [one["classes"] for one in card.get("label_sets", [])]
