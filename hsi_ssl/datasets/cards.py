@@ -95,8 +95,8 @@ class BandsCard:
         if self.numbers is not None:
             of_bands["numbers.scale"] = self.numbers.scale
             of_bands["numbers.offset"] = self.numbers.offset
-            for level, values in enumerate(self.numbers.quantiles):
-                of_bands[f"numbers.quantiles[{level}]"] = values
+            for level, of_level in enumerate(self.numbers.quantiles):
+                of_bands[f"numbers.quantiles[{level}]"] = of_level
         for name, values in of_bands.items():
             if values is not None and len(values) != len(used):
                 raise ValueError(f"{name} has {len(values)} values for {len(used)} used bands")

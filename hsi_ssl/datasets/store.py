@@ -564,6 +564,6 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise
     except BROKEN as error:
         raise DatasetError(
-            f"{path} is broken, no HDF5 file or no dataset of hsi-ssl ({error}); bring back a copy, "
-            "or run `hsi-ssl prepare` again"
+            f"{path} is broken, no HDF5 file or no dataset of hsi-ssl ({error}); bring back a "
+            "copy, or run `hsi-ssl prepare` again"
         ) from error

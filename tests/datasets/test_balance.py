@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_datasets import plain_meta
 import sklearn.metrics as sk
+from small_datasets import plain_meta
 
 from hsi_ssl.datasets.balance import (
     balance_of_dataset,
