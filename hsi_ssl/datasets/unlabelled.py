@@ -111,6 +111,7 @@ def _meta(
         "numbers": LearntNumbers.of(spectra, units and units.of_bands(used)).to_card(),
         "label_set": NO_LABELS.to_card(),
         "split": {"kind": "pixels"},
+        "settings": {},
         "transductive": False,
         "image_like": False,
     }
