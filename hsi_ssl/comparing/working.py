@@ -24,14 +24,14 @@ from hsi_ssl.comparing.grid import NONE, SCORES, Cell, Result, is_run
 from hsi_ssl.datasets.few_labels import few_labels, with_labels_of
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import BandsError, DatasetError, ModelError, SettingsError
-from hsi_ssl.inference.checkpoint import CARD, STATE, WEIGHTS
+from hsi_ssl.inference.checkpoint import CARD, WEIGHTS, has_state
 from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.inference.extractor import check_bands, load_m1
 from hsi_ssl.inference.pipeline import moving_units
 from hsi_ssl.inference.scores import confusion_matrix
 from hsi_ssl.labels.label_set import codes_to_indices
 from hsi_ssl.reports.metrics import Scores, number
-from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m1_stage import PHASES, train_m1
 from hsi_ssl.training.m2_stage import train_m2
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def train_extractor(work: Work, name: str, seed: int) -> Trained:
     settings = work.m1[name].model_copy(update=values)
     try:
         with at_most(work.threads):
-            train_m1(settings, resume=(run / STATE).exists(), overwrite=not (run / STATE).exists())
+            resume = has_state(run, PHASES)
+            train_m1(settings, resume=resume, overwrite=not resume)
     except REFUSED as error:
         shutil.rmtree(run, ignore_errors=True)
         write_json(refusal_of(run), {"refused": str(error)})

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from hsi_ssl.datasets.store import Part, open_dataset
 from hsi_ssl.errors import SettingsError
-from hsi_ssl.files import os_errors
-from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
+from hsi_ssl.inference.checkpoint import STATE, begin_run, check_run_folder, model_name, save_run
 from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
@@ -92,8 +91,13 @@ def train_m2(
             "--model student"
         )
     run = settings.output
-    check_run_folder(
-        run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,), stands_on=(settings.m1,)
+    resume = check_run_folder(
+        run,
+        resume=resume,
+        overwrite=overwrite,
+        parts=(SUPERVISED,),
+        stands_on=(settings.m1,),
+        watcher=watcher,
     )
     device = choose_device(settings.device)
     dataset = open_dataset(settings.dataset, settings.label_set)
@@ -177,8 +181,7 @@ class _Training:
         """
         data, settings, run = self.data, self.settings, self.settings.output
         if not self.resume:
-            with os_errors(run):
-                forget_state(run)
+            begin_run(run)
         self.watcher.say("supervised part, labelled pixels alone:")
         model = self.fresh()
         found = fit(
