@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "files", "watcher", "closing", "registry"}
+BASE = {"errors", "files", "watcher", "closing", "registry", "stopping"}
 """Modules beside the packages that all may import."""
 LAYERS = {
     "scenes": set(),

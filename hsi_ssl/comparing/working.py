@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 Features = Callable[[Ints], Array]
 BLOCK = 65_536
 """Spectra read at a time."""
+BETWEEN_LOOKS = 0.2
+"""Seconds between two looks at whether the parent is still there."""
 REFUSED = (ModelError, DatasetError, SettingsError, BandsError)
 """What is no fault of the machine, and would be the same again."""
 
@@ -64,9 +69,25 @@ class Work:
         return open_dataset(self.dataset, self.label_set)
 
     def go_on(self) -> None:
-        """End a process whose parent was killed, lest it works beside the one that goes on."""
-        if self.started_by not in (os.getpid(), os.getppid()):
-            os._exit(1)
+        """Have a process end with its parent, lest it works beside the one that goes on.
+
+        What stops it is its parent's business: Ctrl-C reaches all processes of a terminal.
+        """
+        if self.started_by != os.getpid():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _end_with(self.started_by)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Watch from a thread whether the parent is still there; end this process once it is not."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="ends with its parent", daemon=True).start()
 
 
 @dataclass(frozen=True)

@@ -180,10 +180,10 @@ class _Training:
         `resume` go on with that one where this has not come further than here.
         """
         data, settings, run = self.data, self.settings, self.settings.output
+        model = self.fresh()
         if not self.resume:
             begin_run(run)
         self.watcher.say("supervised part, labelled pixels alone:")
-        model = self.fresh()
         found = fit(
             SupervisedTask(model, data.labelled, data.validation, settings, data.pixels),
             supervised_settings(settings),
