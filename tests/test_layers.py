@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = {"errors", "files", "watcher", "closing", "registry", "stopping"}
+BASE = {
+    "errors", "os_errors", "hidden", "claims", "files", "watcher", "closing", "registry",
+    "stopping",
+}  # fmt: skip
 """Modules beside the packages that all may import."""
 LAYERS = {
     "scenes": set(),

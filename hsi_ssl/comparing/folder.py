@@ -19,7 +19,8 @@ from typing import Any
 from hsi_ssl import __version__
 from hsi_ssl.comparing.grid import Cell, Result
 from hsi_ssl.errors import OutputError
-from hsi_ssl.files import os_errors, written_beside
+from hsi_ssl.files import written_beside
+from hsi_ssl.os_errors import os_errors
 
 IDENTITY = "compare.json"
 OWN = (IDENTITY, "cells", "extractors", "unfinished", "compare.csv", "index.html", "table.json")

@@ -17,7 +17,7 @@ from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.telling import is_library
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.products import product_at
+from hsi_ssl.scenes.products import mains_in, product_at, refuse_folder
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 
 
@@ -39,7 +39,7 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
         return _folder(path)
     if is_dataset(path):
         return describe_dataset(path)
-    if is_vector(path):
+    if is_vector(path) and product_at(path) is None:
         try:
             return _layers(path)
         except VectorError as error:
@@ -130,6 +130,8 @@ def _folder(path: Path) -> Description:
     product = unread_product(path)
     if product is not None:
         raise SceneError(product)
+    if mains_in(path):
+        refuse_folder(path)
     raise ModelError(
         f"{path} is a folder without {CARD} or a report; give a run folder, a dataset or a scene"
     )

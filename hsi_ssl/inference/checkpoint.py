@@ -28,12 +28,13 @@ from torch import Tensor
 from hsi_ssl import __version__
 from hsi_ssl.datasets.scalings import SCALINGS
 from hsi_ssl.errors import ModelError, OutputError
-from hsi_ssl.files import os_errors, written_beside
+from hsi_ssl.files import written_beside
 from hsi_ssl.inference.schema import converted, label_set_places
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.quantisers import QUANTISERS
+from hsi_ssl.os_errors import os_errors
 from hsi_ssl.registry import Registry
 from hsi_ssl.watcher import SILENT, Watcher
 

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
-from hsi_ssl.files import refuse_taken, replace, written_beside
+from hsi_ssl.files import refuse_taken, written_beside
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import (
     UNLABELLED_CODE,
@@ -33,8 +33,10 @@ from hsi_ssl.labels.label_set import (
 from hsi_ssl.labels.legends import CLASSES_TAG
 from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
 from hsi_ssl.maps.legend import UNCLASSIFIED, aux_xml, legend_csv, names_tag, qml
+from hsi_ssl.maps.map_grid import onto_map_grid
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
+from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Grid
 
@@ -86,6 +88,8 @@ class MapWriter:
         self._counts = np.zeros(len(label_set), np.int64)
         self.masked: int | None = None
         """Pixels that a mask left out, where there was one: to be set by who knows."""
+        self.cells: dict[int, int] = {}
+        """Of the finished map, cells by code: `counts` where it has the scene's own pixels."""
 
     @property
     def counts(self) -> dict[int, int]:
@@ -181,11 +185,13 @@ def class_map(
     rows: int,
     cols: int,
     grid: Grid,
+    ortho: Ortho | None = None,
     label_set: LabelSet,
     layers: Sequence[Layer] = (),
     reject: bool = False,
     tags: Mapping[str, str] | None = None,
     rest: str = UNCLASSIFIED,
+    without: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> Iterator[MapWriter]:
     """Make the class map at `path`, whole or not at all; the body writes its windows.
@@ -194,6 +200,10 @@ def class_map(
     scene's grid, the label set's colours and names, and `tags`; layers are float32 with NaN as
     nodata. What the body does not write is nodata. With `reject`, index K stands for rejected
     pixels. The name's ending tells the format, GeoTIFF or ENVI. Memory does not grow with the map.
+    With a map that is replaced go layers that the new one lacks, and what it is to be `without`.
+
+    The body writes pixels of the scene, `rows` x `cols`. Where it has an `ortho`, the map has the
+    cells of that map grid, and so do the counts beside it.
 
     Raises
     ------
@@ -207,8 +217,15 @@ def class_map(
     dtype = _code_type(label_set)
     refuse_taken(outputs(path, layers).values(), overwrite)
     if is_envi(path):
-        refuse_sheared(grid, path)
-    with written_beside(path, overwrite=overwrite) as beside, gdal_settings():
+        refuse_sheared(grid if ortho is None else ortho.grid, path)
+    places = set(outputs(path, layers).values())
+    former = set(outputs(path, LAYERS).values()) - places if overwrite else set()
+    with (
+        written_beside(
+            path, also=places - {path}, without={*former, *without}, overwrite=overwrite
+        ) as beside,
+        gdal_settings(),
+    ):
         finished = outputs(beside, layers)
         drafts = {name: finished[name].with_suffix(".draft") for name in ("map", *layers)}
         software = f"hsi-ssl {hsi_ssl.__version__}"
@@ -231,7 +248,17 @@ def class_map(
             # Closing writes what is still in the cache.
             with raster_errors(path):
                 stack.close()
-        names = aux_xml(label_set, writer.counts, rest)
+        writer.cells = writer.counts
+        masked = writer.masked
+        if ortho is not None:
+            masked = None  # of the scene's pixels, not of the map's
+            with raster_errors(path):
+                _read_back(drafts, layers, writer.counts)
+                for drafted in drafts.values():
+                    onto_map_grid(drafted, ortho)
+                found = pixels_by_code(drafts["map"])
+            writer.cells = {code: int(found[code]) for code in writer.counts}
+        names = aux_xml(label_set, writer.cells, rest)
         with raster_errors(path):
             if is_envi(path):
                 _aux(drafts["map"]).write_text(names, encoding="utf-8")
@@ -241,33 +268,17 @@ def class_map(
             else:
                 _as_geotiffs(drafts, finished, layers)
                 finished["names"].write_text(names, encoding="utf-8")
-            _read_back(finished, layers, writer.counts)
-            quicklook(
-                finished["quicklook"], finished["map"], label_set, path.stem, rest, writer.masked
-            )
+            _read_back(finished, layers, writer.cells)
+            quicklook(finished["quicklook"], finished["map"], label_set, path.stem, rest, masked)
         finished["style"].write_text(qml(label_set), encoding="utf-8")
-        legend = legend_csv(label_set, writer.counts, rest, writer.masked)
+        legend = legend_csv(label_set, writer.cells, rest, masked)
         finished["legend"].write_text(legend, encoding="utf-8")
-        _put_in_place(path, finished, layers, overwrite=overwrite)
 
 
 def _with_colours(classes: rasterio.io.DatasetWriter, label_set: LabelSet) -> None:
     """Name the map's band and give it the classes' palette."""
     classes.set_band_description(1, "class")
     classes.write_colormap(1, {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes})
-
-
-def _put_in_place(
-    path: Path, finished: Mapping[str, Path], layers: Sequence[Layer], *, overwrite: bool
-) -> None:
-    """Move what stands beside a map to its place; the map itself comes last, elsewhere."""
-    places = outputs(path, layers)
-    for name, place in places.items():
-        if name != "map":
-            replace(finished[name], place)
-    if overwrite:  # layers of the map that this one replaces
-        for place in set(outputs(path, LAYERS).values()) - set(places.values()):
-            place.unlink(missing_ok=True)
 
 
 def _as_geotiffs(

@@ -27,6 +27,7 @@ from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import MapWriter, class_map, outputs, with_reject
 from hsi_ssl.maps.fitting import fitted
+from hsi_ssl.maps.map_grid import say_where
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.places import check_place, map_paths, of_label_set
 from hsi_ssl.maps.stac import forget_item, write_item
@@ -59,13 +60,15 @@ class ClassifyResult:
     rejected: int | None
     masked: int | None = None
     """Pixels that a mask left out, which are not classified; None without a mask."""
+    cells: dict[int, int] | None = None
+    """Of a map on a grid of its own, by a lookup table: cells by code. The rest is of pixels."""
     mosaic: Path | None = None
     """Of which the map is a part."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         found = {**vars(self), "map": str(self.map), "mosaic": self.mosaic and str(self.mosaic)}
-        optional = {"mosaic", "masked"}
+        optional = {"mosaic", "masked", "cells"}
         return {k: value for k, value in found.items() if k not in optional or value is not None}
 
 
@@ -153,7 +156,7 @@ def classify_scenes(
     inputs += [*settings.mask, *settings.mask_out]
     for job in jobs:
         check_place(
-            job.output, asked_layers(settings), job.scene.grid, inputs,
+            job.output, asked_layers(settings), job.scene.map_grid, inputs,
             stac=settings.stac, overwrite=overwrite,
         )  # fmt: skip
     mosaics: dict[str, Path] = {}
@@ -265,12 +268,14 @@ def classify_scene(
     strength = _said_strength(scene, classifier, settings, watcher)
     pixels = scene.rows * scene.cols
     work = Windows(scene, match, classifier, classes, settings, strength, area)
+    say_where(scene, watcher)
     watcher.detail(f"{scene.name}: {len(work.places)} windows to read")
     with class_map(
         output,
         rows=scene.rows,
         cols=scene.cols,
         grid=scene.grid,
+        ortho=scene.ortho,
         label_set=label_set,
         layers=layers,
         reject=settings.reject is not None,
@@ -286,7 +291,7 @@ def classify_scene(
     if settings.stac:
         shown = _shown(classifier, settings)
         write_item(
-            output, scene, classifier, settings.model, shown, counts, layers,
+            output, scene, classifier, settings.model, shown, written.cells, layers,
             overwrite=overwrite, watcher=watcher,
         )  # fmt: skip
     elif overwrite:
@@ -306,6 +311,7 @@ def classify_scene(
         in_free_slots=free,
         rejected=rejected,
         masked=written.masked,
+        cells=None if scene.ortho is None else written.cells,
     )
 
 

@@ -15,6 +15,7 @@ from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.files import refuse_taken
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.class_map import class_map, is_envi, outputs, refuse_inputs
+from hsi_ssl.maps.map_grid import say_where
 from hsi_ssl.maps.places import map_paths
 from hsi_ssl.masks.codes import COLOURS, MASK_TAG, NAMES, TOLD
 from hsi_ssl.masks.propose import propose_mask
@@ -96,6 +97,7 @@ def make_masks(
         mask = propose_mask(scene, listening)
         if not mask.any():
             raise SceneError(f"{scene.path} has no valid pixel; check its nodata value and bands")
+        say_where(scene, watcher)
         counts = write_mask(path, scene, mask, overwrite=overwrite)
         found.append(Masked(path, counts, time.perf_counter() - started, listening.last))
     return found
@@ -127,6 +129,7 @@ def write_mask(
         rows=scene.rows,
         cols=scene.cols,
         grid=scene.grid,
+        ortho=scene.ortho,
         label_set=labels,
         tags={MASK_TAG: "1", "SCENE": scene.path.name},
         rest=NOTHING,

@@ -19,7 +19,7 @@ from rasterio.io import DatasetReader
 
 import hsi_ssl
 from hsi_ssl.errors import SceneError
-from hsi_ssl.files import refuse_taken, replace, written_beside
+from hsi_ssl.files import refuse_taken, written_beside
 from hsi_ssl.labels.frames import crs_name
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
 from hsi_ssl.labels.legends import CLASSES_TAG
@@ -76,7 +76,7 @@ def check_mosaic(
     """
     first = scenes[0]
     for scene in scenes:
-        transform = scene.grid.transform
+        transform = scene.map_grid.transform
         if transform is None or not _north_up(transform):
             what = "has no coordinates" if transform is None else "lies at an angle to its CRS"
             raise SceneError(f"{scene.path} {what}: no mosaic can hold it; give -o a folder")
@@ -109,7 +109,8 @@ def write_mosaic(
     OutputError
         As `check_mosaic`; the disk is full.
     """
-    with written_beside(path, overwrite=overwrite) as beside:
+    places = mosaic_outputs(path, tuple(layers)).values()
+    with written_beside(path, also=places, overwrite=overwrite) as beside:
         finished = mosaic_outputs(beside, tuple(layers))
         with raster_errors(path):
             # Parts are named from where the mosaic will lie; to be drawn now, by whole paths.
@@ -122,9 +123,6 @@ def write_mosaic(
                 _write_vrt(finished[layer], parts, path.parent, None)
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         finished["legend"].write_text(legend_csv(label_set, counts), encoding="utf-8")
-        for name, place in mosaic_outputs(path, tuple(layers)).items():
-            if name != "map":
-                replace(finished[name], place)
 
 
 @dataclass(frozen=True)
@@ -246,4 +244,5 @@ def _north_up(transform: tuple[float, ...]) -> bool:
 
 
 def _crs(scene: Scene) -> CRS | None:
-    return None if scene.grid.crs is None else CRS.from_wkt(scene.grid.crs)
+    crs = scene.map_grid.crs
+    return None if crs is None else CRS.from_wkt(crs)

@@ -29,8 +29,10 @@ def draft(
 ) -> rasterio.io.DatasetWriter:
     """Open a plain GeoTIFF to be written by windows: rows of pixels, nothing to compress twice.
 
-    Rows that nobody writes take no space and are nodata.
+    Rows, or tiles where the profile says `tiled`, that nobody writes take no space and are nodata.
     """
+    if not profile.get("tiled"):
+        profile["blockysize"] = 1
     if grid.transform is not None:
         profile["transform"] = Affine(*grid.transform)
     elif grid.geolocation is not None:
@@ -46,7 +48,6 @@ def draft(
             driver="GTiff",
             crs=grid.crs,
             interleave="band",
-            blockysize=1,
             sparse_ok=True,
             bigtiff="IF_SAFER",
             **profile,

@@ -120,7 +120,7 @@ def map_by_units(
         maps = map_paths(scenes, settings.output, ending=MAP_ENDING)
         inputs = [scene.path for scene in scenes]
         for scene, path in zip(scenes, maps, strict=True):
-            check_place(path, (), scene.grid, inputs, stac=False, overwrite=overwrite)
+            check_place(path, (), scene.map_grid, inputs, stac=False, overwrite=overwrite)
         for scene, path in zip(scenes, maps, strict=True):
             write_cluster_map(
                 scene, trained, label_set, settings, path, overwrite=overwrite, watcher=watcher

@@ -110,8 +110,8 @@ class Geolocation:
 
     def _inside(self, xy: Floats) -> Bools:
         """Which pixel coordinates `(n, 2)` lie among pixels, or less than one beside them."""
-        found: Bools = ((xy > -1) & (xy < np.array(self.x.shape[::-1]) + 1)).all(axis=1)
-        return found
+        near: Bools = (xy > -1) & (xy < np.array(self.x.shape[::-1]) + 1)
+        return near[:, 0] & near[:, 1]
 
     def _astray(self, xy: Floats, seeds: tuple[Ints, Ints], apart: int) -> Bools:
         """Which points ended outside although what is nearest to them lies well within."""

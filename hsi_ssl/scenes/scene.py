@@ -135,6 +135,11 @@ class Scene(Closes):
         """The file's name without suffixes such as .h5 or .dat.gz."""
         return self.path.name.split(".")[0] or self.path.name
 
+    @property
+    def map_grid(self) -> Grid:
+        """The grid on which maps of it are written: its own, or that of its lookup table."""
+        return self.grid if self.ortho is None else self.ortho.grid
+
     def read(self, rows: slice = slice(None), cols: slice = slice(None)) -> Array:
         """Raw values `(r, c, bands)` of a window; slices as in numpy, step 1."""
         row0, row1, _ = rows.indices(self.rows)

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
-from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
 from hsi_ssl.training.task import Task, Turn
 from hsi_ssl.watcher import Watcher
