@@ -115,9 +115,9 @@ class _Log(logging.Handler):
 def others_heard(terminal: Terminal) -> Iterator[None]:
     """Within it, warnings and logs of other libraries come as details (-v), in one line each.
 
-    Our own warning on pictures comes once, however many pictures there are.
+    Our own warnings are warnings here; that on pictures comes once, however many there are.
     """
-    from hsi_ssl.errors import PictureWarning
+    from hsi_ssl.errors import HsiSslWarning, PictureWarning
 
     told = False
 
@@ -130,7 +130,9 @@ def others_heard(terminal: Terminal) -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         nonlocal told
-        if not issubclass(category, PictureWarning):
+        if issubclass(category, HsiSslWarning):
+            terminal.warn(str(message))
+        elif not issubclass(category, PictureWarning):
             terminal.detail(f"{category.__name__}: {' '.join(str(message).split())}")
         elif not told:
             told = True

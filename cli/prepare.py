@@ -82,18 +82,25 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     stages = options.read_project(project)
     settings = options.override(stages.prepare, **given)
 
-    from hsi_ssl.datasets.prepare import prepare_sources, sources_of
+    from hsi_ssl.claims import claimed
+    from hsi_ssl.datasets.prepare import preparing, sources_of
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.reports.balance_page import report_label_sets
+    from hsi_ssl.reports.balance_page import balance_folder, report_label_sets
 
-    folder = settings.output.with_name(f"{settings.output.stem}_balance")
-    for output in (settings.output, folder):
-        refuse_existing(output, overwrite)
-    with sources_of(settings, watcher=terminal) as sources:
-        dataset = prepare_sources(sources, settings, overwrite=overwrite, watcher=terminal)
-        reports = report_label_sets(
-            dataset, folder, sources=sources, overwrite=overwrite, watcher=terminal
-        )
+    folder = balance_folder(settings.output)
+    with claimed(settings.output, folder):
+        for output in (settings.output, folder):
+            refuse_existing(output, overwrite)
+        with (
+            sources_of(settings, watcher=terminal) as sources,
+            preparing(
+                sources, settings, also=[folder], overwrite=overwrite, watcher=terminal
+            ) as dataset,
+        ):
+            beside = balance_folder(dataset.path)
+            found = report_label_sets(dataset, beside, sources=sources, watcher=terminal)
+            rows, split = len(dataset), dataset.meta["split"]["kind"]
+    reports = [(balance, folder / page.relative_to(beside)) for balance, page in found]
     lines = []
     for balance, _ in reports:
         prefix = f"{balance.label_set.name}: " if len(reports) > 1 else ""
@@ -117,8 +124,8 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     terminal.result(
         {
             "dataset": str(settings.output),
-            "rows": len(dataset),
-            "split": dataset.meta["split"]["kind"],
+            "rows": rows,
+            "split": split,
             **(each[0] if len(each) == 1 else {"label_sets": each}),
         },
         *lines,

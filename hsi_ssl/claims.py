@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import socket
 import warnings
 from collections.abc import Iterator
@@ -20,12 +21,15 @@ from pathlib import Path
 from hsi_ssl.errors import HsiSslWarning, OutputError
 from hsi_ssl.hidden import lock_of, recover, remains_in, remove_empty
 from hsi_ssl.os_errors import os_errors
+from hsi_ssl.stopping import uninterrupted
 
 _MINE: ContextVar[frozenset[Path]] = ContextVar("claimed", default=frozenset())
 ATTEMPTS = 100
 """To lock a file that others make and remove at the same time."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 """What disks answer that know no locks."""
+FILES = 8192
+"""That may be open at once, where there are as many outputs."""
 WORDS = 200
 """Bytes that a lock file says, at most."""
 
@@ -53,6 +57,7 @@ def claimed(*paths: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+@uninterrupted
 def _claimed(path: Path) -> Iterator[None]:
     place = _real(path)
     if place in _MINE.get():
@@ -157,11 +162,26 @@ def _with_parents(folder: Path) -> list[Path]:
 def _opened(lock: Path) -> int:
     how = os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(lock, os.O_RDWR | os.O_CREAT | how, 0o666)
+        try:
+            return os.open(lock, os.O_RDWR | os.O_CREAT | how, 0o666)
+        except OSError as error:
+            if error.errno != errno.EMFILE or not _more_files():
+                raise
+            return os.open(lock, os.O_RDWR | os.O_CREAT | how, 0o666)
     except PermissionError:
         if not lock.exists():
             raise
         return os.open(lock, os.O_RDONLY | how)  # another user's; it may be locked all the same
+
+
+def _more_files() -> bool:
+    """Let this process open more files, as far as it may: a map of each of many scenes is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    more = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft >= more:
+        return False
+    resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+    return True
 
 
 def _is(file: int, lock: Path) -> bool:

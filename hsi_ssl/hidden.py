@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 PART, DONE, LOCK = ".part", ".done", ".hsi-ssl.lock"
+DRAFT = ".hsi-ssl.draft"
+"""What is put to the name of a file that is not yet as it is to be."""
 _WORKSHOP = re.compile(r"\.(?P<of>.+)-[a-z0-9_]{8}(?P<state>\.part|\.done)", re.DOTALL)
 """Names as `tempfile.mkdtemp` makes them."""
 _IN_TEXT = re.compile(r"(?<![^\s/\\'\"(=:])\.[^/\\]+?-[a-z0-9_]{8}\.(?:part|done)[/\\]")
@@ -29,7 +31,7 @@ PRIVATE = 0o600
 
 def visible(text: str) -> str:
     """`text` with the users' own paths in the place of hidden ones."""
-    return _IN_TEXT.sub("", text)
+    return _IN_TEXT.sub("", text).replace(DRAFT, "")
 
 
 def is_hidden(path: Path) -> bool:
@@ -48,15 +50,16 @@ def lock_of(place: Path) -> Path:
 
 def workshop_of(path: Path) -> Path:
     """Make a hidden folder in which an output is to be made."""
-    return Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=PART, dir=path.parent))
+    made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=PART, dir=path.parent))
+    return path.parent / made.name  # as relative as the output
 
 
 def finish(workshop: Path, names: Collection[str], without: Collection[str] = ()) -> None:
     """Bring what was made in a workshop to its place, beside it: all of it, whenever it is killed.
 
     `names` are what is wanted of it, files and folders, which take the place of what is there;
-    `without`: files beside it that go at the same time. One rename says that all is done. From
-    then on `recover` completes what a kill interrupts.
+    `without`: files and folders beside it that go at the same time. One rename says that all is
+    done. From then on `recover` completes what a kill interrupts.
     """
     for entry in workshop.iterdir():
         if entry.name not in names:
@@ -127,7 +130,8 @@ def _put_in_place(done: Path) -> None:
         raise
     if gone.is_dir():
         for name in [entry.name for entry in gone.iterdir() if entry.is_file()]:
-            (beside / name).unlink(missing_ok=True)
+            if os.path.lexists(beside / name):
+                _remove(beside / name)
     shutil.rmtree(done, ignore_errors=True)
 
 

@@ -82,8 +82,10 @@ def test_a_kill_at_any_change_of_names_leaves_all_old_or_all_new(tmp_path: Path)
 
 
 def test_names_of_hidden_things_are_told_as_their_places() -> None:
-    hidden = "cannot write /a b/.m 1.tif-ab_d1234.part/.x-ab_d1235.done/m.draft: no space"
-    assert visible(hidden) == "cannot write /a b/m.draft: no space"
+    hidden = (
+        "cannot write /a b/.m 1.tif-ab_d1234.part/.x-ab_d1235.done/m.tif.hsi-ssl.draft: no space"
+    )
+    assert visible(hidden) == "cannot write /a b/m.tif: no space"
     assert visible("'.m-abcdefgh.part/m'") == "'m'"
     plain = "read file. Then .m-abcdefgh/x, a.b-abcdefgh.part/c and .m-abcdefghi.part/x"
     assert visible(plain) == plain

@@ -14,6 +14,7 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.comparing.folder import Folder
 from hsi_ssl.comparing.grid import (
     NONE,
@@ -69,6 +70,21 @@ def compare(
     SettingsError, DatasetError, ModelError, OutputError, DeviceError
         Before anything is written.
     """
+    with claimed(output):
+        return _compared(dataset, output, grid, m1, m2, label_set, jobs, overwrite, watcher)
+
+
+def _compared(
+    dataset: Path,
+    output: Path,
+    grid: Grid,
+    m1: M1Settings,
+    m2: M2Settings,
+    label_set: str | None,
+    jobs: int,
+    overwrite: bool,
+    watcher: Watcher,
+) -> list[Result]:
     check_names(grid)
     opened = open_dataset(dataset, label_set)
     opened.label_set  # noqa: B018 - refuses several

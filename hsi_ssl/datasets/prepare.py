@@ -7,14 +7,16 @@ memory holds planes and one block, never a cube.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.bands import Bands, same_bands, without_ranges
 from hsi_ssl.datasets.facts import facts_of
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
@@ -32,7 +34,7 @@ from hsi_ssl.datasets.store import Dataset, DatasetWriter, Part, open_dataset, w
 from hsi_ssl.datasets.taking import Rows, Taker
 from hsi_ssl.datasets.units import row_units
 from hsi_ssl.errors import LabelError, OutputError
-from hsi_ssl.files import refuse_existing
+from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.sources import Sources, resolve
@@ -68,9 +70,10 @@ def prepare(
     OutputError
         The output exists and `overwrite` is false, or cannot be written.
     """
-    refuse_existing(settings.output, overwrite)
-    with sources_of(settings, watcher=watcher) as sources:
-        return prepare_sources(sources, settings, overwrite=overwrite, watcher=watcher)
+    with claimed(settings.output):
+        refuse_existing(settings.output, overwrite)
+        with sources_of(settings, watcher=watcher) as sources:
+            return prepare_sources(sources, settings, overwrite=overwrite, watcher=watcher)
 
 
 def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sources:
@@ -114,22 +117,48 @@ def prepare_sources(
 
     And, where the settings name privileged scenes, the dataset of both sensors beside it.
     """
+    with preparing(sources, settings, overwrite=overwrite, watcher=watcher):
+        pass
+    return open_dataset(settings.output)
+
+
+@contextmanager
+def preparing(
+    sources: Sources,
+    settings: PrepareSettings,
+    *,
+    also: Iterable[Path] = (),
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> Iterator[Dataset]:
+    """As `prepare_sources`; the dataset comes to its place when the `with` ends.
+
+    With it comes what the body has written of the outputs `also`, by their names beside the
+    dataset that it gets, as of `written_beside`.
+    """
     _refuse_own_sources(sources, settings)
-    if settings.privileged:
-        refuse_existing(beside(settings.output), overwrite)
-        with seconds_of(settings.privileged, [s.scene for s in sources.scenes]) as seconds:
-            return _prepared(sources, settings, seconds, overwrite=overwrite, watcher=watcher)
-    return _prepared(sources, settings, (), overwrite=overwrite, watcher=watcher)
+    both = [beside(settings.output)] if settings.privileged else []
+    for path in both:
+        refuse_existing(path, overwrite)
+    with ExitStack() as opened:
+        seconds: Sequence[Scene] = ()
+        if settings.privileged:
+            firsts = [s.scene for s in sources.scenes]
+            seconds = opened.enter_context(seconds_of(settings.privileged, firsts))
+        made = opened.enter_context(
+            written_beside(settings.output, also=[*both, *also], overwrite=overwrite)
+        )
+        yield _prepared(sources, settings, seconds, made, watcher)
 
 
 def _prepared(
     sources: Sources,
     settings: PrepareSettings,
     seconds: Sequence[Scene],
-    *,
-    overwrite: bool,
+    path: Path,
     watcher: Watcher,
 ) -> Dataset:
+    """The dataset, written to `path`."""
     bands = same_bands([s.scene for s in sources.scenes])
     if not sources.image_like:
         sources = in_one_unit(sources, watcher)
@@ -137,10 +166,9 @@ def _prepared(
     split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
     plan = planned(sources, settings, split_rng, draw_rng, watcher)
     with writing_dataset(
-        settings.output,
+        path,
         bands=int(plan.used.sum()),
         dtype=np.result_type(*(scene.dtype for scene in plan.scenes)),
-        overwrite=overwrite,
     ) as writer:
         rows = _taken(writer, sources, plan, settings, pool_rng, watcher)
         columns, cards = _columns(plan, rows, watcher)
@@ -170,12 +198,10 @@ def _prepared(
         }
         writer.finish(**of_rows, meta=meta)
         if seconds:
-            write_privileged(
-                settings.output, writer, seconds, of_rows, meta, fit, overwrite=overwrite
-            )
+            write_privileged(path, writer, seconds, of_rows, meta, fit)
         if sources.class_file is not None:
             sources.class_file.save(watcher)
-    return open_dataset(settings.output)
+    return open_dataset(path)
 
 
 def _taken(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from hsi_ssl import __version__
 from hsi_ssl.datasets.scalings import SCALINGS
 from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.files import written_beside
+from hsi_ssl.hidden import is_hidden
 from hsi_ssl.inference.schema import converted, label_set_places
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
@@ -122,44 +122,47 @@ def _visible(run: Path) -> set[str]:
     """What a folder holds, without hidden files: drafts of what a killed run was writing."""
     if not run.exists():
         return set()
-    return {path.name for path in run.iterdir() if not path.name.startswith(".")}
+    return {path.name for path in run.iterdir() if not is_hidden(path)}
 
 
 def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
-    """Write weights and card; the card, written last, names the weights' checksum.
+    """Write weights and card at once; the card names the weights' checksum.
 
     The reports on a model that was here before, and what was discovered with it, go with it.
 
     Returns the card as written, with schema, versions, git commit and date.
     """
-    with written_beside(run / WEIGHTS, overwrite=True) as beside:
-        _save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside)
-        checksum = hashlib.sha256(beside.read_bytes()).hexdigest()
-    whole = {
-        "schema": SCHEMA,
-        "hsi_ssl": __version__,
-        "torch": torch.__version__,
-        "git_commit": _git_commit(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "weights_sha256": checksum,
-        **card,
-    }
-    if (run / LAST_METRICS).exists():
-        with written_beside(run / METRICS, overwrite=True) as beside:
-            shutil.copyfile(run / LAST_METRICS, beside)
-    else:  # an older one's
-        (run / METRICS).unlink(missing_ok=True)
-    save_card(run, whole)
-    (run / DISCOVERED).unlink(missing_ok=True)
-    for report in REPORTS:
-        shutil.rmtree(run / report, ignore_errors=True)
+    former = [run / name for name in (DISCOVERED, *REPORTS)]
+    if not (run / LAST_METRICS).exists():
+        former.append(run / METRICS)
+    with written_beside(
+        run / CARD, also=[run / WEIGHTS, run / METRICS], without=former, overwrite=True
+    ) as beside:
+        weights = beside.with_name(WEIGHTS)
+        _save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, weights)
+        whole = {
+            "schema": SCHEMA,
+            "hsi_ssl": __version__,
+            "torch": torch.__version__,
+            "git_commit": _git_commit(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            **card,
+        }
+        if (run / LAST_METRICS).exists():
+            shutil.copyfile(run / LAST_METRICS, beside.with_name(METRICS))
+        _write_card(beside, whole)
     return whole
 
 
 def save_card(run: Path, card: dict[str, Any]) -> None:
     """Write the card of a run folder, in the place of an older one."""
     with written_beside(run / CARD, overwrite=True) as beside:
-        beside.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        _write_card(beside, card)
+
+
+def _write_card(path: Path, card: dict[str, Any]) -> None:
+    path.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def amend_label_sets(run: Path, values: Sequence[dict[str, Any]]) -> None:
@@ -242,6 +245,16 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return card, tensors
 
 
+def refuse_changed(run: Path, card: dict[str, Any]) -> None:
+    """Raise `ModelError` if the run has another model by now than the one of `card`."""
+    try:
+        now = json.loads((run / CARD).read_text(encoding="utf-8"))["weights_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        now = None
+    if now != card["weights_sha256"]:
+        raise ModelError(f"{run} was trained anew in the meantime; run the same command again")
+
+
 def _refuse_not_installed(run: Path, card: dict[str, Any]) -> None:
     """Refuse a run of a method that nothing installed here offers."""
     parts = [part for part in (card, card.get("m1")) if isinstance(part, dict)]
@@ -261,16 +274,9 @@ def _refuse_not_installed(run: Path, card: dict[str, Any]) -> None:
 
 def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Write the state to resume from, by one rename: a kill leaves the old or the new, whole."""
-    place = run / STATE
-    beside = place.with_suffix(".new")
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    with os_errors(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _save_file(contiguous, beside, {"values": json.dumps(values)})
-            os.replace(beside, place)
-        finally:
-            beside.unlink(missing_ok=True)
+    with written_beside(run / STATE, overwrite=True) as beside:
+        _save_file(contiguous, beside, {"values": json.dumps(values)})
 
 
 def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -297,7 +303,6 @@ def _save_file(
     try:
         save_file(tensors, path, metadata=metadata)
     except SafetensorError as error:  # it does not pass the system's error number on
-        path.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error}; is there space left?") from error
 
 

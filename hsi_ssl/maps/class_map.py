@@ -22,6 +22,7 @@ from rasterio.windows import Window
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_taken, written_beside
+from hsi_ssl.hidden import DRAFT
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import (
     UNLABELLED_CODE,
@@ -227,7 +228,8 @@ def class_map(
         gdal_settings(),
     ):
         finished = outputs(beside, layers)
-        drafts = {name: finished[name].with_suffix(".draft") for name in ("map", *layers)}
+        rasters = {name: finished[name] for name in ("map", *layers)}
+        drafts = {name: path.with_name(path.name + DRAFT) for name, path in rasters.items()}
         software = f"hsi-ssl {hsi_ssl.__version__}"
         about = {"TIFFTAG_SOFTWARE": software, CLASSES_TAG: names_tag(label_set), **(tags or {})}
         shape = {"height": rows, "width": cols}

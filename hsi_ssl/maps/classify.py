@@ -7,13 +7,14 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
 from hsi_ssl.inference.dataset_prior import strength_of
@@ -29,8 +30,8 @@ from hsi_ssl.maps.class_map import MapWriter, class_map, outputs, with_reject
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.map_grid import say_where
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
-from hsi_ssl.maps.places import check_place, map_paths, of_label_set
-from hsi_ssl.maps.stac import forget_item, write_item
+from hsi_ssl.maps.places import check_place, claims_of, map_paths, of_label_set
+from hsi_ssl.maps.stac import former_item, write_item
 from hsi_ssl.maps.windows import Windows, asked_layers, novelty_asked
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -138,6 +139,31 @@ def classify_scenes(
         of_scenes = zip(scenes, areas(settings.area, scenes, watcher), strict=True)
         scenes, parts = map(list, zip(*(p for p in of_scenes if p[1]), strict=True))
     maps = map_paths(scenes, settings.output, settings.format)
+    label_sets = [classifier.label_set for classifier in classifiers]
+    mosaics: dict[str, Path] = {}
+    if settings.output is not None and is_mosaic(settings.output):
+        output, several = settings.output, len(label_sets)
+        mosaics = {one.name: of_label_set(output, one, several) for one in label_sets}
+    places = [of_label_set(path, one, len(label_sets)) for path in maps for one in label_sets]
+    with claimed(*claims_of(places, asked_layers(settings)), *mosaics.values()):
+        return _classified(
+            scenes, parts, maps, classifiers, mosaics, settings,
+            overwrite=overwrite, watcher=watcher,
+        )  # fmt: skip
+
+
+def _classified(
+    scenes: Sequence[Scene],
+    parts: Sequence[Area | None],
+    maps: Sequence[Path],
+    classifiers: Sequence[Classifier],
+    mosaics: Mapping[str, Path],
+    settings: ClassifySettings,
+    *,
+    overwrite: bool,
+    watcher: Watcher,
+) -> list[ClassifyResult]:
+    """Make the maps, which are claimed; `mosaics` by their label sets' names."""
     # Label sets share the bands and numbers that their model learnt from.
     matches = [_fitted(scene, classifiers[0], settings, watcher) for scene in scenes]
     jobs = [
@@ -159,12 +185,8 @@ def classify_scenes(
             job.output, asked_layers(settings), job.scene.map_grid, inputs,
             stac=settings.stac, overwrite=overwrite,
         )  # fmt: skip
-    mosaics: dict[str, Path] = {}
-    if settings.output is not None and is_mosaic(settings.output):
-        for label_set in (classifier.label_set for classifier in classifiers):
-            path = of_label_set(settings.output, label_set, len(classifiers))
-            check_mosaic(path, scenes, asked_layers(settings), inputs, overwrite=overwrite)
-            mosaics[label_set.name] = path
+    for path in mosaics.values():
+        check_mosaic(path, scenes, asked_layers(settings), inputs, overwrite=overwrite)
     results = [
         classify_scene(
             job.scene,
@@ -280,6 +302,7 @@ def classify_scene(
         layers=layers,
         reject=settings.reject is not None,
         tags=_tags(scene, classifier, settings, label_set, strength),
+        without=former_item(output) if overwrite else (),
         overwrite=overwrite,
     ) as written:
         free = _write_windows(work, written, output.parent, watcher)
@@ -294,8 +317,6 @@ def classify_scene(
             output, scene, classifier, settings.model, shown, written.cells, layers,
             overwrite=overwrite, watcher=watcher,
         )  # fmt: skip
-    elif overwrite:
-        forget_item(output)
     if free:
         watcher.say(_free_in_words(free, settings.model, scene.path))
     seconds = time.perf_counter() - started

@@ -13,6 +13,7 @@ import hsi_ssl
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import written_beside
+from hsi_ssl.hidden import DRAFT
 from hsi_ssl.inference.extractor import Extractor, check_bands
 from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
@@ -61,7 +62,7 @@ def scene_features(
     tags = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", "SCENE": scene.path.name}
     valid_pixels, done = 0, 0
     with written_beside(output, overwrite=overwrite) as beside, gdal_settings():
-        drafted = beside.with_suffix(".draft")
+        drafted = beside.with_name(beside.name + DRAFT)
         with (
             raster_errors(output),
             draft(

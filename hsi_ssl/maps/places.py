@@ -36,8 +36,8 @@ def map_paths(
 
     `output` is a file if it is named `.tif`, `.tiff` or `.img`, else a folder; None is the current
     one, and that of a mosaic `m.vrt` is `m`. In a folder, a map is called `<scene>_classes.tif`, or
-    `.img` in the format envi; a scene's name ends at its first dot, or, where two would be the
-    same, at its last.
+    `.img` in the format envi; a scene's name is its file's without endings (`name_of`), or, where
+    two would be the same, without the last one alone.
 
     Raises
     ------
@@ -79,6 +79,15 @@ def map_paths(
 def of_label_set(path: Path, label_set: LabelSet, label_sets: int) -> Path:
     """Where the map of one of so many label sets goes; that of the only one at `path` itself."""
     return path if label_sets == 1 else path.with_name(f"{path.stem}_{label_set.name}{path.suffix}")
+
+
+def claims_of(maps: Sequence[Path], layers: Sequence[Layer] = ()) -> list[Path]:
+    """What is to be claimed for maps: their rasters, and for all formats the GeoTIFF's name.
+
+    Maps of one name in two formats share legend, style and picture.
+    """
+    rasters = [outputs(path, layers)[name] for path in maps for name in ("map", *layers)]
+    return [*rasters, *(path.with_suffix(SUFFIXES["geotiff"]) for path in maps)]
 
 
 def check_place(

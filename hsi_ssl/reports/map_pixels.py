@@ -21,6 +21,7 @@ from hsi_ssl.labels.laying import Laying
 from hsi_ssl.labels.pairing import named
 from hsi_ssl.reports.class_maps import ClassMap, Numbers
 from hsi_ssl.reports.reopening import reopened
+from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.scene import Grid, GroundPoint
 
 TILE = 256
@@ -224,7 +225,7 @@ def _by_position(
     LabelError
         No scene is of that size, or several are and the map's name tells of none.
     """
-    stem = found.path.name.split(".")[0].removesuffix(f"_{label_set}")
+    stem = name_of(found.path).removesuffix(f"_{label_set}")
     by_name = named(Path(f"{stem}.tif"), scenes)
     size = found.rows, found.cols
     same = [

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.closing import Closes
+from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.origins import Origins
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ class Scene(Closes):
 
     @property
     def name(self) -> str:
-        """The file's name without suffixes such as .h5 or .dat.gz."""
-        return self.path.name.split(".")[0] or self.path.name
+        """The file's name without endings such as .h5 or .dat.gz."""
+        return name_of(self.path)
 
     @property
     def map_grid(self) -> Grid:

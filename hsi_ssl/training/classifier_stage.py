@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.privileged import beside
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.inference.checkpoint import STATE, begin_run, check_run_folder, model_name, save_run
@@ -62,22 +63,25 @@ def train_classifier(
     DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
-    others = settings.m1, settings.teacher
-    resume = check_run_folder(
-        settings.output, resume=resume, overwrite=overwrite, stands_on=others, watcher=watcher
-    )
-    device = choose_device(settings.device)
-    dataset = open_dataset(settings.dataset, settings.label_set)
-    m1 = m1_below(settings, dataset, watcher)
-    data = M2Data(dataset, settings.model_copy(update={"side_input": False}), m1, device)
-    teacher = None
-    if settings.teacher is not None:
-        teacher = teacher_of(settings.teacher, dataset, settings.device, watcher)
-    training = ClassifierTraining(data, settings, watcher, draw, teacher)
-    training.announce()
-    found = training.solved() if training.model.closed_form else training.by_steps(resume=resume)
-    card, tensors = finished(data, settings, training.model, teacher, found, watcher)
-    return save_run(settings.output, tensors, card)
+    with claimed(settings.output):
+        others = settings.m1, settings.teacher
+        resume = check_run_folder(
+            settings.output, resume=resume, overwrite=overwrite, stands_on=others, watcher=watcher
+        )
+        device = choose_device(settings.device)
+        dataset = open_dataset(settings.dataset, settings.label_set)
+        m1 = m1_below(settings, dataset, watcher)
+        data = M2Data(dataset, settings.model_copy(update={"side_input": False}), m1, device)
+        teacher = None
+        if settings.teacher is not None:
+            teacher = teacher_of(settings.teacher, dataset, settings.device, watcher)
+        training = ClassifierTraining(data, settings, watcher, draw, teacher)
+        training.announce()
+        found = (
+            training.solved() if training.model.closed_form else training.by_steps(resume=resume)
+        )
+        card, tensors = finished(data, settings, training.model, teacher, found, watcher)
+        return save_run(settings.output, tensors, card)
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,8 @@ class ClassifierTraining:
             if panels:
                 with torch.no_grad():
                     measured = data.pipeline.scaled(task.measured).cpu().numpy()
-                draw_spectra(self.draw, data.scaler, self.facts, [*panels, ("measured", measured)])
+                panels.append(("measured", measured))
+                draw_spectra(self.draw, data.scaler, self.facts, panels, self.watcher)
 
         return fit(
             task,

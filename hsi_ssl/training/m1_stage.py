@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import READ_ROWS, Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError
@@ -134,31 +135,32 @@ def train_m1(
     DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
-    resume = check_run_folder(
-        settings.output, resume=resume, overwrite=overwrite, parts=PHASES, watcher=watcher
-    )
-    device = choose_device(settings.device)
-    dataset = open_dataset(settings.dataset)
-    training = _Training(dataset, settings, device, init_from, watcher, draw)
-    model = training.model
-    if frozen:
-        metrics, trained = training.as_it_is()
-    elif model.closed_form:
-        metrics, trained = training.solved()
-    else:
-        metrics, trained = training.by_steps(resume=resume)
-    card = {
-        "kind": "m1",
-        "extractor": settings.extractor,
-        "architecture": model.architecture.to_card(),
-        **training.facts,
-        "scaling": training.scaler.to_card(),
-        "settings": settings.model_dump(mode="json"),
-        "training": trained.to_card(device),
-        "metrics": metrics,
-        **training.origin,
-    }
-    return save_run(settings.output, model.state_dict(), card)
+    with claimed(settings.output):
+        resume = check_run_folder(
+            settings.output, resume=resume, overwrite=overwrite, parts=PHASES, watcher=watcher
+        )
+        device = choose_device(settings.device)
+        dataset = open_dataset(settings.dataset)
+        training = _Training(dataset, settings, device, init_from, watcher, draw)
+        model = training.model
+        if frozen:
+            metrics, trained = training.as_it_is()
+        elif model.closed_form:
+            metrics, trained = training.solved()
+        else:
+            metrics, trained = training.by_steps(resume=resume)
+        card = {
+            "kind": "m1",
+            "extractor": settings.extractor,
+            "architecture": model.architecture.to_card(),
+            **training.facts,
+            "scaling": training.scaler.to_card(),
+            "settings": settings.model_dump(mode="json"),
+            "training": trained.to_card(device),
+            "metrics": metrics,
+            **training.origin,
+        }
+        return save_run(settings.output, model.state_dict(), card)
 
 
 @dataclass(frozen=True)
@@ -398,7 +400,7 @@ class _Training:
         if self.model.closed_form:
             drawn = [("reconstructed", spectra) for _, spectra in drawn]
         panels = [*drawn, ("measured", measured.cpu().numpy())]
-        draw_spectra(self.draw, self.scaler, self.facts, panels)
+        draw_spectra(self.draw, self.scaler, self.facts, panels, self.watcher)
 
     def _kept(self, x: Tensor) -> dict[str, Any]:
         """What features keep of spectra `(n, D)`, for the card; said in words."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.store import Part, open_dataset
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.inference.checkpoint import STATE, begin_run, check_run_folder, model_name, save_run
@@ -91,34 +92,35 @@ def train_m2(
             "--model student"
         )
     run = settings.output
-    resume = check_run_folder(
-        run,
-        resume=resume,
-        overwrite=overwrite,
-        parts=(SUPERVISED,),
-        stands_on=(settings.m1,),
-        watcher=watcher,
-    )
-    device = choose_device(settings.device)
-    dataset = open_dataset(settings.dataset, settings.label_set)
-    m1 = m1_below(settings, dataset, watcher)
-    training = _Training(M2Data(dataset, settings, m1, device), resume, watcher, draw)
-    training.announce()
-    model, supervised = training.supervised()
-    e_step = training.e_step(model)
-    before = weights_of(q_of_labels(model))
-    if not settings.warm_start:
-        weight = model.classifier.weight
-        model = training.fresh()
-        model.classifier.weight.copy_(weight)
-    task = SemiSupervisedTask(model, training.data, settings, e_step)
-    found = training.whole(task)
-    metrics = keep_the_better(model, before, training.data.validation, watcher)
-    card = training.card(task, found)
-    card["training"]["supervised_seconds"] = supervised.progress.seconds
-    card["metrics"] = metrics
-    tensors = training.finish(model.eval(), card)
-    return save_run(run, tensors, card)
+    with claimed(run):
+        resume = check_run_folder(
+            run,
+            resume=resume,
+            overwrite=overwrite,
+            parts=(SUPERVISED,),
+            stands_on=(settings.m1,),
+            watcher=watcher,
+        )
+        device = choose_device(settings.device)
+        dataset = open_dataset(settings.dataset, settings.label_set)
+        m1 = m1_below(settings, dataset, watcher)
+        training = _Training(M2Data(dataset, settings, m1, device), resume, watcher, draw)
+        training.announce()
+        model, supervised = training.supervised()
+        e_step = training.e_step(model)
+        before = weights_of(q_of_labels(model))
+        if not settings.warm_start:
+            weight = model.classifier.weight
+            model = training.fresh()
+            model.classifier.weight.copy_(weight)
+        task = SemiSupervisedTask(model, training.data, settings, e_step)
+        found = training.whole(task)
+        metrics = keep_the_better(model, before, training.data.validation, watcher)
+        card = training.card(task, found)
+        card["training"]["supervised_seconds"] = supervised.progress.seconds
+        card["metrics"] = metrics
+        tensors = training.finish(model.eval(), card)
+        return save_run(run, tensors, card)
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ class _Training:
 
         def on_snapshot(snapshots: dict[int, Tensor]) -> None:
             panels = [*generated(data, snapshots), measured]
-            draw_spectra(self.draw, data.scaler, self.facts, panels)
+            draw_spectra(self.draw, data.scaler, self.facts, panels, self.watcher)
 
         return fit(
             task,

@@ -25,6 +25,7 @@ from hsi_ssl.maps.class_map import named_as_map
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.scenes.laid_back import laid_back, on_map_grid_of
+from hsi_ssl.scenes.names import name_of, short_name
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
@@ -99,8 +100,8 @@ def places_of(
 
 
 def _is_called(path: Path, name: str) -> bool:
-    """Whether a file has that name, with or without what follows the first dot."""
-    return name in (path.name, path.name.split(".")[0])
+    """Whether a file has that name, with or without its ending, or without all from a dot on."""
+    return name in (path.name, name_of(path), short_name(path.name))
 
 
 def opened_map(path: Path) -> Scene:

@@ -137,7 +137,7 @@ def test_a_closed_form_begins_anew_too(tiny_dataset: Dataset, tmp_path: Path) ->
     with pytest.raises(Killed):
         train(draw=draw)
     shutil.copy(whole / "model.safetensors", cut)  # killed between weights and card
-    (cut / ".model.json-abc").mkdir()
+    (cut / ".model.json-abcdefgh.part").mkdir()
     with pytest.raises(OutputError, match="--resume begins it anew"):
         train()
     train(resume=True)
