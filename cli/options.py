@@ -268,10 +268,13 @@ def reading_of(given: dict[str, Any]) -> Reading:
     return checked(ReadingSettings, known, where="options").reading
 
 
+resume = click.option("--resume", is_flag=True, help="Go on with a run that was cut off.")
+
+
 def training(command: F) -> F:
     """Add what the training loop reads: epochs, learning rate, patience, resume and the like."""
     for add in (
-        click.option("--resume", is_flag=True, help="Go on with a run that was cut off."),
+        resume,
         overwrite,
         device,
         seed,

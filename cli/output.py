@@ -15,6 +15,8 @@ import click
 
 from hsi_ssl.watcher import Watcher
 
+from .stopping import advise
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -44,6 +46,10 @@ class Terminal(Watcher):
     def warn(self, sentence: str) -> None:
         """Print a warning on standard error, even when quiet."""
         self._print(click.style("Warning: ", fg="yellow") + sentence, err=True)
+
+    def if_stopped(self, sentence: str) -> None:
+        """Keep the sentence for Ctrl-C and SIGTERM."""
+        advise(sentence)
 
     def result(self, values: Mapping[str, Any], *lines: str) -> None:
         """Give the command's result: the JSON object, or the lines for people."""

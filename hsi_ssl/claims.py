@@ -21,6 +21,7 @@ from pathlib import Path
 from hsi_ssl.errors import HsiSslWarning, OutputError
 from hsi_ssl.hidden import lock_of, recover, remains_in, remove_empty
 from hsi_ssl.os_errors import os_errors
+from hsi_ssl.stopping import uninterrupted
 
 _MINE: ContextVar[frozenset[Path]] = ContextVar("claimed", default=frozenset())
 ATTEMPTS = 100
@@ -56,6 +57,7 @@ def claimed(*paths: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+@uninterrupted
 def _claimed(path: Path) -> Iterator[None]:
     place = _real(path)
     if place in _MINE.get():

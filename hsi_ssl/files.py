@@ -13,6 +13,7 @@ from hsi_ssl.claims import claimed
 from hsi_ssl.errors import OutputError
 from hsi_ssl.hidden import finish, is_hidden, workshop_of
 from hsi_ssl.os_errors import os_errors
+from hsi_ssl.stopping import uninterrupted
 
 FINGERPRINT_BLOCKS = 64
 FINGERPRINT_BLOCK = 64 * 1024
@@ -35,6 +36,7 @@ def refuse_taken(files: Iterable[Path], overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
+@uninterrupted
 def written_beside(
     path: Path,
     *,

@@ -37,7 +37,9 @@ from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.quantisers import QUANTISERS
+from hsi_ssl.os_errors import os_errors
 from hsi_ssl.registry import Registry
+from hsi_ssl.watcher import SILENT, Watcher
 
 SCHEMA, UNSEALED = 4, 3
 """Of cards today, and the last that had no checksums."""
@@ -49,6 +51,8 @@ LAST_METRICS = "last/metrics.csv"
 DISCOVERED = "discovered.json"
 KINDS = {"m1": "an extractor of features", "m2": "a classifier", "quantiser": "a quantiser"}
 """Of runs, in words."""
+UNFINISHED = {"last", "figures", WEIGHTS, METRICS}
+"""What a training that has not come to its end may have left."""
 REPORTS = ("report", "report-validation", "report-train")
 """Where `evaluate` puts its reports by default; they are on one model and go with it."""
 
@@ -60,41 +64,71 @@ def check_run_folder(
     overwrite: bool,
     parts: tuple[str, ...] = (),
     stands_on: Sequence[Path | None] = (),
-) -> None:
+    watcher: Watcher = SILENT,
+) -> bool:
     """Refuse to train into a folder that holds something that would be lost.
 
     `parts`: folders inside it that have a state of their own; `stands_on`: other runs that the new
     one learns from.
 
+    Returns
+    -------
+    Whether there is a state to go on from, and `resume` asks for it. Where a training was ended
+    before it had saved any, `resume` begins it anew, which the watcher is told.
+
     Raises
     ------
     OutputError
         The folder holds a model or an unfinished run and neither flag allows going on; or the run
-        that the new one learns from.
+        that the new one learns from; or other files.
     ModelError
-        `resume` is asked for and there is nothing to resume.
+        `resume` is asked for, and the folder holds a finished model without a state.
     """
     if any(other is not None and other.resolve() == run.resolve() for other in stands_on):
         raise OutputError(f"{run} is the run to learn from, and would be lost; name another folder")
-    unfinished = any((run / part / STATE).exists() for part in ("", *parts))
-    if resume:
-        if not unfinished:
-            raise ModelError(f"nothing to resume in {run}: no {STATE}; leave out --resume")
-        return
-    if overwrite or not run.exists():
-        return
-    if not run.is_dir():
+    if run.exists() and not run.is_dir():
         raise OutputError(f"{run} is a file; name a folder for the run")
+    if resume and has_state(run, parts):
+        return True
+    if overwrite:
+        return False
     if (run / CARD).exists():
+        if resume:
+            raise ModelError(
+                f"nothing to resume in {run}: it holds a trained model and no {STATE} of a later "
+                "training; pass --overwrite to train anew"
+            )
         raise OutputError(
             f"{run} holds a trained model; pass --overwrite to replace it, or -o another folder"
         )
-    if unfinished:
+    if has_state(run, parts):
         raise OutputError(
             f"{run} holds an unfinished run; --resume continues it, --overwrite starts anew"
         )
-    if not all(is_hidden(path) for path in run.iterdir()):
+    there = _visible(run)
+    if "last" in there and there <= UNFINISHED:
+        if not resume:
+            raise OutputError(
+                f"{run} holds a run that was ended before it had saved anything; --resume begins "
+                "it anew"
+            )
+    elif there:
         raise OutputError(f"{run} holds other files; name a new folder with -o")
+    if resume:
+        watcher.say(f"nothing is saved in {run} yet: training begins anew")
+    return False
+
+
+def has_state(run: Path, parts: Sequence[str] = ()) -> bool:
+    """Whether a run folder, or a part of it, holds a state to resume from."""
+    return any((run / part / STATE).exists() for part in ("", *parts))
+
+
+def _visible(run: Path) -> set[str]:
+    """What a folder holds, without hidden files: drafts of what a killed run was writing."""
+    if not run.exists():
+        return set()
+    return {path.name for path in run.iterdir() if not is_hidden(path)}
 
 
 def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +139,8 @@ def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dic
     Returns the card as written, with schema, versions, git commit and date.
     """
     former = [run / name for name in (DISCOVERED, *REPORTS)]
+    if not (run / LAST_METRICS).exists():
+        former.append(run / METRICS)
     with written_beside(
         run / CARD, also=[run / WEIGHTS, run / METRICS], without=former, overwrite=True
     ) as beside:
@@ -180,6 +216,26 @@ def forget_state(run: Path) -> None:
     """Remove what a former run left to resume from, so that nobody resumes that one."""
     for name in (STATE, LAST_METRICS):
         (run / name).unlink(missing_ok=True)
+
+
+def begin_run(run: Path) -> None:
+    """Make the folder of a run, or forget all that a former one there left to resume from.
+
+    That, too, of its parts. From then on the folder is known as one of a training.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written to.
+    """
+    place = (run / STATE).parent
+    with os_errors(run):
+        place.mkdir(parents=True, exist_ok=True)
+        for old in place.iterdir():
+            if old.is_dir():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
 
 
 def model_name(card: dict[str, Any]) -> str:

@@ -13,13 +13,12 @@ from torch import Tensor
 from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.privileged import beside
 from hsi_ssl.datasets.store import Dataset, open_dataset
-from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
+from hsi_ssl.inference.checkpoint import STATE, begin_run, check_run_folder, model_name, save_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.classifiers.base import ClassifierModel
 from hsi_ssl.models.method import architecture_of
-from hsi_ssl.os_errors import os_errors
 from hsi_ssl.training.classifier_finish import finished
 from hsi_ssl.training.classifier_settings import check_settings, left_aside
 from hsi_ssl.training.classifier_task import ClassifierTask
@@ -66,7 +65,9 @@ def train_classifier(
     """
     with claimed(settings.output):
         others = settings.m1, settings.teacher
-        check_run_folder(settings.output, resume=resume, overwrite=overwrite, stands_on=others)
+        resume = check_run_folder(
+            settings.output, resume=resume, overwrite=overwrite, stands_on=others, watcher=watcher
+        )
         device = choose_device(settings.device)
         dataset = open_dataset(settings.dataset, settings.label_set)
         m1 = m1_below(settings, dataset, watcher)
@@ -149,6 +150,8 @@ class ClassifierTraining:
     def by_steps(self, *, resume: bool) -> Fit:
         """Train by the loop."""
         data, settings, task = self.data, self.settings, self._task()
+        if not resume:
+            begin_run(settings.output)
 
         def on_snapshot(snapshots: dict[int, Tensor]) -> None:
             panels = generated(data, {e: shown for e, shown in snapshots.items() if len(shown)})
@@ -205,8 +208,7 @@ class ClassifierTraining:
     def solved(self) -> Fit:
         """Fit a closed form."""
         data, settings, started = self.data, self.settings, time.monotonic()
-        with os_errors(settings.output):
-            forget_state(settings.output)
+        begin_run(settings.output)
         generator = torch.Generator(data.device).manual_seed(settings.seed)
         labelled = data.labelled
         with torch.no_grad():

@@ -20,7 +20,13 @@ from hsi_ssl.datasets.checked_rows import READ_ROWS
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError
-from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, save_run
+from hsi_ssl.inference.checkpoint import (
+    STATE,
+    begin_run,
+    check_run_folder,
+    has_state,
+    save_run,
+)
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
@@ -28,7 +34,6 @@ from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse
 from hsi_ssl.models.method import architecture_of, differing
-from hsi_ssl.os_errors import os_errors
 from hsi_ssl.training.loop import Fit, Progress, fit
 from hsi_ssl.training.stage import (
     OF_LOOP,
@@ -132,7 +137,9 @@ def train_m1(
         Before anything is written.
     """
     with claimed(settings.output):
-        check_run_folder(settings.output, resume=resume, overwrite=overwrite, parts=PHASES)
+        resume = check_run_folder(
+            settings.output, resume=resume, overwrite=overwrite, parts=PHASES, watcher=watcher
+        )
         device = choose_device(settings.device)
         dataset = open_dataset(settings.dataset)
         training = _Training(dataset, settings, device, init_from, watcher, draw)
@@ -269,8 +276,7 @@ class _Training:
             raise SettingsError("--frozen keeps the weights of a run: name it with --init-from")
         model, (x, x_validation) = self.model, self._spectra()
         self._announce(len(x))
-        with os_errors(self.settings.output):
-            forget_state(self.settings.output)
+        begin_run(self.settings.output)
         task = ExtractorTask(model, x, x_validation, len(x))
         generator = torch.Generator(self.device).manual_seed(self.settings.seed)
         bounds = {
@@ -283,6 +289,7 @@ class _Training:
         """Fit a closed form, in one pass over blocks of spectra."""
         started, rows = time.monotonic(), self.rows
         self._announce(len(rows))
+        begin_run(self.settings.output)
         keep_freed_memory()
         self.model.solve(scaled_blocks(self.dataset, rows, self.scaler, self.device))
         progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
@@ -299,6 +306,7 @@ class _Training:
         x, x_validation = self._spectra()
         task = ExtractorTask(model, x, x_validation, batch_size(settings.batch, len(x)))
         self._announce(len(x))
+        self._begin(resume=resume)
         if self.init_from is None:
             self._phases(task, resume=resume)
         found = fit(
@@ -326,20 +334,27 @@ class _Training:
             self.dataset, self.settings, init_from=str(self.init_from), device=self.device.type
         )
 
-    def _phases(self, task: ExtractorTask, *, resume: bool) -> None:
-        """Train what comes before the whole, each in a folder of its own to resume from.
+    def _begin(self, *, resume: bool) -> None:
+        """Go on from a state, or forget all that are there.
 
-        A run that starts anew first forgets all states of the one before, lest a later `resume` go
-        on with those where this has not come further.
+        Raises
+        ------
+        ModelError
+            There are states of another extractor's phases alone.
         """
+        run, phases = self.settings.output, 0 if self.init_from else len(self.model.phases())
+        if not resume:
+            begin_run(run)
+        elif not has_state(run, PHASES[:phases]):
+            raise ModelError(
+                f"nothing to resume in {run} for {self.model.title}: what is unfinished there was "
+                "begun by another extractor or without --init-from; start anew with --overwrite"
+            )
+
+    def _phases(self, task: ExtractorTask, *, resume: bool) -> None:
+        """Train what comes before the whole, each in a folder of its own to resume from."""
         settings, run, phases = self.settings, self.settings.output, self.model.phases()
         parts = PHASES[: len(phases)]
-        if resume:
-            check_run_folder(run, resume=True, overwrite=False, parts=parts)
-        else:
-            with os_errors(run):
-                for part in ("", *PHASES):
-                    forget_state(run / part)
         for part, phase in zip(parts, phases, strict=True):
             self.watcher.say(f"{phase.name}:")
             fit(

@@ -17,13 +17,12 @@ from torch import Tensor
 from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.store import Part, open_dataset
 from hsi_ssl.errors import SettingsError
-from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
+from hsi_ssl.inference.checkpoint import STATE, begin_run, check_run_folder, model_name, save_run
 from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.presets import PRESETS
-from hsi_ssl.os_errors import os_errors
 from hsi_ssl.training.classifier_stage import train_classifier
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.experts import held_out, in_words, weights_of_label_sets
@@ -94,8 +93,13 @@ def train_m2(
         )
     run = settings.output
     with claimed(run):
-        check_run_folder(
-            run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,), stands_on=(settings.m1,)
+        resume = check_run_folder(
+            run,
+            resume=resume,
+            overwrite=overwrite,
+            parts=(SUPERVISED,),
+            stands_on=(settings.m1,),
+            watcher=watcher,
         )
         device = choose_device(settings.device)
         dataset = open_dataset(settings.dataset, settings.label_set)
@@ -178,11 +182,10 @@ class _Training:
         `resume` go on with that one where this has not come further than here.
         """
         data, settings, run = self.data, self.settings, self.settings.output
-        if not self.resume:
-            with os_errors(run):
-                forget_state(run)
-        self.watcher.say("supervised part, labelled pixels alone:")
         model = self.fresh()
+        if not self.resume:
+            begin_run(run)
+        self.watcher.say("supervised part, labelled pixels alone:")
         found = fit(
             SupervisedTask(model, data.labelled, data.validation, settings, data.pixels),
             supervised_settings(settings),
