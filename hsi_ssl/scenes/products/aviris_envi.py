@@ -20,11 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.errors import SceneError
+from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.lookup import Numbers, Table
-from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
-from hsi_ssl.scenes.products.bad_bands import without_empty_bands
-from hsi_ssl.scenes.products.located import is_degrees, located, seen_at, wgs84, without_lost
+from hsi_ssl.scenes.products.bad_bands import with_nothing, without_empty_bands
+from hsi_ssl.scenes.products.located import wgs84
+from hsi_ssl.scenes.products.seen import by_coordinates, seen_at
+from hsi_ssl.scenes.products.swaths import NO_PLACE, Located
 from hsi_ssl.scenes.readers import envi
 from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.scenes.units import Kind, units_of
@@ -90,7 +92,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     try:
         scene = _as_delivered(scene, flight[0])
         if not scene.grid.placed:
-            scene = without_lost(_placed(scene, flight[0]))
+            scene = _placed(scene, flight[0])
         return scene if scene.origins.bad_bands is not None else without_empty_bands(scene)
     except BaseException:
         scene.close()
@@ -102,8 +104,7 @@ def _as_delivered(scene: Scene, flight: str) -> Scene:
     sensor = SENSORS.get(flight[:3].lower(), "")
     scene = replace(scene, format=f"{sensor} {scene.format}".lstrip())
     if scene.nodata is None and scene.dtype.kind == "f":
-        origins = replace(scene.origins, nodata=Origin("the product's layout", guessed=True))
-        scene = replace(scene, nodata=NOTHING, origins=origins)
+        scene = with_nothing(scene, NOTHING)
     if scene.units is None:
         kinds = {CUBES[word] for word in _words(scene.path, flight) if word in CUBES}
         if len(kinds) == 1:
@@ -171,15 +172,21 @@ def _placed(scene: Scene, flight: str) -> Scene:
             )
     size = (scene.rows, scene.cols)
     grid, table = _table(files["glt"][0]) if files["glt"] else (None, None)
-    own, named, notes = Grid(), "", scene.notes
+    own = Located(notes=() if table is not None else (NO_PLACE,))
     for kind in ("loc", "igm"):
-        if files[kind] and own.geolocation is None:
+        if files[kind] and own.grid.geolocation is None:
             crs = wgs84() if kind == "loc" else None if grid is None else grid.crs
-            own, told = _coordinates(files[kind][0], size, crs)
-            named, notes = files[kind][0].name, (*notes, *told)
-    place = seen_at(own, named, table, grid, size, notes)
-    origins = replace(scene.origins, crs=place.where, transform=place.where)
-    return replace(scene, grid=place.grid, ortho=place.ortho, notes=place.notes, origins=origins)
+            own = _coordinates(files[kind][0], size, crs)
+    place = seen_at(own, table, grid, size)
+    found = replace(
+        scene,
+        grid=place.grid,
+        ortho=place.ortho,
+        notes=(*scene.notes, *place.notes),
+        origins=replace(scene.origins, crs=place.origin, transform=place.origin),
+    )
+    lost = place.lost
+    return found if lost is None else without(found, lambda: lost, ("missing coordinates",))
 
 
 def _table(path: Path) -> tuple[Grid, Table]:
@@ -197,9 +204,7 @@ def _table(path: Path) -> tuple[Grid, Table]:
     return grid, Table(path, path.name, rows, cols, read)
 
 
-def _coordinates(
-    path: Path, size: tuple[int, int], crs: str | None
-) -> tuple[Grid, tuple[str, ...]]:
+def _coordinates(path: Path, size: tuple[int, int], crs: str | None) -> Located:
     """Each pixel's coordinates, of the first two bands of a file."""
     with envi.open_cube(path) as scene:
         if (scene.rows, scene.cols) != size or scene.bands < 2:  # noqa: PLR2004
@@ -211,8 +216,7 @@ def _coordinates(
         for rows, cols in scene.windows(WINDOW):
             planes[:, rows, cols] = np.moveaxis(scene.read(rows, cols)[..., :2], -1, 0)
         crs = crs or scene.grid.crs
-    found, notes = located(planes[0], planes[1], path.name, degrees=is_degrees(crs))
-    return Grid(crs, geolocation=found), notes
+    return by_coordinates(planes[0], planes[1], crs, path.name)
 
 
 PRODUCT = Product("AVIRIS in ENVI files", main, open_cube)

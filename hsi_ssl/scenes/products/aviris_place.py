@@ -14,15 +14,9 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.origins import Origin
-from hsi_ssl.scenes.products.located import (
-    Place,
-    crs_told,
-    grid_told,
-    located_in,
-    seen_at,
-    table_in,
-    wgs84,
-)
+from hsi_ssl.scenes.products.located import crs_told, grid_told, table_in
+from hsi_ssl.scenes.products.seen import seen_at
+from hsi_ssl.scenes.products.swaths import Located, located
 from hsi_ssl.scenes.readers.hdf5_metadata import grid_mapping_of
 from hsi_ssl.scenes.scene import Grid
 
@@ -34,7 +28,7 @@ Line = tuple[float, float]
 """First value and step of a coordinate."""
 
 
-def place_of(file: h5py.File, cube: h5py.Dataset, path: Path, size: tuple[int, int]) -> Place:
+def place_of(file: h5py.File, cube: h5py.Dataset, path: Path, size: tuple[int, int]) -> Located:
     """Where the pixels of a cube of `size` rows and columns lie.
 
     Raises
@@ -48,26 +42,23 @@ def place_of(file: h5py.File, cube: h5py.Dataset, path: Path, size: tuple[int, i
     across, down = _line(file, cube, "easting", size[1]), _line(file, cube, "northing", size[0])
     if across is not None and down is not None:
         return _on_grid(path, across, down, grid or Grid(crs_told(told)))
-    located, notes = located_in(file, "lon", "lat", size)
-    if located is not None or TABLE in file:
+    own = located(file, "lon", "lat", size, path)
+    if own.grid.geolocation is not None or TABLE in file:
         names = f"{TABLE}/line", f"{TABLE}/sample"
         table = table_in(path, *names, "its lookup table") if TABLE in file else None
-        own = Grid() if located is None else Grid(wgs84(), geolocation=located)
-        return seen_at(own, "lon and lat", table, grid, size, notes)
-    if grid is None:
-        return Place(notes=("the file tells no place of its pixels",))
-    return Place(grid, where=BY_TRANSFORM)
+        return seen_at(own, table, grid, size)
+    return own if grid is None else Located(grid, BY_TRANSFORM)
 
 
-def _on_grid(path: Path, across: Line, down: Line, grid: Grid) -> Place:
+def _on_grid(path: Path, across: Line, down: Line, grid: Grid) -> Located:
     """The place of a cube whose columns and rows have coordinates."""
     (x, dx), (y, dy) = across, down
     if grid.transform is None:
         grid = replace(grid, transform=(dx, 0.0, x - dx / 2, 0.0, dy, y - dy / 2))
-        return Place(grid, where=Origin("the coordinates easting and northing"))
+        return Located(grid, Origin("the coordinates easting and northing"))
     a, b, c, d, e, f = grid.transform
     if b or d:  # turned: coordinates of rows and columns are none of a map
-        return Place(grid, where=BY_TRANSFORM)
+        return Located(grid, BY_TRANSFORM)
     off = max(abs((x - c) / a - 0.5), abs((y - f) / e - 0.5))
     if not (np.isclose(dx, a, rtol=1e-3) and np.isclose(dy, e, rtol=1e-3)) or off > 1:
         raise SceneError(
@@ -81,7 +72,7 @@ def _on_grid(path: Path, across: Line, down: Line, grid: Grid) -> Place:
             f"easting and northing lie {off:.2g} pixels beside the middles that GeoTransform "
             "tells: the latter counts",
         )
-    return Place(grid, where=BY_TRANSFORM, notes=notes)
+    return Located(grid, BY_TRANSFORM, notes)
 
 
 def _mapping_in(file: h5py.File) -> dict[str, Any]:

@@ -34,10 +34,9 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import PLAIN
 from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.layers import any_of, doubtful
-from hsi_ssl.scenes.measured import decoding
-from hsi_ssl.scenes.origins import Origin, Origins
+from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
-from hsi_ssl.scenes.products.bad_bands import without_empty_bands
+from hsi_ssl.scenes.products.bad_bands import with_nothing, without_empty_bands
 from hsi_ssl.scenes.products.emit_members import (
     BANDS_AT,
     CUBES,
@@ -48,20 +47,13 @@ from hsi_ssl.scenes.products.emit_members import (
     mask_beside,
     member_in,
 )
-from hsi_ssl.scenes.products.located import (
-    Place,
-    grid_told,
-    located_in,
-    seen_at,
-    table_in,
-    wgs84,
-    without_lost,
-)
-from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
-from hsi_ssl.scenes.readers.hdf5_metadata import measured_of
-from hsi_ssl.scenes.scene import Grid, Scene
+from hsi_ssl.scenes.products.located import grid_told, table_in
+from hsi_ssl.scenes.products.seen import seen_at
+from hsi_ssl.scenes.products.swaths import Cube, Located, cube_scene, located
+from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.times import time_among
-from hsi_ssl.scenes.units import Kind, units_of
+from hsi_ssl.scenes.units import Kind
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts
 
 KINDS: dict[str, Kind] = {"reflectance": "reflectance", "radiance": "radiance"}
@@ -104,43 +96,18 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
             )
         assert name is not None
         rows, cols, bands = cube.shape
-        facts = _facts(file, bands, path)
-        measured = decoding(cube.dtype.newbyteorder("="), [measured_of(cube, cube.dtype)] * bands)
-        taken = time_among(file.attrs)
-        place = _place(file, path, (rows, cols))
-    reader = cube_reader(path, name, PLAIN)
-    scene = Scene(
-        path,
-        f"EMIT {LEVELS[name]}",
-        rows,
-        cols,
-        bands,
-        measured.dtype,
-        measured.through(reader),
-        facts.wavelengths_nm,
-        facts.fwhm_nm,
-        np.ones(bands, bool) if facts.good is None else facts.good,
-        nodata=NOTHING if measured.nodata is None else measured.nodata,
-        units=units_of(bands, kind=KINDS[name], source=""),
-        grid=place.grid,
-        ortho=place.ortho,
-        acquired=taken.at,
-        block=reader.piece[:2],
-        notes=(*facts.notes, *place.notes),
-        origins=Origins(
-            axes=Origin("EMIT's layout", "downtrack, crosstrack, bands"),
-            wavelengths=facts.wavelengths_from,
-            bad_bands=facts.good_from,
-            nodata=measured.origin or Origin("EMIT's layout"),
-            crs=place.where,
-            transform=place.where,
-            acquired=taken.origin,
-        ),
-    )
+        facts, place = _facts(file, bands, path), _place(file, path, (rows, cols))
+        taken, told = time_among(file.attrs), "_FillValue" in cube.attrs
+    axes_from = Origin("EMIT's layout", "downtrack, crosstrack, bands")
+    scene = cube_scene(
+        Cube(path, name, PLAIN, axes_from), f"EMIT {LEVELS[name]}", facts, place,
+        kind=KINDS[name], taken=taken,
+    )  # fmt: skip
+    scene = scene if told else with_nothing(scene, NOTHING)
     try:
         if facts.good is None and name == "reflectance":
             scene = without_empty_bands(scene)
-        return _without_flagged(without_lost(scene), wanted)
+        return _without_flagged(scene, wanted)
     except BaseException:
         scene.close()
         raise
@@ -170,15 +137,14 @@ def _facts(file: h5py.File, bands: int, path: Path) -> BandFacts:
     return facts
 
 
-def _place(file: h5py.File, path: Path, size: tuple[int, int]) -> Place:
+def _place(file: h5py.File, path: Path, size: tuple[int, int]) -> Located:
     """Where pixels lie, by their own coordinates, and the map grid of the lookup table."""
-    located, notes = located_in(file, "location/lon", "location/lat", size)
-    own = Grid() if located is None else Grid(wgs84(), geolocation=located)
+    own = located(file, "location/lon", "location/lat", size, path)
     grid = grid_told(file.attrs.get("geotransform", ()), file.attrs.get("spatial_ref", ""))
     table = None
     if "location/glt_x" in file:
         table = table_in(path, "location/glt_y", "location/glt_x", "its lookup table")
-    return seen_at(own, "location/lon and location/lat", table, grid, size, notes)
+    return seen_at(own, table, grid, size)
 
 
 def _without_flagged(scene: Scene, wanted: Wanted) -> Scene:

@@ -18,6 +18,7 @@ from hsi_ssl.scenes.geolocation import Geolocation, placeable
 from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
+from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.products.located import wgs84
 from hsi_ssl.scenes.readers.cf import number_type
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
@@ -34,6 +35,7 @@ from hsi_ssl.scenes.units import Kind, as_they_are
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 
 SWATH_NOTE = "in sensor geometry: pixels have latitudes and longitudes, and stay where they are"
+NO_PLACE = "the file tells no place of its pixels"
 FARTHEST_NORTH, FARTHEST_EAST = 90.0, 360.0
 """Degrees: beyond them a number is no latitude, no longitude."""
 EARLIEST = 1e8
@@ -41,12 +43,16 @@ EARLIEST = 1e8
 
 
 class Located(NamedTuple):
-    """Where pixels lie, by what, which have no place `(rows, cols)`, and what is to be told."""
+    """Where pixels lie, by what, which have no place `(rows, cols)`, and what is to be told.
+
+    `ortho`: the map grid of a lookup table, where there is one (see `seen.py`).
+    """
 
     grid: Grid = Grid()
     origin: Origin | None = None
     notes: tuple[str, ...] = ()
     lost: Bools | None = None
+    ortho: Ortho | None = None
 
 
 class Cube(NamedTuple):
@@ -75,7 +81,7 @@ def located(
     """
     planes = [file.get(name) for name in (longitude, latitude)]
     if not all(isinstance(plane, h5py.Dataset) for plane in planes):
-        return Located(notes=("the file tells no place of its pixels",))
+        return Located(notes=(NO_PLACE,))
     for plane in planes:
         if plane.shape != size:
             found = " x ".join(map(str, plane.shape))
@@ -169,6 +175,7 @@ def cube_scene(
         nodata=how.nodata,
         units=units,
         grid=place.grid,
+        ortho=place.ortho,
         acquired=taken.at,
         block=reader.piece[:2],
         notes=(*place.notes, *notes),

@@ -210,7 +210,7 @@ def test_coordinates_that_are_lacking(granule: Path) -> None:
         assert scene.grid.geolocation is not None
         assert np.argwhere(scene.grid.geolocation.lost).tolist() == [[5, 6]]
         assert np.argwhere(~scene.valid(scene.read())).tolist() == [[5, 6]]
-        assert any("1 pixels have no place" in note for note in scene.notes)
+        assert any("1 pixels have no latitude and longitude" in note for note in scene.notes)
     with h5py.File(granule, "a") as file:
         lon = file["location/lon"][()]
         del file["location/lon"]
