@@ -89,7 +89,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     axes_from = Origin("the product's layout", "wavelength, rows, columns")
     sensor = SENSORS.get(path.name[:3].upper(), "AVIRIS")
     scene = cube_scene(
-        Cube(path, name, AXES, axes_from), f"{sensor} {LEVELS[kind]}", facts, place,
+        Cube(path, (name,), AXES, axes_from), f"{sensor} {LEVELS[kind]}", facts, place,
         kind=KINDS[kind], taken=taken,
     )  # fmt: skip
     scene = scene if told else with_nothing(scene, NOTHING)

@@ -100,7 +100,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         taken, told = time_among(file.attrs), "_FillValue" in cube.attrs
     axes_from = Origin("EMIT's layout", "downtrack, crosstrack, bands")
     scene = cube_scene(
-        Cube(path, name, PLAIN, axes_from), f"EMIT {LEVELS[name]}", facts, place,
+        Cube(path, (name,), PLAIN, axes_from), f"EMIT {LEVELS[name]}", facts, place,
         kind=KINDS[name], taken=taken,
     )  # fmt: skip
     scene = scene if told else with_nothing(scene, NOTHING)
