@@ -153,7 +153,7 @@ def _is(one: Delivery, named: Named) -> bool:
     """Whether it is one of the product."""
     if named.beginning.fullmatch(one.of[:-1]):
         return True
-    return METADATA in one.files and one.images != {} and _told(one.files[METADATA], named)
+    return METADATA in one.files and _told(one.files[METADATA], named)
 
 
 def _told(metadata: Path, named: Named) -> bool:
@@ -178,9 +178,10 @@ def _refuse_mixed_up(found: Delivery, ours: dict[str, Delivery], named: Named) -
                 f"{other.of[:-1]} and others of {found.of[:-1]}; expected {end}: put those of one "
                 "acquisition together"
             )
+        called = f" {found.of[:-1]}" if found.of else ""
         raise SceneError(
-            f"{place} holds part of the {named.product} product {found.of[:-1]} without its "
-            f"{what}; expected {end} beside: unpack the product again"
+            f"{place} holds part of the {named.product} product{called} without its {what}; "
+            f"expected {end} beside: unpack the product again"
             + (", or rename the image to read it by itself" if what == METADATA else "")
         )
     for other in others:

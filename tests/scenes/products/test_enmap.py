@@ -244,6 +244,14 @@ def test_members_that_are_missing(product: Path) -> None:
     refused(["without its METADATA", "or rename the image"], "info", image)
 
 
+def test_an_image_that_was_renamed_to_something_else(tmp_path: Path) -> None:
+    metadata = write_enmap(tmp_path / "p", GROUND, name="")
+    image = metadata.with_name("SPECTRAL_IMAGE.TIF")
+    image.rename(metadata.with_name("scene.tif"))
+    for named in (metadata, metadata.parent):
+        refused(["part of the EnMAP product without its SPECTRAL_IMAGE"], "info", named)
+
+
 def test_an_image_and_metadata_of_two_acquisitions(product: Path) -> None:
     image = _member(product, "SPECTRAL_IMAGE.TIF")
     other = image.rename(image.with_name(image.name.replace("T104526Z_008", "T104530Z_009")))
