@@ -9,11 +9,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hsi_ssl.catalog.entries import Entry
 from hsi_ssl.describing.codes import by_text, count_lines, counts_of, crs_name
-from hsi_ssl.describing.description import Description, counted
+from hsi_ssl.describing.description import Description, counted, runs_of
+from hsi_ssl.describing.looking import Looked, looked_at
 from hsi_ssl.describing.planes import planes_beside
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.codes import checked_codes
@@ -21,15 +21,12 @@ from hsi_ssl.labels.finding import is_our_mask
 from hsi_ssl.labels.rasters import own_labels
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.scene import Floats, Grid, Scene
-from hsi_ssl.scenes.stripes import Stripes, stripes
 from hsi_ssl.scenes.wavelengths import with_facts
 
 WINDOW = 2**20
 """Pixels of a label raster counted at a time."""
 OVERLAPS = 3
 """Told one by one."""
-COLUMNS = 8
-"""Runs of columns with stripes that are told."""
 UNNAMED = "unnamed"
 """What GDAL calls a coordinate system that it has made of its parameters."""
 SIZES = ((1e9, "GB", 2), (1e6, "MB", 1), (1e3, "kB", 1))
@@ -62,10 +59,11 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
     planes = {} if scene.bands == 1 else planes_beside(scene.path, scene.rows, scene.cols)
     if len(planes) == 1 and counts is not None:
         planes = {}  # the labels that are told of anyway
-    striped = stripes(scene) if kind == "scene" and scene.bands > 1 else None
+    looked = Looked() if kind != "scene" else looked_at(scene)
+    notes += looked.notes
     values = _values(scene, kind, counts, notes) | {
         "catalog": known.name if known else None,
-        "stripes": None if striped is None else _stripes(striped),
+        "stripes": looked.stripes,
     }
     if planes:
         values["label_sets"] = {name: by_text(found) for name, found in planes.items()}
@@ -75,8 +73,7 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
     lines += _shape_lines(scene)
     if kind == "scene":
         lines += band_lines(scene)
-    if striped:
-        lines.append(_stripes_line(striped, scene))
+    lines += looked.lines
     lines += [*_nodata_lines(scene), *_unit_lines(scene), *place_lines(scene.grid, scene.origins)]
     if scene.ortho is not None:
         where = place_lines(scene.ortho.grid)
@@ -131,37 +128,6 @@ def _values(
         },
         "notes": notes,
     }
-
-
-def _stripes(found: Stripes) -> dict[str, Any]:
-    """Columns and bands from 0; strengths in units of a band's median signal."""
-    return {
-        "columns": np.unique(found.columns).tolist(),
-        "bands": np.unique(found.bands).tolist(),
-        "strength": float(np.median(found.strength)) if found else None,
-        "strongest": float(found.strength.max()) if found else None,
-        "rows_seen": found.rows,
-        "bands_seen": found.bands_seen,
-    }
-
-
-def _stripes_line(found: Stripes, scene: Scene) -> str:
-    """Which columns differ from their neighbours, in which bands, and by how much."""
-    columns, bands = np.unique(found.columns), np.unique(found.bands)
-    usual, most = float(np.median(found.strength)), float(found.strength.max())
-    shown = _runs(columns).split(", ")
-    more = f" and {len(shown) - COLUMNS} more" if len(shown) > COLUMNS else ""
-    seen = (
-        ""
-        if found.bands_seen == np.count_nonzero(scene.good)
-        else f" of {found.bands_seen} looked at"
-    )
-    return (
-        f"stripes: {counted(len(columns), 'column')} ({', '.join(shown[:COLUMNS])}{more}) "
-        f"{'differs' if len(columns) == 1 else 'differ'} from both neighbours beyond noise, in "
-        f"{counted(len(bands), 'band')}{seen} ({_runs(bands)}), by {usual:.2%} of the "
-        f"signal, {most:.2%} at most; nothing is repaired"
-    )
 
 
 def _ortho(scene: Scene) -> dict[str, Any] | None:
@@ -244,9 +210,9 @@ def band_lines(scene: Scene) -> list[str]:
     good = f"{scene.bands - len(bad)} of {counted(scene.bands, 'band')} good; bad, counted from 1: "
     reasons = []
     if len(listed):
-        reasons.append(_told(_runs(listed), origins.bad_bands))
+        reasons.append(_told(runs_of(listed), origins.bad_bands))
     if lacking.any():
-        reasons.append(f"{_runs(np.flatnonzero(lacking))}, without a wavelength")
+        reasons.append(f"{runs_of(np.flatnonzero(lacking))}, without a wavelength")
     return [*lines, good + "; ".join(reasons)]
 
 
@@ -269,14 +235,6 @@ def overlaps(wavelengths_nm: Floats | None) -> list[tuple[float, float, int, int
         if low < high:
             found.append((float(low), float(high), int(known[edge - 1]) + 1, int(known[edge]) + 1))
     return found
-
-
-def _runs(bands: npt.NDArray[np.int64]) -> str:
-    """Ascending bands, counted from 0, as runs counted from 1."""
-    runs = np.split(bands, np.flatnonzero(np.diff(bands) > 1) + 1)
-    return ", ".join(
-        f"{run[0] + 1}-{run[-1] + 1}" if len(run) > 1 else f"{run[0] + 1}" for run in runs
-    )
 
 
 def _nodata_lines(scene: Scene) -> list[str]:
