@@ -121,15 +121,14 @@ def item_at(path: Path) -> Item | None:
 def items_beside(path: Path) -> Iterator[Item]:
     """Items in the folder of a file that name it as an asset."""
     try:
-        names = sorted(name for name in os.listdir(path.parent) if name.lower().endswith(".json"))
+        names = [name for name in os.listdir(path.parent) if name.lower().endswith(".json")]
     except OSError:
         return
-    for name in names:
-        there = path.with_name(name)
-        if len(names) <= FEW or path.stem.startswith(there.stem):
-            item = item_at(there)
-            if item is not None and item.named(path.name) is not None:
-                yield item
+    stem, many = path.stem, len(names) > FEW
+    for name in sorted(n for n in names if not many or stem.startswith(n[: -len(".json")])):
+        item = item_at(path.with_name(name))
+        if item is not None and item.named(path.name) is not None:
+            yield item
 
 
 def _side_by_side(lists: list[list[Any]]) -> list[tuple[Any, ...]]:
