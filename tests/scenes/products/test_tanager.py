@@ -83,6 +83,9 @@ def test_masks(product: Path) -> None:
             assert scene.origins.mask is not None
     assert hidden["lenient"] == [[0, 0], [0, 1]]
     assert hidden["strict"] == [[0, 0], [0, 1], [1, 0], [2, 5]]
+    with open_scene(product) as scene:
+        assert np.argwhere(scene.layers["cloud"].read()).tolist() == [[1, 0]]
+        assert np.argwhere(scene.layers["cirrus"].read()).tolist() == [[2, 5]]
 
 
 def test_delivered_names_stand_for_the_cube(tmp_path: Path) -> None:
