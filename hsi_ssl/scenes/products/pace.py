@@ -34,6 +34,7 @@ from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.swaths import Cube, cube_scene, located
 from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_metadata import listed
 from hsi_ssl.scenes.scene import Bools, Scene
 from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.units import Kind
@@ -156,10 +157,13 @@ def _bits(
             f"{' x '.join(map(str, array.shape))}; get the file again"
         )
     names = plain_text(array.attrs.get("flag_meanings", "")).strip("\0").split()
-    masks = (np.ravel(array.attrs.get("flag_masks", ())).astype(np.int64) & ALL).tolist()
+    try:
+        masks = np.ravel(listed(array.attrs.get("flag_masks", ()))).astype(np.int64) & ALL
+    except ValueError:
+        masks = np.empty(0, np.int64)
     if not names or len(names) != len(masks):
         return {}, (f"l2_flags has {len(names)} names for {len(masks)} bits: it hides nothing",)
-    return dict(zip(names, masks, strict=True)), ()
+    return dict(zip(names, masks.tolist(), strict=True)), ()
 
 
 def _hiding(path: Path, name: str, wanted: Wanted, bits: dict[str, int]) -> dict[str, Layer]:

@@ -44,6 +44,7 @@ from hsi_ssl.scenes.products.swaths import (
     located,
 )
 from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_metadata import listed
 from hsi_ssl.scenes.readers.hdfeos import grid_facts
 from hsi_ssl.scenes.scene import Bools, Grid, Scene
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts
@@ -61,7 +62,7 @@ ZONES = {True: 32600, False: 32700}
 EMPTY, TRUE = "nodata_pixels", 1
 MASKS = {EMPTY: EMPTY, "beta_cloud_mask": CLOUD, "beta_cirrus_mask": CIRRUS}
 """Planes of 0 and 1, and what 1 means."""
-PAIR = re.compile(r"\(\s*([^,()]+)\s*,\s*([^,()]+)\s*\)")
+PAIR = re.compile(r"\(\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\)")
 
 
 def main(candidate: Candidate) -> Path | None:
@@ -137,8 +138,11 @@ def _names(file: h5py.File, variable: str | None, path: Path) -> tuple[str, str,
 def _bands(cube: h5py.Dataset, path: Path) -> tuple[BandFacts, tuple[str, ...]]:
     """What the cube's attributes say of its bands, and what is to be told."""
     bands = cube.shape[0]
-    said = {name: np.ravel(cube.attrs[name]) for name in ("wavelengths", "fwhm", "good_wavelengths")
-            if name in cube.attrs}  # fmt: skip
+    said = {
+        name: np.ravel(listed(cube.attrs[name]))
+        for name in ("wavelengths", "fwhm", "good_wavelengths")
+        if name in cube.attrs
+    }
     for name, values in said.items():
         if len(values) != bands:
             raise SceneError(
@@ -192,9 +196,9 @@ def _on_grid(file: h5py.File, group: str, size: tuple[int, int], path: Path) -> 
 def _epsg(group: h5py.Group, facts: dict[str, str], path: Path) -> tuple[int | None, str]:
     """The EPSG code of a grid, and what says it."""
     zone = int(facts["ZoneCode"]) if re.fullmatch(r"-?\d+", facts.get("ZoneCode", "")) else 0
-    found = np.ravel(group.attrs.get("epsg_code", ()))
-    if len(found):
-        code = int(plain_text(found[0]).rpartition(":")[2])
+    told = re.fullmatch(r"(?:EPSG:)?(\d+)", plain_text(group.attrs.get("epsg_code", "")))
+    if told is not None:
+        code = int(told[1])
         if zone and code // 100 in {326, 327} and code % 100 != abs(zone):
             raise SceneError(
                 f"{path} has epsg_code {code}, and zone {zone} in its StructMetadata.0: two grids "

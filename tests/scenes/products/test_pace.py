@@ -86,6 +86,14 @@ def test_a_file_without_flags_says_so(product: Path) -> None:
         assert any("strict hides nothing" in note for note in scene.notes)
 
 
+def test_flags_without_names_say_so(product: Path) -> None:
+    with h5py.File(product, "a") as file:
+        file["geophysical_data/l2_flags"].attrs["flag_masks"] = "one, two"
+    with open_scene(product, quality="strict") as scene:
+        assert any("32 names for 0 bits" in note for note in scene.notes)
+        assert scene.valid(scene.read()).all()
+
+
 def test_wavelengths_with_decimals_go_before(product: Path) -> None:
     with h5py.File(product, "a") as file:
         file["geophysical_data/wavelength"] = NM.astype(np.float32)
