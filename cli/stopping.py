@@ -93,13 +93,14 @@ class Stop:
                 if not told:
                     return
                 number = told[0]
-        until = time.monotonic() + DEADLINE
-        while time.monotonic() < until:
-            if self.over.wait(AGAIN):
-                return
-            if self.waits:
-                signal.pthread_kill(main, number)
+            until = time.monotonic() + DEADLINE
+            while time.monotonic() < until:
+                if self.over.wait(AGAIN):
+                    return
+                if self.waits:
+                    signal.pthread_kill(main, number)
         self.say(number)
+        _end_processes()
         os._exit(exit_code(number))
 
 
@@ -115,6 +116,14 @@ def advise(sentence: str, *, fixed: bool = False) -> None:
     """Keep how the work goes on if it is stopped from now on; `fixed`: whatever else comes."""
     if fixed or not _stop.fixed:
         _stop.advice, _stop.fixed = sentence, fixed
+
+
+def _end_processes() -> None:
+    """End processes that work for this one, which would end by themselves once they have begun."""
+    working = sys.modules.get("multiprocessing.process")
+    if working is not None:
+        for process in working.active_children():
+            process.kill()
 
 
 @contextlib.contextmanager
