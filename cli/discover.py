@@ -37,7 +37,7 @@ from .output import Terminal
     "--resample",
     is_flag=True,
     default=None,
-    help="Interpolate a scene's other bands to the model's.",
+    help="Bring a scene's other bands to the model's.",
 )
 @options.force
 @options.reading

@@ -15,7 +15,7 @@ from .output import Terminal
 @click.argument("source", metavar="SCENE_OR_DATASET")
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("-o", "--output", type=options.FILE, required=True, help="GeoTIFF, or HDF5.")
-@click.option("--resample", is_flag=True, help="Interpolate a scene's other bands to M1's.")
+@click.option("--resample", is_flag=True, help="Bring a scene's other bands to M1's.")
 @options.force
 @options.reading
 @options.device

@@ -27,6 +27,12 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
     callback=lambda ctx, param, texts: ",".join(texts) if texts else None,
     help="Wavelengths to leave out, in nm, ends included: 1350-1450,1800-1950; or 1.35-1.45um.",
 )
+@click.option(
+    "--resample",
+    is_flag=True,
+    default=None,
+    help="Bring scenes with other bands to those of the first, by wavelength and width.",
+)
 @click.option("--cap", type=int, help="Training pixels a class, at most [default: 5000].")
 @click.option("--per-class", type=int, help="Few labels: so many a class in all, instead of cap.")
 @click.option("--unlabelled", type=int, help="Pixels in the unlabelled pool [default: 100000].")

@@ -33,7 +33,7 @@ SHOWN = 5
     show_default=True,
     help="At most one in so many pixels around.",
 )
-@click.option("--resample", is_flag=True, help="Interpolate a scene's other bands to the model's.")
+@click.option("--resample", is_flag=True, help="Bring a scene's other bands to the model's.")
 @options.force
 @options.reading
 @options.seed

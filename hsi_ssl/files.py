@@ -106,3 +106,18 @@ def fingerprint(path: Path) -> str:
                 file.seek((size - FINGERPRINT_BLOCK) * i // (FINGERPRINT_BLOCKS - 1))
                 digest.update(file.read(FINGERPRINT_BLOCK))
     return digest.hexdigest()
+
+
+def folder_fingerprint(folder: Path) -> tuple[int, str]:
+    """Bytes of all files in a folder, and a hex sha256 of their names and sizes and of some.
+
+    Those are up to 64 of them, spread evenly over the names in their order.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in files]
+    digest = hashlib.sha256()
+    for path, size in zip(files, sizes, strict=True):
+        digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
+    for path in files[:: max(1, len(files) // FINGERPRINT_BLOCKS)]:
+        digest.update(fingerprint(path).encode())
+    return sum(sizes), digest.hexdigest()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.claims import claimed
-from hsi_ssl.datasets.bands import Bands, same_bands, without_ranges
+from hsi_ssl.datasets.bands import Bands, in_bands_of_first, same_bands, without_ranges
 from hsi_ssl.datasets.facts import facts_of
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
@@ -77,7 +77,11 @@ def prepare(
 
 
 def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sources:
-    """Open the settings' sources, for use in a `with`; bands to exclude are flagged as bad."""
+    """Open the settings' sources, for use in a `with`.
+
+    Bands to exclude are flagged as bad; other bands than those of the first scene are resampled,
+    where the settings say so.
+    """
     each: list[Sources] = []
     with ExitStack() as on_error:
         for name in settings.label_sets or (None,):
@@ -92,16 +96,17 @@ def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sourc
                 watcher=SILENT if each else watcher,
             )
             on_error.callback(one.close)
-            each.append(_without_excluded(one, settings, SILENT if each else watcher))
+            each.append(_in_wanted_bands(one, settings, SILENT if each else watcher))
         on_error.pop_all()
     return replace(each[0], others=tuple(each[1:]))
 
 
-def _without_excluded(sources: Sources, settings: PrepareSettings, watcher: Watcher) -> Sources:
-    if not settings.excluded:
-        return sources
-    opened = [source.scene for source in sources.scenes]
-    scenes = without_ranges(opened, settings.excluded, watcher)
+def _in_wanted_bands(sources: Sources, settings: PrepareSettings, watcher: Watcher) -> Sources:
+    scenes = [source.scene for source in sources.scenes]
+    if settings.resample:
+        scenes = in_bands_of_first(scenes, settings.excluded, watcher)
+    if settings.excluded:
+        scenes = without_ranges(scenes, settings.excluded, watcher)
     paired = zip(sources.scenes, scenes, strict=True)
     return replace(sources, scenes=tuple(replace(s, scene=scene) for s, scene in paired))
 
@@ -159,7 +164,7 @@ def _prepared(
     watcher: Watcher,
 ) -> Dataset:
     """The dataset, written to `path`."""
-    bands = same_bands([s.scene for s in sources.scenes])
+    bands = same_bands([s.scene for s in sources.scenes], watcher)
     if not sources.image_like:
         sources = in_one_unit(sources, watcher)
     seeds = np.random.SeedSequence(settings.seed).spawn(4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -15,18 +15,32 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.checksums import checksum
+from hsi_ssl.datasets.cards import check_meta
+from hsi_ssl.datasets.checked_rows import CHUNK_ROWS, READ_ROWS, CheckedRows, RunningChecksums
+from hsi_ssl.datasets.columns import check_columns
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.errors import DatasetError
 from hsi_ssl.files import written_beside
+from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.stopping import uninterrupted
 
-SCHEMA = 2
-CHUNK_ROWS = 1024
-READ_ROWS = 16 * CHUNK_ROWS
-"""Rows that are read at once; who reads a dataset piece by piece takes pieces that begin there."""
-COLUMNS = {n: n for n in ("scene", "pixel", "neighbours")} | {"y": "label", "part": "split"}
+SCHEMA = 3
+COLUMNS = {n: n for n in ("scene", "pixel", "neighbours", "unit")} | {"y": "label", "part": "split"}
 """Columns in memory, and their names in the file."""
+META, CHECKS, SPECTRA = "meta", "checksums", "spectra"
+"""Names of the rest: two texts of JSON in bytes, and the spectra."""
+VERSION = ("v110", "v110")
+"""Of the file format: the oldest in which HDF5 has checksums of its own structure, and knows what
+was damaged before it is misled by it."""
+MOST_PACKED = 1100
+"""Times that deflate makes an array smaller, at most."""
+BROKEN = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, SystemError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What HDF5 and what reads a damaged file may raise."""
 UnitKind = Literal["polygon", "patch", "block", "scene", "pixel"]
 
 
@@ -62,6 +76,8 @@ class Dataset:
     neighbours: npt.NDArray[np.int32]
     unit: npt.NDArray[np.int32]
     whole: Dataset | None = None
+    spectra_checksums: tuple[int, ...] | None = None
+    """Of each block of rows; None in datasets of earlier versions, which have none."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -181,12 +197,18 @@ class Dataset:
         return self.rows(Part.TRAIN, Part.POOL, *[Part.TEST] * self.meta["transductive"])
 
     def spectra(self, rows: npt.NDArray[np.int64] | None = None) -> npt.NDArray[Any]:
-        """Raw spectra `(len(rows), bands)` in the source's number type; of all pixels with None."""
+        """Raw spectra `(len(rows), bands)` in the source's number type; of all pixels with None.
+
+        Raises
+        ------
+        DatasetError
+            The file is gone, broken, or holds other spectra than were written.
+        """
         with _opened(self.path) as file:
-            stored = file["spectra"]
+            stored = CheckedRows(file[SPECTRA], self.spectra_checksums, self.path)
             if rows is None:
-                return np.asarray(stored[:])
-            return _gather(stored, rows)
+                return stored.read(0, len(self))
+            return stored.gather(rows)
 
     def scaled(
         self, rows: npt.NDArray[np.int64], scaler: Scaler | None = None
@@ -213,28 +235,92 @@ def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
         such label set.
     """
     with _opened(path) as file:
+        meta, checks = _meta_of(path, file)
+        columns = _columns_of(file, checks)
+        spectra = file[SPECTRA]
+        if "unit" not in columns:
+            columns["unit"] = _lone_pixels(columns["y"])
         try:
-            meta = _converted(json.loads(file.attrs["meta"]))
-            columns = {field: file[name][:] for field, name in COLUMNS.items()}
-            columns["y"] = columns["y"].reshape(len(columns["y"]), -1)
-            unit = file["unit"][:] if "unit" in file else _lone_pixels(columns["y"])
-            dataset = Dataset(path, meta, **columns, unit=unit)
-        except (KeyError, ValueError, TypeError) as error:
+            columns = check_columns(columns, spectra, check_meta(meta))
+        except ValueError as error:
             raise DatasetError(
-                f"{path} is no dataset of hsi-ssl ({error}); make one with `hsi-ssl prepare`"
+                f"{path} is no sound dataset ({error}); make one with `hsi-ssl prepare`"
             ) from error
-    if meta.get("schema") != SCHEMA:
-        raise DatasetError(
-            f"{path} has schema {meta.get('schema')}, this version reads {SCHEMA}: "
-            "run `hsi-ssl prepare` again"
-        )
+        sums = None if checks is None else tuple(checks[SPECTRA])
+    of_rows: dict[str, Any] = columns
+    dataset = Dataset(path, meta, **of_rows, spectra_checksums=sums)
     return dataset if label_set is None else dataset.one(label_set)
 
 
+def _meta_of(path: Path, file: h5py.File) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What a dataset says of itself, by today's schema, and the checksums, where it has them."""
+    if META not in file:
+        meta = parsed(file.attrs[META])  # up to schema 2
+        checks = None
+    else:
+        written = _bytes_of(file[META])
+        checks = parsed(_bytes_of(file[CHECKS]).tobytes())
+        if set(checks) != {META, SPECTRA, *COLUMNS.values()} or not _are_checksums(checks):
+            raise ValueError("its checksums are not all there")
+        if checksum(written) != checks[META]:
+            raise ValueError(f"{META} is not what was written")
+        meta = parsed(written.tobytes())
+    if not isinstance(meta, dict):
+        raise ValueError(f"{META} is no JSON object")
+    if meta.get("schema") not in ((1, 2) if checks is None else (SCHEMA,)):
+        raise DatasetError(
+            f"{path} has schema {meta.get('schema')}, this version reads 1 to {SCHEMA}: "
+            "run `hsi-ssl prepare` again"
+        )
+    return _converted(meta), checks
+
+
+def _are_checksums(checks: dict[str, Any]) -> bool:
+    """Whether a file's checksums are numbers, a list of them for the spectra."""
+    each = [value for name, value in checks.items() if name != SPECTRA]
+    of_spectra = checks[SPECTRA]
+    return isinstance(of_spectra, list) and all(
+        isinstance(value, int) for value in [*each, *of_spectra]
+    )
+
+
+def _columns_of(file: h5py.File, checks: dict[str, Any] | None) -> dict[str, npt.NDArray[Any]]:
+    """The columns by their names in memory, as they were written."""
+    columns = {}
+    for field, name in COLUMNS.items():
+        if field == "unit" and checks is None and name not in file:
+            continue  # older still
+        columns[field] = column = _all_of(file[name])
+        if checks is not None and checksum(column) != checks[name]:
+            raise ValueError(f"{name} is not what was written")
+    columns["y"] = columns["y"].reshape(len(columns["y"]), -1)
+    return columns
+
+
+def _bytes_of(stored: h5py.Dataset) -> npt.NDArray[np.uint8]:
+    """A text, as bytes that nobody has looked at."""
+    found = _all_of(stored)
+    if found.dtype != np.uint8 or found.ndim != 1:
+        raise ValueError(f"{stored.name} is no text")
+    return found
+
+
+def _all_of(stored: h5py.Dataset) -> npt.NDArray[Any]:
+    """All of an array, if the file holds as much as it promises, packed perhaps."""
+    packed = MOST_PACKED if stored.id.get_create_plist().get_nfilters() else 1
+    if stored.nbytes > packed * stored.id.get_storage_size():
+        raise ValueError(f"{stored.name} promises more than there is")
+    return np.asarray(stored[:])
+
+
 def _converted(meta: dict[str, Any]) -> dict[str, Any]:
-    """What a dataset of schema 1 says, as one of schema 2 says it."""
-    if meta.get("schema") != 1:
-        return meta
+    """What a dataset of any schema says, as one of today's says it.
+
+    Schema 2 had no checksums, and `meta` as an attribute.
+    """
+    meta = {"settings": {}, **meta}
+    if meta["schema"] != 1:
+        return {**meta, "schema": SCHEMA}
     sources = [
         {
             **{key: value for key, value in source.items() if key != "labels_path"},
@@ -253,11 +339,18 @@ def _lone_pixels(y: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether a file is a dataset of ours, of whatever schema version."""
-    if not path.is_file() or not h5py.is_hdf5(path):
+    """Whether a file is a dataset of ours, of whatever schema version.
+
+    One that is too broken to tell is none; whoever opens it as something else says what is wrong.
+    """
+    try:
+        if not path.is_file() or not h5py.is_hdf5(path):
+            return False
+        with h5py.File(path, "r") as file:
+            named = META in file or META in file.attrs
+            return named and SPECTRA in file and COLUMNS["part"] in file
+    except BROKEN:
         return False
-    with _opened(path) as file:
-        return "meta" in file.attrs and "spectra" in file and "split" in file
 
 
 class DatasetWriter:
@@ -267,19 +360,22 @@ class DatasetWriter:
         self._file = file
         self._disk = disk
         self._spectra = file.create_dataset(
-            "spectra", (0, bands), dtype, maxshape=(None, bands), chunks=(CHUNK_ROWS, bands)
+            SPECTRA, (0, bands), dtype, maxshape=(None, bands), chunks=(CHUNK_ROWS, bands)
         )
+        self._checksums = RunningChecksums()
 
     def append(self, spectra: npt.NDArray[Any]) -> None:
         """Add raw spectra `(n, bands)` as the next rows."""
         old = len(self._spectra)
+        spectra = np.asarray(spectra, self._spectra.dtype)
+        self._checksums.add(spectra)
         self._spectra.resize(old + len(spectra), axis=0)
         self._spectra[old:] = spectra
         self._disk.check()
 
     def spectra(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Raw spectra `(len(rows), bands)` of rows written before."""
-        return _gather(self._spectra, rows)
+        return CheckedRows(self._spectra, None, Path(self._file.filename)).gather(rows)
 
     def finish(
         self,
@@ -295,25 +391,35 @@ class DatasetWriter:
         """Write what is known of the rows, arrays as in `Dataset`; `unit` None: lone pixels."""
         _write_columns(
             self._file,
-            label=label,
+            y=label,
             part=part,
             scene=scene,
             pixel=pixel,
             neighbours=neighbours,
-            unit=unit,
+            unit=_lone_pixels(label.reshape(len(label), -1)) if unit is None else unit,
             meta=meta,
+            spectra_checksums=self._checksums.all(),
         )
 
 
 def _write_columns(
-    file: h5py.File, *, meta: dict[str, Any], **columns: npt.NDArray[Any] | None
+    file: h5py.File,
+    *,
+    meta: dict[str, Any],
+    spectra_checksums: Sequence[int] | None,
+    **columns: npt.NDArray[Any],
 ) -> None:
     """Write what is known of the rows; `columns` by their names in memory."""
-    for field, column in columns.items():
-        if column is not None:
-            file[COLUMNS.get(field, field)] = column
-    # A string of variable length lies in the file's heap, so no limit of 64 kB applies.
-    file.attrs["meta"] = json.dumps({"schema": SCHEMA, **meta}, allow_nan=False)
+    text = json.dumps({"schema": SCHEMA, **meta}, allow_nan=False)
+    # Bytes, whose checksum is looked at before anybody reads them; HDF5's own texts of variable
+    # length lie in a heap without checksum, which takes the process down where it is damaged.
+    written = {META: np.frombuffer(text.encode(), np.uint8)}
+    written |= {COLUMNS[field]: np.ascontiguousarray(column) for field, column in columns.items()}
+    for name, array in written.items():
+        file[name] = array
+    checks = {name: checksum(array) for name, array in written.items()}
+    text = json.dumps({**checks, SPECTRA: spectra_checksums})
+    file[CHECKS] = np.frombuffer(text.encode(), np.uint8)
 
 
 @contextmanager
@@ -329,7 +435,7 @@ def writing_dataset(
     """
     with written_beside(path, overwrite=overwrite) as beside, _Disk(beside) as disk:
         # Without a cache of chunks, blocks go to the file as they are, uncopied.
-        with h5py.File(disk, "w", rdcc_nbytes=0) as file:
+        with h5py.File(disk, "w", rdcc_nbytes=0, libver=VERSION) as file:
             yield DatasetWriter(file, disk, bands, dtype)
         disk.check()
 
@@ -369,23 +475,35 @@ def write_relabelled(
 ) -> Dataset:
     """Write the same pixels with other labels and parts, and open that.
 
-    Spectra are not copied: the file refers to those of `dataset`, whose file must stay. It tells no
-    counts of classes, since those that `prepare` made are no longer its own.
+    Spectra are not copied: the file refers to those of `dataset`, whose file must stay, and holds
+    their checksums. It tells no counts of classes, since those that `prepare` made are no longer
+    its own.
     """
     meta = {k: v for k, v in dataset.meta.items() if k not in ("counts", "schema")}
-    with written_beside(path) as beside, h5py.File(beside, "w") as file:
-        file["spectra"] = h5py.ExternalLink(str(dataset.path.resolve()), "spectra")
+    with written_beside(path) as beside, h5py.File(beside, "w", libver=VERSION) as file:
+        file[SPECTRA] = h5py.ExternalLink(str(dataset.path.resolve()), SPECTRA)
         _write_columns(
             file,
-            label=label,
+            y=label,
             part=part,
             scene=dataset.scene,
             pixel=dataset.pixel,
             neighbours=dataset.neighbours,
             unit=np.where(label < 0, -1, dataset.unit).astype(np.int32),
             meta=meta,
+            spectra_checksums=_spectra_checksums(dataset),
         )
     return open_dataset(path)
+
+
+def _spectra_checksums(dataset: Dataset) -> Sequence[int]:
+    """Of a dataset's spectra; of one that has none, those of what is there now."""
+    if dataset.spectra_checksums is not None:
+        return dataset.spectra_checksums
+    sums = RunningChecksums()
+    for first in range(0, len(dataset), READ_ROWS):
+        sums.add(dataset.spectra(np.arange(first, min(first + READ_ROWS, len(dataset)))))
+    return sums.all()
 
 
 class _Disk:
@@ -438,36 +556,18 @@ class _Disk:
         self._file.close()
 
 
-def _gather(stored: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """Rows of a stored array in any order, read in blocks of whole chunks."""
-    if len(rows) and bool((rows[1:] == rows[:-1] + 1).all()):
-        return np.asarray(stored[rows[0] : rows[-1] + 1])
-    found = np.empty((len(rows), stored.shape[1]), stored.dtype)
-    ascending = bool((rows[1:] >= rows[:-1]).all())
-    order = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
-    step = READ_ROWS
-    firsts = np.arange(0, stored.shape[0] + step, step)
-    bounds = np.searchsorted(rows, firsts, sorter=order)
-    for first, start, stop in zip(firsts[:-1], bounds[:-1], bounds[1:], strict=True):
-        if stop > start:
-            place = order[start:stop]
-            block, within = stored[first : first + step], rows[place] - first
-            if ascending:
-                np.take(block, within, axis=0, out=found[start:stop], mode="clip")
-            else:
-                found[place] = block[within]
-    return found
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
+    """A dataset's file, open to be read in the body; what is broken in it is a `DatasetError`."""
     if not Path(path).exists():
         raise DatasetError(f"no dataset {path}; make one with `hsi-ssl prepare`")
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except DatasetError:
+        raise
+    except BROKEN as error:
         raise DatasetError(
-            f"{path} is broken or no HDF5 file ({error}); run `hsi-ssl prepare` again"
+            f"{path} is broken, no HDF5 file or no dataset of hsi-ssl ({error}); bring back a "
+            "copy, or run `hsi-ssl prepare` again"
         ) from error
-    with file:
-        yield file

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
-
 from hsi_ssl.describing.description import Description, counted
-from hsi_ssl.errors import ModelError
 from hsi_ssl.scenes.ranges import WavelengthRange
 
 if TYPE_CHECKING:
@@ -108,14 +104,10 @@ def describe_run(path: Path) -> Description:
     ModelError
         Its card or its weights are broken or of another version.
     """
-    from hsi_ssl.inference.checkpoint import CARD, load_run, model_name
+    from hsi_ssl.inference.checkpoint import load_run, model_name, read_card
     from hsi_ssl.inference.classifier import card_of_label_set
 
-    try:
-        kind = json.loads((path / CARD).read_text(encoding="utf-8"))["kind"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise ModelError(f"{path / CARD} is broken ({error}); train again") from error
-    card, _ = load_run(path, kind)
+    card, _ = load_run(path, read_card(path)["kind"])
     if len(card.get("label_sets", [])) == 1:
         card = card_of_label_set(card, 0)
     model = model_name(card)
@@ -175,17 +167,6 @@ def describe_run(path: Path) -> Description:
     ]
     lines += [f"class {c['code']}: {c['name']}" for c in classes]
     return Description(values, lines)
-
-
-def is_dataset(path: Path) -> bool:
-    """Whether the file is HDF5 with the attribute that every dataset of ours carries."""
-    try:
-        if not h5py.is_hdf5(path):
-            return False
-        with h5py.File(path, "r") as file:
-            return "meta" in file.attrs and "spectra" in file
-    except OSError:
-        return False  # opening it as a scene says what is wrong
 
 
 def _label_sets(card: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from hsi_ssl.catalog.entries import recognise
+from hsi_ssl.datasets.store import is_dataset
 from hsi_ssl.describing.codes import by_text, count_lines, counts_of, crs_name
 from hsi_ssl.describing.description import Description, counted
 from hsi_ssl.describing.library import describe_library
 from hsi_ssl.describing.products import unread_product
-from hsi_ssl.describing.runs import describe_dataset, describe_run, is_dataset
+from hsi_ssl.describing.runs import describe_dataset, describe_run
 from hsi_ssl.describing.scene import describe_scene, place_lines
 from hsi_ssl.errors import LabelError, ModelError, SceneError, VectorError
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, plane_codes
@@ -35,11 +36,12 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
     DatasetError, ModelError
         A dataset, a run folder or a report is broken or of another version.
     """
-    if path.is_dir() and product_at(path) is None:
+    is_product = path.exists() and product_at(path) is not None
+    if path.is_dir() and not is_product:
         return _folder(path)
     if is_dataset(path):
         return describe_dataset(path)
-    if is_vector(path) and product_at(path) is None:
+    if is_vector(path) and not is_product:
         try:
             return _layers(path)
         except VectorError as error:

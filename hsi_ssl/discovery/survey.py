@@ -16,7 +16,7 @@ from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch, ModelBands
-from hsi_ssl.maps.fitting import fitted
+from hsi_ssl.maps.fitting import all_fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
 from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.scene import Grid, Scene
@@ -63,10 +63,9 @@ def survey_scenes(
     """
     first = classifiers[0]
     bands = ModelBands.from_card(first.card)
-    matches = [
-        fitted(scene, bands, resample=settings.resample, force=settings.force, watcher=watcher)
-        for scene in scenes
-    ]
+    matches = all_fitted(
+        scenes, bands, resample=settings.resample, force=settings.force, watcher=watcher
+    )
     total = _nothing(classifiers)
     found = []
     for scene, match in zip(scenes, matches, strict=True):

@@ -25,11 +25,14 @@ from safetensors.torch import load, load_file, save_file
 from torch import Tensor
 
 from hsi_ssl import __version__
+from hsi_ssl.checksums import CHECKSUMS, changed, checksum, sealed
 from hsi_ssl.datasets.scalings import SCALINGS
 from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.files import written_beside
 from hsi_ssl.hidden import is_hidden
+from hsi_ssl.inference.cards import check_card
 from hsi_ssl.inference.schema import converted, label_set_places
+from hsi_ssl.json_text import parsed
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
@@ -38,9 +41,12 @@ from hsi_ssl.os_errors import os_errors
 from hsi_ssl.registry import Registry
 from hsi_ssl.watcher import SILENT, Watcher
 
-SCHEMA = 3
+SCHEMA, UNSEALED = 4, 3
+"""Of cards today, and the last that had no checksums."""
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
 STATE = "last/state.safetensors"
+CHECKSUM = "checksum"
+"""In the state's file, of all else in it."""
 LAST_METRICS = "last/metrics.csv"
 DISCOVERED = "discovered.json"
 KINDS = {"m1": "an extractor of features", "m2": "a classifier", "quantiser": "a quantiser"}
@@ -156,18 +162,51 @@ def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dic
 
 
 def save_card(run: Path, card: dict[str, Any]) -> None:
-    """Write the card of a run folder, in the place of an older one."""
+    """Write the card of a run folder, with checksums, in the place of an older one."""
     with written_beside(run / CARD, overwrite=True) as beside:
         _write_card(beside, card)
 
 
 def _write_card(path: Path, card: dict[str, Any]) -> None:
-    path.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    text = json.dumps(sealed(card), indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_card(run: Path) -> dict[str, Any]:
+    """The card of a run folder as it is in its file, of whatever schema version, unchanged.
+
+    Raises
+    ------
+    ModelError
+        It is missing, broken, of a version to come, of no kind of run, or was changed since it was
+        written.
+    """
+    place = run / CARD
+    try:
+        text = place.read_text(encoding="utf-8")
+        card = parsed(text)
+        if not isinstance(card, dict):
+            raise ValueError("it is no JSON object")
+        if card.get("schema") not in range(1, SCHEMA + 1):
+            raise ModelError(f"{run} was written by another version of hsi-ssl; train again")
+        differing = changed(text) if card["schema"] > UNSEALED or CHECKSUMS in card else []
+    except (OSError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{place} is broken ({error}); train again") from error
+    if differing:
+        raise ModelError(
+            f"{place} is not as it was written: {', '.join(differing)} differ; bring back a copy "
+            f"or train again, or, if you changed it and mean it, set {CHECKSUMS} in it to null"
+        )
+    if card.get("kind") not in KINDS:
+        raise ModelError(f"{place} is of no kind of run ({card.get('kind')!r}); train again")
+    return {key: value for key, value in card.items() if key != CHECKSUMS}
 
 
 def amend_label_sets(run: Path, values: Sequence[dict[str, Any]]) -> None:
     """Write more of each label set into the card of a run folder, whatever its schema."""
-    card = json.loads((run / CARD).read_text(encoding="utf-8"))
+    card = read_card(run)
     for place, more in zip(label_set_places(card), values, strict=True):
         place.update(more)
     save_card(run, card)
@@ -223,24 +262,24 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not (run / CARD).is_file():
         hint = " (training has not finished: --resume)" if (run / STATE).exists() else ""
         raise ModelError(f"no model in {run}{hint}; make one with `{command}`")
-    try:
-        card = json.loads((run / CARD).read_text(encoding="utf-8"))
-        blob = (run / WEIGHTS).read_bytes()
-        tensors = load(blob)
-    except FileNotFoundError as error:
-        raise ModelError(f"{run} lacks {WEIGHTS}; train again with `{command}`") from error
-    except (ValueError, SafetensorError) as error:
-        raise ModelError(f"{run} is broken ({error}); train again with `{command}`") from error
-    if not isinstance(card, dict) or card.get("schema") not in range(1, SCHEMA + 1):
-        raise ModelError(f"{run} was written by another version; train again with `{command}`")
+    card = read_card(run)
     if card["kind"] != kind:
         raise ModelError(
             f"{run} holds {KINDS[card['kind']]}, {KINDS[kind]} is needed; make one with "
             f"`{command}` or name its folder"
         )
-    if hashlib.sha256(blob).hexdigest() != card["weights_sha256"]:
-        raise ModelError(f"{run}: {WEIGHTS} is not the one {CARD} was written for; train again")
-    card, tensors = converted(card, tensors)
+    try:
+        blob = (run / WEIGHTS).read_bytes()
+        if hashlib.sha256(blob).hexdigest() != card.get("weights_sha256"):
+            raise ModelError(f"{run}: {WEIGHTS} is not the one {CARD} was written for; train again")
+        card, tensors = converted(card, load(blob))
+        check_card(card, tensors)
+    except FileNotFoundError as error:
+        raise ModelError(f"{run} lacks {WEIGHTS}; train again with `{command}`") from error
+    except ModelError:
+        raise
+    except (AttributeError, LookupError, OSError, TypeError, ValueError, SafetensorError) as error:
+        raise ModelError(f"{run} is broken ({error}); train again with `{command}`") from error
     _refuse_not_installed(run, card)
     return card, tensors
 
@@ -275,8 +314,9 @@ def _refuse_not_installed(run: Path, card: dict[str, Any]) -> None:
 def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Write the state to resume from, by one rename: a kill leaves the old or the new, whole."""
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    text = json.dumps(values)
     with written_beside(run / STATE, overwrite=True) as beside:
-        _save_file(contiguous, beside, {"values": json.dumps(values)})
+        _save_file(contiguous, beside, {"values": text, CHECKSUM: _checksum(contiguous, text)})
 
 
 def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -285,16 +325,29 @@ def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict
     Raises
     ------
     ModelError
-        The file is broken.
+        The file is broken, or not as it was written.
     """
     try:
         with safe_open(run / STATE, framework="pt") as file:
-            values = json.loads(file.metadata()["values"])
-        return load_file(run / STATE, device=str(device)), values
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            known = file.metadata()
+        tensors = load_file(run / STATE)
+        if _checksum(tensors, known["values"]) != known[CHECKSUM]:
+            raise ValueError("it is not as it was written")
+        return {name: t.to(device) for name, t in tensors.items()}, json.loads(known["values"])
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(
             f"{run / STATE} is broken ({error}); start anew with --overwrite"
         ) from error
+
+
+def _checksum(tensors: dict[str, Tensor], values: str) -> str:
+    """Of a state's tensors and values, names and types among them."""
+    each = {
+        name: [str(t.dtype), list(t.shape), checksum(t.reshape(-1).view(torch.uint8).numpy())]
+        for name, t in tensors.items()
+    }
+    text = json.dumps([each, values], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _save_file(

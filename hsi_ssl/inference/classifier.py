@@ -17,7 +17,7 @@ from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.inference.device import SMALLEST_BATCH, choose_device
-from hsi_ssl.inference.extractor import Extractor, load_weights, rebuild_m1
+from hsi_ssl.inference.extractor import Extractor, load_weights, rebuild_m1, rebuilding
 from hsi_ssl.inference.novelty import MEASURES, PREFIX, Measure, Novelty, means
 from hsi_ssl.inference.pipeline import Pipeline
 from hsi_ssl.inference.temperature import tempered
@@ -278,21 +278,25 @@ def load_classifiers(run: Path, device: str = "auto") -> list[Classifier]:
     """The classifiers of a run folder, one a label set; errors as `load_classifier`."""
     where = choose_device(device)
     card, tensors = load_run(run, "m2")
-    own, m1 = _own_and_m1(card, tensors, where)
-    model = _untrained(card)
-    load_weights(model, own)
-    model.to(where).eval()
-    return [
-        Classifier(
-            card_of_label_set(card, v),
-            of_label_set(model, v),
-            m1,
-            where,
-            one["rule"],
-            Novelty.from_tensors(tensors, where, v),
-        )
-        for v, one in enumerate(card["label_sets"])
-    ]
+    with rebuilding(run):
+        own, m1 = _own_and_m1(card, tensors, where)
+        model = _untrained(card)
+        load_weights(model, own)
+        model.to(where).eval()
+        found = [
+            Classifier(
+                card_of_label_set(card, v),
+                of_label_set(model, v),
+                m1,
+                where,
+                one["rule"],
+                Novelty.from_tensors(tensors, where, v),
+            )
+            for v, one in enumerate(card["label_sets"])
+        ]
+        for one in found:
+            one.posterior(np.ones((1, len(one.used_bands)), np.float32))
+    return found
 
 
 def of_label_set(model: DeclaredVAE | ClassifierModel, place: int) -> OneLabelSet | OneHead:

@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.checksums import CHECKSUMS, changed, sealed
+from hsi_ssl.datasets.cards import ClassCard
 from hsi_ssl.errors import ModelError
 from hsi_ssl.files import written_beside
 from hsi_ssl.inference.checkpoint import DISCOVERED
+from hsi_ssl.json_text import parsed
+from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet
+from hsi_ssl.plain import checked, refused
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,22 @@ class MapClasses:
         return found
 
 
+@dataclass(frozen=True)
+class _Group(ClassCard):
+    slot: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.slot <= LARGEST_CODE:
+            raise refused("slot", f"from 0 to {LARGEST_CODE}", self.slot)
+
+
+@dataclass(frozen=True)
+class _Groups:
+    weights_sha256: str
+    groups: list[_Group]
+
+
 def map_classes(known: LabelSet, discovered: Sequence[DiscoveredSlot] = ()) -> MapClasses:
     """The labelled classes `known`, which are the first slots, and the discovered ones."""
     return MapClasses(
@@ -64,7 +85,7 @@ def save_discovered(run: Path, card: dict[str, Any], found: Sequence[DiscoveredS
         "groups": [{"slot": d.slot, **vars(d.label)} for d in found],
     }
     with written_beside(run / DISCOVERED, overwrite=True) as beside:
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(sealed(content), indent=1) + "\n", encoding="utf-8")
 
 
 def load_discovered(run: Path, card: dict[str, Any]) -> tuple[DiscoveredSlot, ...]:
@@ -79,11 +100,16 @@ def load_discovered(run: Path, card: dict[str, Any]) -> tuple[DiscoveredSlot, ..
     if not path.exists():
         return ()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = parsed(text)
+        if set(content) - {CHECKSUMS} != {"weights_sha256", "groups"}:
+            raise ValueError("it lacks a part, or has one too many")
+        if CHECKSUMS in content and changed(text):  # earlier versions wrote none
+            raise ValueError("it is not as it was written")
         weights = content["weights_sha256"]
         found = tuple(
-            DiscoveredSlot(int(g["slot"]), LabelClass(int(g["code"]), g["name"], g["colour"]))
-            for g in content["groups"]
+            DiscoveredSlot(g.slot, LabelClass(g.code, g.name, g.colour))
+            for g in checked(_Groups, content).groups
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset
-from hsi_ssl.errors import ModelError
+from hsi_ssl.errors import HsiSslError, ModelError
 from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.models.extractors import EXTRACTORS
@@ -23,6 +25,11 @@ from hsi_ssl.models.extractors.base import FeatureExtractor
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 BATCH = 16_384
+FAILURES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError,
+    RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+"""What networks raise that are made of parts that do not fit."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,33 @@ def load_m1(run: Path, device: str = "auto") -> Extractor:
     DeviceError
         The device is not there.
     """
+    where = choose_device(device)
     card, tensors = load_run(run, "m1")
-    return rebuild_m1(card, tensors, choose_device(device))
+    with rebuilding(run):
+        found = rebuild_m1(card, tensors, where)
+        found.features(np.ones((1, len(card["used_bands"])), np.float32))
+    return found
+
+
+@contextmanager
+def rebuilding(run: Path) -> Iterator[None]:
+    """Rebuild a run's model in the body, and try it on a spectrum.
+
+    Raises
+    ------
+    ModelError
+        Its card and its weights do not make a model.
+    """
+    try:
+        yield
+    except HsiSslError:
+        raise
+    except FAILURES as error:
+        why = str(error).partition("\n")[0].rstrip(".:")
+        raise ModelError(
+            f"{run}: its card and its weights do not make a model ({why}); bring back a copy, or "
+            "train again"
+        ) from error
 
 
 def rebuild_m1(card: dict[str, Any], tensors: dict[str, Tensor], device: torch.device) -> Extractor:

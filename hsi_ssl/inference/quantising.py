@@ -14,7 +14,7 @@ import torch
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.inference.device import choose_device
-from hsi_ssl.inference.extractor import load_weights
+from hsi_ssl.inference.extractor import load_weights, rebuilding
 from hsi_ssl.models.quantisers import QUANTISERS
 
 if TYPE_CHECKING:
@@ -58,7 +58,12 @@ def load_quantiser(run: Path, device: str = "auto") -> TrainedQuantiser:
         The device is not there.
     """
     card, tensors = load_run(run, "quantiser")
-    model = QUANTISERS.find(card["method"]).from_card(card["architecture"])
-    load_weights(model, tensors)  # type: ignore[arg-type]
     where = choose_device(device)
-    return TrainedQuantiser(card, model.to(where), where)
+    with rebuilding(run):
+        model = QUANTISERS.find(card["method"]).from_card(card["architecture"])
+        load_weights(model, tensors)  # type: ignore[arg-type]
+        found = TrainedQuantiser(card, model.to(where), where)
+        found.assign(np.ones((1, len(card["used_bands"])), np.float32))
+        if len(card["units"]["classes"]) != found.units:
+            raise ValueError(f"there are names for {len(card['units']['classes'])} of its units")
+    return found

@@ -1,7 +1,7 @@
 """Run folders of earlier schema versions, converted when they are loaded.
 
 Schema 1 (0.1) had two layouts of M2: one of one label set, M2 or GM-DGM, and one of several. Schema
-2 knew of no extractor but M1.
+2 knew of no extractor but M1. Schema 3 had no checksums.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def converted(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]
         card, tensors = from_schema_1(card, tensors)
     if card["schema"] == 2:  # noqa: PLR2004
         card = from_schema_2(card)
+    if card["schema"] == 3:  # noqa: PLR2004
+        card = {**card, "schema": 4}
     return card, dict(tensors)
 
 

@@ -84,7 +84,7 @@ def dataset_of_arrays(
         pixel=place[:, 1:].astype(np.int32),
         neighbours=neighbours,
         meta={
-            **_facts(spectra, wavelengths, scenes=int(place[:, 0].max()) + 1),
+            **_facts(spectra, wavelengths, (place.max(axis=0) + 1).tolist()),
             "scaling": scaler.to_card(),
             "numbers": LearntNumbers.of(spectra[fit], None).to_card(),
             "seed": seed,
@@ -95,16 +95,18 @@ def dataset_of_arrays(
 
 
 def _facts(
-    spectra: npt.NDArray[Any], wavelengths: npt.NDArray[np.float64] | None, *, scenes: int
+    spectra: npt.NDArray[Any], wavelengths: npt.NDArray[np.float64] | None, size: list[int]
 ) -> dict[str, Any]:
-    """What a dataset of arrays says of its sources and bands."""
+    """What a dataset of arrays says of its sources and bands; `size`: scenes, rows, cols."""
+    scenes, rows, cols = size
+    nowhere = {"path": "", "rows": rows, "cols": cols, "masks": []}
     digest = hashlib.sha256(np.ascontiguousarray(spectra).tobytes()).hexdigest()
     bands = spectra.shape[1]
     return {
         "version": __version__,
         "title": "arrays",
         "sources": [
-            {"name": f"array {i + 1}", "path": "", "fingerprint": f"{digest}-{i}", "masks": []}
+            {"name": f"array {i + 1}", "fingerprint": f"{digest}-{i}", **nowhere}
             for i in range(scenes)
         ],
         "bands": bands,

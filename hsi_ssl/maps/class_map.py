@@ -3,6 +3,7 @@
 A map `m.tif` is a cloud-optimised GeoTIFF; beside it lie `m.tif.aux.xml` (category names and
 attribute table), `m.qml` (QGIS style), `m.csv` (legend with pixel counts), `m.png` (quick-look)
 and, where asked for, one GeoTIFF a layer: `m_confidence.tif`, `m_probabilities.tif` and so on.
+Of a scene in sensor geometry, `m_placed.vrt` shows the map where it lies.
 A map `m.img` is an ENVI classification, with the same beside it and a header for each raster.
 A map may tell rejected pixels, by a code of their own above the user's.
 """
@@ -35,6 +36,8 @@ from hsi_ssl.labels.legends import CLASSES_TAG
 from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
 from hsi_ssl.maps.legend import UNCLASSIFIED, aux_xml, legend_csv, names_tag, qml
 from hsi_ssl.maps.map_grid import onto_map_grid
+from hsi_ssl.maps.placed import ENDING as PLACED_ENDING
+from hsi_ssl.maps.placed import to_be_placed, write_placed
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.ortho import Ortho
@@ -62,6 +65,7 @@ MAP_ENDING = "_classes.tif"
 """What is put to a scene's name to name its map."""
 QUICKLOOK_SIDE = 1500
 """Longest side of the quick-look in map pixels; larger maps are thinned out."""
+NO_GRID = Grid()
 REJECT, REJECT_COLOUR = "reject", "#000000"
 """Name and colour of the pixels that no class explains."""
 
@@ -127,8 +131,10 @@ class MapWriter:
                 self._layers[name].write(planes, window=window)
 
 
-def outputs(path: Path, layers: Sequence[Layer] = ()) -> dict[str, Path]:
+def outputs(path: Path, layers: Sequence[Layer] = (), grid: Grid = NO_GRID) -> dict[str, Path]:
     """All files that a map at `path` comes with, the map itself as "map".
+
+    One in sensor geometry, as the scene's map `grid` tells, has one more, which places it.
 
     Raises
     ------
@@ -151,6 +157,8 @@ def outputs(path: Path, layers: Sequence[Layer] = ()) -> dict[str, Path]:
         "legend": path.with_suffix(".csv"),
         "quicklook": path.with_suffix(".png"),
     }
+    if to_be_placed(grid) is not None:
+        found["placed"] = path.with_name(path.stem + PLACED_ENDING)
     if is_envi(path):
         found |= {f"{name} header": raster.with_suffix(".hdr") for name, raster in rasters.items()}
         found |= {f"{layer} about": _aux(rasters[layer]) for layer in layers}
@@ -216,18 +224,20 @@ def class_map(
     """
     predicted, label_set = label_set, with_reject(label_set) if reject else label_set
     dtype = _code_type(label_set)
-    refuse_taken(outputs(path, layers).values(), overwrite)
+    map_grid = grid if ortho is None else ortho.grid
+    refuse_taken(outputs(path, layers, map_grid).values(), overwrite)
     if is_envi(path):
-        refuse_sheared(grid if ortho is None else ortho.grid, path)
-    places = set(outputs(path, layers).values())
-    former = set(outputs(path, LAYERS).values()) - places if overwrite else set()
+        refuse_sheared(map_grid, path)
+    places = set(outputs(path, layers, map_grid).values())
+    former = {*outputs(path, LAYERS).values(), path.with_name(path.stem + PLACED_ENDING)}
+    former = former - places if overwrite else set()
     with (
         written_beside(
             path, also=places - {path}, without={*former, *without}, overwrite=overwrite
         ) as beside,
         gdal_settings(),
     ):
-        finished = outputs(beside, layers)
+        finished = outputs(beside, layers, map_grid)
         rasters = {name: finished[name] for name in ("map", *layers)}
         drafts = {name: path.with_name(path.name + DRAFT) for name, path in rasters.items()}
         software = f"hsi-ssl {hsi_ssl.__version__}"
@@ -272,6 +282,10 @@ def class_map(
                 finished["names"].write_text(names, encoding="utf-8")
             _read_back(finished, layers, writer.cells)
             quicklook(finished["quicklook"], finished["map"], label_set, path.stem, rest, masked)
+        if "placed" in finished:
+            write_placed(
+                finished["placed"], finished["map"], map_grid, label_set, rest, named=path.name
+            )
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         legend = legend_csv(label_set, writer.cells, rest, masked)
         finished["legend"].write_text(legend, encoding="utf-8")

@@ -27,7 +27,7 @@ from hsi_ssl.labels.looking import MASKED_TAG
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import MapWriter, class_map, outputs, with_reject
-from hsi_ssl.maps.fitting import fitted
+from hsi_ssl.maps.fitting import all_fitted
 from hsi_ssl.maps.map_grid import say_where
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.places import check_place, claims_of, map_paths, of_label_set
@@ -165,7 +165,7 @@ def _classified(
 ) -> list[ClassifyResult]:
     """Make the maps, which are claimed; `mosaics` by their label sets' names."""
     # Label sets share the bands and numbers that their model learnt from.
-    matches = [_fitted(scene, classifiers[0], settings, watcher) for scene in scenes]
+    matches = _fitted(scenes, classifiers[0], settings, watcher)
     jobs = [
         _Job(
             scene,
@@ -288,7 +288,7 @@ def classify_scene(
         What was discovered with the model cannot be read.
     """
     started = time.perf_counter()
-    match = match or _fitted(scene, classifier, settings, watcher)
+    match = match or _fitted([scene], classifier, settings, watcher)[0]
     classes = map_classes(classifier.label_set, load_discovered(settings.model, classifier.card))
     label_set, layers = classes.label_set, asked_layers(settings)
     strength = _said_strength(scene, classifier, settings, watcher)
@@ -413,10 +413,12 @@ def _write_windows(work: Windows, written: MapWriter, folder: Path, watcher: Wat
 
 
 def _fitted(
-    scene: Scene, classifier: Classifier, settings: ClassifySettings, watcher: Watcher
-) -> BandMatch:
-    bands = ModelBands.from_card(classifier.card)
-    return fitted(scene, bands, resample=settings.resample, force=settings.force, watcher=watcher)
+    scenes: Sequence[Scene], classifier: Classifier, settings: ClassifySettings, watcher: Watcher
+) -> list[BandMatch]:
+    return all_fitted(
+        scenes, ModelBands.from_card(classifier.card), resample=settings.resample,
+        force=settings.force, watcher=watcher,
+    )  # fmt: skip
 
 
 def peak_memory_mb() -> float:

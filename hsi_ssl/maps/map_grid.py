@@ -38,7 +38,8 @@ def say_where(scene: Scene, watcher: Watcher) -> None:
     elif scene.grid.transform is None and scene.grid.geolocation is not None:
         watcher.say(
             f"{scene.path.name} is in sensor geometry and has no lookup table: its maps stay "
-            "there, with control points that QGIS and gdalwarp -tps place them by"
+            "there, with control points that gdalwarp -tps places them by; of a class map, the "
+            "file beside that ends in _placed.vrt shows in QGIS where it lies"
         )
 
 

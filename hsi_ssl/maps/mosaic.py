@@ -21,7 +21,7 @@ import hsi_ssl
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import refuse_taken, written_beside
 from hsi_ssl.labels.frames import crs_name
-from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.labels.legends import CLASSES_TAG
 from hsi_ssl.maps.class_map import Layer, pixels_by_code, quicklook, refuse_inputs
 from hsi_ssl.maps.legend import (
@@ -29,6 +29,7 @@ from hsi_ssl.maps.legend import (
     category_names,
     legend_csv,
     names_tag,
+    palette,
     qml,
 )
 from hsi_ssl.maps.rasters import raster_errors
@@ -202,7 +203,7 @@ def _band(
     if classes is not None:
         ET.SubElement(found, "ColorInterp").text = "Palette"
         found.append(category_names(classes[0]))
-        found.append(_palette(classes[0]))
+        found.append(palette(classes[0]))
         found.append(attribute_table(*classes))
     for part, path in zip(parts, paths, strict=True):
         source = ET.SubElement(found, "ComplexSource", resampling="near")
@@ -221,15 +222,6 @@ def _band(
         ET.SubElement(source, "DstRect", frame.place(part))
         ET.SubElement(source, "NODATA").text = f"{first.nodata:g}"
     return found
-
-
-def _palette(label_set: LabelSet) -> ET.Element:
-    table = ET.Element("ColorTable")
-    colours = {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes}
-    for code in range(max(colours) + 1):
-        parts = colours.get(code, (0, 0, 0, 0))
-        ET.SubElement(table, "Entry", {f"c{i}": str(v) for i, v in enumerate(parts, 1)})
-    return table
 
 
 @contextlib.contextmanager

@@ -107,7 +107,7 @@ def check_place(
         A file of the map exists and may not be replaced, or is one of `inputs`; the format cannot
         tell the grid.
     """
-    files = [*outputs(path, layers).values(), *([item_path(path)] if stac else [])]
+    files = [*outputs(path, layers, grid).values(), *([item_path(path)] if stac else [])]
     refuse_inputs(files, inputs)
     refuse_taken(files, overwrite)
     if is_envi(path):

@@ -98,6 +98,8 @@ def at_dataset(
     notes: dict[str, list[str]] = {}
     placed = []
     for i in used if found.grid.placed else ():
+        if scenes[i].card is not None and found.grid.transform is None:
+            continue  # a map of the very pixels: control points are coarser
         scene = _with_place(scenes[i], dataset)
         if not scene.grid.placed:
             gone += [] if scene.card is None else [str(scene.path)]
@@ -127,7 +129,9 @@ def at_dataset(
             )
         number[here] = gathered(found.window, dataset.pixel[rows[here]])
         outside[here] = False
-        if found.grid.placed or scenes[i].grid.placed:
+        if scenes[i].card is not None:
+            notes["row by row, column by column, as both are in sensor geometry"] = [scenes[i].name]
+        elif found.grid.placed or scenes[i].grid.placed:
             which = "the scene" if found.grid.placed else "the map"
             notes[f"row by row, column by column, as {which} has no place"] = [scenes[i].name]
     said = (

@@ -32,7 +32,8 @@ MOST_BARE = 0.1
 APART = 3.0
 """Cells by which a table and pixels' own coordinates may differ, in the middle of all that do."""
 LOOKED = 2000
-"""Cells that tell whether they do."""
+"""Cells of a strip that tell whether they do."""
+A_TURN = 360.0
 
 
 class Table(NamedTuple):
@@ -70,23 +71,34 @@ class Table(NamedTuple):
         return self.signed(rows, cols)[:2]
 
 
-def ortho_of(table: Table, grid: Grid, size: tuple[int, int]) -> tuple[Ortho, tuple[str, ...]]:
+def ortho_of(
+    table: Table,
+    grid: Grid,
+    size: tuple[int, int],
+    own: Grid = Grid(),  # noqa: B008
+) -> tuple[Ortho, tuple[str, ...]]:
     """The map grid of a scene of `size` rows and columns, and what is to be said of its table.
+
+    `own`: the scene's grid, where its pixels have coordinates that are not the table's.
 
     Raises
     ------
     SceneError
-        The table shows nothing, or pixels that the scene does not have.
+        The table shows nothing, pixels that the scene lacks, or others than lie there.
     """
     least, most = np.full(2, np.iinfo(np.int64).max), np.full(2, -1)
+    some: list[Ints] = []
     for rows in strips(table.rows, table.cols):
-        row, col = table.lookup(rows)
-        shown = row >= 0
-        if shown.any():
-            ends = np.array([row[shown], col[shown]])
-            least = np.minimum(least, ends.min(axis=1))
-            most = np.maximum(most, ends.max(axis=1))
-    if (most < 0).any():
+        row, col, filled = table.signed(rows)
+        down, along = np.nonzero(row >= 0)
+        if not len(down):
+            continue
+        ends = np.array([row[down, along], col[down, along]])
+        least, most = np.minimum(least, ends.min(axis=1)), np.maximum(most, ends.max(axis=1))
+        seen = np.flatnonzero(~filled[down, along])
+        seen = seen[:: len(seen) // LOOKED + 1]
+        some.append(np.stack([*ends[:, seen], down[seen] + rows.start, along[seen]]))
+    if not some:
         raise SceneError(
             f"{table.path}: {table.name} shows no pixel; expected lines and samples from 1 on: get "
             "the file again"
@@ -97,6 +109,12 @@ def ortho_of(table: Table, grid: Grid, size: tuple[int, int]) -> tuple[Ortho, tu
             f"scene of {size[0]} x {size[1]} pixels; expected the table of this scene: take both "
             "from one product"
         )
+    middle = _apart(np.concatenate(some, axis=1), grid, own)
+    if middle > APART:
+        raise SceneError(
+            f"{table.path}: {table.name} puts pixels {middle:.0f} cells beside their own "
+            "coordinates; expected the table of this scene: take both from one product"
+        )
     notes: tuple[str, ...] = ()
     if ((most - least + 1) < (1 - MOST_BARE) * np.array(size)).any():
         notes = (
@@ -106,39 +124,28 @@ def ortho_of(table: Table, grid: Grid, size: tuple[int, int]) -> tuple[Ortho, tu
     return Ortho(grid, table.rows, table.cols, table.lookup, table.name), notes
 
 
-def refuse_apart(table: Table, ortho: Ortho, grid: Grid) -> None:
-    """Raise `SceneError` where a table puts pixels elsewhere than their own coordinates, `grid`."""
+def _apart(some: Ints, grid: Grid, own: Grid) -> float:
+    """Cells by which some pixels' own coordinates lie beside the cells that show them.
+
+    Of the middle one; `some (4, n)`: row and column of pixels and of cells.
+    """
     from rasterio.crs import CRS
     from rasterio.warp import transform
 
-    if grid.geolocation is None or ortho.grid.transform is None:
-        return
-    rows = slice(ortho.rows // 2, ortho.rows // 2 + 1)
-    for strip in strips(table.rows, table.cols):  # the first with enough in it
-        row, col, filled = table.signed(strip)
-        shown = np.flatnonzero((row >= 0) & ~filled)
-        if len(shown) >= min(LOOKED, row.size // 4):
-            rows = strip
-            break
-    row, col, filled = table.signed(rows)
-    shown = np.flatnonzero((row >= 0) & ~filled)
-    if not len(shown):
-        return
-    shown = shown[:: max(1, len(shown) // LOOKED)]
-    down, along = np.unravel_index(shown, row.shape)
-    places = np.stack([col.ravel()[shown], row.ravel()[shown]], axis=1).astype(np.float64) + 0.5
-    x, y = grid.geolocation.to_map(places).T
-    if grid.crs is not None and ortho.grid.crs is not None and grid.crs != ortho.grid.crs:
-        x, y = (np.asarray(v) for v in transform(
-            CRS.from_wkt(grid.crs), CRS.from_wkt(ortho.grid.crs), x, y
-        ))  # fmt: skip
-    a, b, c, d, e, f = ortho.grid.transform
-    at = np.stack([x - c, y - f])
-    cells = np.linalg.solve(np.array([[a, b], [d, e]]), at)
-    off = np.hypot(cells[0] - along - 0.5, cells[1] - (down + rows.start) - 0.5)
-    middle = float(np.median(off))
-    if not middle <= APART:
-        raise SceneError(
-            f"{table.path}: {table.name} puts pixels {middle:.0f} cells beside their own "
-            "coordinates; expected the table of this scene: take both from one product"
-        )
+    if own.geolocation is None or grid.transform is None:
+        return 0.0
+    row, col, down, along = some
+    x, y = own.geolocation.x[row, col], own.geolocation.y[row, col]
+    known = np.isfinite(x) & np.isfinite(y)
+    if not known.any():
+        return 0.0
+    x, y = x[known], y[known]
+    a, b, c, d, e, f = grid.transform
+    if own.crs is not None and grid.crs is not None:
+        there = CRS.from_wkt(grid.crs)
+        if own.crs != grid.crs:
+            x, y = (np.asarray(v) for v in transform(CRS.from_wkt(own.crs), there, x, y))
+        if there.is_geographic:  # on the same side of the date line
+            x = c + (x - c + A_TURN / 2) % A_TURN - A_TURN / 2
+    cells = np.linalg.solve(np.array([[a, b], [d, e]]), np.stack([x - c, y - f]))
+    return float(np.median(np.hypot(cells[0] - along[known] - 0.5, cells[1] - down[known] - 0.5)))

@@ -60,12 +60,12 @@ def open_scene(
     path = Path(path)
     order = None if axes is None else order_of(axes)
     member = None if is_virtual(path) else product_at(path, variable)
+    asked = Asked(order, partial(_as_many, path, wavelengths))
     if member is not None:
-        scene = member.product.open_cube(member.main, Wanted(overlap, quality, variable))
-        return _with_asked(scene, order is not None, wavelengths)
+        scene = member.product.open_cube(member.main, Wanted(overlap, quality, variable, asked))
+        return _with_asked(scene, order is not None and not member.product.turned, wavelengths)
     chosen = _format(path)
     if chosen.open_turned is not None:
-        asked = Asked(order, partial(_as_many, path, wavelengths))
         scene = chosen.open_turned(path, variable, asked)
     else:
         scene = chosen.open_cube(path, variable)

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.claims import claimed
+from hsi_ssl.datasets.checked_rows import READ_ROWS
 from hsi_ssl.datasets.scaling import Scaler
-from hsi_ssl.datasets.store import READ_ROWS, Dataset, Part, open_dataset
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError
 from hsi_ssl.inference.checkpoint import (
     STATE,

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from machine import machine_in_words, today
 
+from hsi_ssl.datasets.checked_rows import READ_ROWS
 from hsi_ssl.datasets.scaling import fit_scaler
-from hsi_ssl.datasets.store import READ_ROWS, Dataset, Part, write_dataset
+from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.models.extractors import EXTRACTORS

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics as sk
+from small_datasets import plain_meta
 
 from hsi_ssl.datasets.balance import (
     balance_of_dataset,
@@ -121,12 +122,9 @@ def prepared(path: Path, *, guard: int = 0) -> Dataset:
         pixel=np.zeros((120, 2), np.int32),
         neighbours=np.full((120, 8), -1, np.int32),
         meta={
-            "sources": [{"name": "box 1"}, {"name": "box 2"}],
-            "used_bands": list(range(6)),
-            "wavelengths_nm": None,
+            **plain_meta(6, scenes=2),
             "label_set": label_set.to_card(),
             "scaling": fit_scaler("standard", spectra, components=6).to_card(),
-            "transductive": False,
             "counts": counts,
         },
     )

@@ -10,10 +10,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from small_datasets import plain_meta
 
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset, writing_dataset
 from hsi_ssl.errors import DatasetError, OutputError
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 
 ROWS, BANDS = 40_000, 6
 SPECTRA = np.random.default_rng(0).integers(1, 60_000, (ROWS, BANDS)).astype(np.uint16)
@@ -21,9 +23,11 @@ SPECTRA = np.random.default_rng(0).integers(1, 60_000, (ROWS, BANDS)).astype(np.
 
 def columns(n: int) -> dict[str, Any]:
     rng = np.random.default_rng(1)
+    part = rng.integers(0, 4, n).astype(np.uint8)
+    label = rng.integers(-1, 4, n).astype(np.int16)
     return {
-        "label": rng.integers(-1, 4, n).astype(np.int16),
-        "part": rng.integers(0, 4, n).astype(np.uint8),
+        "label": np.where(part == Part.POOL, label, np.abs(label)).astype(np.int16),
+        "part": part,
         "scene": rng.integers(0, 9, n).astype(np.int16),
         "pixel": rng.integers(0, 999, (n, 2)).astype(np.int32),
         "neighbours": rng.integers(-1, n, (n, 8)).astype(np.int32),
@@ -32,7 +36,9 @@ def columns(n: int) -> dict[str, Any]:
 
 def meta(**more: Any) -> dict[str, Any]:
     card = fit_scaler("noise", SPECTRA, components=3).to_card()
-    return {"used_bands": list(range(BANDS)), "scaling": card, "transductive": False, **more}
+    classes = tuple(LabelClass(k + 1, f"class {k}", "#aabbcc") for k in range(4))
+    labels = LabelSet("four", classes).to_card()
+    return {**plain_meta(BANDS, scenes=9), "scaling": card, "label_set": labels, **more}
 
 
 def written(path: Path, **more: Any) -> Dataset:
@@ -185,10 +191,10 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.h5").write_bytes(path.read_bytes()[:10_000])
     with pytest.raises(DatasetError, match="broken"):
         open_dataset(tmp_path / "cut.h5")
-    with h5py.File(path, "r+") as file:
+    with h5py.File(tmp_path / "later.h5", "w") as file:
         file.attrs["meta"] = '{"schema": 99}'
     with pytest.raises(DatasetError, match="schema 99"):
-        open_dataset(path)
+        open_dataset(tmp_path / "later.h5")
 
 
 def test_units_are_kept_and_lone_pixels_where_there_are_none(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,28 @@ from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
+
+
+def plain_meta(bands: int, *, scenes: int = 1, **more: Any) -> dict[str, Any]:
+    """What a dataset says at least, but for its labels and its scaling; scenes are `box 1`, ..."""
+    return {
+        "title": "plain",
+        "sources": [
+            {"name": f"box {i + 1}", "fingerprint": f"{i}" * 64, "rows": 1000, "cols": 1000,
+             "path": ""}
+            for i in range(scenes)
+        ],
+        "bands": bands,
+        "used_bands": list(range(bands)),
+        "wavelengths_nm": None,
+        "fwhm_nm": None,
+        "settings": {},
+        "seed": 0,
+        "transductive": False,
+        "split": {"kind": "blocks", "guard": 0},
+        "image_like": False,
+        **more,
+    }  # fmt: skip
 
 
 def three_minerals(path: Path) -> Dataset:

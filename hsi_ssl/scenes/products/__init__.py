@@ -24,10 +24,13 @@ PRODUCTS: Registry[Product] = Registry(
         "DESIS": f"{HOME}.desis:PRODUCT",
         "EMIT": f"{HOME}.emit:PRODUCT",
         "EnMAP": f"{HOME}.enmap:PRODUCT",
+        "HYPSO": f"{HOME}.hypso:PRODUCT",
         "NEON": f"{HOME}.neon:PRODUCT",
         "PACE OCI": f"{HOME}.pace:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",
+        "STAC Item": f"{HOME}.stac_item:PRODUCT",
         "Tanager": f"{HOME}.tanager:PRODUCT",
+        "Zarr": f"{HOME}.zarr_cube:PRODUCT",
     },
 )
 
@@ -53,7 +56,8 @@ def product_at(path: Path, variable: str | None = None) -> Member | None:
     for product in PRODUCTS.values():
         main = product.main(candidate)
         if main is not None:
-            known = variable is None or variable.strip("/").split("/")[-1] in product.variables
+            named = None if variable is None else variable.strip("/").split("/")[-1]
+            known = named is None or product.variables is None or named in product.variables
             return Member(product, main) if known else None
     return None
 

@@ -28,16 +28,15 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order
-from hsi_ssl.scenes.measured import decoding
-from hsi_ssl.scenes.origins import Origin, Origins
+from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.aviris_place import place_of
-from hsi_ssl.scenes.products.bad_bands import without_empty_bands
-from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
-from hsi_ssl.scenes.readers.hdf5_metadata import measured_of
+from hsi_ssl.scenes.products.bad_bands import with_nothing, without_empty_bands
+from hsi_ssl.scenes.products.swaths import Cube, cube_scene
+from hsi_ssl.scenes.readers.hdf5 import opened
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.times import time_among
-from hsi_ssl.scenes.units import Kind, units_of
+from hsi_ssl.scenes.units import Kind
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts
 
 AXES: Order = (BANDS, ROWS, COLS)
@@ -85,39 +84,15 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
             raise SceneError(f"{path} holds no cube (wavelength, rows, columns); get it again")
         bands, rows, cols = cube.shape
         kind = name.split("/")[-1]
-        facts = _facts(file, name, bands, path)
-        measured = decoding(cube.dtype.newbyteorder("="), [measured_of(cube, cube.dtype)] * bands)
-        taken = time_among(file.attrs)
-        place = place_of(file, cube, path, (rows, cols))
-    reader = cube_reader(path, name, AXES)
-    scene = Scene(
-        path,
-        f"{SENSORS.get(path.name[:3].upper(), 'AVIRIS')} {LEVELS[kind]}",
-        rows,
-        cols,
-        bands,
-        measured.dtype,
-        measured.through(reader),
-        facts.wavelengths_nm,
-        facts.fwhm_nm,
-        np.ones(bands, bool) if facts.good is None else facts.good,
-        nodata=NOTHING if measured.nodata is None else measured.nodata,
-        units=units_of(bands, kind=KINDS[kind], source=""),
-        grid=place.grid,
-        ortho=place.ortho,
-        acquired=taken.at,
-        block=reader.piece[:2],
-        notes=(*facts.notes, *place.notes),
-        origins=Origins(
-            axes=Origin("the product's layout", "wavelength, rows, columns"),
-            wavelengths=facts.wavelengths_from,
-            bad_bands=facts.good_from,
-            nodata=measured.origin or Origin("the product's layout"),
-            crs=place.where,
-            transform=place.where,
-            acquired=taken.origin,
-        ),
-    )
+        facts, place = _facts(file, name, bands, path), place_of(file, cube, path, (rows, cols))
+        taken, told = time_among(file.attrs), "_FillValue" in cube.attrs
+    axes_from = Origin("the product's layout", "wavelength, rows, columns")
+    sensor = SENSORS.get(path.name[:3].upper(), "AVIRIS")
+    scene = cube_scene(
+        Cube(path, (name,), AXES, axes_from), f"{sensor} {LEVELS[kind]}", facts, place,
+        kind=KINDS[kind], taken=taken,
+    )  # fmt: skip
+    scene = scene if told else with_nothing(scene, NOTHING)
     try:
         return scene if facts.good is not None else without_empty_bands(scene)
     except BaseException:
@@ -195,7 +170,7 @@ def _facts(file: h5py.File, name: str, bands: int, path: Path) -> BandFacts:
     if facts.wavelengths_nm is None:
         raise SceneError(
             f"{path} tells {np.size(listed('wavelength'))} wavelengths for {bands} bands; "
-            "expected one for each: get the file again"
+            "expected one, in nm, for most of them: get the file again"
         )
     return facts
 

@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.scenes.lookup import Numbers, Table, ortho_of, refuse_apart
-from hsi_ssl.scenes.lookup_places import located_by
-from hsi_ssl.scenes.origins import Origin
+from hsi_ssl.scenes.hidden import without
+from hsi_ssl.scenes.lookup import Numbers, Table
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
-from hsi_ssl.scenes.products.bad_bands import without_empty_bands
-from hsi_ssl.scenes.products.located import located, wgs84
+from hsi_ssl.scenes.products.bad_bands import with_nothing, without_empty_bands
+from hsi_ssl.scenes.products.located import wgs84
+from hsi_ssl.scenes.products.seen import by_coordinates, seen_at
+from hsi_ssl.scenes.products.swaths import NO_PLACE, Located
 from hsi_ssl.scenes.readers import envi
 from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.scenes.units import Kind, units_of
@@ -103,8 +104,7 @@ def _as_delivered(scene: Scene, flight: str) -> Scene:
     sensor = SENSORS.get(flight[:3].lower(), "")
     scene = replace(scene, format=f"{sensor} {scene.format}".lstrip())
     if scene.nodata is None and scene.dtype.kind == "f":
-        origins = replace(scene.origins, nodata=Origin("the product's layout", guessed=True))
-        scene = replace(scene, nodata=NOTHING, origins=origins)
+        scene = with_nothing(scene, NOTHING)
     if scene.units is None:
         kinds = {CUBES[word] for word in _words(scene.path, flight) if word in CUBES}
         if len(kinds) == 1:
@@ -171,26 +171,22 @@ def _placed(scene: Scene, flight: str) -> Scene:
                 f"expected one {kind}: keep the one of this cube"
             )
     size = (scene.rows, scene.cols)
-    table_grid, table = _table(files["glt"][0]) if files["glt"] else (Grid(), None)
-    own, where, notes = Grid(), None, scene.notes
+    grid, table = _table(files["glt"][0]) if files["glt"] else (None, None)
+    own = Located(notes=() if table is not None else (NO_PLACE,))
     for kind in ("loc", "igm"):
-        if files[kind] and own.geolocation is None:
-            crs = wgs84() if kind == "loc" else table_grid.crs
-            own, told = _coordinates(files[kind][0], size, crs)
-            where, notes = Origin(files[kind][0].name), (*notes, *told)
-    ortho = None
-    if table is not None and table_grid.transform is None:
-        notes = (*notes, f"{table.name} tells no place: it is not used")
-    elif table is not None:
-        ortho, told = ortho_of(table, table_grid, size)
-        notes = (*notes, *told)
-        if own.geolocation is None:
-            found = located_by(table, table_grid, size, degrees=_is_degrees(table_grid.crs))
-            own, where = Grid(table_grid.crs, geolocation=found), Origin(table.name)
-        else:
-            refuse_apart(table, ortho, own)
-    origins = replace(scene.origins, crs=where, transform=where)
-    return replace(scene, grid=own, ortho=ortho, notes=notes, origins=origins)
+        if files[kind] and own.grid.geolocation is None:
+            crs = wgs84() if kind == "loc" else None if grid is None else grid.crs
+            own = _coordinates(files[kind][0], size, crs)
+    place = seen_at(own, table, grid, size)
+    found = replace(
+        scene,
+        grid=place.grid,
+        ortho=place.ortho,
+        notes=(*scene.notes, *place.notes),
+        origins=replace(scene.origins, crs=place.origin, transform=place.origin),
+    )
+    lost = place.lost
+    return found if lost is None else without(found, lambda: lost, ("missing coordinates",))
 
 
 def _table(path: Path) -> tuple[Grid, Table]:
@@ -208,9 +204,7 @@ def _table(path: Path) -> tuple[Grid, Table]:
     return grid, Table(path, path.name, rows, cols, read)
 
 
-def _coordinates(
-    path: Path, size: tuple[int, int], crs: str | None
-) -> tuple[Grid, tuple[str, ...]]:
+def _coordinates(path: Path, size: tuple[int, int], crs: str | None) -> Located:
     """Each pixel's coordinates, of the first two bands of a file."""
     with envi.open_cube(path) as scene:
         if (scene.rows, scene.cols) != size or scene.bands < 2:  # noqa: PLR2004
@@ -222,14 +216,7 @@ def _coordinates(
         for rows, cols in scene.windows(WINDOW):
             planes[:, rows, cols] = np.moveaxis(scene.read(rows, cols)[..., :2], -1, 0)
         crs = crs or scene.grid.crs
-    found, notes = located(planes[0], planes[1], path.name, degrees=_is_degrees(crs))
-    return Grid(crs, geolocation=found), notes
-
-
-def _is_degrees(crs: str | None) -> bool:
-    from rasterio.crs import CRS
-
-    return crs is not None and bool(CRS.from_wkt(crs).is_geographic)
+    return by_coordinates(planes[0], planes[1], crs, path.name)
 
 
 PRODUCT = Product("AVIRIS in ENVI files", main, open_cube)

@@ -1,4 +1,4 @@
-"""Bands that hold nothing, of products that do not say which: told by some of their pixels."""
+"""What products do not say of what is no data: bands that hold nothing, a nodata value."""
 
 from __future__ import annotations
 
@@ -38,3 +38,9 @@ def without_empty_bands(scene: Scene) -> Scene:
         notes=(*scene.notes, note),
         origins=replace(scene.origins, bad_bands=Origin("some of its pixels", guessed=True)),
     )
+
+
+def with_nothing(scene: Scene, nodata: float) -> Scene:
+    """The scene with the nodata value of its product's layout, of which the file says nothing."""
+    origin = Origin("the product's layout", guessed=True)
+    return replace(scene, nodata=nodata, origins=replace(scene.origins, nodata=origin))

@@ -17,8 +17,8 @@ Where sources disagree
 Place: EnMAP-Box lays the map between `easternmost_longitude` as its left and
 `westernmost_longitude` as its right edge; all others count by `geotransform`, as is done here.
 The aggregate flag also counts water and haze (AOD550), which are no clouds: `--quality strict`
-takes clouds, dilated clouds and cirrus by themselves. `band_mask`, bits of single bands that were
-interpolated, hides no pixel.
+takes clouds, dilated so that their shadows are in them, and cirrus by themselves. `band_mask`, bits
+of single bands that were interpolated, hides no pixel.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ import numpy as np
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import PLAIN
 from hsi_ssl.scenes.hidden import without
-from hsi_ssl.scenes.lookup import ortho_of, refuse_apart
-from hsi_ssl.scenes.measured import decoding
-from hsi_ssl.scenes.origins import Origin, Origins
-from hsi_ssl.scenes.ortho import Ortho
+from hsi_ssl.scenes.layers import any_of, doubtful
+from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
-from hsi_ssl.scenes.products.bad_bands import without_empty_bands
+from hsi_ssl.scenes.products.bad_bands import with_nothing, without_empty_bands
 from hsi_ssl.scenes.products.emit_members import (
     BANDS_AT,
     CUBES,
+    SPACECRAFT,
     cube_beside,
     cube_in,
-    flags_of,
+    layers_of,
     mask_beside,
     member_in,
 )
-from hsi_ssl.scenes.products.located import grid_told, located_in, table_in, wgs84
-from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
-from hsi_ssl.scenes.readers.hdf5_metadata import measured_of
-from hsi_ssl.scenes.scene import Grid, Scene
+from hsi_ssl.scenes.products.located import grid_told, table_in
+from hsi_ssl.scenes.products.seen import seen_at
+from hsi_ssl.scenes.products.swaths import Cube, Located, cube_scene, located
+from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.times import time_among
-from hsi_ssl.scenes.units import Kind, units_of
+from hsi_ssl.scenes.units import Kind
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts
 
 KINDS: dict[str, Kind] = {"reflectance": "reflectance", "radiance": "radiance"}
@@ -96,43 +96,14 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
             )
         assert name is not None
         rows, cols, bands = cube.shape
-        facts = _facts(file, bands, path)
-        measured = decoding(cube.dtype.newbyteorder("="), [measured_of(cube, cube.dtype)] * bands)
-        taken = time_among(file.attrs)
-        located, notes = located_in(file, "location/lon", "location/lat", (rows, cols))
-        ortho_grid = _ortho_grid(file)
-    grid = Grid(wgs84(), geolocation=located) if located is not None else Grid()
-    ortho, more = _ortho(path, ortho_grid, grid, (rows, cols))
-    reader = cube_reader(path, name, PLAIN)
-    where = None if located is None else Origin("location/lon and location/lat")
-    scene = Scene(
-        path,
-        f"EMIT {LEVELS[name]}",
-        rows,
-        cols,
-        bands,
-        measured.dtype,
-        measured.through(reader),
-        facts.wavelengths_nm,
-        facts.fwhm_nm,
-        np.ones(bands, bool) if facts.good is None else facts.good,
-        nodata=NOTHING if measured.nodata is None else measured.nodata,
-        units=units_of(bands, kind=KINDS[name], source=""),
-        grid=grid,
-        ortho=ortho,
-        acquired=taken.at,
-        block=reader.piece[:2],
-        notes=(*facts.notes, *notes, *more),
-        origins=Origins(
-            axes=Origin("EMIT's layout", "downtrack, crosstrack, bands"),
-            wavelengths=facts.wavelengths_from,
-            bad_bands=facts.good_from,
-            nodata=measured.origin or Origin("EMIT's layout"),
-            crs=where,
-            transform=where,
-            acquired=taken.origin,
-        ),
-    )
+        facts, place = _facts(file, bands, path), _place(file, path, (rows, cols))
+        taken, told = time_among(file.attrs), "_FillValue" in cube.attrs
+    axes_from = Origin("EMIT's layout", "downtrack, crosstrack, bands")
+    scene = cube_scene(
+        Cube(path, (name,), PLAIN, axes_from), f"EMIT {LEVELS[name]}", facts, place,
+        kind=KINDS[name], taken=taken,
+    )  # fmt: skip
+    scene = scene if told else with_nothing(scene, NOTHING)
     try:
         if facts.good is None and name == "reflectance":
             scene = without_empty_bands(scene)
@@ -161,29 +132,19 @@ def _facts(file: h5py.File, bands: int, path: Path) -> BandFacts:
     if facts.wavelengths_nm is None:
         raise SceneError(
             f"{path} tells {np.size(listed('wavelengths'))} wavelengths for {bands} bands; "
-            "expected one for each: get the file again"
+            "expected one, in nm, for most of them: get the file again"
         )
     return facts
 
 
-def _ortho_grid(file: h5py.File) -> Grid | None:
-    """The grid of the lookup table; None where the file tells none."""
-    if not {"location/glt_x", "location/glt_y"} <= {
-        f"location/{n}" for n in file.get("location", ())
-    }:
-        return None
-    return grid_told(file.attrs.get("geotransform", ()), file.attrs.get("spatial_ref", ""))
-
-
-def _ortho(
-    path: Path, told: Grid | None, grid: Grid, size: tuple[int, int]
-) -> tuple[Ortho | None, tuple[str, ...]]:
-    if told is None:
-        return None, ("it has no lookup table with a place: maps of it stay in sensor geometry",)
-    table = table_in(path, "location/glt_y", "location/glt_x", "its lookup table")
-    ortho, notes = ortho_of(table, told, size)
-    refuse_apart(table, ortho, grid)
-    return ortho, notes
+def _place(file: h5py.File, path: Path, size: tuple[int, int]) -> Located:
+    """Where pixels lie, by their own coordinates, and the map grid of the lookup table."""
+    own = located(file, "location/lon", "location/lat", size, path)
+    grid = grid_told(file.attrs.get("geotransform", ()), file.attrs.get("spatial_ref", ""))
+    table = None
+    if "location/glt_x" in file:
+        table = table_in(path, "location/glt_y", "location/glt_x", "its lookup table")
+    return seen_at(own, table, grid, size)
 
 
 def _without_flagged(scene: Scene, wanted: Wanted) -> Scene:
@@ -194,11 +155,12 @@ def _without_flagged(scene: Scene, wanted: Wanted) -> Scene:
             note = f"no EMIT_L2A_MASK beside {scene.path.name}: --quality strict hides nothing"
             return replace(scene, notes=(*scene.notes, note))
         return scene
-    flags = flags_of(mask, scene.path, (scene.rows, scene.cols), wanted.quality)
-    if not flags.names:
-        note = f"{mask.name} has no flag of {' or '.join(flags.wanted)}: nothing is hidden"
-        return replace(scene, notes=(*scene.notes, note))
-    return without(scene, flags.plane, flags.names)
+    layers = layers_of(mask, scene.path, (scene.rows, scene.cols))
+    hiding = {name: one for name, one in layers.items() if name == SPACECRAFT}
+    if wanted.quality == "strict":
+        hiding |= doubtful(layers)
+    names = tuple(layer.source for layer in hiding.values())
+    return without(replace(scene, layers=layers), any_of(hiding.values()), names)
 
 
 PRODUCT = Product("EMIT", main, open_cube, tuple(CUBES))

@@ -7,16 +7,15 @@ known by its attribute `flight_line`, which all have in common.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
-from hsi_ssl.scenes.product import Candidate, Quality
+from hsi_ssl.scenes.layers import CIRRUS, CLOUD, WATER, Layer
+from hsi_ssl.scenes.product import Candidate
 from hsi_ssl.scenes.readers.hdf5 import opened
 from hsi_ssl.scenes.scene import Bools
 
@@ -32,20 +31,11 @@ MEMBERS = {
 NAMED = re.compile(r"(EMIT_)(L1B_RAD|L1B_OBS|L2A_RFLUNCERT|L2A_RFL|L2A_MASK)(_.+)", re.IGNORECASE)
 ALIKE = ("flight_line", "time_coverage_start")
 """Attributes that tell an acquisition."""
-WORDS: dict[Quality, tuple[str, ...]] = {
-    "lenient": ("spacecraft",), "strict": ("spacecraft", "cloud", "cirrus"),
-}  # fmt: skip
-"""Of a mask's flags that hide pixels: what stood in the view; and what is doubtful."""
+SPACECRAFT = "spacecraft"
+WORDS = {"spacecraft": SPACECRAFT, "cirrus": CIRRUS, "cloud": CLOUD, "water": WATER}
+"""Words in the names of a mask's flags, and the layers that they are: clouds dilated too."""
 STRIP = 64
 """Rows of a mask that are read at a time."""
-
-
-class Flags(NamedTuple):
-    """Flags that hide pixels: `plane ()` `(rows, cols)`, their `names`, and those looked for."""
-
-    plane: Callable[[], Bools]
-    names: tuple[str, ...]
-    wanted: tuple[str, ...]
 
 
 def cube_in(names: frozenset[str]) -> str | None:
@@ -121,8 +111,8 @@ def refuse_mixed(cube: Path, member: Path) -> None:
             )
 
 
-def flags_of(mask: Path, cube: Path, size: tuple[int, int], quality: Quality) -> Flags:
-    """The flags of a mask that hide pixels of a cube of `size` rows and columns.
+def layers_of(mask: Path, cube: Path, size: tuple[int, int]) -> dict[str, Layer]:
+    """What a mask flags of a cube of `size` rows and columns.
 
     Raises
     ------
@@ -139,20 +129,28 @@ def flags_of(mask: Path, cube: Path, size: tuple[int, int], quality: Quality) ->
                 f"{size[0]} x {size[1]} pixels, as {cube.name} has, and a name a band: get both "
                 "again"
             )
-    wanted = WORDS[quality]
-    which = [i for i, name in enumerate(names) if any(word in name.lower() for word in wanted)]
-    called = tuple(f"{names[i]} of {mask.name}" for i in which)
-    return Flags(partial(_flagged, mask, which), called, wanted)
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        layer = next((one for word, one in WORDS.items() if word in name.lower()), None)
+        if layer is not None and "flag" in name.lower():
+            found.setdefault(layer, []).append(i)
+    return {
+        layer: Layer(
+            partial(_flagged, mask, bands),
+            f"{' and '.join(names[i] for i in bands)} of {mask.name}",
+        )
+        for layer, bands in found.items()
+    }
 
 
-def _flagged(mask: Path, which: list[int]) -> Bools:
-    """Pixels that one of the bands `which` flags."""
+def _flagged(mask: Path, bands: list[int]) -> Bools:
+    """Pixels that one of these bands flags."""
     with opened(mask) as file:
         array = file["mask"]
         found: Bools = np.zeros(array.shape[:2], bool)
         for first in range(0, len(found), STRIP):
             rows = slice(first, first + STRIP)
-            found[rows] = (array[rows][..., which] > 0).any(axis=-1)
+            found[rows] = (array[rows][..., bands] > 0).any(axis=-1)
     return found
 
 

@@ -154,12 +154,19 @@ def _bands(root: Element, detector: str) -> _Bands:
         which = owner == DETECTORS.index(detector)
         told, owner = [one for one, w in zip(told, which, strict=True) if w], owner[which]
     else:
-        for i, name in enumerate(DETECTORS):
-            place = f"specific/{name.lower()}ProductQuality/expectedChannelsList"
-            each = [part.strip() for part in (text_at(root, place) or "").split(",")]
-            listed = np.array([int(part) for part in each if part.isdigit()], np.int64)
-            owner[listed[(listed > 0) & (listed <= len(told))] - 1] = i
+        listed = [_listed(root, name) for name in DETECTORS]
+        # EnPT leaves bands out and keeps the lists: those tell nothing then.
+        if np.array_equal(np.sort(np.concatenate(listed)), np.arange(1, len(told) + 1)):
+            for i, numbers in enumerate(listed):
+                owner[numbers - 1] = i
     return _Bands(told, owner)
+
+
+def _listed(root: Element, detector: str) -> npt.NDArray[np.int64]:
+    """Numbers of a detector's bands among all, from 1."""
+    place = f"specific/{detector.lower()}ProductQuality/expectedChannelsList"
+    each = [part.strip() for part in (text_at(root, place) or "").split(",")]
+    return np.array([int(part) for part in each if part.isdigit()], np.int64)
 
 
 def _with_facts(

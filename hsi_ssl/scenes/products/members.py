@@ -25,6 +25,8 @@ DETECTORS = ("VNIR", "SWIR")
 RAW = {".bsq", ".bil", ".bip"}
 IMAGES = (".tif", ".tiff", ".geotiff", ".bsq", ".bil", ".bip", ".jp2", ".jpeg2000")
 """Suffixes of members that are rasters, those first that count where there are several."""
+SUFFIXES = {*IMAGES, ".xml", ".hdr", ".jpg", ".jpeg", ".png"}
+"""Suffixes of members."""
 NAME = re.compile(
     r"(?P<of>|.*[-_])"
     r"(?P<what>METADATA|HISTORY|LOG|THUMBNAIL|SPECTRAL_IMAGE(?:_VNIR|_SWIR)?|QL_[A-Z_]+?(?:-2)?)"
@@ -115,9 +117,12 @@ def layer(path: Path, size: tuple[int, int], true: Callable[[Scene], Bools], sai
 
 
 def _parts(path: Path) -> tuple[str, str, str] | None:
-    """What a member's name begins with, what it is, and its suffix; None for other files."""
+    """What a member's name begins with, what it is, and its suffix; None for other files.
+
+    A VRT, say, that somebody made of a member, stands for itself.
+    """
     found = NAME.fullmatch(path.name)
-    if found is None:
+    if found is None or found["suffix"].lower() not in SUFFIXES:
         return None
     return found["of"], found["what"].upper(), found["suffix"].lower()
 
@@ -148,7 +153,7 @@ def _is(one: Delivery, named: Named) -> bool:
     """Whether it is one of the product."""
     if named.beginning.fullmatch(one.of[:-1]):
         return True
-    return METADATA in one.files and one.images != {} and _told(one.files[METADATA], named)
+    return METADATA in one.files and _told(one.files[METADATA], named)
 
 
 def _told(metadata: Path, named: Named) -> bool:
@@ -173,9 +178,10 @@ def _refuse_mixed_up(found: Delivery, ours: dict[str, Delivery], named: Named) -
                 f"{other.of[:-1]} and others of {found.of[:-1]}; expected {end}: put those of one "
                 "acquisition together"
             )
+        called = f" {found.of[:-1]}" if found.of else ""
         raise SceneError(
-            f"{place} holds part of the {named.product} product {found.of[:-1]} without its "
-            f"{what}; expected {end} beside: unpack the product again"
+            f"{place} holds part of the {named.product} product{called} without its {what}; "
+            f"expected {end} beside: unpack the product again"
             + (", or rename the image to read it by itself" if what == METADATA else "")
         )
     for other in others:

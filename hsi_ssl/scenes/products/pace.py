@@ -105,7 +105,10 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         taken = time_among(file.attrs)
     return cube_scene(
         Cube(
-            path, f"{GEOPHYSICAL}/{name}", PLAIN, Origin("l2gen's layout", "lines, pixels, bands")
+            path,
+            (f"{GEOPHYSICAL}/{name}",),
+            PLAIN,
+            Origin("l2gen's layout", "lines, pixels, bands"),
         ),
         f"{sensor} L2 {name}",
         facts,

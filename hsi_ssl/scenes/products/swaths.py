@@ -18,6 +18,7 @@ from hsi_ssl.scenes.geolocation import Geolocation, placeable
 from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
+from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.products.located import wgs84
 from hsi_ssl.scenes.readers.cf import number_type
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
@@ -27,12 +28,14 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     measured_of,
     units_of_cube,
 )
+from hsi_ssl.scenes.readers.planes import PlanesReader
 from hsi_ssl.scenes.scene import Array, Bools, Floats, Grid, Scene
 from hsi_ssl.scenes.times import Taken
 from hsi_ssl.scenes.units import Kind, as_they_are
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 
 SWATH_NOTE = "in sensor geometry: pixels have latitudes and longitudes, and stay where they are"
+NO_PLACE = "the file tells no place of its pixels"
 FARTHEST_NORTH, FARTHEST_EAST = 90.0, 360.0
 """Degrees: beyond them a number is no latitude, no longitude."""
 EARLIEST = 1e8
@@ -40,19 +43,26 @@ EARLIEST = 1e8
 
 
 class Located(NamedTuple):
-    """Where pixels lie, by what, which have no place `(rows, cols)`, and what is to be told."""
+    """Where pixels lie, by what, which have no place `(rows, cols)`, and what is to be told.
+
+    `ortho`: the map grid of a lookup table, where there is one (see `seen.py`).
+    """
 
     grid: Grid = Grid()
     origin: Origin | None = None
     notes: tuple[str, ...] = ()
     lost: Bools | None = None
+    ortho: Ortho | None = None
 
 
 class Cube(NamedTuple):
-    """The array of a product: its file, its name there, its axes, and what says so."""
+    """The array of a product: its file, its name there, its axes, and what says so.
+
+    With several names each is a plane (rows, cols) of one band.
+    """
 
     path: Path
-    name: str
+    names: tuple[str, ...]
     axes: Order
     axes_from: Origin
 
@@ -71,7 +81,7 @@ def located(
     """
     planes = [file.get(name) for name in (longitude, latitude)]
     if not all(isinstance(plane, h5py.Dataset) for plane in planes):
-        return Located(notes=("the file tells no place of its pixels",))
+        return Located(notes=(NO_PLACE,))
     for plane in planes:
         if plane.shape != size:
             found = " x ".join(map(str, plane.shape))
@@ -139,16 +149,21 @@ def cube_scene(
     `hiding`: what hides pixels, in words, and how its plane `(rows, cols)` is read. Pixels without
     a place are hidden too.
     """
-    path, name, axes, axes_from = cube
+    path, names, axes, axes_from = cube
     with opened(path) as file:
-        array = file[name]
-        rows, cols, bands = (array.shape[axes.index(axis)] for axis in (ROWS, COLS, BANDS))
-        native = number_type(attributes_of(array), array.dtype).newbyteorder("=")
-        how = decoding(native, [measured_of(array, native, default=is_netcdf(file))] * bands)
-        units = units_of_cube(array, bands) or (None if kind is None else as_they_are(bands))
+        arrays = [file[name] for name in names]
+        first = arrays[0]
+        if len(names) == 1:
+            rows, cols, bands = (first.shape[axes.index(axis)] for axis in (ROWS, COLS, BANDS))
+        else:
+            (rows, cols), bands = first.shape, len(names)
+        native = number_type(attributes_of(first), first.dtype).newbyteorder("=")
+        measured = [measured_of(one, native, default=is_netcdf(file)) for one in arrays]
+        how = decoding(native, measured * (bands // len(arrays)))
+        units = units_of_cube(first, bands) or (None if kind is None else as_they_are(bands))
     if units is not None and units.kind is None:
         units = replace(units, kind=kind)
-    reader = cube_reader(path, name, axes)
+    reader = cube_reader(path, names[0], axes) if len(names) == 1 else PlanesReader(path, names)
     scene = Scene(
         path,
         form,
@@ -160,6 +175,7 @@ def cube_scene(
         nodata=how.nodata,
         units=units,
         grid=place.grid,
+        ortho=place.ortho,
         acquired=taken.at,
         block=reader.piece[:2],
         notes=(*place.notes, *notes),

@@ -103,7 +103,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         taken = first_time(file, *times)
         masks = _masks(file, group + fields, wanted, size, path)
     return cube_scene(
-        Cube(path, group + fields + name, AXES, AXES_FROM),
+        Cube(path, (group + fields + name,), AXES, AXES_FROM),
         f"Tanager {'ortho' if 'GRIDS' in group else 'basic'}",
         facts,
         place,

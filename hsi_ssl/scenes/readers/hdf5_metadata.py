@@ -98,7 +98,7 @@ def dimensions_of(array: h5py.Dataset, *, reverse: bool = False) -> list[Dimensi
 def _dimension(dim: Any, size: int, name: str) -> Dimension:
     """One axis; the scale of a netCDF dimension without a variable has a name only."""
     scale = dim[0] if len(dim) else None
-    name = dim.label or (scale.name.split("/")[-1] if scale is not None else name)
+    name = dim.label or ((scale.name or "").split("/")[-1] if scale is not None else name)
     if scale is None:
         return Dimension(size, name)
     attributes = {key: scale.attrs[key] for key in COORDINATE if key in scale.attrs}

@@ -119,6 +119,10 @@ def test_masks_hide_pixels(granule: Path, tmp_path: Path) -> None:
     with open_scene(granule, quality="strict") as scene:
         hidden = np.argwhere(~scene.valid(scene.read())).tolist()
         assert hidden == [[1, 1], [2, 2], [3, 3], [5, 5]]
+        planes = {name: np.argwhere(one.read()).tolist() for name, one in scene.layers.items()}
+    assert planes == {
+        "cloud": [[2, 2], [5, 5]], "cirrus": [[3, 3]], "water": [[4, 4]], "spacecraft": [[1, 1]],
+    }  # fmt: skip
 
 
 def test_members_that_do_not_belong_together_are_refused(granule: Path, tmp_path: Path) -> None:
@@ -181,7 +185,7 @@ def test_what_is_missing_is_said_or_refused(granule: Path) -> None:
         del file.attrs["geotransform"]
     with open_scene(granule) as scene:
         assert scene.ortho is None
-        assert any("no lookup table with a place" in note for note in scene.notes)
+        assert any("its lookup table tells no place" in note for note in scene.notes)
     with h5py.File(granule, "a") as file:
         wavelengths = file["sensor_band_parameters/wavelengths"][:-1]
         del file["sensor_band_parameters/wavelengths"]
@@ -201,12 +205,17 @@ def test_a_table_that_shows_a_part_is_said(granule: Path) -> None:
 
 def test_coordinates_that_are_lacking(granule: Path) -> None:
     with h5py.File(granule, "a") as file:
-        true = file["location/lon"][5, 6]
         file["location/lon"][5, 6] = -9999
     with open_scene(granule) as scene:
         assert scene.grid.geolocation is not None
-        assert scene.grid.geolocation.x[5, 6] == pytest.approx(true, abs=1e-6)
-        assert any("lack coordinates of 1 pixels" in note for note in scene.notes)
+        assert np.argwhere(scene.grid.geolocation.lost).tolist() == [[5, 6]]
+        assert np.argwhere(~scene.valid(scene.read())).tolist() == [[5, 6]]
+        assert any("1 pixels have no latitude and longitude" in note for note in scene.notes)
+    with h5py.File(granule, "a") as file:
+        lon = file["location/lon"][()]
+        del file["location/lon"]
+        file["location/lon"] = lon[:, 1:]
+    refused(["holds 20 x 26 pixels", "lon of 20 x 25"], "info", granule)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+import rasterio.shutil
 from delivered import drawn_fields, on_grid, refused, run, taught, turned, whole_way
 from enmap_files import APART, EMPTY, NAME, SWIR, VNIR, gains, merged, write_enmap, write_plane
 
@@ -243,6 +244,14 @@ def test_members_that_are_missing(product: Path) -> None:
     refused(["without its METADATA", "or rename the image"], "info", image)
 
 
+def test_an_image_that_was_renamed_to_something_else(tmp_path: Path) -> None:
+    metadata = write_enmap(tmp_path / "p", GROUND, name="")
+    image = metadata.with_name("SPECTRAL_IMAGE.TIF")
+    image.rename(metadata.with_name("scene.tif"))
+    for named in (metadata, metadata.parent):
+        refused(["part of the EnMAP product without its SPECTRAL_IMAGE"], "info", named)
+
+
 def test_an_image_and_metadata_of_two_acquisitions(product: Path) -> None:
     image = _member(product, "SPECTRAL_IMAGE.TIF")
     other = image.rename(image.with_name(image.name.replace("T104526Z_008", "T104530Z_009")))
@@ -289,6 +298,30 @@ def test_what_contradicts_itself_is_refused(product: Path, tmp_path: Path) -> No
     whole = write_enmap(tmp_path / "p", GROUND)
     write_plane(_member(whole, "QL_QUALITY_CLOUD.TIF"), np.zeros((30, 48), np.uint8))
     refused(["has 30 x 48 pixels and the product's image has 36 x 48"], "info", whole)
+
+
+def test_lists_of_other_bands_than_there_are_tell_nothing(product: Path) -> None:
+    """EnPT drops bands and keeps the lists of those that were there before."""
+    tree = ElementTree.parse(product)
+    listed = tree.find("specific/swirProductQuality/expectedChannelsList")
+    assert listed is not None
+    listed.text = f"{listed.text},35,36"
+    tree.write(product)
+    with open_scene(product) as scene:
+        assert not any("overlap" in note for note in scene.notes)
+    with pytest.raises(SceneError, match="leave --overlap out"):
+        open_scene(product, overlap="vnir")
+
+
+def test_what_others_made_of_a_member_stands_for_itself(product: Path) -> None:
+    image = _member(product, "SPECTRAL_IMAGE.TIF")
+    with rasterio.open(image) as raster:
+        rasterio.shutil.copy(raster, image.with_suffix(".vrt"), driver="VRT")
+    patch = image.with_name(image.name.replace("-SPECTRAL", "-Y01460273_X03110438-SPECTRAL"))
+    patch.write_bytes(image.read_bytes())
+    for path, kind in ((image.with_suffix(".vrt"), "VRT"), (patch, "GeoTIFF")):
+        with open_scene(path) as scene:
+            assert scene.format == kind
 
 
 def test_a_cut_image_is_told(product: Path) -> None:

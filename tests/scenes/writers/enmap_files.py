@@ -111,7 +111,10 @@ def _metadata(path: Path, of: str, level: str, ground: Ground) -> None:
     put(root, "metadata/name", f"{of}-METADATA.XML")
     put(root, "base/temporalCoverage/startTime", "2022-07-24T10:45:31.123456Z")
     put(root, "base/level", level)
-    for key, value in (("mission", "EnMAP"), ("backgroundValue", 0), ("meanGroundElevation", 40.5)):
+    for key, value in (
+        ("mission", "EnMAP"), ("backgroundValue", 0), ("meanGroundElevation", 40.5),
+        ("numberOfVNIRBands", len(VNIR)), ("numberOfSWIRBands", len(SWIR)),
+    ):  # fmt: skip
         put(root, f"specific/{key}", value)
     nm, owner = merged()
     for i, detector in enumerate(("vnir", "swir")):

@@ -8,7 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 import numpy.typing as npt
-from delivered import NORTH, WEST, Ground, reflectance
+import rasterio
+from delivered import CRS, NORTH, WEST, Ground, reflectance
 
 Floats = npt.NDArray[np.float64]
 NM = np.round(np.linspace(384, 2511, 30), 4)
@@ -87,4 +88,5 @@ def _metadata(top: h5py.Group, map_info: str) -> None:
         spectral[name].attrs["Units"] = "nanometers"
     system = top.create_group("Metadata/Coordinate_System")
     system["EPSG Code"], system["Map_Info"] = "32633", np.bytes_(map_info)
+    system["Coordinate_System_String"] = rasterio.CRS.from_string(CRS).to_wkt()
     system["Proj4"] = "+proj=UTM +zone=33 +ellps=WGS84 +datum=WGS84 +units=m +no_defs"

@@ -1,0 +1,112 @@
+"""Rows of spectra in blocks that each have a checksum: written with them, and held to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from hsi_ssl.checksums import checksum
+from hsi_ssl.errors import DatasetError
+
+CHUNK_ROWS = 1024
+"""Rows of a chunk of the file and of what has a checksum of its own."""
+READ_ROWS = 16 * CHUNK_ROWS
+"""Rows that are read at once; who reads a dataset piece by piece takes pieces that begin there."""
+
+Array = npt.NDArray[Any]
+
+
+class RunningChecksums:
+    """Checksums of blocks of `CHUNK_ROWS` rows that come in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._done: list[int] = []
+        self._rest: list[Array] = []
+
+    def add(self, rows: Array) -> None:
+        """Take in the next rows."""
+        waiting = sum(map(len, self._rest))
+        first = min(len(rows), CHUNK_ROWS - waiting) if waiting else 0
+        if first:
+            self._rest.append(rows[:first].copy())
+            if waiting + first == CHUNK_ROWS:
+                self._done.append(checksum(np.concatenate(self._rest)))
+                self._rest = []
+        whole = first + (len(rows) - first) // CHUNK_ROWS * CHUNK_ROWS
+        for start in range(first, whole, CHUNK_ROWS):
+            self._done.append(checksum(rows[start : start + CHUNK_ROWS]))
+        if whole < len(rows):
+            self._rest.append(rows[whole:].copy())
+
+    def all(self) -> list[int]:
+        """Of all rows so far; the last block may be shorter."""
+        return [*self._done, *([checksum(np.concatenate(self._rest))] if self._rest else [])]
+
+
+class CheckedRows:
+    """Rows of a stored array; what is read is compared with its checksums, block by block.
+
+    So rows are read by whole blocks, which costs little: HDF5 reads whole chunks anyway.
+    """
+
+    def __init__(self, stored: h5py.Dataset, sums: Sequence[int] | None, path: Path) -> None:
+        """`sums`: of each block, None where there are none; `path`: the file, for messages."""
+        self.stored, self.path = stored, path
+        self.sums = sums
+
+    def read(self, first: int, stop: int) -> Array:
+        """Rows from `first` to before `stop`.
+
+        Raises
+        ------
+        DatasetError
+            They are not those that were written.
+        """
+        if self.sums is None:
+            return np.asarray(self.stored[first:stop])
+        start = first // CHUNK_ROWS * CHUNK_ROWS
+        end = min(-(-stop // CHUNK_ROWS) * CHUNK_ROWS, len(self.stored))
+        found = np.empty((end - start, *self.stored.shape[1:]), self.stored.dtype)
+        for place in range(start, end, READ_ROWS):  # checked while it is in the processor's cache
+            some = found[place - start : place - start + READ_ROWS]
+            self.stored.read_direct(some, np.s_[place : place + len(some)])
+            self._check(some, place)
+        return found[first - start : stop - start]
+
+    def _check(self, found: Array, first: int) -> None:
+        sums = self.sums or ()
+        for start in range(0, len(found), CHUNK_ROWS):
+            block = found[start : start + CHUNK_ROWS]
+            if checksum(block) != sums[(first + start) // CHUNK_ROWS]:
+                raise DatasetError(
+                    f"{self.path}: the spectra of pixels {first + start:,} to "
+                    f"{first + start + len(block) - 1:,} are not those that were written "
+                    "(checksum): the file, or the one that it takes them from, was damaged or "
+                    "replaced; bring back a copy, or run `hsi-ssl prepare` again"
+                )
+
+    def gather(self, rows: npt.NDArray[np.int64]) -> Array:
+        """Rows in any order, read in blocks of whole chunks; errors as `read`."""
+        if len(rows) and bool((rows[1:] == rows[:-1] + 1).all()):
+            return self.read(int(rows[0]), int(rows[-1]) + 1)
+        found = np.empty((len(rows), self.stored.shape[1]), self.stored.dtype)
+        ascending = bool((rows[1:] >= rows[:-1]).all())
+        order = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
+        step = READ_ROWS
+        firsts = np.arange(0, self.stored.shape[0] + step, step)
+        bounds = np.searchsorted(rows, firsts, sorter=order)
+        for first, start, stop in zip(firsts[:-1], bounds[:-1], bounds[1:], strict=True):
+            if stop > start:
+                place = order[start:stop]
+                block = self.read(int(first), min(int(first) + step, len(self.stored)))
+                within = rows[place] - first
+                if ascending:
+                    np.take(block, within, axis=0, out=found[start:stop], mode="clip")
+                else:
+                    found[place] = block[within]
+        return found
