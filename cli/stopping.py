@@ -30,6 +30,8 @@ DEADLINE = 1.5
 """Seconds after a signal within which the process has ended."""
 AGAIN = 0.02
 """Seconds until a stop is tried again that could not be raised where it came."""
+LAST_WORDS = 0.2
+"""Seconds that saying the sentence may take then."""
 PLAIN = "nothing is half-written; the same command begins again"
 SHOW_CURSOR = "\r\x1b[K\x1b[?25h"
 """For terminals, whose cursor progress bars hide."""
@@ -99,7 +101,10 @@ class Stop:
                     return
                 if self.waits:
                     signal.pthread_kill(main, number)
-        self.say(number)
+        # Whoever reads what is said may be what holds the main thread up.
+        says = threading.Thread(target=self.say, args=(number,), daemon=True)
+        says.start()
+        says.join(LAST_WORDS)
         _end_processes()
         os._exit(exit_code(number))
 

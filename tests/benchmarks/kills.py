@@ -18,10 +18,13 @@ the work. Temporary files of the system (TMPDIR) are not looked at.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import importlib
 import io
 import json
 import os
+import pkgutil
 import random
 import shutil
 import signal
@@ -31,7 +34,6 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import chdir
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,11 +46,9 @@ import torch._dynamo  # optimisers do, in each process
 from machine import machine_in_words, today
 from safetensors.torch import load
 
-from hsi_ssl.cli import classify, main, prepare, train_m1, train_m2  # noqa: F401 - before forks
-from hsi_ssl.datasets import prepare as _prepare  # noqa: F401
-from hsi_ssl.maps import classify as _classify  # noqa: F401
-from hsi_ssl.reports import balance_page, figures  # noqa: F401
-from hsi_ssl.training import loop, m1_stage, m2_stage  # noqa: F401
+import hsi_ssl
+from hsi_ssl.cli import main
+from hsi_ssl.training import loop
 
 TIMES = {"created", "seconds", "spectra_per_second", "supervised_seconds"}
 """Of cards and metrics.csv: what differs from run to run."""
@@ -387,6 +387,16 @@ def table(every: dict[str, Found]) -> str:
     return "\n".join(lines)
 
 
+def import_all() -> None:
+    """Import every module once, so that no process has to."""
+    for name in main.COMMANDS.values():
+        importlib.import_module(f"hsi_ssl.cli.{name}")
+    for module in pkgutil.walk_packages(hsi_ssl.__path__, "hsi_ssl."):
+        if not module.name.endswith("__main__"):
+            with contextlib.suppress(ImportError):  # of what is optional
+                importlib.import_module(module.name)
+
+
 def trials(kills: int, number: signal.Signals, seed: int) -> dict[str, Found]:
     """Kill so many runs, stage after stage; what was found of each."""
     loop.SECONDS_BETWEEN_STATES, loop.SNAPSHOT_EPOCHS = BETWEEN_STATES, DRAWN
@@ -395,7 +405,7 @@ def trials(kills: int, number: signal.Signals, seed: int) -> dict[str, Found]:
         place.mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = folder
         trial = Trial(place, number, seed)
-        with chdir(place):
+        with contextlib.chdir(place):
             trial.unbroken()
             for i in range(kills):
                 trial.kill(STAGES[i % len(STAGES)])
@@ -425,6 +435,7 @@ def command_line() -> None:
     number = signal.Signals[f"SIG{asked.signal}"]
     share = [len(range(i, asked.kills, asked.jobs)) for i in range(asked.jobs)]
     asks = [(kills, number, asked.seed + i) for i, kills in enumerate(share)]
+    import_all()
     with get_context("fork").Pool(asked.jobs) as pool:
         parts = pool.starmap(trials, asks)
     every = {stage.name: joined([part[stage.name] for part in parts]) for stage in STAGES}

@@ -100,6 +100,35 @@ def test_a_comparison_takes_its_processes_along(
     assert f"{done} of 120 cells are done and kept in {out}; the same command goes on" in said
 
 
+@pytest.mark.slow
+def test_where_a_process_is_killed_the_comparison_says_so(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    out = tmp_path / "compared"
+    program = [
+        sys.executable, "-m", "hsi_ssl.cli", "compare", str(tiny_dataset.path), "-o", str(out),
+        "--extractors", "none", "--classifiers", "logistic", "--labels", "3,6,9", "--seeds", "40",
+        "--jobs", "2",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        while not list(out.glob("cells/*.json")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        working = [p for p in others(process.pid) if p != process.pid and _is_worker(p)]
+        os.kill(working[0], signal.SIGKILL)
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 2
+    assert "a process that trains was killed" in said
+    assert ends_soon(lambda: not others(process.pid))
+
+
+def _is_worker(process: int) -> bool:
+    return b"popen_loky" in Path(f"/proc/{process}/cmdline").read_bytes()
+
+
 IN_C = """
 import ctypes, sys
 from hsi_ssl.cli import info, main
