@@ -30,6 +30,8 @@ DEADLINE = 1.5
 """Seconds after a signal within which the process has ended."""
 AGAIN = 0.02
 """Seconds until a stop is tried again that could not be raised where it came."""
+LAST_WORDS = 0.2
+"""Seconds that saying the sentence may take then."""
 PLAIN = "nothing is half-written; the same command begins again"
 SHOW_CURSOR = "\r\x1b[K\x1b[?25h"
 """For terminals, whose cursor progress bars hide."""
@@ -93,13 +95,17 @@ class Stop:
                 if not told:
                     return
                 number = told[0]
-        until = time.monotonic() + DEADLINE
-        while time.monotonic() < until:
-            if self.over.wait(AGAIN):
-                return
-            if self.waits:
-                signal.pthread_kill(main, number)
-        self.say(number)
+            until = time.monotonic() + DEADLINE
+            while time.monotonic() < until:
+                if self.over.wait(AGAIN):
+                    return
+                if self.waits:
+                    signal.pthread_kill(main, number)
+        # Whoever reads what is said may be what holds the main thread up.
+        says = threading.Thread(target=self.say, args=(number,), daemon=True)
+        says.start()
+        says.join(LAST_WORDS)
+        _end_processes()
         os._exit(exit_code(number))
 
 
@@ -115,6 +121,14 @@ def advise(sentence: str, *, fixed: bool = False) -> None:
     """Keep how the work goes on if it is stopped from now on; `fixed`: whatever else comes."""
     if fixed or not _stop.fixed:
         _stop.advice, _stop.fixed = sentence, fixed
+
+
+def _end_processes() -> None:
+    """End processes that work for this one, which would end by themselves once they have begun."""
+    working = sys.modules.get("multiprocessing.process")
+    if working is not None:
+        for process in working.active_children():
+            process.kill()
 
 
 @contextlib.contextmanager
