@@ -142,7 +142,9 @@ def test_a_dataset_without_pixels_to_learn_from_is_refused(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     part = np.full_like(tiny_dataset.part, Part.TEST)
-    other = rewritten(tiny_dataset, tmp_path / "other.h5", part=part)
+    other = rewritten(
+        tiny_dataset, tmp_path / "other.h5", part=part, label=np.abs(tiny_dataset.label)
+    )
     with pytest.raises(DatasetError, match="0 pixels to learn from"):
         train_m1(settings(other, tmp_path / "m1"))
 
