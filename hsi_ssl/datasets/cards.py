@@ -145,6 +145,7 @@ class SourceCard:
     rows: int
     cols: int
     path: str
+    format: str = ""
     labels_paths: list[str] = field(default_factory=list)
     masks: list[str] = field(default_factory=list)
     crs: str | None = None
