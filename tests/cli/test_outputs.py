@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.reports.balance_page import balance_folder
 
-Run = Callable[..., object]
+Run = Callable[..., Any]
 
 
 def left_in(folder: Path) -> list[str]:
