@@ -16,7 +16,7 @@ from hsi_ssl.cli.stopping import Stop, advise, stops_heard
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.stopping import Stopped, uninterrupted
 
-SOON = 6.0
+SOON = 20.0
 """Seconds within which a process has ended on a machine with much else to do; alone, it is 2."""
 
 
