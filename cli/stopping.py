@@ -43,6 +43,8 @@ class Stop:
     def __init__(self) -> None:
         self.number = 0
         """Of the signal, once `Stopped` has been raised."""
+        self.ends = False
+        """Whether a signal has come."""
         self.waits = False
         """Whether it is still to be raised."""
         self.over = threading.Event()
@@ -63,7 +65,7 @@ class Stop:
             return
         self.waits = not interruptible(frame)
         if not self.waits:
-            self.number = number
+            self.ends, self.number = True, number
             raise Stopped(number)
 
     def hear_lost(self, lost: UnraisableHookArgs) -> None:
@@ -72,6 +74,11 @@ class Stop:
             self.number, self.waits = 0, True
         else:
             sys.__unraisablehook__(lost)
+
+    def hear_thread(self, failed: threading.ExceptHookArgs) -> None:
+        """Leave unsaid what goes wrong in other threads once all is to end."""
+        if not self.ends:
+            threading.__excepthook__(failed)
 
     def say(self, number: int) -> None:
         """Say how to go on, once."""
@@ -95,7 +102,7 @@ class Stop:
                 if not told:
                     return
                 number = told[0]
-            until = time.monotonic() + DEADLINE
+            self.ends, until = True, time.monotonic() + DEADLINE
             while time.monotonic() < until:
                 if self.over.wait(AGAIN):
                     return
@@ -146,6 +153,7 @@ def stops_heard() -> Iterator[Stop]:
     os.set_blocking(tells, False)
     before_fd = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     before_hook, sys.unraisablehook = sys.unraisablehook, stop.hear_lost
+    before_thread, threading.excepthook = threading.excepthook, stop.hear_thread
     before = {number: signal.getsignal(number) for number in _numbers()}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
@@ -159,7 +167,7 @@ def stops_heard() -> Iterator[Stop]:
             stop.over.set()
             for number, handler in before.items():
                 signal.signal(number, handler)
-            sys.unraisablehook = before_hook
+            sys.unraisablehook, threading.excepthook = before_hook, before_thread
             signal.set_wakeup_fd(before_fd)
             os.close(tells)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from hsi_ssl.cli.stopping import Stop, advise, stops_heard
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.stopping import Stopped, uninterrupted
 
-SOON = 6.0
+SOON = 20.0
 """Seconds within which a process has ended on a machine with much else to do; alone, it is 2."""
 
 
@@ -168,7 +169,7 @@ def heard(work: Callable[[], None]) -> Stop:
             finally:
                 stop.over.set()  # or the process ends
     finally:
-        sys.unraisablehook = sys.__unraisablehook__
+        sys.unraisablehook, threading.excepthook = sys.__unraisablehook__, threading.__excepthook__
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP):
