@@ -46,10 +46,11 @@ def command(
     hsi-ssl balance cores/ --label-set lithology --report lithology
     hsi-ssl balance runs/dataset.h5
     """
+    from hsi_ssl.claims import claimed
     from hsi_ssl.datasets.prepare import sources_of
     from hsi_ssl.datasets.store import is_dataset, open_dataset
     from hsi_ssl.errors import SettingsError
-    from hsi_ssl.reports.balance_page import report_dataset, report_sources
+    from hsi_ssl.reports.balance_page import balance_folder, report_dataset, report_sources
 
     given = options.vectors_are_labels(given)
     sources = given.pop("sources")
@@ -63,21 +64,24 @@ def command(
                 "and --variable, or name the scenes"
             )
         dataset = open_dataset(Path(sources[0]), given["label_set"])
-        default = dataset.path.with_name(f"{dataset.path.stem}_balance")
+        default = balance_folder(dataset.path)
         # A report in its usual place follows from the dataset: it may always be made again.
-        balance, page = report_dataset(
-            dataset, report or default, overwrite=overwrite or report is None, watcher=terminal
-        )
+        folder = report or default
+        with claimed(folder):
+            balance, page = report_dataset(
+                dataset, folder, overwrite=overwrite or report is None, watcher=terminal
+            )
     else:
         settings = options.override(settings, sources=sources, **given)
         if len(settings.label_sets) > 1:
             raise SettingsError(
                 "the balance of scenes is that of one label set: name one with --label-set"
             )
-        with sources_of(settings, watcher=terminal) as found:
+        folder = report or SOURCES_REPORT
+        with claimed(folder), sources_of(settings, watcher=terminal) as found:
             balance, page = report_sources(
                 found,
-                report or SOURCES_REPORT,
+                folder,
                 overwrite=overwrite or report is None,
                 watcher=terminal,
             )

@@ -55,7 +55,7 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
     metavar="BETA",
     help="Let neighbours agree: strength of a Potts prior, learnt or tuned [default: 0].",
 )
-@click.option("--resample", **FLAG, help="Interpolate a scene's other bands to the model's.")
+@click.option("--resample", **FLAG, help="Bring a scene's other bands to the model's.")
 @options.force
 @options.reading
 @click.option("--window", type=int, help="Pixels a core takes at a time [default: 65536].")
@@ -65,10 +65,10 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **given: Any) -> None:
     """Make the class map of each SCENE: a file, a folder, or a name from `hsi-ssl catalog list`.
 
-    A map is a GeoTIFF on the scene's own grid, 0 where the scene has no data; beside it lie its
-    legend (.csv), a style for QGIS (.qml) and a picture (.png). By default it is called
-    <scene>_classes.tif and written to the current folder. A model of several label sets makes a map
-    of each, <scene>_classes_<label set>.tif.
+    A map is a GeoTIFF on the scene's own grid, or on the map grid of its lookup table, 0 where the
+    scene has no data; beside it lie its legend (.csv), a style for QGIS (.qml), a picture (.png).
+    By default it is called <scene>_classes.tif and written to the current folder. A model of
+    several label sets makes a map of each, <scene>_classes_<label set>.tif.
 
     --format envi writes ENVI classifications (.img, .hdr) with the same beside them. -o m.vrt makes
     one mosaic of scenes in one CRS; their maps lie in the folder m.

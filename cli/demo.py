@@ -28,7 +28,8 @@ def command(
     Each step is the command of that name, as you would type it.
     """
     from hsi_ssl.errors import SettingsError
-    from hsi_ssl.files import os_errors, refuse_existing
+    from hsi_ssl.files import refuse_existing
+    from hsi_ssl.os_errors import os_errors
     from hsi_ssl.recipes import recipe_text
 
     from .main import cli

@@ -37,7 +37,7 @@ from .output import Terminal
     "--resample",
     is_flag=True,
     default=None,
-    help="Interpolate a scene's other bands to the model's.",
+    help="Bring a scene's other bands to the model's.",
 )
 @options.force
 @options.reading
@@ -55,6 +55,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl discover runs/m2 cores/ --library s06av95a_envi.sli
     hsi-ssl discover runs/seed0 cores/ --also runs/seed1 --also runs/seed2 -o unknown
     """
+    from hsi_ssl.claims import claimed
     from hsi_ssl.discovery.discover import discover
     from hsi_ssl.files import refuse_existing
     from hsi_ssl.inference.discovered import save_discovered
@@ -62,10 +63,11 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     from hsi_ssl.reports.discovery import write_discovery
 
     settings = options.override(options.read_project(project).discover, **given)
-    refuse_existing(settings.output, overwrite)
-    found = discover(settings, watcher=terminal)
-    page = write_discovery(found, settings.output, overwrite=overwrite)
-    save_discovered(settings.model, found.classifier.card, found.discovered)
+    with claimed(settings.output, settings.model):  # what is found is told there, too
+        refuse_existing(settings.output, overwrite)
+        found = discover(settings, watcher=terminal)
+        page = write_discovery(found, settings.output, overwrite=overwrite)
+        save_discovered(settings.model, found.classifier.card, found.discovered)
     for note in found.notes:
         terminal.say(note)
     for group in found.no_groups:

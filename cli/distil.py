@@ -20,6 +20,7 @@ from .output import Terminal
 @click.option("--epochs", type=int, help="[default: 100]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @options.device
+@options.resume
 @options.overwrite
 @options.common
 def command(
@@ -30,6 +31,7 @@ def command(
     dataset: Path | None,
     output: Path,
     temperature: float | None,
+    resume: bool,
     overwrite: bool,
     **given: Any,
 ) -> None:
@@ -43,6 +45,7 @@ def command(
     hsi-ssl distil runs/m2
     hsi-ssl classify --model runs/student
     """
+    options.refuse_together(resume=resume, overwrite=overwrite)
     from hsi_ssl.checking import checked
     from hsi_ssl.inference.checkpoint import load_run
     from hsi_ssl.settings import M2Settings
@@ -56,7 +59,7 @@ def command(
     fixed = {"model": "student", "m1": None, "teacher": teacher, "options": own}
     places = {"dataset": Path(known), "output": output}
     settings = checked(M2Settings, {**usual, **asked, **fixed, **places}, where="options")
-    card = train_m2(settings, overwrite=overwrite, watcher=terminal)
+    card = train_m2(settings, resume=resume, overwrite=overwrite, watcher=terminal)
     metrics = card["metrics"]
     terminal.result(
         {

@@ -106,6 +106,7 @@ def command(
     hsi-ssl evaluate --map scene_classes.tif --map other_product.tif
     hsi-ssl evaluate --map other_product.tif --reference points.gpkg --label-field class
     """
+    from hsi_ssl.claims import claimed
     from hsi_ssl.datasets.store import open_dataset
     from hsi_ssl.files import refuse_existing
 
@@ -116,6 +117,7 @@ def command(
         _by_reference(maps, reference, by, report, overwrite=overwrite, terminal=terminal)
         return
     _refuse_rules(rules)
+    from hsi_ssl.inference.checkpoint import refuse_changed
     from hsi_ssl.reports.evaluation import evaluate_each, with_maps
     from hsi_ssl.reports.evaluation_page import write_evaluation_reports
     from hsi_ssl.training.tuned_prior import tune_run
@@ -127,24 +129,26 @@ def command(
     folder = report or own
     # The report inside the run follows from the run: it may always be made again.
     overwrite = overwrite or folder == own
-    refuse_existing(folder, overwrite)
     pictures = [path for path in maps if path.suffix.lower() == ".png"]
     rasters = [path for path in maps if path not in pictures]
-    opened = open_dataset(dataset or settings.dataset)
-    if tune_spatial:
-        tune_run(run, opened, device or settings.device, terminal)
-    found = evaluate_each(
-        run,
-        opened,
-        part=part,
-        spatial=strength,
-        name_slots=cluster_and_label,
-        device=device or settings.device,
-        watcher=terminal,
-    )
-    if rasters:
-        found = with_maps(found, rasters, ignore=tuple(ignore_codes or ()), watcher=terminal)
-    pages = write_evaluation_reports(found, folder, maps=pictures, overwrite=overwrite)
+    with claimed(folder):
+        refuse_existing(folder, overwrite)
+        opened = open_dataset(dataset or settings.dataset)
+        if tune_spatial:
+            tune_run(run, opened, device or settings.device, terminal)
+        found = evaluate_each(
+            run,
+            opened,
+            part=part,
+            spatial=strength,
+            name_slots=cluster_and_label,
+            device=device or settings.device,
+            watcher=terminal,
+        )
+        if rasters:
+            found = with_maps(found, rasters, ignore=tuple(ignore_codes or ()), watcher=terminal)
+        refuse_changed(run, found[0].card)
+        pages = write_evaluation_reports(found, folder, maps=pictures, overwrite=overwrite)
     _tell(found, pages, part, terminal)
 
 
@@ -255,6 +259,7 @@ def _by_reference(
     terminal: Terminal,
 ) -> None:
     """Judge maps by a reference, write the report and say what was found."""
+    from hsi_ssl.claims import claimed
     from hsi_ssl.files import refuse_existing
     from hsi_ssl.reports.reference import judge_maps, reference_words
     from hsi_ssl.reports.reference_page import (
@@ -265,10 +270,11 @@ def _by_reference(
     )
 
     folder = report or reference_folder(maps, reference)
-    refuse_existing(folder, overwrite)
-    table_names(maps)
-    found = judge_maps(maps, reference, rules, terminal)
-    page = write_reference_report(found, reference, folder, overwrite=overwrite)
+    with claimed(folder):
+        refuse_existing(folder, overwrite)
+        table_names(maps)
+        found = judge_maps(maps, reference, rules, terminal)
+        page = write_reference_report(found, reference, folder, overwrite=overwrite)
     for sentence in dict.fromkeys(said for one in found for said in reference_words(one)):
         terminal.warn(sentence)
     answers = [{**reference_json(one, reference), "report": str(page)} for one in found]

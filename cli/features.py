@@ -15,7 +15,7 @@ from .output import Terminal
 @click.argument("source", metavar="SCENE_OR_DATASET")
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
 @click.option("-o", "--output", type=options.FILE, required=True, help="GeoTIFF, or HDF5.")
-@click.option("--resample", is_flag=True, help="Interpolate a scene's other bands to M1's.")
+@click.option("--resample", is_flag=True, help="Bring a scene's other bands to M1's.")
 @options.force
 @options.reading
 @options.device
@@ -39,6 +39,7 @@ def command(
     hsi-ssl features scene.tif -o scene_features.tif
     hsi-ssl features runs/dataset.h5 --m1 runs/m1 -o features.h5
     """
+    from hsi_ssl.claims import claimed
     from hsi_ssl.datasets.store import is_dataset, open_dataset
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
@@ -48,29 +49,30 @@ def command(
 
     settings = options.read_project(project)
     run = m1 or settings.m1.output
-    refuse_existing(output, overwrite)
-    extractor = load_m1(run, device or settings.m1.device)
-    if is_dataset(Path(source)):
-        pixels = dataset_features(
-            open_dataset(Path(source)), extractor, output, run=run, overwrite=overwrite
-        )
-    else:
-        with resolve(
-            (source,), reading=options.reading_of(given), labelled=False, watcher=terminal
-        ) as sources:
-            if len(sources.scenes) > 1:
-                raise SettingsError(
-                    f"{source} holds {len(sources.scenes)} scenes; name one file of them"
-                )
-            pixels = scene_features(
-                sources.scenes[0].scene,
-                extractor,
-                output,
-                resample=resample,
-                force=force,
-                overwrite=overwrite,
-                watcher=terminal,
+    with claimed(output):
+        refuse_existing(output, overwrite)
+        extractor = load_m1(run, device or settings.m1.device)
+        if is_dataset(Path(source)):
+            pixels = dataset_features(
+                open_dataset(Path(source)), extractor, output, run=run, overwrite=overwrite
             )
+        else:
+            with resolve(
+                (source,), reading=options.reading_of(given), labelled=False, watcher=terminal
+            ) as sources:
+                if len(sources.scenes) > 1:
+                    raise SettingsError(
+                        f"{source} holds {len(sources.scenes)} scenes; name one file of them"
+                    )
+                pixels = scene_features(
+                    sources.scenes[0].scene,
+                    extractor,
+                    output,
+                    resample=resample,
+                    force=force,
+                    overwrite=overwrite,
+                    watcher=terminal,
+                )
     units = extractor.model.units
     terminal.result(
         {"output": str(output), "pixels": pixels, "units": units},

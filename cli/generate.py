@@ -49,6 +49,7 @@ def command(
     hsi-ssl generate
     hsi-ssl generate runs/m2 --pixel core.h5 120 35 --pixel core.h5 80 200 -o generated/
     """
+    from hsi_ssl.claims import claimed
     from hsi_ssl.datasets.store import open_dataset
     from hsi_ssl.files import refuse_existing
     from hsi_ssl.inference.classifier import load_classifier
@@ -59,13 +60,17 @@ def command(
     settings = options.read_project(project).m2
     run = run or settings.output
     folder = output or run / "generated"
-    refuse_existing(folder, overwrite)
-    classifier = load_classifier(run, device or settings.device)
-    generator = Generator(classifier, settings.seed if seed is None else seed)
-    known = open_dataset(dataset or Path(classifier.card["dataset"]["path"]))
-    pool = active_pool(known, classifier, run)
-    measured = of_scenes(pixels, classifier, terminal) if pixels else of_dataset(known, generator)
-    written = write_generated(generator, measured, pool, folder, overwrite=overwrite)
+    with claimed(folder):
+        refuse_existing(folder, overwrite)
+        classifier = load_classifier(run, device or settings.device)
+        generator = Generator(classifier, settings.seed if seed is None else seed)
+        known = open_dataset(dataset or Path(classifier.card["dataset"]["path"]))
+        pool = active_pool(known, classifier, run)
+        if pixels:
+            measured = of_scenes(pixels, classifier, terminal)
+        else:
+            measured = of_dataset(known, generator)
+        written = write_generated(generator, measured, pool, folder, overwrite=overwrite)
     terminal.result(
         {"output": str(folder), "files": [str(path) for path in written]},
         f"wrote {folder}: {', '.join(path.name for path in written)}",

@@ -11,6 +11,8 @@ import click
 from hsi_ssl import __version__
 from hsi_ssl.errors import HsiSslError
 
+from .stopping import exit_code, stops_heard
+
 COMMANDS = {
     "init": "init",
     "catalog": "catalog",
@@ -68,10 +70,20 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 2 the user must change something, 1 our bug."""
+    """Run the command line.
+
+    Exit codes: 0 done, 2 the user must change something, 1 our bug, 130 and 143 after Ctrl-C and
+    SIGTERM.
+    """
     os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own warnings: ours say what matters
-    try:
-        cli(prog_name="hsi-ssl")
-    except HsiSslError as error:
-        click.echo(click.style("Error: ", fg="red") + str(error), err=True)
-        sys.exit(2)
+    with stops_heard() as stop:
+        try:
+            cli(prog_name="hsi-ssl")
+        except BaseException as error:
+            if stop.number:  # whatever else went wrong then came of it
+                stop.say(stop.number)
+                sys.exit(exit_code(stop.number))
+            if not isinstance(error, HsiSslError):
+                raise
+            click.echo(click.style("Error: ", fg="red") + str(error), err=True)
+            sys.exit(2)

@@ -43,21 +43,23 @@ def command(
     hsi-ssl match means.csv --library s06av95a_envi.sli
     hsi-ssl match discovered/spectra.csv --library ecostress.db --background "all pixels"
     """
+    from hsi_ssl.claims import claimed
     from hsi_ssl.files import refuse_existing, written_beside
     from hsi_ssl.libraries.matching import in_words
     from hsi_ssl.libraries.naming import matches_csv, name_spectra
     from hsi_ssl.libraries.reading import open_library
 
-    if output is not None:
-        refuse_existing(output, overwrite)
-    found, notes = name_spectra(
-        open_library(spectra), open_library(library), background=background, count=count
-    )
-    for note in notes:
-        terminal.say(note)
-    if output is not None:
-        with written_beside(output, overwrite=overwrite) as beside:
-            beside.write_text(matches_csv(found), encoding="utf-8")
+    with claimed(*([] if output is None else [output])):
+        if output is not None:
+            refuse_existing(output, overwrite)
+        found, notes = name_spectra(
+            open_library(spectra), open_library(library), background=background, count=count
+        )
+        for note in notes:
+            terminal.say(note)
+        if output is not None:
+            with written_beside(output, overwrite=overwrite) as beside:
+                beside.write_text(matches_csv(found), encoding="utf-8")
     terminal.result(
         {"spectra": [named.to_json() for named in found], "notes": list(notes)},
         *(f"{named.name}: {in_words(named.matches)}" for named in found),

@@ -200,11 +200,19 @@ def labels(command: F) -> F:
 def vectors_are_labels(given: dict[str, Any]) -> dict[str, Any]:
     """`given` with the vector files among the sources, which can only be labels, as labels.
 
-    So `--labels old.gpkg new.gpkg` is understood.
+    So `--labels old.gpkg new.gpkg` is understood. The metadata of a product is none.
     """
+    from hsi_ssl.errors import SceneError
     from hsi_ssl.labels.vectors import is_vector
+    from hsi_ssl.scenes.products import product_at
 
-    drawn = [source for source in given["sources"] if is_vector(Path(source))]
+    def is_drawn(path: Path) -> bool:
+        try:
+            return is_vector(path) and (not path.is_file() or product_at(path) is None)
+        except SceneError:  # who opens it says what is wrong
+            return False
+
+    drawn = [source for source in given["sources"] if is_drawn(Path(source))]
     return {
         **given,
         "sources": tuple(source for source in given["sources"] if source not in drawn),
@@ -260,10 +268,13 @@ def reading_of(given: dict[str, Any]) -> Reading:
     return checked(ReadingSettings, known, where="options").reading
 
 
+resume = click.option("--resume", is_flag=True, help="Go on with a run that was cut off.")
+
+
 def training(command: F) -> F:
     """Add what the training loop reads: epochs, learning rate, patience, resume and the like."""
     for add in (
-        click.option("--resume", is_flag=True, help="Go on with a run that was cut off."),
+        resume,
         overwrite,
         device,
         seed,

@@ -15,6 +15,8 @@ import click
 
 from hsi_ssl.watcher import Watcher
 
+from .stopping import advise
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -44,6 +46,10 @@ class Terminal(Watcher):
     def warn(self, sentence: str) -> None:
         """Print a warning on standard error, even when quiet."""
         self._print(click.style("Warning: ", fg="yellow") + sentence, err=True)
+
+    def if_stopped(self, sentence: str) -> None:
+        """Keep the sentence for Ctrl-C and SIGTERM."""
+        advise(sentence)
 
     def result(self, values: Mapping[str, Any], *lines: str) -> None:
         """Give the command's result: the JSON object, or the lines for people."""
@@ -109,9 +115,9 @@ class _Log(logging.Handler):
 def others_heard(terminal: Terminal) -> Iterator[None]:
     """Within it, warnings and logs of other libraries come as details (-v), in one line each.
 
-    Our own warning on pictures comes once, however many pictures there are.
+    Our own warnings are warnings here; that on pictures comes once, however many there are.
     """
-    from hsi_ssl.errors import PictureWarning
+    from hsi_ssl.errors import HsiSslWarning, PictureWarning
 
     told = False
 
@@ -124,7 +130,9 @@ def others_heard(terminal: Terminal) -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         nonlocal told
-        if not issubclass(category, PictureWarning):
+        if issubclass(category, HsiSslWarning):
+            terminal.warn(str(message))
+        elif not issubclass(category, PictureWarning):
             terminal.detail(f"{category.__name__}: {' '.join(str(message).split())}")
         elif not told:
             told = True

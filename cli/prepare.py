@@ -27,6 +27,12 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
     callback=lambda ctx, param, texts: ",".join(texts) if texts else None,
     help="Wavelengths to leave out, in nm, ends included: 1350-1450,1800-1950; or 1.35-1.45um.",
 )
+@click.option(
+    "--resample",
+    is_flag=True,
+    default=None,
+    help="Bring scenes with other bands to those of the first, by wavelength and width.",
+)
 @click.option("--cap", type=int, help="Training pixels a class, at most [default: 5000].")
 @click.option("--per-class", type=int, help="Few labels: so many a class in all, instead of cap.")
 @click.option("--unlabelled", type=int, help="Pixels in the unlabelled pool [default: 100000].")
@@ -82,18 +88,25 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     stages = options.read_project(project)
     settings = options.override(stages.prepare, **given)
 
-    from hsi_ssl.datasets.prepare import prepare_sources, sources_of
+    from hsi_ssl.claims import claimed
+    from hsi_ssl.datasets.prepare import preparing, sources_of
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.reports.balance_page import report_label_sets
+    from hsi_ssl.reports.balance_page import balance_folder, report_label_sets
 
-    folder = settings.output.with_name(f"{settings.output.stem}_balance")
-    for output in (settings.output, folder):
-        refuse_existing(output, overwrite)
-    with sources_of(settings, watcher=terminal) as sources:
-        dataset = prepare_sources(sources, settings, overwrite=overwrite, watcher=terminal)
-        reports = report_label_sets(
-            dataset, folder, sources=sources, overwrite=overwrite, watcher=terminal
-        )
+    folder = balance_folder(settings.output)
+    with claimed(settings.output, folder):
+        for output in (settings.output, folder):
+            refuse_existing(output, overwrite)
+        with (
+            sources_of(settings, watcher=terminal) as sources,
+            preparing(
+                sources, settings, also=[folder], overwrite=overwrite, watcher=terminal
+            ) as dataset,
+        ):
+            beside = balance_folder(dataset.path)
+            found = report_label_sets(dataset, beside, sources=sources, watcher=terminal)
+            rows, split = len(dataset), dataset.meta["split"]["kind"]
+    reports = [(balance, folder / page.relative_to(beside)) for balance, page in found]
     lines = []
     for balance, _ in reports:
         prefix = f"{balance.label_set.name}: " if len(reports) > 1 else ""
@@ -117,8 +130,8 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     terminal.result(
         {
             "dataset": str(settings.output),
-            "rows": len(dataset),
-            "split": dataset.meta["split"]["kind"],
+            "rows": rows,
+            "split": split,
             **(each[0] if len(each) == 1 else {"label_sets": each}),
         },
         *lines,

@@ -33,7 +33,7 @@ SHOWN = 5
     show_default=True,
     help="At most one in so many pixels around.",
 )
-@click.option("--resample", is_flag=True, help="Interpolate a scene's other bands to the model's.")
+@click.option("--resample", is_flag=True, help="Bring a scene's other bands to the model's.")
 @options.force
 @options.reading
 @options.seed
@@ -67,6 +67,7 @@ def command(
     hsi-ssl suggest runs/m2 flight.tif
     hsi-ssl suggest runs/m2 runs/dataset.h5 -n 30 -o next.gpkg
     """
+    from hsi_ssl.claims import claimed
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.files import refuse_existing
     from hsi_ssl.inference.classifier import load_classifier
@@ -77,28 +78,29 @@ def command(
     from hsi_ssl.suggesting.suggest import suggest
 
     settings = options.read_project(project)
-    refuse_existing(output, overwrite)
-    classifier = load_classifier(run, device or settings.m2.device)
-    name, labelled = scene_and_labelled(scene)
-    with resolve(
-        (name,), reading=options.reading_of(given), labelled=False, watcher=terminal
-    ) as sources:
-        if len(sources.scenes) > 1:
-            raise SettingsError(f"{scene} holds {len(sources.scenes)} scenes; name one of them")
-        opened = sources.scenes[0].scene
-        found = suggest(
-            opened,
-            classifier,
-            count,
-            radius=radius,
-            labelled=labelled,
-            discovered=load_discovered(run, classifier.card),
-            resample=resample,
-            force=force,
-            seed=seed or 0,
-            watcher=terminal,
-        )
-        files = write_suggestions(output, opened, found, overwrite=overwrite)
+    with claimed(output):
+        refuse_existing(output, overwrite)
+        classifier = load_classifier(run, device or settings.m2.device)
+        name, labelled = scene_and_labelled(scene)
+        with resolve(
+            (name,), reading=options.reading_of(given), labelled=False, watcher=terminal
+        ) as sources:
+            if len(sources.scenes) > 1:
+                raise SettingsError(f"{scene} holds {len(sources.scenes)} scenes; name one of them")
+            opened = sources.scenes[0].scene
+            found = suggest(
+                opened,
+                classifier,
+                count,
+                radius=radius,
+                labelled=labelled,
+                discovered=load_discovered(run, classifier.card),
+                resample=resample,
+                force=force,
+                seed=seed or 0,
+                watcher=terminal,
+            )
+            files = write_suggestions(output, opened, found, overwrite=overwrite)
     if len(found) < count:
         terminal.warn(
             f"{len(found)} of {count} pixels found that are more than {radius} pixels apart"

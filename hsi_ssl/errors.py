@@ -4,9 +4,15 @@ The message says what was expected, what was found and what to do. The command l
 without a traceback and exits with code 2; anything else that escapes is our bug (code 1).
 """
 
+from hsi_ssl.hidden import visible
+
 
 class HsiSslError(Exception):
     """Root of the family: the user must change something."""
+
+    def __str__(self) -> str:
+        """The sentence; of what is being written it names the place where it is to be."""
+        return visible(super().__str__())
 
 
 class SettingsError(HsiSslError, ValueError):

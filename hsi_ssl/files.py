@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.errors import OutputError
+from hsi_ssl.hidden import finish, is_hidden, workshop_of
+from hsi_ssl.os_errors import os_errors
+from hsi_ssl.stopping import uninterrupted
 
 FINGERPRINT_BLOCKS = 64
 FINGERPRINT_BLOCK = 64 * 1024
@@ -19,7 +21,9 @@ FINGERPRINT_BLOCK = 64 * 1024
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raise `OutputError` if `path` exists and may not be replaced."""
-    if path.exists() and not overwrite:
+    with os_errors(path):
+        there = path.exists()
+    if there and not overwrite:
         raise OutputError(f"{path} exists already; pass --overwrite to replace it, or name another")
 
 
@@ -32,60 +36,58 @@ def refuse_taken(files: Iterable[Path], overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def written_beside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it takes the place of `path`.
+@uninterrupted
+def written_beside(
+    path: Path,
+    *,
+    also: Iterable[Path] = (),
+    without: Iterable[Path] = (),
+    overwrite: bool = False,
+) -> Iterator[Path]:
+    """Yield a temporary path in a folder beside `path`; on success it takes the place of `path`.
 
-    The temporary keeps the suffix, so that writers that look at it behave. The body may write a
+    The temporary keeps the name, so that writers that look at it behave. The body may write a
     file there or make a folder there. On failure nothing is left and what was there before stays.
+
+    `also`: outputs in the folder of `path` that belong to it. What the body has written of them,
+    by their names beside the temporary, goes to its place with it; what is `without` goes away
+    with it. Whenever the process is killed, all of it is old, or all is new once `path` is claimed
+    again.
 
     Raises
     ------
     OutputError
         `path` exists and `overwrite` is false; it is a folder that holds what the new one does
-        not; the folder is missing and cannot be made, or is read-only; the disk is full.
+        not; the folder is missing and cannot be made, or is read-only; the disk is full; another
+        run writes it.
     """
-    path = Path(path)
-    with os_errors(path):
+    path, also = Path(path), [Path(place) for place in also]
+    with claimed(path), os_errors(path):
         refuse_existing(path, overwrite)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
-    try:
-        beside = workshop / path.name
-        with os_errors(path):
-            yield beside
-            _refuse_to_destroy(beside, path)
-            replace(beside, path)
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        workshop = workshop_of(path)
+        try:
+            yield workshop / path.name
+            for place in (path, *also):
+                _refuse_to_destroy(workshop / place.name, place)
+            there = [place.name for place in without if os.path.lexists(place)]
+            finish(workshop, [path.name, *(place.name for place in also)], there)
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
 
 
 def _refuse_to_destroy(new: Path, place: Path) -> None:
     """Refuse to replace a folder by a file, or by a folder that lacks some of what it holds."""
-    if not place.is_dir():
+    if not place.is_dir() or not new.exists():
         return
     if not new.is_dir():
         raise OutputError(f"{place} is a folder where a file is to be written; name a file")
-    strange = {p.name for p in place.iterdir()} - {p.name for p in new.iterdir()}
+    strange = {p.name for p in place.iterdir() if not is_hidden(p)} - {
+        p.name for p in new.iterdir()
+    }
     if strange:
         raise OutputError(
             f"{place} also holds {min(strange)}, which would be lost; name another folder"
         )
-
-
-def replace(new: Path, place: Path) -> None:
-    """Rename `new` (file or folder) onto `place`; a folder there gives way to a folder."""
-    if place.is_dir():
-        old = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-        place.rename(old / place.name)
-        try:
-            new.rename(place)
-        except OSError:
-            (old / place.name).rename(place)
-            raise
-        finally:
-            shutil.rmtree(old)
-    else:
-        os.replace(new, place)
 
 
 def fingerprint(path: Path) -> str:
@@ -106,32 +108,16 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-@contextlib.contextmanager
-def os_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into one sentence about `path`.
+def folder_fingerprint(folder: Path) -> tuple[int, str]:
+    """Bytes of all files in a folder, and a hex sha256 of their names and sizes and of some.
 
-    Raises
-    ------
-    OutputError
-        The disk is full, the folder read-only, or the path leads through a file.
+    Those are up to 64 of them, spread evenly over the names in their order.
     """
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        reasons = {
-            errno.ENOSPC: "no space is left on the disk; free some or write elsewhere",
-            errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
-            errno.EFBIG: "the file grows larger than this disk or account allows; write elsewhere",
-            errno.EROFS: "the folder is read-only; write elsewhere",
-            errno.EACCES: "the folder may not be written to; write elsewhere",
-            errno.EPERM: "the folder may not be written to; write elsewhere",
-            errno.EISDIR: "it is a folder; name a file",
-            errno.EEXIST: "a part of the path is a file, not a folder; write elsewhere",
-            errno.ENOENT: "such a folder cannot be made; write elsewhere",
-            errno.ENOTDIR: "a part of the path is a file, not a folder; write elsewhere",
-        }
-        if error.errno in reasons:
-            raise OutputError(f"cannot write {path}: {reasons[error.errno]}") from error
-        raise
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in files]
+    digest = hashlib.sha256()
+    for path, size in zip(files, sizes, strict=True):
+        digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
+    for path in files[:: max(1, len(files) // FINGERPRINT_BLOCKS)]:
+        digest.update(fingerprint(path).encode())
+    return sum(sizes), digest.hexdigest()

@@ -135,6 +135,8 @@ class PrepareSettings(ReadingSettings):
     exclude: tuple[str, ...] = ()
     """Ranges of wavelengths whose bands are left out: text such as `1350-1450,1800-1950`, ends
     included, or pairs of numbers; in nm where there is no unit, below 100 in micrometres."""
+    resample: bool = False
+    """Bring scenes with other bands to those of the first one, by wavelength and width."""
     cap: int = Field(5000, ge=1)
     """Training pixels a class, at most."""
     per_class: int | None = Field(None, ge=1)
@@ -405,7 +407,7 @@ class ClassifySettings(ReadingSettings):
     """Strength of the Potts prior on the map: 0 for none, up to 10; learnt: how much neighbours
     agree by q(y|x); tuned: the best on validation pixels."""
     resample: bool = False
-    """Interpolate a scene with other bands to those of the model."""
+    """Bring a scene with other bands to those of the model, by wavelength and width."""
     force: bool = False
     """Go on where a scene's numbers are not like those that the model learnt from."""
     window: int = Field(65_536, ge=256)
@@ -439,7 +441,7 @@ class DiscoverSettings(ReadingSettings):
     min_stability: float = Field(0.5, ge=0, le=1)
     """Mean overlap with the slot's partner in the other runs."""
     resample: bool = False
-    """Interpolate scenes with other bands to the model's."""
+    """Bring scenes with other bands to the model's, by wavelength and width."""
     force: bool = False
     """Go on where a scene's numbers are not like those that the model learnt from."""
     window: int = Field(65_536, ge=1)

@@ -18,5 +18,8 @@ class Watcher:
     def warn(self, sentence: str) -> None:
         """Hear something that the user should look at."""
 
+    def if_stopped(self, sentence: str) -> None:
+        """Hear how the work goes on if it is stopped from now on."""
+
 
 SILENT = Watcher()

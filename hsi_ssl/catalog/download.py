@@ -29,13 +29,8 @@ def download(
     """
     import pooch
 
-    try:
-        with _quiet(pooch.get_logger()), written_beside(place) as beside:
-            _retrieve(url, place, sha256, beside, watcher)
-    except FetchError:
-        with contextlib.suppress(OSError):  # it holds other files
-            place.parent.rmdir()
-        raise
+    with _quiet(pooch.get_logger()), written_beside(place) as beside:
+        _retrieve(url, place, sha256, beside, watcher)
 
 
 def _retrieve(url: str, place: Path, sha256: str | None, beside: Path, watcher: Watcher) -> None:

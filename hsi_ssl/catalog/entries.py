@@ -27,6 +27,7 @@ from pydantic import Field
 
 from hsi_ssl.catalog.download import download
 from hsi_ssl.checking import Settings, checked
+from hsi_ssl.claims import claimed
 from hsi_ssl.errors import CatalogError
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, LabelSet
@@ -258,13 +259,14 @@ def fetch(
             f"{known.title} is not in {found.folder} (no {found.missing[0]}); {known.howto}"
         )
     place = folder or (_writable_folder(watcher) if to_data_folder else cache_folder())
-    if known.origin == "simulator":
-        _simulate(known, place, watcher)
-    else:
-        watcher.say(f"{known.title}: downloading into {place}, once")
-        for file in known.files:
-            if not (place / file.path).exists():
-                download(file.url, place / file.path, sha256=file.sha256, watcher=watcher)
+    with claimed(place / known.name):
+        if known.origin == "simulator":
+            _simulate(known, place, watcher)
+        else:
+            watcher.say(f"{known.title}: downloading into {place}, once")
+            for file in known.files:
+                if not (place / file.path).exists():
+                    download(file.url, place / file.path, sha256=file.sha256, watcher=watcher)
     return locate(known, place)
 
 

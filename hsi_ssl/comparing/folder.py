@@ -20,7 +20,8 @@ from hsi_ssl import __version__
 from hsi_ssl.checksums import sealed, unsealed
 from hsi_ssl.comparing.grid import Cell, Result
 from hsi_ssl.errors import OutputError
-from hsi_ssl.files import os_errors, written_beside
+from hsi_ssl.files import written_beside
+from hsi_ssl.os_errors import os_errors
 from hsi_ssl.plain import checked
 
 IDENTITY = "compare.json"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.comparing.folder import Folder
 from hsi_ssl.comparing.grid import (
     NONE,
@@ -28,9 +31,11 @@ from hsi_ssl.comparing.table import in_words
 from hsi_ssl.comparing.working import Trained, Work, is_trained, run_cell, train_extractor
 from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, open_dataset
+from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.extractor import check_bands, load_m1
 from hsi_ssl.inference.lineage import draw_fingerprint, seen_elsewhere
 from hsi_ssl.models.extractors import EXTRACTORS
+from hsi_ssl.stopping import INTERRUPTS
 from hsi_ssl.training.stage import network_scaler
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -65,6 +70,21 @@ def compare(
     SettingsError, DatasetError, ModelError, OutputError, DeviceError
         Before anything is written.
     """
+    with claimed(output):
+        return _compared(dataset, output, grid, m1, m2, label_set, jobs, overwrite, watcher)
+
+
+def _compared(
+    dataset: Path,
+    output: Path,
+    grid: Grid,
+    m1: M1Settings,
+    m2: M2Settings,
+    label_set: str | None,
+    jobs: int,
+    overwrite: bool,
+    watcher: Watcher,
+) -> list[Result]:
     check_names(grid)
     opened = open_dataset(dataset, label_set)
     opened.label_set  # noqa: B018 - refuses several
@@ -108,17 +128,20 @@ class _Run:
             for seed in range(self.grid.seeds):
                 missing = [c for c in cells if c.seed == seed and c not in self.found]
                 self._seed(seed, missing)
-        except KeyboardInterrupt:
-            done = len(self.work.folder.found(cells))
-            self.watcher.warn(
-                f"interrupted: {done} of {len(cells)} cells are done and kept in "
-                f"{self.work.folder.path}; the same command goes on from there"
-            )
+        except INTERRUPTS:
+            self._say_if_stopped(len(self.work.folder.found(cells)))
             raise
         self.watcher.progress("comparing", len(cells), len(cells))
 
+    def _say_if_stopped(self, done: int) -> None:
+        self.watcher.if_stopped(
+            f"{done} of {len(self.grid.cells())} cells are done and kept in "
+            f"{self.work.folder.path}; the same command goes on from there"
+        )
+
     def _announce(self, cells: Sequence[Cell]) -> None:
         grid, done = self.grid, len(self.found)
+        self._say_if_stopped(done)
         kept = f", {done} of them are there already" if done else ""
         self.watcher.say(
             f"{len(cells)} cells{kept}: {len(grid.extractors)} extractors x "
@@ -151,22 +174,34 @@ class _Run:
         self._do([(run_cell, (self.work, cell)) for cell in later])
 
     def _do(self, calls: Sequence[Call]) -> None:
-        for done in self._parallel(calls):
-            if isinstance(done, Result):
-                self.found[Cell(done.seed, done.labels, done.extractor, done.classifier)] = done
-                self.watcher.progress("comparing", len(self.found), len(self.grid.cells()))
-                self._tell(in_words(done))
-            elif done.refused:
-                self.watcher.warn(f"{done.name}, seed {done.seed}: {done.refused}")
-            else:
-                self.trained.setdefault(done.name, []).append(done.seconds)
-                self._tell(f"{done.name} trained, seed {done.seed} ({done.seconds:.1f} s)")
+        # Closing ends the processes, whatever ends this one.
+        with contextlib.closing(self._parallel(calls)) as results:
+            for done in results:
+                if isinstance(done, Result):
+                    self._keep(done)
+                elif done.refused:
+                    self.watcher.warn(f"{done.name}, seed {done.seed}: {done.refused}")
+                else:
+                    self.trained.setdefault(done.name, []).append(done.seconds)
+                    self._tell(f"{done.name} trained, seed {done.seed} ({done.seconds:.1f} s)")
+
+    def _keep(self, done: Result) -> None:
+        self.found[Cell(done.seed, done.labels, done.extractor, done.classifier)] = done
+        self._say_if_stopped(len(self.found))
+        self.watcher.progress("comparing", len(self.found), len(self.grid.cells()))
+        self._tell(in_words(done))
 
     def _is_there(self, extractor: str, seed: int) -> bool:
         return is_trained(self.work.folder.extractor(extractor, seed))
 
-    def _parallel(self, calls: Sequence[Call]) -> Iterator[Result | Trained]:
-        """Results of calls as they come, of processes with bounded threads each."""
+    def _parallel(self, calls: Sequence[Call]) -> Generator[Result | Trained]:
+        """Results of calls as they come, of processes with bounded threads each.
+
+        Raises
+        ------
+        ModelError
+            A process was killed.
+        """
         if self.jobs == 1:
             yield from (function(*values) for function, values in calls)
             return
@@ -174,7 +209,13 @@ class _Run:
             pool = Parallel(
                 n_jobs=self.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all"
             )
-            yield from pool(delayed(function)(*values) for function, values in calls)
+            try:
+                yield from pool(delayed(function)(*values) for function, values in calls)
+            except TerminatedWorkerError as error:
+                raise ModelError(
+                    "a process that trains was killed, perhaps for want of memory; what is done "
+                    "is kept, and the same command goes on from there: with a smaller --jobs"
+                ) from error
 
     def _tell(self, sentence: str) -> None:
         left = self._left()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,14 +26,14 @@ from hsi_ssl.comparing.grid import NONE, SCORES, Cell, Result, is_run
 from hsi_ssl.datasets.few_labels import few_labels, with_labels_of
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import BandsError, DatasetError, ModelError, OutputError, SettingsError
-from hsi_ssl.inference.checkpoint import CARD, STATE, WEIGHTS
+from hsi_ssl.inference.checkpoint import CARD, WEIGHTS, has_state
 from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.inference.extractor import check_bands, load_m1
 from hsi_ssl.inference.pipeline import moving_units
 from hsi_ssl.inference.scores import confusion_matrix
 from hsi_ssl.labels.label_set import codes_to_indices
 from hsi_ssl.reports.metrics import Scores, number
-from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m1_stage import PHASES, train_m1
 from hsi_ssl.training.m2_stage import train_m2
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 Features = Callable[[Ints], Array]
 BLOCK = 65_536
 """Spectra read at a time."""
+BETWEEN_LOOKS = 0.2
+"""Seconds between two looks at whether the parent is still there."""
 REFUSED = (ModelError, DatasetError, SettingsError, BandsError)
 """What is no fault of the machine, and would be the same again."""
 
@@ -63,9 +68,25 @@ class Work:
         return open_dataset(self.dataset, self.label_set)
 
     def go_on(self) -> None:
-        """End a process whose parent was killed, lest it works beside the one that goes on."""
-        if self.started_by not in (os.getpid(), os.getppid()):
-            os._exit(1)
+        """Have a process end with its parent, lest it works beside the one that goes on.
+
+        What stops it is its parent's business: Ctrl-C reaches all processes of a terminal.
+        """
+        if self.started_by != os.getpid():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _end_with(self.started_by)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Watch from a thread whether the parent is still there; end this process once it is not."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="ends with its parent", daemon=True).start()
 
 
 @dataclass(frozen=True)
@@ -86,7 +107,8 @@ def train_extractor(work: Work, name: str, seed: int) -> Trained:
     settings = work.m1[name].model_copy(update=values)
     try:
         with at_most(work.threads):
-            train_m1(settings, resume=(run / STATE).exists(), overwrite=not (run / STATE).exists())
+            resume = has_state(run, PHASES)
+            train_m1(settings, resume=resume, overwrite=not resume)
     except REFUSED as error:
         shutil.rmtree(run, ignore_errors=True)
         write_json(refusal_of(run), {"refused": str(error)})

@@ -11,8 +11,10 @@ import numpy.typing as npt
 from hsi_ssl.datasets.splits import Labels
 from hsi_ssl.errors import BandsError, SceneError, SettingsError
 from hsi_ssl.scenes.ranges import WavelengthRange
+from hsi_ssl.scenes.resampled import resampled
+from hsi_ssl.scenes.resampling import SAME_NM, drift_in_words
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.watcher import Watcher
+from hsi_ssl.watcher import SILENT, Watcher
 
 Bools = npt.NDArray[np.bool_]
 Bands = tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]
@@ -20,11 +22,12 @@ Bands = tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]
 
 PROBES, PROBE_ROUNDS, PROBES_LEAST = 256, 8, 32
 """Pixels a scene that tell which bands hold nothing but nodata."""
-SAME_WAVELENGTH_NM = 0.5
 
 
-def same_bands(scenes: Sequence[Scene]) -> Bands:
+def same_bands(scenes: Sequence[Scene], watcher: Watcher = SILENT) -> Bands:
     """Wavelengths and widths of the bands that the scenes have.
+
+    They are those of the first scene that does. Others may lie up to `SAME_NM` off, which is said.
 
     Raises
     ------
@@ -33,23 +36,73 @@ def same_bands(scenes: Sequence[Scene]) -> Bands:
     """
     first = scenes[0]
     known = next((s for s in scenes if s.wavelengths_nm is not None), first)
+    drifts = []
     for scene in scenes:
         if scene.bands != first.bands:
             raise BandsError(
                 f"{first.path} has {first.bands} bands and {scene.path} has {scene.bands}; "
-                "a dataset needs the same bands in all scenes: prepare them apart"
+                f"a dataset needs the same bands in all scenes: {_ways(scene, first)}"
             )
-        if known.wavelengths_nm is not None and scene.wavelengths_nm is not None:
-            # A band that has none in one of them is bad there.
-            away = np.nan_to_num(np.abs(scene.wavelengths_nm - known.wavelengths_nm))
-            if not (away <= SAME_WAVELENGTH_NM).all():
-                band = int(np.argmax(away))
-                raise BandsError(
-                    f"band {band + 1} lies at {known.wavelengths_nm[band]:.1f} nm in {known.path} "
-                    f"and at {scene.wavelengths_nm[band]:.1f} nm in {scene.path}; "
-                    "a dataset needs the same bands in all scenes: prepare them apart"
-                )
+        away = _away(scene, known)
+        if (away > SAME_NM).any():
+            band = int(np.argmax(away))
+            assert known.wavelengths_nm is not None
+            assert scene.wavelengths_nm is not None
+            raise BandsError(
+                f"band {band + 1} lies at {known.wavelengths_nm[band]:.1f} nm in {known.path} "
+                f"and at {scene.wavelengths_nm[band]:.1f} nm in {scene.path}; "
+                f"a dataset needs the same bands in all scenes, up to {SAME_NM:g} nm: "
+                f"{_ways(scene, known)}"
+            )
+        drifts.append((scene.path, float(away.max(initial=0.0))))
+    said = drift_in_words(drifts, known.path.name)
+    if said is not None:
+        watcher.say(said)
     return known.wavelengths_nm, known.fwhm_nm
+
+
+def _away(scene: Scene, known: Scene) -> npt.NDArray[np.float64]:
+    """How far in nm each band lies from that of `known`; 0 where one has none, which is bad."""
+    if scene.wavelengths_nm is None or known.wavelengths_nm is None:
+        return np.zeros(scene.bands)
+    away: npt.NDArray[np.float64] = np.abs(scene.wavelengths_nm - known.wavelengths_nm)
+    return np.nan_to_num(away)
+
+
+def _ways(scene: Scene, known: Scene) -> str:
+    if scene.wavelengths_nm is None or known.wavelengths_nm is None:
+        return "prepare them apart"
+    return "pass --resample to bring them to the first scene's, or prepare them apart"
+
+
+def in_bands_of_first(
+    scenes: Sequence[Scene], excluded: Sequence[WavelengthRange], watcher: Watcher
+) -> list[Scene]:
+    """The scenes, those with other bands than the first resampled to its; which ones is said.
+
+    No band is made of one that lies in an `excluded` range.
+
+    Raises
+    ------
+    BandsError
+        One has no wavelengths, or has measured nothing where the first scene has bands.
+    """
+    first, found, changed, farthest = scenes[0], [], [], 0.0
+    for scene in scenes:
+        if scene.bands == first.bands and (_away(scene, first) <= SAME_NM).all():
+            found.append(scene)
+            continue
+        brought, distance = resampled(scene, first, excluded)
+        found.append(brought)
+        changed.append(scene.path.name)
+        farthest = max(farthest, distance)
+    if changed:
+        which = changed[0] if len(changed) == 1 else f"{len(changed)} scenes ({changed[0]}, ...)"
+        watcher.say(
+            f"bands of {which} are resampled to those of {first.path.name} by wavelength and "
+            f"width, at most {farthest:.1f} nm from a measured band"
+        )
+    return found
 
 
 def without_ranges(

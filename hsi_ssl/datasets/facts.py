@@ -46,6 +46,7 @@ def source_card(source: LabelledScene) -> dict[str, Any]:
         "crs": scene.grid.crs,
         "transform": scene.grid.transform,
         "control_points": [astuple(point) for point in scene.grid.control_points],
+        "sensor_geometry": scene.grid.geolocation is not None,
         "format": scene.format,
         "masks": [] if scene.looked is None else list(scene.looked.names),
     }

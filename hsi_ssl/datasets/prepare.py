@@ -7,15 +7,17 @@ memory holds planes and one block, never a cube.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.datasets.bands import Bands, same_bands, without_ranges
+from hsi_ssl.claims import claimed
+from hsi_ssl.datasets.bands import Bands, in_bands_of_first, same_bands, without_ranges
 from hsi_ssl.datasets.facts import facts_of
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
@@ -32,7 +34,7 @@ from hsi_ssl.datasets.store import Dataset, DatasetWriter, Part, open_dataset, w
 from hsi_ssl.datasets.taking import Rows, Taker
 from hsi_ssl.datasets.units import row_units
 from hsi_ssl.errors import LabelError, OutputError
-from hsi_ssl.files import refuse_existing
+from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.sources import Sources, resolve
@@ -68,13 +70,18 @@ def prepare(
     OutputError
         The output exists and `overwrite` is false, or cannot be written.
     """
-    refuse_existing(settings.output, overwrite)
-    with sources_of(settings, watcher=watcher) as sources:
-        return prepare_sources(sources, settings, overwrite=overwrite, watcher=watcher)
+    with claimed(settings.output):
+        refuse_existing(settings.output, overwrite)
+        with sources_of(settings, watcher=watcher) as sources:
+            return prepare_sources(sources, settings, overwrite=overwrite, watcher=watcher)
 
 
 def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sources:
-    """Open the settings' sources, for use in a `with`; bands to exclude are flagged as bad."""
+    """Open the settings' sources, for use in a `with`.
+
+    Bands to exclude are flagged as bad; other bands than those of the first scene are resampled,
+    where the settings say so.
+    """
     each: list[Sources] = []
     with ExitStack() as on_error:
         for name in settings.label_sets or (None,):
@@ -89,16 +96,17 @@ def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sourc
                 watcher=SILENT if each else watcher,
             )
             on_error.callback(one.close)
-            each.append(_without_excluded(one, settings, SILENT if each else watcher))
+            each.append(_in_wanted_bands(one, settings, SILENT if each else watcher))
         on_error.pop_all()
     return replace(each[0], others=tuple(each[1:]))
 
 
-def _without_excluded(sources: Sources, settings: PrepareSettings, watcher: Watcher) -> Sources:
-    if not settings.excluded:
-        return sources
-    opened = [source.scene for source in sources.scenes]
-    scenes = without_ranges(opened, settings.excluded, watcher)
+def _in_wanted_bands(sources: Sources, settings: PrepareSettings, watcher: Watcher) -> Sources:
+    scenes = [source.scene for source in sources.scenes]
+    if settings.resample:
+        scenes = in_bands_of_first(scenes, settings.excluded, watcher)
+    if settings.excluded:
+        scenes = without_ranges(scenes, settings.excluded, watcher)
     paired = zip(sources.scenes, scenes, strict=True)
     return replace(sources, scenes=tuple(replace(s, scene=scene) for s, scene in paired))
 
@@ -114,33 +122,58 @@ def prepare_sources(
 
     And, where the settings name privileged scenes, the dataset of both sensors beside it.
     """
+    with preparing(sources, settings, overwrite=overwrite, watcher=watcher):
+        pass
+    return open_dataset(settings.output)
+
+
+@contextmanager
+def preparing(
+    sources: Sources,
+    settings: PrepareSettings,
+    *,
+    also: Iterable[Path] = (),
+    overwrite: bool = False,
+    watcher: Watcher = SILENT,
+) -> Iterator[Dataset]:
+    """As `prepare_sources`; the dataset comes to its place when the `with` ends.
+
+    With it comes what the body has written of the outputs `also`, by their names beside the
+    dataset that it gets, as of `written_beside`.
+    """
     _refuse_own_sources(sources, settings)
-    if settings.privileged:
-        refuse_existing(beside(settings.output), overwrite)
-        with seconds_of(settings.privileged, [s.scene for s in sources.scenes]) as seconds:
-            return _prepared(sources, settings, seconds, overwrite=overwrite, watcher=watcher)
-    return _prepared(sources, settings, (), overwrite=overwrite, watcher=watcher)
+    both = [beside(settings.output)] if settings.privileged else []
+    for path in both:
+        refuse_existing(path, overwrite)
+    with ExitStack() as opened:
+        seconds: Sequence[Scene] = ()
+        if settings.privileged:
+            firsts = [s.scene for s in sources.scenes]
+            seconds = opened.enter_context(seconds_of(settings.privileged, firsts))
+        made = opened.enter_context(
+            written_beside(settings.output, also=[*both, *also], overwrite=overwrite)
+        )
+        yield _prepared(sources, settings, seconds, made, watcher)
 
 
 def _prepared(
     sources: Sources,
     settings: PrepareSettings,
     seconds: Sequence[Scene],
-    *,
-    overwrite: bool,
+    path: Path,
     watcher: Watcher,
 ) -> Dataset:
-    bands = same_bands([s.scene for s in sources.scenes])
+    """The dataset, written to `path`."""
+    bands = same_bands([s.scene for s in sources.scenes], watcher)
     if not sources.image_like:
         sources = in_one_unit(sources, watcher)
     seeds = np.random.SeedSequence(settings.seed).spawn(4)
     split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
     plan = planned(sources, settings, split_rng, draw_rng, watcher)
     with writing_dataset(
-        settings.output,
+        path,
         bands=int(plan.used.sum()),
         dtype=np.result_type(*(scene.dtype for scene in plan.scenes)),
-        overwrite=overwrite,
     ) as writer:
         rows = _taken(writer, sources, plan, settings, pool_rng, watcher)
         columns, cards = _columns(plan, rows, watcher)
@@ -170,12 +203,10 @@ def _prepared(
         }
         writer.finish(**of_rows, meta=meta)
         if seconds:
-            write_privileged(
-                settings.output, writer, seconds, of_rows, meta, fit, overwrite=overwrite
-            )
+            write_privileged(path, writer, seconds, of_rows, meta, fit)
         if sources.class_file is not None:
             sources.class_file.save(watcher)
-    return open_dataset(settings.output)
+    return open_dataset(path)
 
 
 def _taken(

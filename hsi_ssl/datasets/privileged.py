@@ -102,8 +102,6 @@ def write_privileged(
     columns: dict[str, Any],
     meta: dict[str, Any],
     fit: Ints,
-    *,
-    overwrite: bool,
 ) -> None:
     """Write the dataset of both sensors beside that of the first, whose spectra `writer` has.
 
@@ -119,9 +117,7 @@ def write_privileged(
     scene, pixel = columns["scene"], columns["pixel"]
     good = np.flatnonzero(seconds[0].good)
     own, theirs = len(meta["used_bands"]), len(good)
-    with writing_dataset(
-        beside(path), bands=own + theirs, dtype=np.float32, overwrite=overwrite
-    ) as both:
+    with writing_dataset(beside(path), bands=own + theirs, dtype=np.float32) as both:
         for first in range(0, len(scene), BLOCK):
             rows = np.arange(first, min(first + BLOCK, len(scene)))
             x_star = _read(seconds, good, scene[rows], pixel[rows])

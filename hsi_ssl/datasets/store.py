@@ -24,6 +24,7 @@ from hsi_ssl.errors import DatasetError
 from hsi_ssl.files import written_beside
 from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.label_set import LabelSet
+from hsi_ssl.stopping import uninterrupted
 
 SCHEMA = 3
 COLUMNS = {n: n for n in ("scene", "pixel", "neighbours", "unit")} | {"y": "label", "part": "split"}
@@ -508,9 +509,9 @@ def _spectra_checksums(dataset: Dataset) -> Sequence[int]:
 class _Disk:
     """The file that HDF5 writes to, for h5py's driver for Python files.
 
-    A full disk must not reach HDF5: it cannot close a file that it cannot flush, and takes the
-    process down. So the first refusal is kept for `check` to raise, and HDF5 is told that all is
-    well.
+    Nothing may be raised in what HDF5 calls, so no stop is. A full disk must not reach it: it
+    cannot close a file that it cannot flush, and takes the process down. So the first refusal is
+    kept for `check` to raise, and HDF5 is told that all is well.
     """
 
     def __init__(self, path: Path) -> None:
@@ -519,6 +520,7 @@ class _Disk:
         self.seek, self.tell = self._file.seek, self._file.tell
         self.read, self.readinto = self._file.read, self._file.readinto
 
+    @uninterrupted
     def write(self, data: memoryview) -> int:
         """Write all of `data`, or keep the error."""
         done = 0
@@ -529,6 +531,7 @@ class _Disk:
             self._error = error
         return len(data)
 
+    @uninterrupted
     def truncate(self, size: int) -> int:
         """Set the size, or keep the error."""
         try:
@@ -537,6 +540,7 @@ class _Disk:
             self._error = self._error or error
         return size
 
+    @uninterrupted
     def flush(self) -> None:
         """Nothing waits here."""
 

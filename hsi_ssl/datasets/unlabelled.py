@@ -57,7 +57,7 @@ def draw_unlabelled(
         raise SceneError(
             f"{sources.title} holds pictures, no scenes; make a dataset with `hsi-ssl prepare`"
         )
-    bands = same_bands([source.scene for source in sources.scenes])
+    bands = same_bands([source.scene for source in sources.scenes], watcher)
     sources = in_one_unit(sources, watcher)
     scenes = [source.scene for source in sources.scenes]
     pool_rng, band_rng, fit_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))

@@ -8,6 +8,7 @@ from pathlib import Path
 HDF4 = b"\x0e\x03\x13\x01"
 ASD = (b"ASD", b"as6", b"as7", b"as8")
 STACK = "stack its bands, `gdalbuildvrt -separate scene.vrt BANDS...`, and give that"
+UNPACK = "unpack it, and give the folder or any file in it"
 PRODUCTS = tuple(
     (re.compile(pattern, re.IGNORECASE), name, advice)
     for pattern, name, advice in (
@@ -15,16 +16,8 @@ PRODUCTS = tuple(
         (r"\.SEN3$", "Sentinel-3 product", "give a netCDF file in it"),
         (r"\.SAFE$", "Sentinel product", STACK),
         (r"^L[COTEM]0[1-9]_.*(_MTL\.\w+|\.tar(\.gz)?)?$", "Landsat product", STACK),
-        (
-            r"^ENMAP0\w*-.*(\.zip|\.tar(\.gz)?|METADATA\.XML)?$",
-            "EnMAP product",
-            "give its file that ends in SPECTRAL_IMAGE.TIF",
-        ),
-        (
-            r"^DESIS-.*(\.zip|\.tar(\.gz)?|METADATA\.XML)?$",
-            "DESIS product",
-            "give its file that ends in SPECTRAL_IMAGE.tif",
-        ),
+        (r"^ENMAP\d.*(\.zip|\.tar(\.gz)?|\.tgz)$", "EnMAP product", UNPACK),
+        (r"^DESIS-.*(\.zip|\.tar(\.gz)?|\.tgz)$", "DESIS product", UNPACK),
         (r"^PRS_L\w+(\.zip)?$", "PRISMA product", "give the .he5 file in it"),
         (r"^EO1H\w*(\.zip|\.tgz|\.tar(\.gz)?)?$", "Hyperion product", STACK),
     )

@@ -9,11 +9,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hsi_ssl.catalog.entries import Entry
 from hsi_ssl.describing.codes import by_text, count_lines, counts_of, crs_name
-from hsi_ssl.describing.description import Description, counted
+from hsi_ssl.describing.description import Description, counted, runs_of
+from hsi_ssl.describing.looking import Looked, looked_at
 from hsi_ssl.describing.planes import planes_beside
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.codes import checked_codes
@@ -59,7 +59,12 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
     planes = {} if scene.bands == 1 else planes_beside(scene.path, scene.rows, scene.cols)
     if len(planes) == 1 and counts is not None:
         planes = {}  # the labels that are told of anyway
-    values = _values(scene, kind, counts, notes) | {"catalog": known.name if known else None}
+    looked = Looked() if kind != "scene" else looked_at(scene)
+    notes += looked.notes
+    values = _values(scene, kind, counts, notes) | {
+        "catalog": known.name if known else None,
+        "stripes": looked.stripes,
+    }
     if planes:
         values["label_sets"] = {name: by_text(found) for name, found in planes.items()}
     lines = [f"{scene.path}: {kind}, {scene.format}"]
@@ -68,6 +73,7 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
     lines += _shape_lines(scene)
     if kind == "scene":
         lines += band_lines(scene)
+    lines += looked.lines
     lines += [*_nodata_lines(scene), *_unit_lines(scene), *place_lines(scene.grid, scene.origins)]
     if scene.ortho is not None:
         where = place_lines(scene.ortho.grid)
@@ -204,9 +210,9 @@ def band_lines(scene: Scene) -> list[str]:
     good = f"{scene.bands - len(bad)} of {counted(scene.bands, 'band')} good; bad, counted from 1: "
     reasons = []
     if len(listed):
-        reasons.append(_told(_runs(listed), origins.bad_bands))
+        reasons.append(_told(runs_of(listed), origins.bad_bands))
     if lacking.any():
-        reasons.append(f"{_runs(np.flatnonzero(lacking))}, without a wavelength")
+        reasons.append(f"{runs_of(np.flatnonzero(lacking))}, without a wavelength")
     return [*lines, good + "; ".join(reasons)]
 
 
@@ -229,14 +235,6 @@ def overlaps(wavelengths_nm: Floats | None) -> list[tuple[float, float, int, int
         if low < high:
             found.append((float(low), float(high), int(known[edge - 1]) + 1, int(known[edge]) + 1))
     return found
-
-
-def _runs(bands: npt.NDArray[np.int64]) -> str:
-    """Ascending bands, counted from 0, as runs counted from 1."""
-    runs = np.split(bands, np.flatnonzero(np.diff(bands) > 1) + 1)
-    return ", ".join(
-        f"{run[0] + 1}-{run[-1] + 1}" if len(run) > 1 else f"{run[0] + 1}" for run in runs
-    )
 
 
 def _nodata_lines(scene: Scene) -> list[str]:

@@ -18,7 +18,7 @@ from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.telling import is_library
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.products import product_at
+from hsi_ssl.scenes.products import mains_in, product_at, refuse_folder
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 
 
@@ -36,11 +36,12 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
     DatasetError, ModelError
         A dataset, a run folder or a report is broken or of another version.
     """
-    if path.is_dir() and product_at(path) is None:
+    is_product = path.exists() and product_at(path) is not None
+    if path.is_dir() and not is_product:
         return _folder(path)
     if is_dataset(path):
         return describe_dataset(path)
-    if is_vector(path):
+    if is_vector(path) and not is_product:
         try:
             return _layers(path)
         except VectorError as error:
@@ -131,6 +132,8 @@ def _folder(path: Path) -> Description:
     product = unread_product(path)
     if product is not None:
         raise SceneError(product)
+    if mains_in(path):
+        refuse_folder(path)
     raise ModelError(
         f"{path} is a folder without {CARD} or a report; give a run folder, a dataset or a scene"
     )

@@ -16,8 +16,9 @@ from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch, ModelBands
-from hsi_ssl.maps.fitting import fitted
+from hsi_ssl.maps.fitting import all_fitted
 from hsi_ssl.maps.windows import by_blocks, in_threads
+from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.watcher import Watcher
 
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A scene's pixels by their slot: `plane (rows, cols)` int16, -1 where there is none."""
+    """A scene's pixels by their slot: `plane (rows, cols)` int16, -1 where there is none.
+
+    `ortho`: the map grid on which its map is written, where it has one of its own.
+    """
 
     name: str
     grid: Grid
     plane: npt.NDArray[np.int16] = field(repr=False)
+    ortho: Ortho | None = None
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,9 @@ def survey_scenes(
     """
     first = classifiers[0]
     bands = ModelBands.from_card(first.card)
-    matches = [
-        fitted(scene, bands, resample=settings.resample, force=settings.force, watcher=watcher)
-        for scene in scenes
-    ]
+    matches = all_fitted(
+        scenes, bands, resample=settings.resample, force=settings.force, watcher=watcher
+    )
     total = _nothing(classifiers)
     found = []
     for scene, match in zip(scenes, matches, strict=True):
@@ -82,7 +86,7 @@ def survey_scenes(
                 total += counted
                 plane[rows, cols] = slots
                 watcher.progress(f"survey {scene.name}", rows.stop, scene.rows)
-        found.append(Surveyed(scene.name, scene.grid, plane))
+        found.append(Surveyed(scene.name, scene.grid, plane, scene.ortho))
     fwhm, match = scenes[0].fwhm_nm, matches[0]
     if fwhm is not None:
         fwhm = fwhm[match.bands] if match.weights is None else None

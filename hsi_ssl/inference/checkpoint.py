@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -29,7 +28,8 @@ from hsi_ssl import __version__
 from hsi_ssl.checksums import CHECKSUMS, changed, checksum, sealed
 from hsi_ssl.datasets.scalings import SCALINGS
 from hsi_ssl.errors import ModelError, OutputError
-from hsi_ssl.files import os_errors, written_beside
+from hsi_ssl.files import written_beside
+from hsi_ssl.hidden import is_hidden
 from hsi_ssl.inference.cards import check_card
 from hsi_ssl.inference.schema import converted, label_set_places
 from hsi_ssl.json_text import parsed
@@ -37,7 +37,9 @@ from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.quantisers import QUANTISERS
+from hsi_ssl.os_errors import os_errors
 from hsi_ssl.registry import Registry
+from hsi_ssl.watcher import SILENT, Watcher
 
 SCHEMA, UNSEALED = 4, 3
 """Of cards today, and the last that had no checksums."""
@@ -49,6 +51,8 @@ LAST_METRICS = "last/metrics.csv"
 DISCOVERED = "discovered.json"
 KINDS = {"m1": "an extractor of features", "m2": "a classifier", "quantiser": "a quantiser"}
 """Of runs, in words."""
+UNFINISHED = {"last", "figures", WEIGHTS, METRICS}
+"""What a training that has not come to its end may have left."""
 REPORTS = ("report", "report-validation", "report-train")
 """Where `evaluate` puts its reports by default; they are on one model and go with it."""
 
@@ -60,77 +64,112 @@ def check_run_folder(
     overwrite: bool,
     parts: tuple[str, ...] = (),
     stands_on: Sequence[Path | None] = (),
-) -> None:
+    watcher: Watcher = SILENT,
+) -> bool:
     """Refuse to train into a folder that holds something that would be lost.
 
     `parts`: folders inside it that have a state of their own; `stands_on`: other runs that the new
     one learns from.
 
+    Returns
+    -------
+    Whether there is a state to go on from, and `resume` asks for it. Where a training was ended
+    before it had saved any, `resume` begins it anew, which the watcher is told.
+
     Raises
     ------
     OutputError
         The folder holds a model or an unfinished run and neither flag allows going on; or the run
-        that the new one learns from.
+        that the new one learns from; or other files.
     ModelError
-        `resume` is asked for and there is nothing to resume.
+        `resume` is asked for, and the folder holds a finished model without a state.
     """
     if any(other is not None and other.resolve() == run.resolve() for other in stands_on):
         raise OutputError(f"{run} is the run to learn from, and would be lost; name another folder")
-    unfinished = any((run / part / STATE).exists() for part in ("", *parts))
-    if resume:
-        if not unfinished:
-            raise ModelError(f"nothing to resume in {run}: no {STATE}; leave out --resume")
-        return
-    if overwrite or not run.exists():
-        return
-    if not run.is_dir():
+    if run.exists() and not run.is_dir():
         raise OutputError(f"{run} is a file; name a folder for the run")
+    if resume and has_state(run, parts):
+        return True
+    if overwrite:
+        return False
     if (run / CARD).exists():
+        if resume:
+            raise ModelError(
+                f"nothing to resume in {run}: it holds a trained model and no {STATE} of a later "
+                "training; pass --overwrite to train anew"
+            )
         raise OutputError(
             f"{run} holds a trained model; pass --overwrite to replace it, or -o another folder"
         )
-    if unfinished:
+    if has_state(run, parts):
         raise OutputError(
             f"{run} holds an unfinished run; --resume continues it, --overwrite starts anew"
         )
-    if any(run.iterdir()):
+    there = _visible(run)
+    if "last" in there and there <= UNFINISHED:
+        if not resume:
+            raise OutputError(
+                f"{run} holds a run that was ended before it had saved anything; --resume begins "
+                "it anew"
+            )
+    elif there:
         raise OutputError(f"{run} holds other files; name a new folder with -o")
+    if resume:
+        watcher.say(f"nothing is saved in {run} yet: training begins anew")
+    return False
+
+
+def has_state(run: Path, parts: Sequence[str] = ()) -> bool:
+    """Whether a run folder, or a part of it, holds a state to resume from."""
+    return any((run / part / STATE).exists() for part in ("", *parts))
+
+
+def _visible(run: Path) -> set[str]:
+    """What a folder holds, without hidden files: drafts of what a killed run was writing."""
+    if not run.exists():
+        return set()
+    return {path.name for path in run.iterdir() if not is_hidden(path)}
 
 
 def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
-    """Write weights and card; the card, written last, names the weights' checksum.
+    """Write weights and card at once; the card names the weights' checksum.
 
     The reports on a model that was here before, and what was discovered with it, go with it.
 
     Returns the card as written, with schema, versions, git commit and date.
     """
-    with written_beside(run / WEIGHTS, overwrite=True) as beside:
-        _save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside)
-        checksum = hashlib.sha256(beside.read_bytes()).hexdigest()
-    whole = {
-        "schema": SCHEMA,
-        "hsi_ssl": __version__,
-        "torch": torch.__version__,
-        "git_commit": _git_commit(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "weights_sha256": checksum,
-        **card,
-    }
-    if (run / LAST_METRICS).exists():
-        with written_beside(run / METRICS, overwrite=True) as beside:
-            shutil.copyfile(run / LAST_METRICS, beside)
-    save_card(run, whole)
-    (run / DISCOVERED).unlink(missing_ok=True)
-    for report in REPORTS:
-        shutil.rmtree(run / report, ignore_errors=True)
+    former = [run / name for name in (DISCOVERED, *REPORTS)]
+    if not (run / LAST_METRICS).exists():
+        former.append(run / METRICS)
+    with written_beside(
+        run / CARD, also=[run / WEIGHTS, run / METRICS], without=former, overwrite=True
+    ) as beside:
+        weights = beside.with_name(WEIGHTS)
+        _save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, weights)
+        whole = {
+            "schema": SCHEMA,
+            "hsi_ssl": __version__,
+            "torch": torch.__version__,
+            "git_commit": _git_commit(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            **card,
+        }
+        if (run / LAST_METRICS).exists():
+            shutil.copyfile(run / LAST_METRICS, beside.with_name(METRICS))
+        _write_card(beside, whole)
     return whole
 
 
 def save_card(run: Path, card: dict[str, Any]) -> None:
     """Write the card of a run folder, with checksums, in the place of an older one."""
     with written_beside(run / CARD, overwrite=True) as beside:
-        text = json.dumps(sealed(card), indent=1, allow_nan=False)
-        beside.write_text(text + "\n", encoding="utf-8")
+        _write_card(beside, card)
+
+
+def _write_card(path: Path, card: dict[str, Any]) -> None:
+    text = json.dumps(sealed(card), indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_card(run: Path) -> dict[str, Any]:
@@ -179,6 +218,26 @@ def forget_state(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
 
 
+def begin_run(run: Path) -> None:
+    """Make the folder of a run, or forget all that a former one there left to resume from.
+
+    That, too, of its parts. From then on the folder is known as one of a training.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written to.
+    """
+    place = (run / STATE).parent
+    with os_errors(run):
+        place.mkdir(parents=True, exist_ok=True)
+        for old in place.iterdir():
+            if old.is_dir():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
+
+
 def model_name(card: dict[str, Any]) -> str:
     """What a card's model is called: M1, PCA, M2, M1+M2, PCA+GM-DGM; a quantiser's method."""
     if card.get("kind") == "m1":
@@ -225,6 +284,16 @@ def load_run(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return card, tensors
 
 
+def refuse_changed(run: Path, card: dict[str, Any]) -> None:
+    """Raise `ModelError` if the run has another model by now than the one of `card`."""
+    try:
+        now = json.loads((run / CARD).read_text(encoding="utf-8"))["weights_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        now = None
+    if now != card["weights_sha256"]:
+        raise ModelError(f"{run} was trained anew in the meantime; run the same command again")
+
+
 def _refuse_not_installed(run: Path, card: dict[str, Any]) -> None:
     """Refuse a run of a method that nothing installed here offers."""
     parts = [part for part in (card, card.get("m1")) if isinstance(part, dict)]
@@ -244,14 +313,10 @@ def _refuse_not_installed(run: Path, card: dict[str, Any]) -> None:
 
 def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Write the state to resume from, by one rename: a kill leaves the old or the new, whole."""
-    place = run / STATE
-    beside = place.with_suffix(".new")
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    with os_errors(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(values)
+    text = json.dumps(values)
+    with written_beside(run / STATE, overwrite=True) as beside:
         _save_file(contiguous, beside, {"values": text, CHECKSUM: _checksum(contiguous, text)})
-        os.replace(beside, place)
 
 
 def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -294,7 +359,6 @@ def _save_file(
     try:
         save_file(tensors, path, metadata=metadata)
     except SafetensorError as error:  # it does not pass the system's error number on
-        path.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error}; is there space left?") from error
 
 

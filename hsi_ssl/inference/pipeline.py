@@ -148,7 +148,7 @@ class Pipeline:
 def moving_units(m1: Extractor, dataset: Dataset) -> npt.NDArray[np.bool_]:
     """Which units `(J,)` of M1 move over training pixels and the pool; of many, evenly spaced ones.
 
-    Who finds that none does says what to do.
+    That none does is refused by callers, who know what helps.
     """
     rows = dataset.rows(Part.TRAIN, Part.POOL)
     some = rows[:: max(1, math.ceil(len(rows) / JUDGED))]

@@ -11,6 +11,7 @@ from hsi_ssl.errors import CatalogError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.vectors import is_part, is_vector
 from hsi_ssl.masks.codes import MASK_TAG
 from hsi_ssl.scenes.envi_header import is_envi_header
+from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import headers_beside
@@ -63,7 +64,7 @@ def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, 
             watcher.say(f"{source} is the catalog's; ./{source} would be the one in this folder")
         return _from_catalog(entry(source), data_folder, watcher)
     if is_virtual(path):
-        return path.name.split(".")[0], [_recognised(path, searched=False)]
+        return name_of(path), [_recognised(path, searched=False)]
     if path.is_dir() and product_at(path) is None:
         found = _in_folder(path)
         if not found:
@@ -72,7 +73,7 @@ def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, 
     if path.exists():
         member = product_at(path)
         main = path if member is None else member.main
-        return main.name.split(".")[0], [_beside(main)]
+        return name_of(main), [_beside(main)]
     hint = "give a data set of `hsi-ssl catalog list`, a folder or files"
     if path.name == source:
         try:

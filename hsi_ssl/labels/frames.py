@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -20,11 +21,15 @@ from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.scenes.scene import Grid
+from hsi_ssl.scenes.scene import Grid, GroundPoint
 
 Floats = npt.NDArray[np.float64]
 Mapping = Callable[[Floats], Floats]
 """Of points `(n, 2)`, x and y."""
+A_NET = 100
+"""Control points: nobody sets so many by hand."""
+MISSED = 1.0
+"""Pixels by which a polynomial may miss them."""
 
 
 class Gridded(Protocol):
@@ -68,25 +73,39 @@ class Frame:
 def frame_of(grid: Grid) -> Frame:
     """The frame of a grid that is placed: by transform, else each pixel's place, control points.
 
-    Control points count by the polynomial that GDAL and QGIS take.
+    Control points count by the polynomial that GDAL and QGIS take; where there are so many that
+    they must be a net, and it misses them, by thin plate splines through them.
     """
     if grid.transform is not None:
         forward = Affine(*grid.transform)
         return Frame(_affine(~forward), _affine(forward))
     if grid.geolocation is not None:
         return Frame(grid.geolocation.to_pixels, grid.geolocation.to_map)
-    points = [GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in grid.control_points]
+    points, splines = _fitting(grid.control_points)
 
     def to_pixels(xy: Floats) -> Floats:
-        with GCPTransformer(points) as transformer:
+        with GCPTransformer(points, tps=splines) as transformer:
             rows, cols = transformer.rowcol(xy[:, 0], xy[:, 1], op=np.asarray)
         return np.stack([cols, rows], axis=1)
 
     def to_map(xy: Floats) -> Floats:
-        with GCPTransformer(points) as transformer:
+        with GCPTransformer(points, tps=splines) as transformer:
             return np.stack(transformer.xy(xy[:, 1], xy[:, 0], offset="ul"), axis=1)
 
     return Frame(to_pixels, to_map)
+
+
+@lru_cache(maxsize=8)
+def _fitting(given: tuple[GroundPoint, ...]) -> tuple[list[GroundControlPoint], bool]:
+    """Control points, and whether splines are needed for them."""
+    points = [GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in given]
+    if len(points) < A_NET:
+        return points, False
+    rows, cols, x, y = np.array([[p.row, p.col, p.x, p.y] for p in given]).T
+    with GCPTransformer(points) as transformer:
+        found = transformer.rowcol(x, y, op=np.asarray)
+    off = np.hypot(found[0] - rows, found[1] - cols)
+    return points, not off.max() <= MISSED
 
 
 def between(ours: Gridded, theirs: Gridded) -> Mapping:

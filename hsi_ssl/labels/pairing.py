@@ -13,6 +13,7 @@ from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES, is_our_mask
 from hsi_ssl.labels.forms.shape_sets import ZIP, sets_in
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.vectors import is_part, is_vector, vector_file
+from hsi_ssl.scenes.names import name_of, short_name
 from hsi_ssl.scenes.readers.envi import find_header
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.virtual import is_virtual
@@ -22,6 +23,7 @@ OTHERS = {".img", ".txt", ".rst"}
 """Suffixes of rasters that are labels where they lie in a folder of labels, with those known."""
 FIRST = re.compile(r"(labels?|gt|ground[-_ ]?truth|annotations?|masks?)[-_ .]+(.*)", re.IGNORECASE)
 """Words for labels at the beginning of a name: `label_001`."""
+_NUMBERED = re.compile(r"\.\d")
 OF_SCENES = re.compile(
     r"(?:(?:images?|img|scenes?|cubes?|hsi|data)[-_ .]+)?(.*?)"
     r"(?:[-_ .]+(?:images?|img|scenes?|cubes?|hsi|data))?",
@@ -166,16 +168,29 @@ class Named(Protocol):
 
 
 def named(path: Path, scenes: Sequence[Named]) -> list[int]:
-    """Numbers of the scenes whose name a label file bears, exactly or but for such words."""
-    stem = vector_file(path).name.split(".")[0].lower()
-    exact = [i for i, scene in enumerate(scenes) if scene.name.lower() == stem]
+    """Numbers of the scenes whose name a label file bears, exactly or but for such words.
+
+    Where none is so, that of the only scene of which one of the two has a longer name, from a dot
+    on: `scene.v2.tif` for `scene.h5`, but not `flight.2.tif` for `flight.h5`, or for `flight.1.h5`.
+    """
+    stem = name_of(vector_file(path)).lower()
+    fit = _bearing(stem, [scene.name.lower() for scene in scenes])
+    if fit or _NUMBERED.search(stem):
+        return fit
+    short = _bearing(short_name(stem), [short_name(scene.name.lower()) for scene in scenes])
+    return [i for i in short if len(short) == 1 and ("." not in stem or "." not in scenes[i].name)]
+
+
+def _bearing(stem: str, names: Sequence[str]) -> list[int]:
+    """Numbers of the names that a label file's bears."""
+    exact = [i for i, name in enumerate(names) if name == stem]
     if exact:
         return exact
     key = _plain(stem)
-    fit = [i for i, scene in enumerate(scenes) if scene.name.lower() == key]
+    fit = [i for i, name in enumerate(names) if name == key]
     if fit or not key:
         return fit
-    return [i for i, scene in enumerate(scenes) if _scene_key(scene) == key]
+    return [i for i, name in enumerate(names) if _scene_key(name) == key]
 
 
 def _plain(stem: str) -> str:
@@ -187,6 +202,6 @@ def _plain(stem: str) -> str:
     return stem.removesuffix(OUR_MAP).strip("-_ .")
 
 
-def _scene_key(scene: Named) -> str:
-    match = OF_SCENES.fullmatch(scene.name.lower())
-    return (match[1] if match else scene.name.lower()).strip("-_ .")
+def _scene_key(name: str) -> str:
+    match = OF_SCENES.fullmatch(name)
+    return (match[1] if match else name).strip("-_ .")

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import LibraryError
+from hsi_ssl.scenes.resampling import FWHM_PER_SD
 
 Floats = npt.NDArray[np.float64]
 
-FWHM_PER_SD = 2.354820045
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(17)
 """Gauss-Hermite quadrature: a Gaussian mean as a weighted sum of seventeen values."""
 WIDEST_GAP = 2.5

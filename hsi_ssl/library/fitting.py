@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from hsi_ssl.checking import Settings, checked
+from hsi_ssl.claims import claimed
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.inference.checkpoint import CARD, WEIGHTS, check_run_folder, load_run, save_run
 from hsi_ssl.library.positions import Positions, as_positions, columns_of
@@ -106,9 +107,10 @@ def save_files(files: RunFiles, kind: str, path: PathLike, *, overwrite: bool) -
         It holds something already, or cannot be written.
     """
     run = Path(path)
-    check_run_folder(run, resume=False, overwrite=overwrite)
-    card, tensors = opened(files, lambda folder: load_run(folder, kind))
-    save_run(run, tensors, {key: value for key, value in card.items() if key not in WRITTEN})
+    with claimed(run):
+        check_run_folder(run, resume=False, overwrite=overwrite)
+        card, tensors = opened(files, lambda folder: load_run(folder, kind))
+        save_run(run, tensors, {key: value for key, value in card.items() if key not in WRITTEN})
 
 
 class HoldsRun(Generic[T]):

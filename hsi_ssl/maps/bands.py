@@ -15,11 +15,9 @@ import numpy.typing as npt
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.errors import BandsError, UnitsError
 from hsi_ssl.scenes.ranges import WavelengthRange
+from hsi_ssl.scenes.resampling import SAME_NM, resampling
 from hsi_ssl.scenes.scene import Bools, Scene, only_valid, valid_spectra
 from hsi_ssl.scenes.units import Units, as_they_are
-
-TOLERANCE_NM = 1.0
-"""Bands whose centres lie no further apart are the same; sensors drift by less from day to day."""
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -41,10 +39,11 @@ class ModelBands:
     numbers: LearntNumbers | None = None
     excluded_nm: Sequence[Sequence[float]] = ()
     pictures: bool = False
+    fwhm_nm: Sequence[float] | None = None
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Self:
-        """As a run's card or a dataset's meta data tell; older ones do not know the last two."""
+        """As a run's card or a dataset's meta data tell; older ones do not know the last."""
         numbers = card.get("numbers")
         return cls(
             int(card["bands"]),
@@ -53,6 +52,7 @@ class ModelBands:
             None if numbers is None else LearntNumbers.from_card(numbers),
             card.get("excluded_nm", ()),
             bool(card.get("image_like")),
+            card.get("fwhm_nm"),
         )
 
 
@@ -61,9 +61,9 @@ class BandMatch:
     """How a scene's bands become the model's D bands.
 
     `bands (n,)` are the scene's bands to read. Without `weights` they are the model's, in its
-    order; else `weights (n, D)`, float32, interpolate them. Where the scene has other units, `gain`
-    and `shift (D,)`, float32, make the model's raw numbers of its own. `note` is to be told to the
-    user.
+    order; else `weights (n, D)`, float32, make them. Where the scene has other units, `gain` and
+    `shift (D,)`, float32, make the model's raw numbers of its own. `note` is to be told to the
+    user. `drift_nm`: how far bands that are taken as the same lie apart at most.
     """
 
     bands: Ints
@@ -71,6 +71,7 @@ class BandMatch:
     note: str | None = None
     gain: npt.NDArray[np.float32] | None = None
     shift: npt.NDArray[np.float32] | None = None
+    drift_nm: float = 0.0
 
     @property
     def converts(self) -> bool:
@@ -132,8 +133,8 @@ def match_bands(scene: Scene, model: ModelBands, *, resample: bool = False) -> B
     A factor that the user gives (`scaled_by`) counts even if the model's scenes told no unit.
 
     In this order: the same number of bands with the same wavelengths; each of the model's
-    wavelengths somewhere among the scene's good bands, within `TOLERANCE_NM`; with `resample`,
-    linear interpolation between the scene's good bands, those that the model excludes left out.
+    wavelengths somewhere among the scene's good bands, within `SAME_NM`; with `resample`, of the
+    scene's good bands by wavelength and width, those that the model excludes left out.
     Where either side has no wavelengths, an equal number of bands is taken by position.
 
     Raises
@@ -173,23 +174,23 @@ def match_wavelengths(scene: Scene, model: ModelBands, *, resample: bool = False
     wanted = np.asarray(model.wavelengths_nm, np.float64)
     here = np.asarray(scene.wavelengths_nm, np.float64)
     if scene.bands == model.total:
-        same = np.abs(here[used] - wanted) <= TOLERANCE_NM
-        if same.all() and scene.good[used].all():
-            return BandMatch(used)
+        away = np.abs(here[used] - wanted)
+        if (away <= SAME_NM).all() and scene.good[used].all():
+            return BandMatch(used, drift_nm=float(away.max(initial=0.0)))
     good = np.flatnonzero(scene.good & np.isfinite(here))
     if not len(good):
         raise BandsError(f"{scene.path} has no good band with a wavelength")
     nearest = good[np.abs(here[good] - wanted[:, None]).argmin(1)]
     distance = np.abs(here[nearest] - wanted)
-    if (distance <= TOLERANCE_NM).all() and len(np.unique(nearest)) == len(wanted):
-        return BandMatch(nearest)
+    if (distance <= SAME_NM).all() and len(np.unique(nearest)) == len(wanted):
+        return BandMatch(nearest, drift_nm=float(distance.max()))
     if resample:
-        return _resampled(scene, here, _not_excluded(scene, here, good, model), wanted)
+        return _resampled(scene, here, _not_excluded(scene, here, good, model), model)
     raise BandsError(
         f"{scene.path} has other bands than the model: "
         f"model {_in_short(wanted)}; scene {_in_short(here[good])}; "
         f"{_first_missed(scene, here, wanted, here[nearest])}; "
-        "pass --resample to interpolate the scene's bands to the model's, or train on such scenes"
+        "pass --resample to bring the scene's bands to the model's, or train on such scenes"
     )
 
 
@@ -220,35 +221,26 @@ def _not_excluded(scene: Scene, here: Floats, good: Ints, model: ModelBands) -> 
     return good
 
 
-def _resampled(scene: Scene, here: Floats, good: Ints, wanted: Floats) -> BandMatch:
-    """Linear interpolation; at the ends, up to one band spacing beyond, the last band's value."""
-    order = good[np.argsort(here[good], kind="stable")]
-    known, first = np.unique(here[order], return_index=True)
-    order = order[first]
-    spacing = np.diff(known) if len(known) > 1 else np.zeros(1)
-    low, high = known[0] - spacing[0], known[-1] + spacing[-1]
-    outside = (wanted < low) | (wanted > high)
-    if outside.any():
+def _resampled(scene: Scene, here: Floats, good: Ints, model: ModelBands) -> BandMatch:
+    """The model's bands made of the scene's, by wavelength and by the widths of both."""
+    wanted = np.asarray(model.wavelengths_nm, np.float64)
+    own = None if scene.fwhm_nm is None else scene.fwhm_nm[good]
+    found = resampling(here[good], own, wanted, model.fwhm_nm)
+    if found.missing.any():
+        lost = wanted[found.missing]
         raise BandsError(
-            f"{scene.path} cannot be resampled: the model needs {wanted[outside][0]:.1f} nm, "
-            f"which lies outside the scene's range; model {_in_short(wanted)}; "
-            f"scene {_in_short(known)}; train on such scenes"
+            f"{scene.path} cannot be resampled: the model needs {lost[0]:.1f} nm, which lies "
+            f"farther than a step from all good bands of the scene ({len(lost)} of its "
+            f"{len(wanted)} bands do); model {_in_short(wanted)}; "
+            f"scene {_in_short(np.sort(here[good]))}; train on such scenes"
         )
-    # Column d of the identity's interpolation holds the two weights of wanted band d.
-    place = np.interp(wanted, known, np.arange(len(known)))
-    below = np.floor(place).astype(np.int64).clip(max=max(0, len(known) - 2))
-    share = place - below
-    weights = np.zeros((len(known), len(wanted)), np.float32)
-    columns = np.arange(len(wanted))
-    weights[below, columns] = 1 - share
-    weights[np.minimum(below + 1, len(known) - 1), columns] += share
-    needed = weights.any(axis=1)
-    furthest = float(np.abs(known - wanted[:, None]).min(axis=1).max())
+    needed = found.weights.any(axis=1)
+    by = "wavelength" if own is None or model.fwhm_nm is None else "wavelength and width"
     return BandMatch(
-        order[needed],
-        weights[needed],
-        f"{scene.path.name}: bands interpolated to the model's, "
-        f"at most {furthest:.1f} nm from a measured band",
+        good[needed],
+        found.weights[needed].astype(np.float32),
+        f"{scene.path.name}: bands are resampled to the model's by {by}, "
+        f"at most {found.distance.max():.1f} nm from a measured band",
     )
 
 
@@ -258,11 +250,11 @@ def _in_short(wavelengths: Floats) -> str:
 
 
 def _first_missed(scene: Scene, here: Floats, wanted: Floats, nearest: Floats) -> str:
-    missed = np.flatnonzero(np.abs(nearest - wanted) > TOLERANCE_NM)
+    missed = np.flatnonzero(np.abs(nearest - wanted) > SAME_NM)
     if not len(missed):
         return "two of the model's bands fall on one of the scene's"
     need, found = wanted[missed[0]], nearest[missed[0]]
     bad = here[~scene.good]
-    if len(bad) and np.abs(bad - need).min() <= TOLERANCE_NM:
+    if len(bad) and np.abs(bad - need).min() <= SAME_NM:
         return f"the model needs {need:.1f} nm, which the scene's file flags as bad"
     return f"the model needs {need:.1f} nm, the scene's nearest is {found:.1f} nm"

@@ -3,6 +3,7 @@
 A map `m.tif` is a cloud-optimised GeoTIFF; beside it lie `m.tif.aux.xml` (category names and
 attribute table), `m.qml` (QGIS style), `m.csv` (legend with pixel counts), `m.png` (quick-look)
 and, where asked for, one GeoTIFF a layer: `m_confidence.tif`, `m_probabilities.tif` and so on.
+Of a scene in sensor geometry, `m_placed.vrt` shows the map where it lies.
 A map `m.img` is an ENVI classification, with the same beside it and a header for each raster.
 A map may tell rejected pixels, by a code of their own above the user's.
 """
@@ -21,7 +22,8 @@ from rasterio.windows import Window
 
 import hsi_ssl
 from hsi_ssl.errors import LabelError, OutputError
-from hsi_ssl.files import refuse_taken, replace, written_beside
+from hsi_ssl.files import refuse_taken, written_beside
+from hsi_ssl.hidden import DRAFT
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import (
     UNLABELLED_CODE,
@@ -33,8 +35,12 @@ from hsi_ssl.labels.label_set import (
 from hsi_ssl.labels.legends import CLASSES_TAG
 from hsi_ssl.maps.envi import ENVI_SUFFIX, as_envi, refuse_sheared
 from hsi_ssl.maps.legend import UNCLASSIFIED, aux_xml, legend_csv, names_tag, qml
+from hsi_ssl.maps.map_grid import onto_map_grid
+from hsi_ssl.maps.placed import ENDING as PLACED_ENDING
+from hsi_ssl.maps.placed import to_be_placed, write_placed
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
 from hsi_ssl.reports.figures import map_quicklook
+from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Grid
 
@@ -59,6 +65,7 @@ MAP_ENDING = "_classes.tif"
 """What is put to a scene's name to name its map."""
 QUICKLOOK_SIDE = 1500
 """Longest side of the quick-look in map pixels; larger maps are thinned out."""
+NO_GRID = Grid()
 REJECT, REJECT_COLOUR = "reject", "#000000"
 """Name and colour of the pixels that no class explains."""
 
@@ -86,6 +93,8 @@ class MapWriter:
         self._counts = np.zeros(len(label_set), np.int64)
         self.masked: int | None = None
         """Pixels that a mask left out, where there was one: to be set by who knows."""
+        self.cells: dict[int, int] = {}
+        """Of the finished map, cells by code: `counts` where it has the scene's own pixels."""
 
     @property
     def counts(self) -> dict[int, int]:
@@ -122,8 +131,10 @@ class MapWriter:
                 self._layers[name].write(planes, window=window)
 
 
-def outputs(path: Path, layers: Sequence[Layer] = ()) -> dict[str, Path]:
+def outputs(path: Path, layers: Sequence[Layer] = (), grid: Grid = NO_GRID) -> dict[str, Path]:
     """All files that a map at `path` comes with, the map itself as "map".
+
+    One in sensor geometry, as the scene's map `grid` tells, has one more, which places it.
 
     Raises
     ------
@@ -146,6 +157,8 @@ def outputs(path: Path, layers: Sequence[Layer] = ()) -> dict[str, Path]:
         "legend": path.with_suffix(".csv"),
         "quicklook": path.with_suffix(".png"),
     }
+    if to_be_placed(grid) is not None:
+        found["placed"] = path.with_name(path.stem + PLACED_ENDING)
     if is_envi(path):
         found |= {f"{name} header": raster.with_suffix(".hdr") for name, raster in rasters.items()}
         found |= {f"{layer} about": _aux(rasters[layer]) for layer in layers}
@@ -181,11 +194,13 @@ def class_map(
     rows: int,
     cols: int,
     grid: Grid,
+    ortho: Ortho | None = None,
     label_set: LabelSet,
     layers: Sequence[Layer] = (),
     reject: bool = False,
     tags: Mapping[str, str] | None = None,
     rest: str = UNCLASSIFIED,
+    without: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> Iterator[MapWriter]:
     """Make the class map at `path`, whole or not at all; the body writes its windows.
@@ -194,6 +209,10 @@ def class_map(
     scene's grid, the label set's colours and names, and `tags`; layers are float32 with NaN as
     nodata. What the body does not write is nodata. With `reject`, index K stands for rejected
     pixels. The name's ending tells the format, GeoTIFF or ENVI. Memory does not grow with the map.
+    With a map that is replaced go layers that the new one lacks, and what it is to be `without`.
+
+    The body writes pixels of the scene, `rows` x `cols`. Where it has an `ortho`, the map has the
+    cells of that map grid, and so do the counts beside it.
 
     Raises
     ------
@@ -205,12 +224,22 @@ def class_map(
     """
     predicted, label_set = label_set, with_reject(label_set) if reject else label_set
     dtype = _code_type(label_set)
-    refuse_taken(outputs(path, layers).values(), overwrite)
+    map_grid = grid if ortho is None else ortho.grid
+    refuse_taken(outputs(path, layers, map_grid).values(), overwrite)
     if is_envi(path):
-        refuse_sheared(grid, path)
-    with written_beside(path, overwrite=overwrite) as beside, gdal_settings():
-        finished = outputs(beside, layers)
-        drafts = {name: finished[name].with_suffix(".draft") for name in ("map", *layers)}
+        refuse_sheared(map_grid, path)
+    places = set(outputs(path, layers, map_grid).values())
+    former = {*outputs(path, LAYERS).values(), path.with_name(path.stem + PLACED_ENDING)}
+    former = former - places if overwrite else set()
+    with (
+        written_beside(
+            path, also=places - {path}, without={*former, *without}, overwrite=overwrite
+        ) as beside,
+        gdal_settings(),
+    ):
+        finished = outputs(beside, layers, map_grid)
+        rasters = {name: finished[name] for name in ("map", *layers)}
+        drafts = {name: path.with_name(path.name + DRAFT) for name, path in rasters.items()}
         software = f"hsi-ssl {hsi_ssl.__version__}"
         about = {"TIFFTAG_SOFTWARE": software, CLASSES_TAG: names_tag(label_set), **(tags or {})}
         shape = {"height": rows, "width": cols}
@@ -231,7 +260,17 @@ def class_map(
             # Closing writes what is still in the cache.
             with raster_errors(path):
                 stack.close()
-        names = aux_xml(label_set, writer.counts, rest)
+        writer.cells = writer.counts
+        masked = writer.masked
+        if ortho is not None:
+            masked = None  # of the scene's pixels, not of the map's
+            with raster_errors(path):
+                _read_back(drafts, layers, writer.counts)
+                for drafted in drafts.values():
+                    onto_map_grid(drafted, ortho)
+                found = pixels_by_code(drafts["map"])
+            writer.cells = {code: int(found[code]) for code in writer.counts}
+        names = aux_xml(label_set, writer.cells, rest)
         with raster_errors(path):
             if is_envi(path):
                 _aux(drafts["map"]).write_text(names, encoding="utf-8")
@@ -241,33 +280,21 @@ def class_map(
             else:
                 _as_geotiffs(drafts, finished, layers)
                 finished["names"].write_text(names, encoding="utf-8")
-            _read_back(finished, layers, writer.counts)
-            quicklook(
-                finished["quicklook"], finished["map"], label_set, path.stem, rest, writer.masked
+            _read_back(finished, layers, writer.cells)
+            quicklook(finished["quicklook"], finished["map"], label_set, path.stem, rest, masked)
+        if "placed" in finished:
+            write_placed(
+                finished["placed"], finished["map"], map_grid, label_set, rest, named=path.name
             )
         finished["style"].write_text(qml(label_set), encoding="utf-8")
-        legend = legend_csv(label_set, writer.counts, rest, writer.masked)
+        legend = legend_csv(label_set, writer.cells, rest, masked)
         finished["legend"].write_text(legend, encoding="utf-8")
-        _put_in_place(path, finished, layers, overwrite=overwrite)
 
 
 def _with_colours(classes: rasterio.io.DatasetWriter, label_set: LabelSet) -> None:
     """Name the map's band and give it the classes' palette."""
     classes.set_band_description(1, "class")
     classes.write_colormap(1, {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes})
-
-
-def _put_in_place(
-    path: Path, finished: Mapping[str, Path], layers: Sequence[Layer], *, overwrite: bool
-) -> None:
-    """Move what stands beside a map to its place; the map itself comes last, elsewhere."""
-    places = outputs(path, layers)
-    for name, place in places.items():
-        if name != "map":
-            replace(finished[name], place)
-    if overwrite:  # layers of the map that this one replaces
-        for place in set(outputs(path, LAYERS).values()) - set(places.values()):
-            place.unlink(missing_ok=True)
 
 
 def _as_geotiffs(

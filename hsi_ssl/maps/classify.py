@@ -7,13 +7,14 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
 from hsi_ssl.inference.dataset_prior import strength_of
@@ -26,10 +27,11 @@ from hsi_ssl.labels.looking import MASKED_TAG
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import MapWriter, class_map, outputs, with_reject
-from hsi_ssl.maps.fitting import fitted
+from hsi_ssl.maps.fitting import all_fitted
+from hsi_ssl.maps.map_grid import say_where
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
-from hsi_ssl.maps.places import check_place, map_paths, of_label_set
-from hsi_ssl.maps.stac import forget_item, write_item
+from hsi_ssl.maps.places import check_place, claims_of, map_paths, of_label_set
+from hsi_ssl.maps.stac import former_item, write_item
 from hsi_ssl.maps.windows import Windows, asked_layers, novelty_asked
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -59,13 +61,15 @@ class ClassifyResult:
     rejected: int | None
     masked: int | None = None
     """Pixels that a mask left out, which are not classified; None without a mask."""
+    cells: dict[int, int] | None = None
+    """Of a map on a grid of its own, by a lookup table: cells by code. The rest is of pixels."""
     mosaic: Path | None = None
     """Of which the map is a part."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         found = {**vars(self), "map": str(self.map), "mosaic": self.mosaic and str(self.mosaic)}
-        optional = {"mosaic", "masked"}
+        optional = {"mosaic", "masked", "cells"}
         return {k: value for k, value in found.items() if k not in optional or value is not None}
 
 
@@ -135,8 +139,33 @@ def classify_scenes(
         of_scenes = zip(scenes, areas(settings.area, scenes, watcher), strict=True)
         scenes, parts = map(list, zip(*(p for p in of_scenes if p[1]), strict=True))
     maps = map_paths(scenes, settings.output, settings.format)
+    label_sets = [classifier.label_set for classifier in classifiers]
+    mosaics: dict[str, Path] = {}
+    if settings.output is not None and is_mosaic(settings.output):
+        output, several = settings.output, len(label_sets)
+        mosaics = {one.name: of_label_set(output, one, several) for one in label_sets}
+    places = [of_label_set(path, one, len(label_sets)) for path in maps for one in label_sets]
+    with claimed(*claims_of(places, asked_layers(settings)), *mosaics.values()):
+        return _classified(
+            scenes, parts, maps, classifiers, mosaics, settings,
+            overwrite=overwrite, watcher=watcher,
+        )  # fmt: skip
+
+
+def _classified(
+    scenes: Sequence[Scene],
+    parts: Sequence[Area | None],
+    maps: Sequence[Path],
+    classifiers: Sequence[Classifier],
+    mosaics: Mapping[str, Path],
+    settings: ClassifySettings,
+    *,
+    overwrite: bool,
+    watcher: Watcher,
+) -> list[ClassifyResult]:
+    """Make the maps, which are claimed; `mosaics` by their label sets' names."""
     # Label sets share the bands and numbers that their model learnt from.
-    matches = [_fitted(scene, classifiers[0], settings, watcher) for scene in scenes]
+    matches = _fitted(scenes, classifiers[0], settings, watcher)
     jobs = [
         _Job(
             scene,
@@ -153,15 +182,11 @@ def classify_scenes(
     inputs += [*settings.mask, *settings.mask_out]
     for job in jobs:
         check_place(
-            job.output, asked_layers(settings), job.scene.grid, inputs,
+            job.output, asked_layers(settings), job.scene.map_grid, inputs,
             stac=settings.stac, overwrite=overwrite,
         )  # fmt: skip
-    mosaics: dict[str, Path] = {}
-    if settings.output is not None and is_mosaic(settings.output):
-        for label_set in (classifier.label_set for classifier in classifiers):
-            path = of_label_set(settings.output, label_set, len(classifiers))
-            check_mosaic(path, scenes, asked_layers(settings), inputs, overwrite=overwrite)
-            mosaics[label_set.name] = path
+    for path in mosaics.values():
+        check_mosaic(path, scenes, asked_layers(settings), inputs, overwrite=overwrite)
     results = [
         classify_scene(
             job.scene,
@@ -259,22 +284,25 @@ def classify_scene(
         What was discovered with the model cannot be read.
     """
     started = time.perf_counter()
-    match = match or _fitted(scene, classifier, settings, watcher)
+    match = match or _fitted([scene], classifier, settings, watcher)[0]
     classes = map_classes(classifier.label_set, load_discovered(settings.model, classifier.card))
     label_set, layers = classes.label_set, asked_layers(settings)
     strength = _said_strength(scene, classifier, settings, watcher)
     pixels = scene.rows * scene.cols
     work = Windows(scene, match, classifier, classes, settings, strength, area)
+    say_where(scene, watcher)
     watcher.detail(f"{scene.name}: {len(work.places)} windows to read")
     with class_map(
         output,
         rows=scene.rows,
         cols=scene.cols,
         grid=scene.grid,
+        ortho=scene.ortho,
         label_set=label_set,
         layers=layers,
         reject=settings.reject is not None,
         tags=_tags(scene, classifier, settings, label_set, strength),
+        without=former_item(output) if overwrite else (),
         overwrite=overwrite,
     ) as written:
         free = _write_windows(work, written, output.parent, watcher)
@@ -286,11 +314,9 @@ def classify_scene(
     if settings.stac:
         shown = _shown(classifier, settings)
         write_item(
-            output, scene, classifier, settings.model, shown, counts, layers,
+            output, scene, classifier, settings.model, shown, written.cells, layers,
             overwrite=overwrite, watcher=watcher,
         )  # fmt: skip
-    elif overwrite:
-        forget_item(output)
     if free:
         watcher.say(_free_in_words(free, settings.model, scene.path))
     seconds = time.perf_counter() - started
@@ -306,6 +332,7 @@ def classify_scene(
         in_free_slots=free,
         rejected=rejected,
         masked=written.masked,
+        cells=None if scene.ortho is None else written.cells,
     )
 
 
@@ -382,10 +409,12 @@ def _write_windows(work: Windows, written: MapWriter, folder: Path, watcher: Wat
 
 
 def _fitted(
-    scene: Scene, classifier: Classifier, settings: ClassifySettings, watcher: Watcher
-) -> BandMatch:
-    bands = ModelBands.from_card(classifier.card)
-    return fitted(scene, bands, resample=settings.resample, force=settings.force, watcher=watcher)
+    scenes: Sequence[Scene], classifier: Classifier, settings: ClassifySettings, watcher: Watcher
+) -> list[BandMatch]:
+    return all_fitted(
+        scenes, ModelBands.from_card(classifier.card), resample=settings.resample,
+        force=settings.force, watcher=watcher,
+    )  # fmt: skip
 
 
 def peak_memory_mb() -> float:

@@ -13,9 +13,11 @@ import hsi_ssl
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import written_beside
+from hsi_ssl.hidden import DRAFT
 from hsi_ssl.inference.extractor import Extractor, check_bands
 from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
+from hsi_ssl.maps.map_grid import onto_map_grid, say_where
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Scene
@@ -38,7 +40,8 @@ def scene_features(
     """Write the features of every pixel as a GeoTIFF; returns the valid pixels.
 
     J float32 bands, described as `mean 1`..., and where features are distributions J more,
-    `log-variance 1`..., on the scene's grid, NaN where it has no measurement.
+    `log-variance 1`..., on the scene's grid, that of its lookup table where it has one, NaN where
+    it has no measurement.
     Memory does not grow with the scene.
 
     Raises
@@ -54,11 +57,12 @@ def scene_features(
     """
     bands = ModelBands.from_card(extractor.card)
     match = fitted(scene, bands, resample=resample, force=force, watcher=watcher)
+    say_where(scene, watcher)
     names = [f"{what} {j + 1}" for what in extractor.parts for j in range(extractor.model.units)]
     tags = {"TIFFTAG_SOFTWARE": f"hsi-ssl {hsi_ssl.__version__}", "SCENE": scene.path.name}
     valid_pixels, done = 0, 0
     with written_beside(output, overwrite=overwrite) as beside, gdal_settings():
-        drafted = beside.with_suffix(".draft")
+        drafted = beside.with_name(beside.name + DRAFT)
         with (
             raster_errors(output),
             draft(
@@ -81,6 +85,8 @@ def scene_features(
         if not valid_pixels:
             raise SceneError(f"{scene.path} has no valid pixel; check its nodata value and bands")
         with raster_errors(output):
+            if scene.ortho is not None:
+                onto_map_grid(drafted, scene.ortho)
             optimised(drafted, beside, overview_resampling="average", predictor="YES", level="1")
     return valid_pixels
 

@@ -6,9 +6,12 @@ and a scene in another unit is refused, with the factor that lies between where 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hsi_ssl.datasets.learnt_numbers import Difference, difference
 from hsi_ssl.errors import UnitsError
 from hsi_ssl.maps.bands import Array, BandMatch, ModelBands, match_bands, match_wavelengths
+from hsi_ssl.scenes.resampling import drift_in_words
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.units import as_they_are, refuse_scaled_twice, sample
 from hsi_ssl.watcher import Watcher
@@ -32,9 +35,35 @@ def fitted(
         The scene's numbers cannot be in the unit of those that the model learnt from, and it is
         not forced; the sentence names the factor where there is one. They were scaled twice.
     """
-    match = match_bands(scene, model, resample=resample)
-    if match.note is not None:
-        watcher.say(match.note)
+    return all_fitted([scene], model, resample=resample, force=force, watcher=watcher)[0]
+
+
+def all_fitted(
+    scenes: Sequence[Scene],
+    model: ModelBands,
+    *,
+    resample: bool = False,
+    force: bool = False,
+    watcher: Watcher,
+) -> list[BandMatch]:
+    """As `fitted`, of each scene; how far bands lie off is said once for all."""
+    found, drifts = [], []
+    for scene in scenes:
+        match = match_bands(scene, model, resample=resample)
+        if match.note is not None:
+            watcher.say(match.note)
+        found.append(_in_its_numbers(scene, model, match, resample, force, watcher))
+        drifts.append((scene.path, match.drift_nm))
+    said = drift_in_words(drifts, "the model")
+    if said is not None:
+        watcher.say(said)
+    return found
+
+
+def _in_its_numbers(
+    scene: Scene, model: ModelBands, match: BandMatch, resample: bool, force: bool, watcher: Watcher
+) -> BandMatch:
+    """The match with numbers as they are, or brought to the model's."""
     if model.numbers is None:
         if not model.pictures:
             watcher.say(

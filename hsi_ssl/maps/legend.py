@@ -46,6 +46,16 @@ def category_names(label_set: LabelSet, rest: str = UNCLASSIFIED) -> ET.Element:
     return names
 
 
+def palette(label_set: LabelSet) -> ET.Element:
+    """GDAL's table of colours of all codes from 0 to the largest; those of no class are clear."""
+    table = ET.Element("ColorTable")
+    colours = {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes}
+    for code in range(max(colours) + 1):
+        parts = colours.get(code, (0, 0, 0, 0))
+        ET.SubElement(table, "Entry", {f"c{i}": str(v) for i, v in enumerate(parts, 1)})
+    return table
+
+
 def attribute_table(label_set: LabelSet, counts: Mapping[int, int]) -> ET.Element:
     """GDAL's raster attribute table: code, name, colour and pixels of each class."""
     table = ET.Element("GDALRasterAttributeTable", tableType="thematic")

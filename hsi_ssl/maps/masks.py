@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.files import refuse_taken
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.class_map import class_map, is_envi, outputs, refuse_inputs
-from hsi_ssl.maps.places import map_paths
+from hsi_ssl.maps.map_grid import say_where
+from hsi_ssl.maps.places import claims_of, map_paths
 from hsi_ssl.masks.codes import COLOURS, MASK_TAG, NAMES, TOLD
 from hsi_ssl.masks.propose import propose_mask
 from hsi_ssl.scenes.scene import Scene
@@ -88,17 +90,24 @@ def make_masks(
         if is_envi(path):
             raise SettingsError(f"a mask is a GeoTIFF: name it {path.stem}.tif, not {path.name}")
         refuse_inputs(outputs(path).values(), [scene.path for scene in scenes])
-        refuse_taken(outputs(path).values(), overwrite)
-    found = []
-    for scene, path in zip(scenes, paths, strict=True):
-        started = time.perf_counter()
-        listening = _Listening(watcher)
-        mask = propose_mask(scene, listening)
-        if not mask.any():
-            raise SceneError(f"{scene.path} has no valid pixel; check its nodata value and bands")
-        counts = write_mask(path, scene, mask, overwrite=overwrite)
-        found.append(Masked(path, counts, time.perf_counter() - started, listening.last))
-    return found
+    with claimed(*claims_of(paths)):
+        for path in paths:
+            refuse_taken(outputs(path).values(), overwrite)
+        return [
+            _made(scene, path, overwrite=overwrite, watcher=watcher)
+            for scene, path in zip(scenes, paths, strict=True)
+        ]
+
+
+def _made(scene: Scene, path: Path, *, overwrite: bool, watcher: Watcher) -> Masked:
+    started = time.perf_counter()
+    listening = _Listening(watcher)
+    mask = propose_mask(scene, listening)
+    if not mask.any():
+        raise SceneError(f"{scene.path} has no valid pixel; check its nodata value and bands")
+    say_where(scene, watcher)
+    counts = write_mask(path, scene, mask, overwrite=overwrite)
+    return Masked(path, counts, time.perf_counter() - started, listening.last)
 
 
 def mask_labels(mask: npt.NDArray[np.uint8]) -> LabelSet:
@@ -127,6 +136,7 @@ def write_mask(
         rows=scene.rows,
         cols=scene.cols,
         grid=scene.grid,
+        ortho=scene.ortho,
         label_set=labels,
         tags={MASK_TAG: "1", "SCENE": scene.path.name},
         rest=NOTHING,

@@ -19,9 +19,9 @@ from rasterio.io import DatasetReader
 
 import hsi_ssl
 from hsi_ssl.errors import SceneError
-from hsi_ssl.files import refuse_taken, replace, written_beside
+from hsi_ssl.files import refuse_taken, written_beside
 from hsi_ssl.labels.frames import crs_name
-from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.labels.legends import CLASSES_TAG
 from hsi_ssl.maps.class_map import Layer, pixels_by_code, quicklook, refuse_inputs
 from hsi_ssl.maps.legend import (
@@ -29,6 +29,7 @@ from hsi_ssl.maps.legend import (
     category_names,
     legend_csv,
     names_tag,
+    palette,
     qml,
 )
 from hsi_ssl.maps.rasters import raster_errors
@@ -76,7 +77,7 @@ def check_mosaic(
     """
     first = scenes[0]
     for scene in scenes:
-        transform = scene.grid.transform
+        transform = scene.map_grid.transform
         if transform is None or not _north_up(transform):
             what = "has no coordinates" if transform is None else "lies at an angle to its CRS"
             raise SceneError(f"{scene.path} {what}: no mosaic can hold it; give -o a folder")
@@ -109,7 +110,8 @@ def write_mosaic(
     OutputError
         As `check_mosaic`; the disk is full.
     """
-    with written_beside(path, overwrite=overwrite) as beside:
+    places = mosaic_outputs(path, tuple(layers)).values()
+    with written_beside(path, also=places, overwrite=overwrite) as beside:
         finished = mosaic_outputs(beside, tuple(layers))
         with raster_errors(path):
             # Parts are named from where the mosaic will lie; to be drawn now, by whole paths.
@@ -122,9 +124,6 @@ def write_mosaic(
                 _write_vrt(finished[layer], parts, path.parent, None)
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         finished["legend"].write_text(legend_csv(label_set, counts), encoding="utf-8")
-        for name, place in mosaic_outputs(path, tuple(layers)).items():
-            if name != "map":
-                replace(finished[name], place)
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def _band(
     if classes is not None:
         ET.SubElement(found, "ColorInterp").text = "Palette"
         found.append(category_names(classes[0]))
-        found.append(_palette(classes[0]))
+        found.append(palette(classes[0]))
         found.append(attribute_table(*classes))
     for part, path in zip(parts, paths, strict=True):
         source = ET.SubElement(found, "ComplexSource", resampling="near")
@@ -225,15 +224,6 @@ def _band(
     return found
 
 
-def _palette(label_set: LabelSet) -> ET.Element:
-    table = ET.Element("ColorTable")
-    colours = {c.code: (*red_green_blue(c.colour), 255) for c in label_set.classes}
-    for code in range(max(colours) + 1):
-        parts = colours.get(code, (0, 0, 0, 0))
-        ET.SubElement(table, "Entry", {f"c{i}": str(v) for i, v in enumerate(parts, 1)})
-    return table
-
-
 @contextlib.contextmanager
 def _opened(paths: Sequence[Path]) -> Iterator[list[DatasetReader]]:
     with contextlib.ExitStack() as stack:
@@ -246,4 +236,5 @@ def _north_up(transform: tuple[float, ...]) -> bool:
 
 
 def _crs(scene: Scene) -> CRS | None:
-    return None if scene.grid.crs is None else CRS.from_wkt(scene.grid.crs)
+    crs = scene.map_grid.crs
+    return None if crs is None else CRS.from_wkt(crs)

@@ -36,8 +36,8 @@ def map_paths(
 
     `output` is a file if it is named `.tif`, `.tiff` or `.img`, else a folder; None is the current
     one, and that of a mosaic `m.vrt` is `m`. In a folder, a map is called `<scene>_classes.tif`, or
-    `.img` in the format envi; a scene's name ends at its first dot, or, where two would be the
-    same, at its last.
+    `.img` in the format envi; a scene's name is its file's without endings (`name_of`), or, where
+    two would be the same, without the last one alone.
 
     Raises
     ------
@@ -81,6 +81,15 @@ def of_label_set(path: Path, label_set: LabelSet, label_sets: int) -> Path:
     return path if label_sets == 1 else path.with_name(f"{path.stem}_{label_set.name}{path.suffix}")
 
 
+def claims_of(maps: Sequence[Path], layers: Sequence[Layer] = ()) -> list[Path]:
+    """What is to be claimed for maps: their rasters, and for all formats the GeoTIFF's name.
+
+    Maps of one name in two formats share legend, style and picture.
+    """
+    rasters = [outputs(path, layers)[name] for path in maps for name in ("map", *layers)]
+    return [*rasters, *(path.with_suffix(SUFFIXES["geotiff"]) for path in maps)]
+
+
 def check_place(
     path: Path,
     layers: Sequence[Layer],
@@ -98,7 +107,7 @@ def check_place(
         A file of the map exists and may not be replaced, or is one of `inputs`; the format cannot
         tell the grid.
     """
-    files = [*outputs(path, layers).values(), *([item_path(path)] if stac else [])]
+    files = [*outputs(path, layers, grid).values(), *([item_path(path)] if stac else [])]
     refuse_inputs(files, inputs)
     refuse_taken(files, overwrite)
     if is_envi(path):

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio._err import CPLE_BaseError
@@ -17,11 +16,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import OutputError
-from hsi_ssl.scenes.geolocation import Geolocation
+from hsi_ssl.maps.control_points import control_points
 from hsi_ssl.scenes.scene import Grid
-
-CONTROL_POINTS = 16
-"""Rows and columns of control points that a map in sensor geometry carries."""
 
 
 def draft(
@@ -29,12 +25,15 @@ def draft(
 ) -> rasterio.io.DatasetWriter:
     """Open a plain GeoTIFF to be written by windows: rows of pixels, nothing to compress twice.
 
-    Rows that nobody writes take no space and are nodata.
+    Rows, or tiles where the profile says `tiled`, that nobody writes take no space and are nodata.
     """
+    if not profile.get("tiled"):
+        profile["blockysize"] = 1
+    crs = grid.crs
     if grid.transform is not None:
         profile["transform"] = Affine(*grid.transform)
     elif grid.geolocation is not None:
-        profile["gcps"] = _control_points(grid.geolocation)
+        profile["gcps"], crs = control_points(grid.geolocation, crs)
     elif grid.control_points:
         profile["gcps"] = [
             GroundControlPoint(p.row, p.col, p.x, p.y, p.z) for p in grid.control_points
@@ -44,9 +43,8 @@ def draft(
             path,
             "w",
             driver="GTiff",
-            crs=grid.crs,
+            crs=crs,
             interleave="band",
-            blockysize=1,
             sparse_ok=True,
             bigtiff="IF_SAFER",
             **profile,
@@ -55,17 +53,6 @@ def draft(
     if grid.rpcs:
         raster.update_tags(ns="RPC", **grid.rpcs)
     return raster
-
-
-def _control_points(located: Geolocation) -> list[GroundControlPoint]:
-    """Some of the places of pixels' centres, for what knows no more than control points."""
-    rows, cols = located.net(CONTROL_POINTS)
-    places = np.stack(np.meshgrid(cols + 0.5, rows + 0.5), axis=-1).reshape(-1, 2)
-    on_map = located.to_map(places)
-    return [
-        GroundControlPoint(row, col, x, y, 0.0)
-        for (col, row), (x, y) in zip(places.tolist(), on_map.tolist(), strict=True)
-    ]
 
 
 def optimised(drafted: Path, path: Path, *, tile: int = 512, **options: str) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.files import os_errors
+from hsi_ssl.os_errors import os_errors
 
 Floats = npt.NDArray[np.float32]
 

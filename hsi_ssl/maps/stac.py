@@ -104,17 +104,17 @@ def write_item(
     return item_path(path)
 
 
-def forget_item(path: Path) -> None:
-    """Remove the item of a map that was replaced; what is not one of ours stays."""
+def former_item(path: Path) -> list[Path]:
+    """The item of a map that is about to be replaced; none where what is there is not ours."""
     place = item_path(path)
     try:
         found = json.loads(place.read_text(encoding="utf-8"))
-        if "stac_version" in found and found["assets"]["map"]["href"] == _relative(
+        ours = "stac_version" in found and found["assets"]["map"]["href"] == _relative(
             path, path.parent
-        ):
-            place.unlink()
+        )
     except (OSError, ValueError, KeyError, TypeError):
-        return
+        return []
+    return [place] if ours else []
 
 
 def _footprint(raster: DatasetReader) -> list[list[float]] | None:

@@ -18,6 +18,7 @@ from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet, distinct_
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import class_map
 from hsi_ssl.maps.fitting import fitted
+from hsi_ssl.maps.map_grid import say_where
 from hsi_ssl.maps.windows import in_threads
 from hsi_ssl.quantising.units import Units, material
 from hsi_ssl.scenes.scene import Scene
@@ -87,10 +88,11 @@ def write_cluster_map(
         "LABEL_SET": label_set.name,
         "SETTINGS": json.dumps(settings.model_dump(mode="json")),
     }
+    say_where(scene, watcher)
     done = 0
     with class_map(
-        output, rows=scene.rows, cols=scene.cols, grid=scene.grid, label_set=label_set, tags=tags,
-        overwrite=overwrite,
+        output, rows=scene.rows, cols=scene.cols, grid=scene.grid, ortho=scene.ortho,
+        label_set=label_set, tags=tags, overwrite=overwrite,
     ) as written:  # fmt: skip
         places = list(scene.windows(settings.window))
         with (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.store import Dataset, is_dataset, open_dataset
 from hsi_ssl.datasets.unlabelled import draw_unlabelled
 from hsi_ssl.errors import SettingsError
@@ -17,7 +18,7 @@ from hsi_ssl.inference.quantising import load_quantiser
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.libraries.reading import open_library
-from hsi_ssl.maps.places import check_place, map_paths
+from hsi_ssl.maps.places import check_place, claims_of, map_paths
 from hsi_ssl.quantising.cluster_map import unit_classes, write_cluster_map
 from hsi_ssl.quantising.looks import looks_of, planes_of
 from hsi_ssl.quantising.page import PAGE, write_page
@@ -70,10 +71,15 @@ def quantise(
     DeviceError, OutputError
         The device is not there; the output exists, or cannot be written.
     """
-    refuse_existing(settings.run, overwrite)
-    choose_device(settings.device)
-    if settings.library is not None:
-        open_library(settings.library)
+    with claimed(settings.run):
+        refuse_existing(settings.run, overwrite)
+        choose_device(settings.device)
+        if settings.library is not None:
+            open_library(settings.library)
+        return _quantised(settings, overwrite, watcher)
+
+
+def _quantised(settings: QuantiseSettings, overwrite: bool, watcher: Watcher) -> Quantised:
     if not settings.sources:
         raise SettingsError(
             "nothing to quantise; name one dataset, or scenes: files, folders or data sets of the "
@@ -119,12 +125,13 @@ def map_by_units(
         scenes = [source.scene for source in sources.scenes]
         maps = map_paths(scenes, settings.output, ending=MAP_ENDING)
         inputs = [scene.path for scene in scenes]
-        for scene, path in zip(scenes, maps, strict=True):
-            check_place(path, (), scene.grid, inputs, stac=False, overwrite=overwrite)
-        for scene, path in zip(scenes, maps, strict=True):
-            write_cluster_map(
-                scene, trained, label_set, settings, path, overwrite=overwrite, watcher=watcher
-            )
+        with claimed(*claims_of(maps)):
+            for scene, path in zip(scenes, maps, strict=True):
+                check_place(path, (), scene.map_grid, inputs, stac=False, overwrite=overwrite)
+            for scene, path in zip(scenes, maps, strict=True):
+                write_cluster_map(
+                    scene, trained, label_set, settings, path, overwrite=overwrite, watcher=watcher
+                )
     return maps
 
 

@@ -20,6 +20,7 @@ from hsi_ssl.datasets.balance import (
 )
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.files import refuse_existing, written_beside
+from hsi_ssl.hidden import visible
 from hsi_ssl.reports.figures import GREY, style, write_png
 from hsi_ssl.reports.html import page
 from hsi_ssl.reports.scene_pictures import (
@@ -32,6 +33,11 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.labels.sources import Sources
+
+
+def balance_folder(dataset: Path) -> Path:
+    """Where the report on a dataset lies, beside it."""
+    return dataset.with_name(f"{dataset.stem}_balance")
 
 
 def report_dataset(
@@ -58,7 +64,7 @@ def report_dataset(
     pictures = (
         [] if dataset.meta["image_like"] else dataset_pictures(dataset, sources, watcher=watcher)
     )
-    title = f"{dataset.meta['title']} ({dataset.path})"
+    title = f"{dataset.meta['title']} ({visible(str(dataset.path))})"
     return balance, write_balance_report(
         balance, pictures, folder, title=title, overwrite=overwrite
     )

@@ -124,6 +124,7 @@ def _write_map(found: Discovery, scene: Surveyed, path: Path) -> None:
         rows=rows,
         cols=cols,
         grid=scene.grid,
+        ortho=scene.ortho,
         label_set=found.classes.label_set,
         tags=tags,
     ) as written:

@@ -6,7 +6,7 @@ Only squares that hold such pixels are read, so memory is bounded whatever the m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.laying import Laying
 from hsi_ssl.labels.pairing import named
 from hsi_ssl.reports.class_maps import ClassMap, Numbers
+from hsi_ssl.reports.reopening import reopened
+from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.scene import Grid, GroundPoint
 
 TILE = 256
@@ -35,9 +37,13 @@ Read = Callable[[slice, slice], Numbers]
 
 @dataclass(frozen=True)
 class DatasetScene(Place):
-    """A scene that a dataset was made of, as the dataset remembers it."""
+    """A scene that a dataset was made of, as the dataset remembers it.
+
+    `card`: of one in sensor geometry, whose file alone says where its pixels lie.
+    """
 
     name: str = ""
+    card: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ def dataset_scenes(dataset: Dataset) -> list[DatasetScene]:
                 tuple(GroundPoint(*point) for point in card.get("control_points", ())),
             ),
             card["name"],
+            card if card.get("sensor_geometry") else None,
         )
         for card in dataset.meta["sources"]
     ]
@@ -84,18 +91,28 @@ def at_dataset(
         The map lies on none of these pixels, or nothing tells which scene it is of.
     """
     scenes, of = dataset_scenes(dataset), dataset.scene[rows]
+    gone: list[str] = []
     used = np.unique(of).tolist()
     number = np.zeros(len(rows), np.uint16)
     outside = np.ones(len(rows), bool)
     notes: dict[str, list[str]] = {}
-    placed = [i for i in used if scenes[i].grid.placed and found.grid.placed]
-    for i in placed:
+    placed = []
+    for i in used if found.grid.placed else ():
+        if scenes[i].card is not None and found.grid.transform is None:
+            continue  # a map of the very pixels: control points are coarser
+        scene = _with_place(scenes[i], dataset)
+        if not scene.grid.placed:
+            gone += [] if scene.card is None else [str(scene.path)]
+            continue
+        placed.append(i)
         here = of == i
-        laid = _Laid(scenes[i], found)
+        laid = _Laid(scene, found)
         number[here], outside[here] = laid.at(dataset.pixel[rows[here]])
         if not outside[here].all():
             for note in laid.notes():
                 notes.setdefault(note, []).append(scenes[i].name)
+    if gone and (outside.all() or not placed):
+        _refuse_gone(found, scenes, gone)
     if outside.all():
         if len(placed) == len(used):
             raise LabelError(
@@ -112,14 +129,45 @@ def at_dataset(
             )
         number[here] = gathered(found.window, dataset.pixel[rows[here]])
         outside[here] = False
-        if found.grid.placed or scenes[i].grid.placed:
+        if scenes[i].card is not None:
+            notes["row by row, column by column, as both are in sensor geometry"] = [scenes[i].name]
+        elif found.grid.placed or scenes[i].grid.placed:
             which = "the scene" if found.grid.placed else "the map"
             notes[f"row by row, column by column, as {which} has no place"] = [scenes[i].name]
     said = (
         f"{found.path.name} is laid on {listed(names, len(names))} {how}"
         for how, names in notes.items()
     )
-    return AtPixels(number, outside, tuple(said))
+    left_out = (
+        f"{found.path.name} is not laid on {path}: in sensor geometry, whose file alone says where "
+        "pixels lie, and is not there any more"
+        for path in gone
+    )
+    return AtPixels(number, outside, (*said, *left_out))
+
+
+def _with_place(scene: DatasetScene, dataset: Dataset) -> DatasetScene:
+    """The scene with the places of its pixels, where its file tells them and is still there."""
+    if scene.card is None:
+        return scene
+    opened = reopened(scene.card, dataset)
+    if opened is None:
+        return scene
+    with opened:
+        return replace(scene, grid=opened.grid)
+
+
+def _refuse_gone(found: ClassMap, scenes: Sequence[DatasetScene], gone: Sequence[str]) -> None:
+    """Raise `LabelError` where a scene that is gone said where its pixels lie.
+
+    A map of the very pixels, in sensor geometry too, needs no place.
+    """
+    if (found.rows, found.cols) in {(scene.rows, scene.cols) for scene in scenes}:
+        return
+    raise LabelError(
+        f"{found.path} has a place, and the dataset's scene {gone[0]} is in sensor geometry: its "
+        "file alone says where its pixels lie, and is not there any more, or another; put it back"
+    )
 
 
 class _Laid:
@@ -181,7 +229,7 @@ def _by_position(
     LabelError
         No scene is of that size, or several are and the map's name tells of none.
     """
-    stem = found.path.name.split(".")[0].removesuffix(f"_{label_set}")
+    stem = name_of(found.path).removesuffix(f"_{label_set}")
     by_name = named(Path(f"{stem}.tif"), scenes)
     size = found.rows, found.cols
     same = [

@@ -29,7 +29,7 @@ def glance(
     BandsError
         The scene's bands are not the model's.
     """
-    match = match_bands(scene, ModelBands.from_card(classifier.card))
+    match = match_bands(scene, ModelBands.from_card(classifier.card), resample=True)
     rows, cols = shrunk(scene.rows, scene.cols, step)
     stride = affordable(scene, rows, BUDGET)
     codes = np.zeros((-(-rows // stride), cols), np.int64)

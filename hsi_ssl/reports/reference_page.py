@@ -17,6 +17,7 @@ from hsi_ssl.reports.intervals import WORDS
 from hsi_ssl.reports.map_accuracy import MapAccuracy
 from hsi_ssl.reports.metrics import number
 from hsi_ssl.reports.reference import reference_words
+from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.virtual import is_virtual
 
 ACCURACY = "_accuracy"
@@ -110,7 +111,7 @@ def table_names(maps: Sequence[Path]) -> list[str]:
     SettingsError
         Two maps have one name.
     """
-    names = [path.name.split(".")[0] for path in maps]
+    names = [name_of(path) for path in maps]
     if len(set(names)) < len(names):
         names = [path.name for path in maps]
     if len(set(names)) < len(names):

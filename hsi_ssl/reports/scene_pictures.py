@@ -14,16 +14,14 @@ import numpy.typing as npt
 from hsi_ssl.datasets.balance import codes_of, unique_names
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import HsiSslError
-from hsi_ssl.files import fingerprint
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.labels.raster_labels import RasterSource, raster_labels
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.reports.figures import PART_COLOURS, paint, percent
 from hsi_ssl.reports.html import picture_uri
+from hsi_ssl.reports.reopening import reopened
 from hsi_ssl.reports.thumbnails import composite, see_through, shrink_codes, shrinking, shrunk
-from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -142,7 +140,7 @@ def dataset_pictures(
             if sources is not None:
                 scene, codes = sources.scenes[i].scene, codes_of(sources.scenes[i])
             else:
-                scene = _reopened(card, dataset)
+                scene = reopened(card, dataset)
                 if scene is not None:
                     stack.enter_context(scene)
                     codes = _labels_again(scene, card, dataset)
@@ -166,33 +164,6 @@ def dataset_pictures(
             )
     watcher.progress("drawing scenes", len(numbers), len(numbers))
     return pictures
-
-
-def _reopened(card: dict[str, Any], dataset: Dataset) -> Scene | None:
-    """The scene of a dataset's record, if its file is still there and still the same.
-
-    At the wavelengths that were known of its bands then, from the catalog say.
-    """
-    path = Path(card["path"])
-    if not path.is_file() or fingerprint(path) != card["fingerprint"]:
-        return None
-    try:
-        settings = dataset.meta["settings"]
-        scene = open_scene(
-            path,
-            variable=settings.get("variable"),
-            axes=settings.get("axes"),
-            overlap=settings.get("overlap") or "both",
-            quality=settings.get("quality") or "lenient",
-        )
-    except HsiSslError:  # several arrays in the file, say: the report can do without
-        return None
-    if dataset.wavelengths_nm is None or scene.bands != dataset.meta["bands"]:
-        return scene
-    used = dataset.meta["used_bands"]
-    wavelengths, good = np.full(scene.bands, np.nan), np.zeros(scene.bands, bool)
-    wavelengths[used], good[used] = dataset.wavelengths_nm, True
-    return with_facts(scene, BandFacts(wavelengths, None, good))
 
 
 def _labels_again(

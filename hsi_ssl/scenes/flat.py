@@ -64,7 +64,8 @@ class Stereographic:
         square = (u * u + v * v) / 4
         basis = zip(self.middle, *self.axes, strict=True)
         x, y, z = ((m * (1 - square) + a * u + b * v) / (1 + square) for m, a, b in basis)
-        return np.rad2deg(np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))], axis=1))
+        found: Floats = np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))], axis=1)
+        return np.rad2deg(found)
 
 
 def completed(plane: Floats, known: Bools) -> Floats:

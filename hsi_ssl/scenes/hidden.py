@@ -44,7 +44,8 @@ def without(scene: Scene, plane: Callable[[], Bools], names: tuple[str, ...]) ->
     nothing = scene.nodata
     if nothing is None:
         nothing = np.nan if scene.dtype.kind == "f" else 0
-    origin = Origin(" and ".join(names))
+    before = () if scene.origins.mask is None else (scene.origins.mask.where,)
+    origin = Origin(" and ".join((*before, *names)))
     return replace(
         scene,
         reader=MaskedReader(scene.reader, Hidden(plane, names), nothing),

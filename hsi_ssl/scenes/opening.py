@@ -13,7 +13,7 @@ from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, order_of
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.product import Overlap, Quality, Wanted
-from hsi_ssl.scenes.products import product_at
+from hsi_ssl.scenes.products import product_at, refuse_folder
 from hsi_ssl.scenes.readers import FORMATS, geotiff
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
@@ -60,12 +60,12 @@ def open_scene(
     path = Path(path)
     order = None if axes is None else order_of(axes)
     member = None if is_virtual(path) else product_at(path, variable)
+    asked = Asked(order, partial(_as_many, path, wavelengths))
     if member is not None:
-        scene = member.product.open_cube(member.main, Wanted(overlap, quality, variable))
-        return _with_asked(scene, order is not None, wavelengths)
+        scene = member.product.open_cube(member.main, Wanted(overlap, quality, variable, asked))
+        return _with_asked(scene, order is not None and not member.product.turned, wavelengths)
     chosen = _format(path)
     if chosen.open_turned is not None:
-        asked = Asked(order, partial(_as_many, path, wavelengths))
         scene = chosen.open_turned(path, variable, asked)
     else:
         scene = chosen.open_cube(path, variable)
@@ -145,7 +145,7 @@ def _format(path: Path) -> Format:
     if is_virtual(path):
         return geotiff.FORMAT
     if path.is_dir():
-        raise SceneError(f"{path} is a folder; give the files in it")
+        refuse_folder(path)
     try:
         with path.open("rb") as file:
             start = file.read(128)

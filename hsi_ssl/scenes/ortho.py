@@ -7,7 +7,7 @@ minus sign. Readers hand them out from 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,8 @@ from hsi_ssl.scenes.scene import Grid
 Ints = npt.NDArray[np.int64]
 Lookup = Callable[[slice, slice], tuple[Ints, Ints]]
 """Rows and columns of the scene's pixels `(r, c)` for a window of the map grid, -1 for none."""
+STRIP = 2**21
+"""Cells that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,10 @@ class Ortho:
     lookup: Lookup = field(repr=False)
     source: str = "a geometry lookup table"
     """What it is taken from, for people."""
+
+
+def strips(rows: int, cols: int) -> Iterator[slice]:
+    """Runs of rows that hold so many cells, some at a time."""
+    high = max(1, STRIP // cols)
+    for first in range(0, rows, high):
+        yield slice(first, min(first + high, rows))

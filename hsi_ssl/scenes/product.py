@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import h5py
 
+from hsi_ssl.scenes.axes import Asked
 from hsi_ssl.scenes.scene import Scene
 
 OVERLAPS = ("both", "vnir", "swir")
@@ -25,12 +26,14 @@ class Wanted(NamedTuple):
     `overlap`: of which detector bands are used where two see the same wavelengths, `both` by
     default. `quality`: `lenient` leaves out pixels in which the product says that nothing, or
     nothing right, was measured; `strict` also those that it calls doubtful: clouds, their shadows,
-    haze, cirrus, saturated ones. `variable`: the array that the user names, where one is.
+    haze, cirrus, saturated ones. `variable`: the array that the user names, where one is. `asked`:
+    what is known of the order of axes, for products that do not tell it.
     """
 
     overlap: Overlap = "both"
     quality: Quality = "lenient"
     variable: str | None = None
+    asked: Asked = Asked()
 
 
 AS_DELIVERED = Wanted()
@@ -81,10 +84,12 @@ class Product(NamedTuple):
     metadata or any member; None where it is none of this product. It raises `SceneError` where the
     product is meant but the file is not there, or several could be.
     `open_cube` opens that file. `variables`: names of arrays inside that a user may choose, each
-    a product by itself; a choice of others leaves the file to the reader of its format.
+    a product by itself; a choice of others leaves the file to the reader of its format. None: any.
+    `turned`: whether the order of axes may be asked for.
     """
 
     name: str
     main: Callable[[Candidate], Path | None]
     open_cube: Callable[[Path, Wanted], Scene]
-    variables: tuple[str, ...] = ()
+    variables: tuple[str, ...] | None = ()
+    turned: bool = False

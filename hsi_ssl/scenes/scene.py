@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.closing import Closes
+from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.origins import Origins
 
 if TYPE_CHECKING:
@@ -132,8 +133,13 @@ class Scene(Closes):
 
     @property
     def name(self) -> str:
-        """The file's name without suffixes such as .h5 or .dat.gz."""
-        return self.path.name.split(".")[0] or self.path.name
+        """The file's name without endings such as .h5 or .dat.gz."""
+        return name_of(self.path)
+
+    @property
+    def map_grid(self) -> Grid:
+        """The grid on which maps of it are written: its own, or that of its lookup table."""
+        return self.grid if self.ortho is None else self.ortho.grid
 
     def read(self, rows: slice = slice(None), cols: slice = slice(None)) -> Array:
         """Raw values `(r, c, bands)` of a window; slices as in numpy, step 1."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.errors import OutputError, SettingsError
 from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.scenes.drillcore import (
@@ -83,14 +83,15 @@ def simulate(
     if seed < 0:
         raise SettingsError(f"expected a seed of 0 or more, found {seed}")
     paths = scene_paths(folder, scenes)
-    for path in paths:
-        refuse_existing(path, overwrite)
-    _refuse_full_disk(folder, scenes * rows * cols * (BANDS + 2) * 2)
-    with ExitStack() as all_or_none:
-        for index, path in enumerate(paths):
-            watcher.progress("simulating scenes", index, scenes)
-            beside = all_or_none.enter_context(written_beside(path, overwrite=overwrite))
-            write_scene(beside, index=index, rows=rows, cols=cols, seed=seed)
+    with claimed(*paths):
+        for path in paths:
+            refuse_existing(path, overwrite)
+        _refuse_full_disk(folder, scenes * rows * cols * (BANDS + 2) * 2)
+        with written_beside(paths[0], also=paths[1:], overwrite=overwrite) as beside:
+            for index, path in enumerate(paths):
+                watcher.progress("simulating scenes", index, scenes)
+                place = beside.with_name(path.name)
+                write_scene(place, index=index, rows=rows, cols=cols, seed=seed)
     watcher.progress("simulating scenes", scenes, scenes)
     return paths
 

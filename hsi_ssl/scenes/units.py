@@ -223,25 +223,27 @@ def refuse_scaled_twice(scene: Scene, raw: Array, bands: npt.NDArray[np.int64]) 
     """Refuse a cube of floats that carries a scale which its numbers have been through already.
 
     Libraries apply a scale when they read and keep it among the attributes that they write. `raw
-    (n, bands)`: some spectra.
+    (n, bands)`: some spectra. Radiance may be any number; what tells no kind is taken to be none.
 
     Raises
     ------
     UnitsError
-        It calls itself reflectance, and by its scale hardly any number reaches `FAINT`.
+        By its scale hardly any number reaches `FAINT`, and it does not call itself radiance.
     """
     units = scene.units
-    if units is None or units.given or units.kind != "reflectance" or scene.dtype.kind != "f":
+    if units is None or not units.said or units.given or scene.dtype.kind != "f":
+        return
+    if units.kind == "radiance":
         return
     own = units.of_bands(bands)
     bright = float(np.quantile(np.abs(raw * own.scale + own.offset), 0.95))
     if (own.scale < 1).all() and bright < FAINT:
         typical = float(np.quantile(np.abs(raw), 0.95))
-        factor = 1.0 if typical >= FAINT else 10.0 ** -round(np.log10(typical))
+        factor = 1.0 if typical >= FAINT else 10.0 ** -round(np.log10(max(typical, 1e-12)))
         raise UnitsError(
-            f"{scene.path} holds reflectance of {bright:.2g} at most by its own scale "
-            f"({units.source}, {own.scale[0]:.3g}), as if a program had applied it and kept it: "
-            f"its numbers reach {typical:.3g}; expected reflectance about 0 to 1: pass --scale "
+            f"{scene.path} holds {units.kind or 'numbers'} of {bright:.2g} at most by its own "
+            f"scale ({units.source}, {own.scale[0]:.3g}), as if a program had applied it and kept "
+            f"it: its numbers reach {typical:.3g}; expected reflectance about 0 to 1: pass --scale "
             f"{factor:g} if its numbers times {factor:g} are reflectance"
         )
 

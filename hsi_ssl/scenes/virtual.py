@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hsi_ssl.files import fingerprint
+from hsi_ssl.files import fingerprint, folder_fingerprint
 from hsi_ssl.scenes.scene import Scene
 
 SCHEME = re.compile(r"\b(https?|ftp):/+", re.IGNORECASE)
@@ -53,6 +53,9 @@ def identity(scene: Scene) -> dict[str, Any]:
 
     Of a virtual one no size is known; its fingerprint is taken from a few pixels.
     """
+    if scene.path.is_dir():
+        size, found = folder_fingerprint(scene.path)
+        return {"size": size, "fingerprint": found}
     if not is_virtual(scene.path):
         return {"size": scene.path.stat().st_size, "fingerprint": fingerprint(scene.path)}
     rows, cols = (

@@ -12,7 +12,7 @@ import pyogrio.raw
 import shapely
 
 from hsi_ssl.errors import OutputError
-from hsi_ssl.files import refuse_existing, replace, written_beside
+from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.labels.vector_grid import on_ground
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.suggesting.suggest import Suggestion
@@ -58,7 +58,10 @@ def write_suggestions(
         np.array([s.row for s in suggestions]),
         np.array([s.col for s in suggestions]),
     ]
-    with written_beside(path, overwrite=overwrite) as beside, warnings.catch_warnings():
+    with (
+        written_beside(path, also=[style], overwrite=overwrite) as beside,
+        warnings.catch_warnings(),
+    ):
         try:
             warnings.filterwarnings("ignore", "'crs' was not provided")  # nor has the scene one
             pyogrio.raw.write(
@@ -73,9 +76,7 @@ def write_suggestions(
             )
         except pyogrio.errors.DataSourceError as error:
             raise OutputError(f"cannot write {path}: GDAL failed ({error})") from error
-        drawn = beside.with_suffix(".qml")
-        drawn.write_text(_qml(), encoding="utf-8")
-        replace(drawn, style)
+        beside.with_suffix(".qml").write_text(_qml(), encoding="utf-8")
     return [path, style]
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.checkpoint import METRICS, check_run_folder, save_run
@@ -71,7 +72,12 @@ def import_m1(
     OutputError
         The run folder holds something.
     """
-    check_run_folder(run, resume=False, overwrite=overwrite)
+    with claimed(run):
+        check_run_folder(run, resume=False, overwrite=overwrite)
+        return _imported(folder, run, watcher)
+
+
+def _imported(folder: Path, run: Path, watcher: Watcher) -> dict[str, Any]:
     model = _model_of(folder)
     architecture = model.architecture
     z = torch.randn(DRAWN, architecture.latent, generator=torch.Generator().manual_seed(0))

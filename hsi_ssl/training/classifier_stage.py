@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.privileged import beside
 from hsi_ssl.datasets.store import Dataset, open_dataset
-from hsi_ssl.files import os_errors
-from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
+from hsi_ssl.inference.checkpoint import STATE, begin_run, check_run_folder, model_name, save_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.models.classifiers import CLASSIFIERS
@@ -63,20 +63,25 @@ def train_classifier(
     DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
-    others = settings.m1, settings.teacher
-    check_run_folder(settings.output, resume=resume, overwrite=overwrite, stands_on=others)
-    device = choose_device(settings.device)
-    dataset = open_dataset(settings.dataset, settings.label_set)
-    m1 = m1_below(settings, dataset, watcher)
-    data = M2Data(dataset, settings.model_copy(update={"side_input": False}), m1, device)
-    teacher = None
-    if settings.teacher is not None:
-        teacher = teacher_of(settings.teacher, dataset, settings.device, watcher)
-    training = ClassifierTraining(data, settings, watcher, draw, teacher)
-    training.announce()
-    found = training.solved() if training.model.closed_form else training.by_steps(resume=resume)
-    card, tensors = finished(data, settings, training.model, teacher, found, watcher)
-    return save_run(settings.output, tensors, card)
+    with claimed(settings.output):
+        others = settings.m1, settings.teacher
+        resume = check_run_folder(
+            settings.output, resume=resume, overwrite=overwrite, stands_on=others, watcher=watcher
+        )
+        device = choose_device(settings.device)
+        dataset = open_dataset(settings.dataset, settings.label_set)
+        m1 = m1_below(settings, dataset, watcher)
+        data = M2Data(dataset, settings.model_copy(update={"side_input": False}), m1, device)
+        teacher = None
+        if settings.teacher is not None:
+            teacher = teacher_of(settings.teacher, dataset, settings.device, watcher)
+        training = ClassifierTraining(data, settings, watcher, draw, teacher)
+        training.announce()
+        found = (
+            training.solved() if training.model.closed_form else training.by_steps(resume=resume)
+        )
+        card, tensors = finished(data, settings, training.model, teacher, found, watcher)
+        return save_run(settings.output, tensors, card)
 
 
 @dataclass(frozen=True)
@@ -145,13 +150,16 @@ class ClassifierTraining:
     def by_steps(self, *, resume: bool) -> Fit:
         """Train by the loop."""
         data, settings, task = self.data, self.settings, self._task()
+        if not resume:
+            begin_run(settings.output)
 
         def on_snapshot(snapshots: dict[int, Tensor]) -> None:
             panels = generated(data, {e: shown for e, shown in snapshots.items() if len(shown)})
             if panels:
                 with torch.no_grad():
                     measured = data.pipeline.scaled(task.measured).cpu().numpy()
-                draw_spectra(self.draw, data.scaler, self.facts, [*panels, ("measured", measured)])
+                panels.append(("measured", measured))
+                draw_spectra(self.draw, data.scaler, self.facts, panels, self.watcher)
 
         return fit(
             task,
@@ -200,8 +208,7 @@ class ClassifierTraining:
     def solved(self) -> Fit:
         """Fit a closed form."""
         data, settings, started = self.data, self.settings, time.monotonic()
-        with os_errors(settings.output):
-            forget_state(settings.output)
+        begin_run(settings.output)
         generator = torch.Generator(data.device).manual_seed(settings.seed)
         labelled = data.labelled
         with torch.no_grad():

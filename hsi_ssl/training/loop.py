@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
-from hsi_ssl.files import os_errors
 from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.os_errors import os_errors
+from hsi_ssl.stopping import INTERRUPTS
 from hsi_ssl.training.task import Task, Turn
 from hsi_ssl.watcher import Watcher
 
@@ -107,8 +108,12 @@ def fit(
     with quick_products(device):
         loop = _Loop(task, settings, run, identity, watcher, on_snapshot)
         loop.start(resume=resume)
-        while not loop.progress.stopped:
-            loop.epoch()
+        try:
+            while not loop.progress.stopped:
+                loop.epoch()
+        except INTERRUPTS:
+            loop.save_kept()
+            raise
         return loop.finish()
 
 
@@ -136,6 +141,8 @@ class _Loop:
         self.progress, self.best = Progress(), weights_of(task.module)
         self.snapshots: dict[int, Tensor] = {}
         self.said = self.saved = time.monotonic()
+        self.kept: tuple[dict[str, Tensor], dict[str, Any]] | None = None
+        """The state after the last epoch, where it has not been saved."""
 
     def start(self, *, resume: bool) -> None:
         """From the state to resume from, or from the beginning."""
@@ -147,6 +154,9 @@ class _Loop:
             with os_errors(self.run):
                 forget_state(self.run)
                 (self.run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
+            self.watcher.if_stopped(
+                "no epoch of this training is saved yet; --resume begins it anew"
+            )
             self._snapshot(0)
         self.log = _Log(self.run / LAST_METRICS, self.progress.epoch, self.task.bound_name)
 
@@ -173,10 +183,10 @@ class _Loop:
                 self._snapshot(progress.epoch)
         progress.seconds += time.monotonic() - started
         self.log.write(progress, means.bound, means.terms, found)
+        self.kept = self._state()
         self._tell(_line(progress, means.bound, found, task))
         if time.monotonic() - self.saved > SECONDS_BETWEEN_STATES or progress.stopped:
-            self._save()
-            self.saved = time.monotonic()
+            self.save_kept()
 
     def finish(self) -> Fit:
         """Leave the best state in the module."""
@@ -255,18 +265,30 @@ class _Loop:
         self.snapshots[epoch] = self.task.snapshot(generator).cpu()
         self.on_snapshot(self.snapshots)
 
-    def _save(self) -> None:
+    def save_kept(self) -> None:
+        """Save the state after the last epoch, unless that has been done."""
+        if self.kept is not None:
+            tensors, values = self.kept
+            save_state(self.run, tensors, values)
+            self.kept, self.saved = None, time.monotonic()
+            self._say_if_stopped(values["progress"]["epoch"])
+
+    def _say_if_stopped(self, epoch: int) -> None:
+        self.watcher.if_stopped(f"epoch {epoch} is saved; --resume goes on from there")
+
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the next epoch depends on, copied."""
         tensors = {f"now.{name}": t for name, t in self.task.module.state_dict().items()}
         tensors |= {f"task.{name}": t for name, t in self.task.state().items()}
-        tensors |= {f"best.{name}": t for name, t in self.best.items()}
-        tensors |= {f"snapshot.{epoch}": t for epoch, t in self.snapshots.items()}
         tensors |= {f"average.{name}": t for name, t in self.average.values.items()}
-        tensors["generator"] = self.generator.get_state()
         for place, optimiser in enumerate(self.optimisers):
             for i, state in optimiser.state_dict()["state"].items():
                 tensors |= {f"adam.{place}.{i}.{name}": t for name, t in state.items()}
-        values = {"progress": asdict(self.progress), "identity": self.identity}
-        save_state(self.run, tensors, values)
+        tensors = {name: t.detach().clone() for name, t in tensors.items()}
+        tensors |= {f"best.{name}": t for name, t in self.best.items()}  # never written into
+        tensors |= {f"snapshot.{epoch}": t for epoch, t in self.snapshots.items()}
+        tensors["generator"] = self.generator.get_state()
+        return tensors, {"progress": asdict(self.progress), "identity": self.identity}
 
     def _restore(self) -> None:
         tensors, values = load_state(self.run, self.device)
@@ -295,6 +317,7 @@ class _Loop:
                 moments.setdefault(int(i), {})[moment] = tensor
             optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
         self.snapshots = {int(epoch): t.cpu() for epoch, t in part("snapshot.").items()}
+        self._say_if_stopped(self.progress.epoch)
 
 
 class _Means(NamedTuple):
@@ -391,11 +414,11 @@ class _Log:
 
     def __init__(self, path: Path, epoch: int, bound_name: str) -> None:
         self.path, self.bound_name = path, bound_name
-        kept = []
-        if epoch and path.exists():
-            kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[: epoch + 1]
         with os_errors(path):
-            path.write_text("".join(kept), encoding="utf-8")
+            if path.exists():  # cut, not written anew: a kill leaves the old lines or the kept ones
+                os.truncate(path, _length(path.read_bytes(), epoch))
+            else:
+                path.touch()
 
     def write(
         self,
@@ -420,3 +443,14 @@ class _Log:
             if file.tell() == 0:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def _length(log: bytes, epoch: int) -> int:
+    """Bytes of a log's lines up to an epoch; none before the first, of which the header is part."""
+    lines = log.splitlines(keepends=True)
+    kept = lines[:1] if epoch else []
+    for number, line in zip(range(1, epoch + 1), lines[1:], strict=False):
+        if line.split(b",", 1)[0] != b"%d" % number or not line.endswith(b"\n"):
+            break
+        kept.append(line)
+    return sum(map(len, kept))

@@ -15,12 +15,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.checked_rows import READ_ROWS
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError
-from hsi_ssl.files import os_errors
-from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, save_run
+from hsi_ssl.inference.checkpoint import (
+    STATE,
+    begin_run,
+    check_run_folder,
+    has_state,
+    save_run,
+)
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
@@ -130,29 +136,32 @@ def train_m1(
     DatasetError, ModelError, OutputError, DeviceError, SettingsError
         Before anything is written.
     """
-    check_run_folder(settings.output, resume=resume, overwrite=overwrite, parts=PHASES)
-    device = choose_device(settings.device)
-    dataset = open_dataset(settings.dataset)
-    training = _Training(dataset, settings, device, init_from, watcher, draw)
-    model = training.model
-    if frozen:
-        metrics, trained = training.as_it_is()
-    elif model.closed_form:
-        metrics, trained = training.solved()
-    else:
-        metrics, trained = training.by_steps(resume=resume)
-    card = {
-        "kind": "m1",
-        "extractor": settings.extractor,
-        "architecture": model.architecture.to_card(),
-        **training.facts,
-        "scaling": training.scaler.to_card(),
-        "settings": settings.model_dump(mode="json"),
-        "training": trained.to_card(device),
-        "metrics": metrics,
-        **training.origin,
-    }
-    return save_run(settings.output, model.state_dict(), card)
+    with claimed(settings.output):
+        resume = check_run_folder(
+            settings.output, resume=resume, overwrite=overwrite, parts=PHASES, watcher=watcher
+        )
+        device = choose_device(settings.device)
+        dataset = open_dataset(settings.dataset)
+        training = _Training(dataset, settings, device, init_from, watcher, draw)
+        model = training.model
+        if frozen:
+            metrics, trained = training.as_it_is()
+        elif model.closed_form:
+            metrics, trained = training.solved()
+        else:
+            metrics, trained = training.by_steps(resume=resume)
+        card = {
+            "kind": "m1",
+            "extractor": settings.extractor,
+            "architecture": model.architecture.to_card(),
+            **training.facts,
+            "scaling": training.scaler.to_card(),
+            "settings": settings.model_dump(mode="json"),
+            "training": trained.to_card(device),
+            "metrics": metrics,
+            **training.origin,
+        }
+        return save_run(settings.output, model.state_dict(), card)
 
 
 @dataclass(frozen=True)
@@ -267,8 +276,7 @@ class _Training:
             raise SettingsError("--frozen keeps the weights of a run: name it with --init-from")
         model, (x, x_validation) = self.model, self._spectra()
         self._announce(len(x))
-        with os_errors(self.settings.output):
-            forget_state(self.settings.output)
+        begin_run(self.settings.output)
         task = ExtractorTask(model, x, x_validation, len(x))
         generator = torch.Generator(self.device).manual_seed(self.settings.seed)
         bounds = {
@@ -281,6 +289,7 @@ class _Training:
         """Fit a closed form, in one pass over blocks of spectra."""
         started, rows = time.monotonic(), self.rows
         self._announce(len(rows))
+        begin_run(self.settings.output)
         keep_freed_memory()
         self.model.solve(scaled_blocks(self.dataset, rows, self.scaler, self.device))
         progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
@@ -297,6 +306,7 @@ class _Training:
         x, x_validation = self._spectra()
         task = ExtractorTask(model, x, x_validation, batch_size(settings.batch, len(x)))
         self._announce(len(x))
+        self._begin(resume=resume)
         if self.init_from is None:
             self._phases(task, resume=resume)
         found = fit(
@@ -324,20 +334,27 @@ class _Training:
             self.dataset, self.settings, init_from=str(self.init_from), device=self.device.type
         )
 
-    def _phases(self, task: ExtractorTask, *, resume: bool) -> None:
-        """Train what comes before the whole, each in a folder of its own to resume from.
+    def _begin(self, *, resume: bool) -> None:
+        """Go on from a state, or forget all that are there.
 
-        A run that starts anew first forgets all states of the one before, lest a later `resume` go
-        on with those where this has not come further.
+        Raises
+        ------
+        ModelError
+            There are states of another extractor's phases alone.
         """
+        run, phases = self.settings.output, 0 if self.init_from else len(self.model.phases())
+        if not resume:
+            begin_run(run)
+        elif not has_state(run, PHASES[:phases]):
+            raise ModelError(
+                f"nothing to resume in {run} for {self.model.title}: what is unfinished there was "
+                "begun by another extractor or without --init-from; start anew with --overwrite"
+            )
+
+    def _phases(self, task: ExtractorTask, *, resume: bool) -> None:
+        """Train what comes before the whole, each in a folder of its own to resume from."""
         settings, run, phases = self.settings, self.settings.output, self.model.phases()
         parts = PHASES[: len(phases)]
-        if resume:
-            check_run_folder(run, resume=True, overwrite=False, parts=parts)
-        else:
-            with os_errors(run):
-                for part in ("", *PHASES):
-                    forget_state(run / part)
         for part, phase in zip(parts, phases, strict=True):
             self.watcher.say(f"{phase.name}:")
             fit(
@@ -384,7 +401,7 @@ class _Training:
         if self.model.closed_form:
             drawn = [("reconstructed", spectra) for _, spectra in drawn]
         panels = [*drawn, ("measured", measured.cpu().numpy())]
-        draw_spectra(self.draw, self.scaler, self.facts, panels)
+        draw_spectra(self.draw, self.scaler, self.facts, panels, self.watcher)
 
     def _kept(self, x: Tensor) -> dict[str, Any]:
         """What features keep of spectra `(n, D)`, for the card; said in words."""

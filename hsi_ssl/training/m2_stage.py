@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.store import Part, open_dataset
 from hsi_ssl.errors import SettingsError
-from hsi_ssl.files import os_errors
-from hsi_ssl.inference.checkpoint import STATE, check_run_folder, forget_state, model_name, save_run
+from hsi_ssl.inference.checkpoint import STATE, begin_run, check_run_folder, model_name, save_run
 from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
@@ -92,29 +92,35 @@ def train_m2(
             "--model student"
         )
     run = settings.output
-    check_run_folder(
-        run, resume=resume, overwrite=overwrite, parts=(SUPERVISED,), stands_on=(settings.m1,)
-    )
-    device = choose_device(settings.device)
-    dataset = open_dataset(settings.dataset, settings.label_set)
-    m1 = m1_below(settings, dataset, watcher)
-    training = _Training(M2Data(dataset, settings, m1, device), resume, watcher, draw)
-    training.announce()
-    model, supervised = training.supervised()
-    e_step = training.e_step(model)
-    before = weights_of(q_of_labels(model))
-    if not settings.warm_start:
-        weight = model.classifier.weight
-        model = training.fresh()
-        model.classifier.weight.copy_(weight)
-    task = SemiSupervisedTask(model, training.data, settings, e_step)
-    found = training.whole(task)
-    metrics = keep_the_better(model, before, training.data.validation, watcher)
-    card = training.card(task, found)
-    card["training"]["supervised_seconds"] = supervised.progress.seconds
-    card["metrics"] = metrics
-    tensors = training.finish(model.eval(), card)
-    return save_run(run, tensors, card)
+    with claimed(run):
+        resume = check_run_folder(
+            run,
+            resume=resume,
+            overwrite=overwrite,
+            parts=(SUPERVISED,),
+            stands_on=(settings.m1,),
+            watcher=watcher,
+        )
+        device = choose_device(settings.device)
+        dataset = open_dataset(settings.dataset, settings.label_set)
+        m1 = m1_below(settings, dataset, watcher)
+        training = _Training(M2Data(dataset, settings, m1, device), resume, watcher, draw)
+        training.announce()
+        model, supervised = training.supervised()
+        e_step = training.e_step(model)
+        before = weights_of(q_of_labels(model))
+        if not settings.warm_start:
+            weight = model.classifier.weight
+            model = training.fresh()
+            model.classifier.weight.copy_(weight)
+        task = SemiSupervisedTask(model, training.data, settings, e_step)
+        found = training.whole(task)
+        metrics = keep_the_better(model, before, training.data.validation, watcher)
+        card = training.card(task, found)
+        card["training"]["supervised_seconds"] = supervised.progress.seconds
+        card["metrics"] = metrics
+        tensors = training.finish(model.eval(), card)
+        return save_run(run, tensors, card)
 
 
 @dataclass(frozen=True)
@@ -176,11 +182,10 @@ class _Training:
         `resume` go on with that one where this has not come further than here.
         """
         data, settings, run = self.data, self.settings, self.settings.output
-        if not self.resume:
-            with os_errors(run):
-                forget_state(run)
-        self.watcher.say("supervised part, labelled pixels alone:")
         model = self.fresh()
+        if not self.resume:
+            begin_run(run)
+        self.watcher.say("supervised part, labelled pixels alone:")
         found = fit(
             SupervisedTask(model, data.labelled, data.validation, settings, data.pixels),
             supervised_settings(settings),
@@ -231,7 +236,7 @@ class _Training:
 
         def on_snapshot(snapshots: dict[int, Tensor]) -> None:
             panels = [*generated(data, snapshots), measured]
-            draw_spectra(self.draw, data.scaler, self.facts, panels)
+            draw_spectra(self.draw, data.scaler, self.facts, panels, self.watcher)
 
         return fit(
             task,

@@ -111,15 +111,27 @@ def batch_size(at_most: int, pixels: int) -> int:
 
 
 def draw_spectra(
-    draw: Draw, scaler: Scaler, card: dict[str, Any], panels: list[tuple[str, npt.NDArray[Any]]]
+    draw: Draw,
+    scaler: Scaler,
+    card: dict[str, Any],
+    panels: list[tuple[str, npt.NDArray[Any]]],
+    watcher: Watcher,
 ) -> None:
-    """Draw scaled spectra in the file's units, or scaled ones where the scaling has no inverse."""
+    """Draw scaled spectra in the file's units, or scaled ones where the scaling has no inverse.
+
+    A picture that cannot be drawn or written is said, and ends no training.
+    """
     wavelengths = card["wavelengths_nm"]
-    if scaler.invertible:
-        draw([(title, scaler.inverse(s)) for title, s in panels], wavelengths, "measured value")
-    else:
-        draw(
-            [(title, s.astype(np.float64)) for title, s in panels],
-            wavelengths if scaler.width == len(card["used_bands"]) else None,
-            f"scaled ({scaler.kind})",
+    try:
+        if scaler.invertible:
+            draw([(title, scaler.inverse(s)) for title, s in panels], wavelengths, "measured value")
+        else:
+            draw(
+                [(title, s.astype(np.float64)) for title, s in panels],
+                wavelengths if scaler.width == len(card["used_bands"]) else None,
+                f"scaled ({scaler.kind})",
+            )
+    except Exception as error:
+        watcher.warn(
+            f"the picture of generated spectra is left out: {error or type(error).__name__}"
         )

@@ -1,9 +1,7 @@
 """An extractor of one sensor started from on another: spectra resampled by wavelength and width.
 
-Pan and Yang (2010) call it parameter transfer. A band of the sensor that was learnt from is a
-Gaussian of its full width at half maximum; the spectrum that is to go through it has been blurred
-by its own bands already, so that what is left to do has the width sqrt(F^2 - F_own^2). Resampling,
-units and the learnt scaling are linear, and become one scaling.
+Pan and Yang (2010) call it parameter transfer. Resampling (`scenes.resampling`), units and the
+learnt scaling are linear, and become one scaling.
 """
 
 from __future__ import annotations
@@ -18,14 +16,11 @@ from hsi_ssl.datasets.scalings.resampled import Resampled
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError, UnitsError
 from hsi_ssl.inference.extractor import Extractor
+from hsi_ssl.scenes.resampling import SAME_NM, resampling
 from hsi_ssl.watcher import Watcher
 
 Floats = npt.NDArray[np.float64]
 
-FWHM_PER_SD = 2.354820045
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
-"""Gauss-Hermite quadrature: a Gaussian mean as a weighted sum of nine values."""
-SAME_NM = 0.5
 EXACT = 1e-4
 """Of the scaled units, of which the largest spread is about 1."""
 SOME = 4096
@@ -66,7 +61,16 @@ def transferred(source: Extractor, run: Any, dataset: Dataset, watcher: Watcher)
             f"{run} scales by {source.scaler.kind}, which is no linear map, and cannot start a "
             "model of another sensor: train it with --scaling noise or standard"
         )
-    weights = resampling(here, dataset.meta["fwhm_nm"], there, card["fwhm_nm"], f"{run}")
+    found = resampling(here, dataset.meta["fwhm_nm"], there, card["fwhm_nm"])
+    if found.missing.any():
+        lost = np.asarray(there)[found.missing]
+        raise ModelError(
+            f"{run} learnt from {lost[0]:.1f} nm, and {dataset.path} ({here[0]:.1f} to "
+            f"{here[-1]:.1f} nm) has no band within a step of it ({len(lost)} of {len(there)} "
+            "bands): start from a run of a sensor that covers no more, or from one whose dataset "
+            "was prepared with --exclude of what lies outside"
+        )
+    weights = found.weights
     (gain, offset), (own_gain, own_offset) = _units(card, dataset, weights, watcher)
     shift, matrix = affine
     whole = (gain[:, None] * weights / own_gain) @ matrix
@@ -87,49 +91,6 @@ def transferred(source: Extractor, run: Any, dataset: Dataset, watcher: Watcher)
     if source.scaler.noise_sd is not None:
         numbers["noise"] = source.scaler.noise_sd
     return Resampled(numbers)
-
-
-def resampling(
-    here: npt.ArrayLike, widths: npt.ArrayLike | None, there: npt.ArrayLike,
-    their_widths: npt.ArrayLike | None, run: str,
-) -> Floats:  # fmt: skip
-    """Weights `(b, B)` that make the B bands `there` of spectra in the b bands `here`, in nm.
-
-    Widths are full widths at half maximum; None: the bands' spacing.
-
-    Raises
-    ------
-    ModelError
-        A band of `there` lies more than one spacing outside of `here`.
-    """
-    x, centres = np.asarray(here, np.float64), np.asarray(there, np.float64)
-    order = np.argsort(x, kind="stable")
-    own = _spacing(x) if widths is None else np.asarray(widths, np.float64)
-    wanted = _spacing(centres) if their_widths is None else np.asarray(their_widths, np.float64)
-    low, high = x.min() - own[order[0]], x.max() + own[order[-1]]
-    outside = (centres < low) | (centres > high)
-    if outside.any():
-        raise ModelError(
-            f"{run} learnt from {centres[outside][0]:.1f} nm, which lies outside of the dataset's "
-            f"{x.min():.1f} to {x.max():.1f} nm: start from a run of a sensor that covers no more, "
-            "or from one whose dataset was prepared with --exclude of what lies outside"
-        )
-    blurred = np.interp(centres, x[order], own[order])
-    left = np.sqrt(np.maximum(wanted**2 - blurred**2, 0))
-    places = centres[:, None] + left[:, None] / FWHM_PER_SD * NODES
-    # Each band of the identity in turn is a spectrum; its interpolation is that band's weight.
-    columns = [np.interp(places, x[order], unit[order]) @ WEIGHTS for unit in np.eye(len(x))]
-    found: Floats = np.stack(columns) / WEIGHTS.sum()
-    return found
-
-
-def _spacing(centres: Floats) -> Floats:
-    if len(centres) < 2:  # noqa: PLR2004
-        return np.zeros(len(centres))
-    order = np.argsort(centres, kind="stable")
-    found = np.empty(len(centres))
-    found[order] = np.gradient(centres[order])
-    return found
 
 
 def _some(dataset: Dataset) -> npt.NDArray[np.int64]:

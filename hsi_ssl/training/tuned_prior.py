@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError
 from hsi_ssl.inference.checkpoint import amend_label_sets
@@ -82,18 +83,19 @@ def tune_run(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> None
     OutputError
         The run's folder cannot be written to.
     """
-    found = []
-    for classifier in load_classifiers(run, device):
-        check_bands(classifier.card, dataset, run)
-        several = len(dataset.label_sets) > 1
-        tuned = tuned_prior(
-            classifier, dataset.one(classifier.label_set.name) if several else dataset
-        )
-        if tuned is None:
-            raise DatasetError(
-                f"{dataset.path} has no validation pixels to choose the strength of the spatial "
-                "prior on; prepare with some (--validation 0.2), or name a strength"
+    with claimed(run):
+        found = []
+        for classifier in load_classifiers(run, device):
+            check_bands(classifier.card, dataset, run)
+            several = len(dataset.label_sets) > 1
+            tuned = tuned_prior(
+                classifier, dataset.one(classifier.label_set.name) if several else dataset
             )
-        found.append({"spatial_tuned": tuned})
-        watcher.say(f"{classifier.label_set.name}: {tuned_in_words(tuned)}")
-    amend_label_sets(run, found)
+            if tuned is None:
+                raise DatasetError(
+                    f"{dataset.path} has no validation pixels to choose the strength of the "
+                    "spatial prior on; prepare with some (--validation 0.2), or name a strength"
+                )
+            found.append({"spatial_tuned": tuned})
+            watcher.say(f"{classifier.label_set.name}: {tuned_in_words(tuned)}")
+        amend_label_sets(run, found)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 
 from hsi_ssl.catalog.entries import entries
@@ -23,6 +24,8 @@ from hsi_ssl.labels.sources import resolve
 from hsi_ssl.maps.class_map import named_as_map
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.rasters import unlocated
+from hsi_ssl.scenes.laid_back import laid_back, on_map_grid_of
+from hsi_ssl.scenes.names import name_of, short_name
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
@@ -81,7 +84,9 @@ def places_of(
         return []
     given = [Path(s) for s in settings.get("scenes", ())]
     wanted = [path for path in given if _is_called(path, name)]
-    wanted += [*(path / name for path in given), Path(name)]
+    # Of a product another member may have been given, or its folder.
+    wanted += [place for path in given for place in (path / name, path.with_name(name))]
+    wanted += [Path(name)]
     if dataset is not None:
         sources = (Path(source["path"]) for source in dataset.meta["sources"])
         wanted += [path for path in sources if _is_called(path, name)]
@@ -95,8 +100,8 @@ def places_of(
 
 
 def _is_called(path: Path, name: str) -> bool:
-    """Whether a file has that name, with or without what follows the first dot."""
-    return name in (path.name, path.name.split(".")[0])
+    """Whether a file has that name, with or without its ending, or without all from a dot on."""
+    return name in (path.name, name_of(path), short_name(path.name))
 
 
 def opened_map(path: Path) -> Scene:
@@ -148,13 +153,30 @@ def opened_scene(
     )
 
 
-def check_same_grid(path: Path, raster: Scene, scene: Scene) -> None:
-    """Raise `SceneError` if a map is not of that scene."""
+def on_pixels(path: Path, raster: Scene, scene: Scene) -> Scene:
+    """A map, or a layer of it, pixel by pixel as its scene is seen.
+
+    Where it lies on the map grid of the scene's lookup table, it is laid back on the pixels.
+
+    Raises
+    ------
+    SceneError
+        It is not of that scene.
+    """
+    if scene.ortho is not None and on_map_grid_of(scene, raster):
+        return laid_back(raster, scene.ortho, (scene.rows, scene.cols))
     if (raster.rows, raster.cols) != (scene.rows, scene.cols):
         raise SceneError(
             f"{path} has {raster.rows} x {raster.cols} pixels, {scene.path} has {scene.rows} x "
             f"{scene.cols}: it was made of another scene; name that one with --scene"
         )
+    return raster
+
+
+def pixels_by_code(raster: Scene) -> dict[int, int]:
+    """How many pixels of a class map have each code that occurs."""
+    codes, counts = np.unique(raster.read(), return_counts=True)
+    return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
 
 def number_in(scene: Scene, dataset: Dataset | None) -> int | None:

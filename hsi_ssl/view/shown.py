@@ -30,13 +30,14 @@ from hsi_ssl.scenes.product import Overlap, Quality
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.view.finding import (
     bases_of,
-    check_same_grid,
     first_there,
     legend_of,
     maps_in,
     number_in,
+    on_pixels,
     opened_map,
     opened_scene,
+    pixels_by_code,
     places_of,
     sources_of,
     tags_of,
@@ -218,11 +219,14 @@ def _of_maps(
                     "not there; name it with --scene"
                 )
             opened = on_error.enter_context(opened_scene(places[0], settings, dataset, watcher))
-            check_same_grid(path, raster, opened)
+            seen = on_pixels(path, raster, opened)
+            measures = [(kind, on_pixels(path, one, opened)) for kind, one in measures]
             legend, counts = legend_of(path)
+            if seen is not raster:
+                counts = pixels_by_code(seen)
             classes |= {c.code: c for c in legend}
             number = number_in(opened, dataset)
-            scenes.append(ShownScene(opened, number, raster, tuple(measures), counts))
+            scenes.append(ShownScene(opened, number, seen, tuple(measures), counts))
         on_error.pop_all()
     return Shown(
         maps[0].name if len(maps) == 1 else f"{len(maps)} maps",

@@ -82,6 +82,7 @@ def test_scene(tmp_path: Path) -> None:
         "crs": "EPSG:32633",
         "transform": [30, 0, 1000, 0, -30, 2000],
         "ortho": None,
+        "stripes": None,
         "overlaps_nm": [],
         "acquired": None,
         "catalog": None,
@@ -110,6 +111,24 @@ def test_scene(tmp_path: Path) -> None:
         "pixels of 30 x 30, upper left corner at 1000, 2000, from the GeoTIFF keys",
     ):
         assert words in text
+
+
+def test_stripes_are_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cube = rng.normal(2000, 30, (12, 130, 40)).astype(np.int16)
+    cube[3:5, :, 20] += 200
+    path = raster(tmp_path / "scene.tif", cube)
+    found = values(path)["stripes"]
+    assert found["columns"] == [20]
+    assert found["bands"] == [3, 4]
+    assert found["strength"] == pytest.approx(0.1, abs=0.01)
+    assert (found["rows_seen"], found["bands_seen"]) == (128, 11)
+    assert "stripes: 1 column (21) differs from both neighbours" in info(path).stdout
+    assert "in 2 bands (4-5), by " in info(path).stdout
+    cube[3:5, :, 20] -= 200
+    whole = raster(tmp_path / "whole.tif", cube)
+    assert values(whole)["stripes"]["columns"] == []
+    assert "stripes:" not in info(whole).stdout
 
 
 def test_drill_core_with_its_labels(tmp_path: Path) -> None:

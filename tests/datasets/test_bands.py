@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hearing import Hears
 
-from hsi_ssl.datasets.bands import same_bands
+from hsi_ssl.datasets.bands import in_bands_of_first, same_bands
 from hsi_ssl.errors import BandsError
 from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Scene
@@ -26,3 +28,35 @@ def test_a_band_without_a_wavelength_is_no_other_band() -> None:
     np.testing.assert_array_equal(wavelengths, [400, np.nan, 600])
     with pytest.raises(BandsError, match=r"band 3 lies at 600\.0 nm in x and at 700\.0 nm"):
         same_bands([*scenes, scene(400, np.nan, 700)])
+
+
+def test_scenes_of_one_sensor_are_matched_within_a_nanometre_and_that_is_said() -> None:
+    heard = Hears()
+    nm = np.arange(400.0, 800.0, 10.0)
+    first = replace(scene(*nm), path=Path("a.tif"))
+    others = [replace(scene(*(nm + 0.3)), path=Path("b.tif")), scene(*(nm - 0.8))]
+    wavelengths, _ = same_bands([first, *others], heard)
+    assert wavelengths is not None
+    np.testing.assert_array_equal(wavelengths, nm)
+    assert heard.said == [
+        "bands of 2 scenes lie up to 0.8 nm (x) from those of a.tif, and are taken as the same"
+    ]
+    with pytest.raises(BandsError, match=r"up to 1 nm: pass --resample"):
+        same_bands([first, scene(*(nm + 3))])
+    with pytest.raises(BandsError, match=r"has 39; .* pass --resample"):
+        same_bands([first, scene(*nm[1:])])
+
+
+def test_only_scenes_with_other_bands_are_resampled() -> None:
+    heard = Hears()
+    nm = np.arange(400.0, 800.0, 10.0)
+    scenes = [scene(*nm), scene(*(nm + 0.3)), replace(scene(*(nm + 3)), path=Path("c.tif"))]
+    found = in_bands_of_first(scenes, (), heard)
+    assert found[:2] == scenes[:2]
+    assert heard.said == [
+        "bands of c.tif are resampled to those of x by wavelength and width, at most 3.0 nm from a "
+        "measured band"
+    ]
+    wavelengths, _ = same_bands(found, heard)
+    np.testing.assert_array_equal(wavelengths, nm)
+    np.testing.assert_allclose(found[2].read(), 1, rtol=1e-6)

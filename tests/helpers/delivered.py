@@ -14,6 +14,8 @@ import rasterio
 import shapely
 from click.testing import CliRunner
 from placed_files import write_layer
+from rasterio.transform import GCPTransformer
+from rasterio.warp import transform as warp_transform
 
 from hsi_ssl.cli.main import cli
 from hsi_ssl.errors import HsiSslError
@@ -22,6 +24,8 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.uint8]
 Places = Callable[[Floats, Floats], tuple[Floats, Floats]]
 CRS = "EPSG:32633"
+DATE_LINE = "+proj=tmerc +lon_0=180 +k=0.9996 +x_0=400720 +datum=WGS84 +units=m"
+"""Another CRS for the ground, in which 180 degrees east run through its middle."""
 WEST, NORTH = 400_000.0, 5_600_000.0
 FIELD = 240.0
 """Metres that a field of one class is wide and high."""
@@ -75,6 +79,16 @@ def turned(rows: int = 36, cols: int = 48, pixel: float = 30.0, degrees: float =
     )
 
 
+def bent(rows: int = 36, cols: int = 48, pixel: float = 30.0) -> Ground:
+    """Pixels of a swath whose rows bend, and widen towards their ends, as wide scans do."""
+    down, along = np.meshgrid(np.arange(rows) + 0.5, np.linspace(-1, 1, cols), indexing="ij")
+    across = (along + 0.15 * along**3) * cols / 2 / 1.15
+    return Ground(
+        WEST + pixel * (cols / 2 + across - 0.1 * down),
+        NORTH - pixel * (down + 5 * along**2 + 0.1 * across + 5),
+    )
+
+
 def run(*args: object) -> str:
     """`hsi-ssl` with these arguments; gives its standard output."""
     result = CliRunner().invoke(cli, [str(one) for one in args])
@@ -97,7 +111,7 @@ def drawn_fields(ground: Ground, path: Path, crs: str = CRS) -> Path:
     return write_layer(path, boxes, {"class": codes}, crs=crs)
 
 
-def label_raster(ground: Ground, path: Path, pixel: float = 15.0) -> Path:
+def label_raster(ground: Ground, path: Path, pixel: float = 15.0, crs: str = CRS) -> Path:
     """The class of every second field, as a raster on a grid of its own."""
     west, north = ground.x.min() - 100, ground.y.max() + 100
     cols = int((ground.x.max() + 100 - west) / pixel)
@@ -108,7 +122,7 @@ def label_raster(ground: Ground, path: Path, pixel: float = 15.0) -> Path:
     plane = class_at(x, y)
     plane[(np.floor((x - WEST) / FIELD) + np.floor((NORTH - y) / FIELD)) % 2 == 1] = 0
     transform = rasterio.Affine(pixel, 0, west, 0, -pixel, north)
-    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": CRS}
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": crs}
     with rasterio.open(
         path, "w", height=rows, width=cols, transform=transform, nodata=0, **profile
     ) as raster:
@@ -134,9 +148,7 @@ def agreement(path: Path, crs: str = CRS) -> float:
         rows, cols = np.nonzero(codes)
         x, y = grid @ (cols + 0.5, rows + 0.5)
         if raster.crs != rasterio.CRS.from_string(crs):
-            from rasterio.warp import transform
-
-            x, y = map(np.asarray, transform(raster.crs, crs, x, y))
+            x, y = map(np.asarray, warp_transform(raster.crs, crs, x, y))
     assert len(rows)
     return float((class_at(x, y) == codes[rows, cols]).mean())
 
@@ -162,9 +174,55 @@ def whole_way(
     return maps
 
 
+def in_sensor_geometry(
+    product: Path,
+    ground: Ground,
+    folder: Path,
+    *more: str,
+    crs: str = CRS,
+    hidden: npt.NDArray[np.bool_] | None = None,
+    least: float = 0.95,
+) -> list[Path]:
+    """The whole way of a swath without a lookup table; gives the maps, in its own pixels.
+
+    They agree with the ground pixel by pixel, and where their control points put them. `hidden`
+    pixels are not classified, all others are.
+    """
+    known = json.loads(run("info", product, "--json", *more))
+    assert (known["rows"], known["cols"]) == ground.x.shape
+    assert any("sensor geometry" in note for note in known["notes"])
+    seen = np.ones(ground.x.shape, bool) if hidden is None else ~hidden
+    maps = []
+    for labels in (
+        label_raster(ground, folder / "raster.tif", crs=crs),
+        drawn_fields(ground, folder / "drawn.gpkg", crs=crs),
+    ):
+        model = taught(product, labels, *more)
+        path = folder / f"{labels.stem}_classes.tif"
+        run("classify", product, "--model", model, "-o", path, "-q", *more)
+        with rasterio.open(path) as raster:
+            codes = raster.read(1)
+        np.testing.assert_array_equal(codes != 0, seen)
+        assert (codes == ground.codes)[seen].mean() >= least
+        assert by_control_points(path, crs) >= least
+        maps.append(path)
+    return maps
+
+
+def by_control_points(path: Path, crs: str = CRS) -> float:
+    """As `agreement`, of a map whose control points place it, by thin plate splines."""
+    with rasterio.open(path) as raster:
+        codes, (points, own) = raster.read(1), raster.gcps
+    rows, cols = np.nonzero(codes)
+    with GCPTransformer(points, tps=True) as placing:
+        x, y = placing.xy(rows, cols)
+    x, y = map(np.asarray, warp_transform(own, crs, x, y))
+    return float((class_at(x, y) == codes[rows, cols]).mean())
+
+
 def refused(words: Sequence[str], *args: object) -> None:
     """`hsi-ssl` raises one of its own errors, a sentence with these words."""
     with pytest.raises(HsiSslError) as raised:
         run(*args)
     for word in words:
-        assert word in str(raised.value)
+        assert word in str(raised.value), str(raised.value)

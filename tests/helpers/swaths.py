@@ -38,18 +38,19 @@ def orbital(
     aside = np.cross(below, ahead)
     scan = np.deg2rad(np.linspace(-half, half, cols))
     forward = _seen(np.deg2rad(TILT)) / np.cos(0.9 * scan)
-    sideways = np.sign(scan) * _seen(np.abs(scan))
+    sideways: Floats = np.sign(scan) * _seen(np.abs(scan))
     middle = below[:, None] * np.cos(forward)[:, None] + ahead[:, None] * np.sin(forward)[:, None]
     x, y, z = np.moveaxis(
         middle * np.cos(sideways)[:, None] + aside[:, None] * np.sin(sideways)[:, None], -1, 0
     )
     turned = np.rad2deg(np.arctan2(y, x)) - np.rad2deg(along)[:, None] * (99 / 1436)
-    turned += lon - turned[rows // 2, cols // 2]
-    return (turned + 180) % 360 - 180, np.rad2deg(np.arctan2(z, np.hypot(x, y)))
+    around: Floats = (turned + lon - turned[rows // 2, cols // 2] + 180) % 360 - 180
+    north: Floats = np.rad2deg(np.arctan2(z, np.hypot(x, y)))
+    return around, north
 
 
 def _seen(angle: npt.ArrayLike) -> Floats:
     """The angle at the Earth's centre of what is seen at an angle to the vertical."""
     far = np.clip((EARTH + HEIGHT) / EARTH * np.sin(angle), -1, 1)
-    found: Floats = np.arcsin(far) - angle
+    found: Floats = np.arcsin(far) - np.asarray(angle, np.float64)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import LabelError
+from hsi_ssl.labels.pairing import named
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -112,6 +114,25 @@ def test_a_name_wins_over_a_place_and_must_fit(write_scene: Write, write_tif: Wr
     wrong = write_tif("s0_labels.tif", codes(0), **place(1))
     with pytest.raises(LabelError, match=r"s0_labels\.tif lie elsewhere than .*s0\.tif"):
         largest(cubes, [wrong])
+
+
+@pytest.mark.parametrize(
+    ("scenes", "label", "found"),
+    [
+        (("flight.1", "flight.2"), "flight.2", [1]),
+        (("flight.1", "flight.2"), "flight.2_labels", [1]),
+        (("flight.1", "flight.2"), "flight.3", []),
+        (("flight.1", "flight.2"), "flight_labels", []),
+        (("flight.1", "other"), "flight_labels", [0]),
+        (("flight", "other"), "flight.2", []),
+        (("sc03.a", "sc04.a"), "sc04_gt", [1]),
+        (("scene", "other"), "scene.v2_labels", [0]),
+        (("scene.v1", "other"), "scene.v2", []),
+    ],
+)
+def test_names_with_dots(scenes: tuple[str, ...], label: str, found: list[int]) -> None:
+    called = [SimpleNamespace(name=name) for name in scenes]
+    assert named(Path(f"{label}.tif"), called) == found
 
 
 def test_empty_folders_and_patterns_are_refused(tmp_path: Path, write_scene: Write) -> None:

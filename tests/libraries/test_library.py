@@ -9,13 +9,13 @@ import pytest
 
 from hsi_ssl.errors import LibraryError
 from hsi_ssl.libraries.library import (
-    FWHM_PER_SD,
     SpectralLibrary,
     at_bands,
     band_widths,
     resample,
     spectrum,
 )
+from hsi_ssl.scenes.resampling import FWHM_PER_SD
 
 FINE = np.arange(900.0, 2601.0)
 BANDS = np.linspace(1000, 2500, 151)

@@ -176,7 +176,7 @@ def test_what_nobody_writes_is_nodata_and_takes_no_space(tmp_path: Path) -> None
         written.write(
             slice(300, 350), slice(20, 80), plane, {"entropy": np.ones(plane.shape, np.float32)}
         )
-        drafts = list(tmp_path.glob(".m-*/*.draft"))
+        drafts = list(tmp_path.glob(".m.tif-*/*.draft"))
         assert len(drafts) == 2
         assert written.counts[0] == 900 * 800 - (plane >= 0).sum()
     with opened(tmp_path / "m.tif") as raster:

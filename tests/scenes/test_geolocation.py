@@ -8,7 +8,7 @@ from swaths import orbital
 
 from hsi_ssl.scenes.geolocation import Floats, Geolocation, placeable
 
-SWATHS = {
+SWATHS: dict[str, dict[str, float]] = {
     "curved": {},
     "across the date line": {"lon": 179.0, "lat": 0.0},
     "over the pole": {"lat": 82.0},
@@ -29,12 +29,13 @@ def chord(a: Floats, b: Floats) -> Floats:
         lon, lat = np.deg2rad(xy.T)
         return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
-    return np.linalg.norm(point(a) - point(b), axis=0)
+    found: Floats = np.linalg.norm(point(a) - point(b), axis=0)
+    return found
 
 
 @pytest.mark.parametrize("name", SWATHS)
 def test_there_and_back(name: str) -> None:
-    lon, lat = orbital(ROWS, COLS, pixel=12, **SWATHS[name])
+    lon, lat = orbital(ROWS, COLS, **{"pixel": 12, **SWATHS[name]})
     if name == "across the date line":
         assert np.ptp(lon) > 350
     located = Geolocation(lon, lat)
@@ -46,7 +47,7 @@ def test_there_and_back(name: str) -> None:
 
 @pytest.mark.parametrize("name", SWATHS)
 def test_centres_have_the_file_s_own_coordinates(name: str) -> None:
-    lon, lat = orbital(ROWS, COLS, pixel=12, **SWATHS[name])
+    lon, lat = orbital(ROWS, COLS, **{"pixel": 12, **SWATHS[name]})
     rows, cols = np.array([0, 0, 170, 80, 33]), np.array([0, 127, 5, 64, 90])
     on_map = Geolocation(lon, lat).to_map(np.stack([cols + 0.5, rows + 0.5], axis=1))
     own = np.stack([lon[rows, cols], lat[rows, cols]], axis=1)

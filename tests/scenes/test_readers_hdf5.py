@@ -219,53 +219,6 @@ def test_facts_in_attributes(tmp_path: Path, cube: Cube) -> None:
         assert scene.notes == ()
 
 
-def neon(path: Path, map_info: str) -> Path:
-    """The layout of NEON's surface reflectance (DP3.30006), with its bad band windows."""
-    cube = np.full((5, 6, 8), 100, np.int16)
-    cube[0, 0] = -9999
-    with h5py.File(path, "w") as file:
-        site = file.create_group("SJER/Reflectance")
-        site.attrs["Band_Window_1_Nanometers"] = [1340, 1445]
-        site.attrs["Band_Window_2_Nanometers"] = [1790, 1955]
-        data = site.create_dataset("Reflectance_Data", data=cube, chunks=(5, 6, 1))
-        data.attrs["Data_Ignore_Value"] = [-9999.0]
-        data.attrs["Scale_Factor"] = [10000.0]
-        spectral = site.create_group("Metadata/Spectral_Data")
-        spectral["Wavelength"] = np.array([400.0, 900, 1340, 1400, 1446, 1800, 1950, 2400])
-        spectral["Wavelength"].attrs["Units"] = "nanometers"
-        spectral["FWHM"] = np.full(8, 5.5)
-        system = site.create_group("Metadata/Coordinate_System")
-        system["EPSG Code"], system["Map_Info"] = "32611", map_info
-        ancillary = site.create_group("Metadata/Ancillary_Imagery")
-        ancillary["Elevation"] = ancillary["Slope"] = np.zeros((5, 6), np.float32)
-    return path
-
-
-def test_neon(tmp_path: Path) -> None:
-    info = "UTM, 1.000, 1.000, 257000.000, 4112000.000, 1.0, 2.0, 11, North, WGS-84, units=Meters"
-    with open_scene(neon(tmp_path / "neon.h5", info)) as scene:
-        assert scene.format == "NEON HDF5"
-        assert np.flatnonzero(scene.good).tolist() == [0, 1, 4, 7]
-        assert scene.fwhm_nm is not None
-        assert scene.fwhm_nm.tolist() == [5.5] * 8
-        assert scene.nodata == -9999
-        assert scene.grid.transform == (1, 0, 257000, 0, -2, 4112000)
-        assert scene.grid.crs is not None
-        assert "UTM zone 11N" in scene.grid.crs
-        assert scene.label_plane() is None
-        assert not scene.valid(scene.read())[0, 0]
-        assert scene.valid(scene.read()).sum() == 29
-        assert scene.notes == ()
-
-
-def test_neon_reference_pixel_and_rotation(tmp_path: Path) -> None:
-    info = "UTM, 3.000, 2.000, 500.0, 900.0, 1.0, 1.0, 11, North, WGS-84"
-    with open_scene(neon(tmp_path / "a.h5", info)) as scene:
-        assert scene.grid.transform == (1, 0, 498, 0, -1, 901)
-    with open_scene(neon(tmp_path / "b.h5", info + ", rotation=30")) as scene:
-        assert scene.grid.transform is None
-
-
 @pytest.mark.parametrize("storage", [{}, {"chunks": (4, 3, 2), "compression": "gzip"}])
 @pytest.mark.parametrize("kept", [0.9, 0.5, 0.02])
 def test_cut_short(tmp_path: Path, cube: Cube, storage: dict[str, Any], kept: float) -> None:
@@ -284,22 +237,6 @@ def test_broken_chunk(tmp_path: Path, cube: Cube) -> None:
         raw.write(b"\xff" * chunk.size)
     with open_scene(path) as scene, pytest.raises(SceneError, match="part of its cube"):
         scene.read()
-
-
-def test_real_neon(real_data: Callable[[str], Path]) -> None:
-    with open_scene(real_data("neon-sjer/NEON_SJER_reflectance_30x30.h5")) as scene:
-        assert (scene.rows, scene.cols, scene.bands) == (30, 30, 426)
-        assert scene.nodata == -9999
-        assert scene.wavelengths_nm is not None
-        assert scene.wavelengths_nm[[0, -1]].tolist() == pytest.approx(
-            [383.534, 2511.894], abs=1e-3
-        )
-        assert scene.grid.transform == (1, 0, 257000, 0, -1, 4112000)
-        assert scene.grid.crs is not None
-        assert '"32611"' in scene.grid.crs
-        whole = scene.read()
-        rows, cols = np.indices((30, 30)).reshape(2, -1)
-        np.testing.assert_array_equal(scene.pixels(rows, cols), whole.reshape(900, 426))
 
 
 def test_real_toulouse(real_data: Callable[[str], Path]) -> None:

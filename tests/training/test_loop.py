@@ -175,12 +175,6 @@ def test_resuming_with_other_settings_is_refused(tiny_dataset: Dataset, tmp_path
         train_m1(m1_settings(tiny_dataset, tmp_path / "m1", latent=5, batch=32), resume=True)
 
 
-def test_resuming_nothing_is_refused(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="nothing to resume"):
-        train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), resume=True)
-    assert not (tmp_path / "m1").exists()
-
-
 def test_a_trained_model_is_not_replaced_unasked(tiny_dataset: Dataset, tmp_path: Path) -> None:
     settings = m1_settings(tiny_dataset, tmp_path / "m1", epochs=1)
     train_m1(settings)

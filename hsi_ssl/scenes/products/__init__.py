@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from hsi_ssl.errors import SceneError
 from hsi_ssl.registry import Registry
 from hsi_ssl.scenes.product import Candidate, Product
 
@@ -18,7 +19,18 @@ PRODUCTS: Registry[Product] = Registry(
     "hsi_ssl.products",
     "product",
     {
+        "AVIRIS": f"{HOME}.aviris:PRODUCT",
+        "AVIRIS, ENVI": f"{HOME}.aviris_envi:PRODUCT",
+        "DESIS": f"{HOME}.desis:PRODUCT",
+        "EMIT": f"{HOME}.emit:PRODUCT",
+        "EnMAP": f"{HOME}.enmap:PRODUCT",
+        "HYPSO": f"{HOME}.hypso:PRODUCT",
+        "NEON": f"{HOME}.neon:PRODUCT",
+        "PACE OCI": f"{HOME}.pace:PRODUCT",
         "PRISMA": f"{HOME}.prisma:PRODUCT",
+        "STAC Item": f"{HOME}.stac_item:PRODUCT",
+        "Tanager": f"{HOME}.tanager:PRODUCT",
+        "Zarr": f"{HOME}.zarr_cube:PRODUCT",
     },
 )
 
@@ -44,6 +56,36 @@ def product_at(path: Path, variable: str | None = None) -> Member | None:
     for product in PRODUCTS.values():
         main = product.main(candidate)
         if main is not None:
-            known = variable is None or variable.strip("/").split("/")[-1] in product.variables
+            named = None if variable is None else variable.strip("/").split("/")[-1]
+            known = named is None or product.variables is None or named in product.variables
             return Member(product, main) if known else None
     return None
+
+
+def mains_in(folder: Path) -> list[Path]:
+    """The files that hold the cubes of products whose members lie in a folder, each once."""
+    found: dict[Path, None] = {}
+    for path in sorted(folder.iterdir()):
+        try:
+            member = product_at(path) if path.is_file() else None
+        except SceneError:  # who opens it says what is wrong
+            continue
+        if member is not None:
+            found[member.main] = None
+    return list(found)
+
+
+def refuse_folder(folder: Path) -> None:
+    """Refuse a folder that is no product by itself: it holds several, or none.
+
+    Raises
+    ------
+    SceneError
+        Always.
+    """
+    mains = mains_in(folder)
+    if not mains:
+        raise SceneError(f"{folder} is a folder; give the files in it")
+    names = " and ".join(path.name for path in mains[:2])
+    more = f" and {len(mains) - 2} more" if len(mains) > 2 else ""  # noqa: PLR2004
+    raise SceneError(f"{folder} holds {len(mains)} products, {names}{more}; give one of them")

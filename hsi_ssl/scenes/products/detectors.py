@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from hsi_ssl.scenes.product import Overlap
 from hsi_ssl.scenes.readers.boxes import BoxReader
@@ -48,24 +49,9 @@ def stacked(detectors: Sequence[Detector], overlap: Overlap, *, name: str) -> St
     nm = np.concatenate([one.wavelengths_nm for one in detectors])
     good = np.concatenate([one.good for one in detectors])
     owner = np.repeat(np.arange(len(detectors)), counts)
-    notes = []
-    twice = _twice(nm, good, owner)
-    if twice is not None:
-        low, high = twice
-        inside = good & (nm >= low) & (nm <= high)
-        each = " and ".join(
-            f"{np.count_nonzero(inside & (owner == i))} of {one.name}"
-            for i, one in enumerate(detectors)
-            if (inside & (owner == i)).any()
-        )
-        which = "all are used" if overlap == "both" else f"{overlap.upper()} alone is used there"
-        notes.append(
-            f"{name}: detectors overlap from {low:.1f} to {high:.1f} nm, {each} bands: {which} "
-            "(--overlap both, vnir or swir)"
-        )
-        if overlap != "both":
-            chosen = [i for i, one in enumerate(detectors) if one.name.lower() == overlap]
-            good &= ~inside | np.isin(owner, chosen)
+    good, notes = without_overlap(
+        nm, good, owner, [one.name for one in detectors], overlap, name=name
+    )
     order = np.argsort(nm, kind="stable")
     widths = None
     if all(one.fwhm_nm is not None for one in detectors):
@@ -77,15 +63,49 @@ def stacked(detectors: Sequence[Detector], overlap: Overlap, *, name: str) -> St
         None if widths is None else widths[order],
         good[order],
         _units(detectors, order),
-        tuple(notes),
+        notes,
     )
 
 
-def _twice(nm: Floats, good: Bools, owner: np.ndarray) -> tuple[float, float] | None:
+def without_overlap(
+    nm: Floats,
+    good: Bools,
+    owner: npt.NDArray[np.int64],
+    names: Sequence[str],
+    overlap: Overlap,
+    *,
+    name: str,
+) -> tuple[Bools, tuple[str, ...]]:
+    """Flags of good bands `(n,)` with `overlap` regarded, and what is to be told of it.
+
+    `owner (n,)` numbers the detector of each band among `names`; -1 where nobody knows.
+    """
+    twice = _twice(nm, good, owner)
+    if twice is None:
+        return good, ()
+    low, high = twice
+    inside = good & (nm >= low) & (nm <= high)
+    each = " and ".join(
+        f"{np.count_nonzero(inside & (owner == i))} of {detector}"
+        for i, detector in enumerate(names)
+        if (inside & (owner == i)).any()
+    )
+    which = "all are used" if overlap == "both" else f"{overlap.upper()} alone is used there"
+    note = (
+        f"{name}: detectors overlap from {low:.1f} to {high:.1f} nm, {each} bands: {which} "
+        "(--overlap both, vnir or swir)"
+    )
+    if overlap != "both":
+        chosen = [i for i, detector in enumerate(names) if detector.lower() == overlap]
+        good = good & (~inside | np.isin(owner, chosen))
+    return good, (note,)
+
+
+def _twice(nm: Floats, good: Bools, owner: npt.NDArray[np.int64]) -> tuple[float, float] | None:
     """From where to where two detectors, those next to each other, have good bands."""
     ends = [
         (float(nm[own].min()), float(nm[own].max()))
-        for i in np.unique(owner)
+        for i in np.unique(owner[owner >= 0])
         if (own := (owner == i) & good & np.isfinite(nm)).any()
     ]
     ends.sort()

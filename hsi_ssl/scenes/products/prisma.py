@@ -5,7 +5,8 @@ EnMAP-Box and SNAP's PRISMA toolbox. `HDFEOS/SWATHS/PRS_<level>_HCO/Data Fields`
 alone: detectors not brought onto each other) hold `VNIR_Cube` and `SWIR_Cube`, (rows, bands, cols)
 uint16, whose bands run from long wavelengths to short ones. Attributes of the file tell
 `List_Cw_Vnir`, `List_Fwhm_Vnir` and `List_Cw_Vnir_Flags`, 0 for bands that are not used, and the
-like of SWIR.
+like of SWIR. `KDP_AUX/Cw_Vnir_Matrix`, (columns, bands) as public scripts index it, holds the
+wavelengths of each detector column: how far they vary (smile) is told, never mended.
 
 Where sources disagree
 ----------------------
@@ -39,6 +40,7 @@ from hsi_ssl.scenes.products.prisma_quality import layers_of, strict
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
 from hsi_ssl.scenes.scene import Floats, Grid, Scene
+from hsi_ssl.scenes.smile import smile_in_words
 from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.units import Kind, Units, units_of
 from hsi_ssl.scenes.wavelengths import band_facts
@@ -213,8 +215,21 @@ def _detector(
     said: tuple[str, ...] = ()
     if unused.any():
         said = (f"{name}: {np.count_nonzero(unused)} of {bands} bands are not used (0 nm)",)
+    smile = _smile(file, name, bands)
+    if smile is not None:
+        said = (*said, smile)
     units = _units(file, swath, name, bands)
     return Detector(name, reader, nm, facts.fwhm_nm, good, units), said
+
+
+def _smile(file: h5py.File, name: str, bands: int) -> str | None:
+    """How far wavelengths vary over columns, where the file tells those of each."""
+    where = f"KDP_AUX/Cw_{name.title()}_Matrix"
+    matrix = file.get(where)
+    if not isinstance(matrix, h5py.Dataset) or matrix.ndim != 2 or bands not in matrix.shape:  # noqa: PLR2004
+        return None
+    values = matrix[()] if matrix.shape[1] == bands else matrix[()].T
+    return smile_in_words(values, name, where=where, used=f"those of List_Cw_{name.title()}")
 
 
 def _listed(file: h5py.File, name: str, bands: int) -> Floats | None:

@@ -145,7 +145,7 @@ def _crs(mapping: Mapping[str, Any]) -> tuple[str | None, Origin | None]:
         try:
             crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
             return str(crs.to_wkt()), Origin(f"the attribute {name} of its grid mapping")
-        except CRSError:
+        except (CRSError, ValueError):  # of `EPSG:` and no number
             continue
     if plain_text(mapping.get("grid_mapping_name", "")) == "latitude_longitude":
         return _wgs84(), Origin("the grid_mapping_name of its grid mapping")

@@ -21,6 +21,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
+from hsi_ssl.scenes.described import described_facts
 from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.measured import Measured, decoding
 from hsi_ssl.scenes.origins import Origins
@@ -59,6 +60,8 @@ NOT_THERE = re.compile(
 """In what GDAL says of files that are not on the server or in the archive."""
 
 
+FACTOR = "reflectance_scale_factor"
+"""The field of an ENVI header, as a tag."""
 OTHER_FORMATS = (
     b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8",
     b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51\xff", b"<VRTDataset", b"PCIDSK  ", b"NITF0",
@@ -438,7 +441,11 @@ def _band_facts(
             [dataset.tags(band, ns="IMAGERY") for band in bands],
             found_in=sources.tag_beside("CENTRAL_WAVELENGTH_UM"),
         )
-        return finest(imagery, tags, facts)
+        described = described_facts(
+            [dataset.descriptions[band - 1] for band in bands], dataset.tags(), where=path.name
+        )
+        found = finest(imagery, tags, facts)
+        return found if found.wavelengths_nm is not None else found.else_from(described)
     # There GDAL makes the tags of the header itself, unless it wrote them beside.
     if "wavelength" in told or tags.wavelengths_nm is None:
         return facts
@@ -464,6 +471,8 @@ def _units(
     each = (dataset.scales, dataset.offsets, dataset.units)
     scales, offsets, units = ([values[band - 1] for band in bands] for values in each)
     found = band_units(scales, offsets, units, texts, source=sources.scale)
+    if header is None or not header.said:  # copies by rioxarray keep the header's field as a tag
+        header = envi_units({k: v for k, v in tags[0].items() if k.lower() == FACTOR}, len(bands))
     return found if found is not None and found.said else header or found
 
 

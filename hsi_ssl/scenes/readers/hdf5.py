@@ -1,10 +1,8 @@
-"""HDF5: the 2016 drill-core cubes, NEON's reflectance, and any file with one cube in it.
+"""HDF5: the 2016 drill-core cubes, and any file with one cube in it.
 
 The 2016 layout: `/hsimage/data` (rows, cols, bands) uint16 and `/hsimage/labels` (rows, cols);
-further label planes may lie beside. NEON's: `SITE/Reflectance/Reflectance_Data` (rows, cols,
-bands) with `Metadata/Spectral_Data` and `Metadata/Coordinate_System` beside (NEON.DOC.000761).
-In any other file `axes.py` decides which axis of the
-only three-dimensional array holds the bands. MATLAB's v7.3 files are HDF5 with all axes reversed.
+further label planes may lie beside. In any other file `axes.py` decides which axis of the only
+three-dimensional array holds the bands. MATLAB's v7.3 files are HDF5 with all axes reversed.
 """
 
 from __future__ import annotations
@@ -38,14 +36,12 @@ from hsi_ssl.scenes.readers.cf_grid import Placed, UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
 from hsi_ssl.scenes.readers.hdf5_metadata import (
-    NEON_CUBE,
     attributes_of,
     band_facts_of,
     dimensions_of,
     grid_mapping_of,
     is_netcdf,
     measured_of,
-    place_of,
     units_of_cube,
     wavelength_vectors,
 )
@@ -54,6 +50,7 @@ from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
 from hsi_ssl.scenes.times import Taken, time_among
 from hsi_ssl.scenes.wavelengths import with_facts
 
+MATLAB, DRILL_CORE = "MATLAB", "drill-core HDF5"
 DRILL_CORE_CUBE = "hsimage/data"
 DRILL_CORE_LABELS = "hsimage/labels"
 LARGEST_CACHE, SMALLEST_CACHE = 400 * 2**20, 2**20
@@ -91,7 +88,6 @@ def open_cube(
         decided = _decided(file, cube, arrays, dimensions, asked, reverse=reverse)
         rows, cols, bands = decided.sizes(arrays[name])
         where = placed(dimensions, decided, grid_mapping_of(cube))
-        place = where if where.grid.placed else place_of(cube)
         taken = time_among(file.attrs)
         stored = number_type(attributes_of(cube), cube.dtype)
         native = stored.newbyteorder("=")
@@ -102,14 +98,14 @@ def open_cube(
         scene_of = partial(
             Scene,
             path=path,
-            format="MATLAB" if reverse else _layout(name),
+            format=MATLAB if reverse else DRILL_CORE if name == DRILL_CORE_CUBE else "HDF5",
             rows=rows,
             cols=cols,
             bands=bands,
             dtype=how.dtype,
             nodata=how.nodata,
             units=units_of_cube(cube, bands),
-            grid=place.grid,
+            grid=where.grid,
             acquired=taken.at,
             label_reader=None
             if labels is None
@@ -118,7 +114,7 @@ def open_cube(
                 as_cube=decided, upside_down=where.upside_down,
             ),
             notes=(*decided.notes, *where.notes),
-            origins=_origins(decided, how, place, taken),
+            origins=_origins(decided, how, where, taken),
         )  # fmt: skip
     reader = cube_reader(path, name, axes)
     inner: CubeReader = UpsideDown(reader, rows) if where.upside_down else reader
@@ -420,12 +416,6 @@ def _kept(cube: h5py.Dataset, axes: Order) -> int:
     bands = axes.index(BANDS)
     deep = -(-cube.shape[bands] // cube.chunks[bands])
     return int(deep * np.prod(cube.chunks)) * int(cube.dtype.itemsize)
-
-
-def _layout(name: str) -> str:
-    if name == DRILL_CORE_CUBE:
-        return "drill-core HDF5"
-    return "NEON HDF5" if name.endswith(NEON_CUBE) else "HDF5"
 
 
 def _plain_offset(cube: h5py.Dataset) -> int | None:

@@ -1,4 +1,4 @@
-"""What HDF5 files say of a cube: in attributes, in vectors beside it, in NEON's metadata group."""
+"""What HDF5 files say of a cube: in attributes, in vectors beside it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ import numpy.typing as npt
 
 from hsi_ssl.scenes.axes import Dimension, names_wavelengths, plain_text
 from hsi_ssl.scenes.measured import Measured
-from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.readers import cf, hdfeos
-from hsi_ssl.scenes.readers.cf_grid import Placed
-from hsi_ssl.scenes.scene import Bools, Grid
 from hsi_ssl.scenes.units import Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in
 
@@ -30,7 +27,6 @@ UNITS = ("units", "unit", *WAVELENGTH_UNITS)
 """Attributes of the vector of wavelengths; on the cube, `units` are those of its values."""
 COORDINATE = ("standard_name", "units", "axis", "long_name")
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
-NEON_CUBE = "/Reflectance/Reflectance_Data"
 
 
 class _Found(NamedTuple):
@@ -72,13 +68,11 @@ def is_netcdf(file: h5py.File) -> bool:
 
 
 def units_of_cube(cube: h5py.Dataset, bands: int) -> Units | None:
-    """What attributes say of the cube's numbers: those of CF multiply, NEON's factor divides."""
+    """What attributes say of the cube's numbers, by CF's conventions."""
     said = {name.lower(): value for name, value in cube.attrs.items()}
     names = ("units", "unit", "long_name", "standard_name", "description")
     texts = [plain_text(said[name]) for name in names if name in said]
     scale, offset = said.get("scale_factor"), said.get("add_offset")
-    if scale is not None and cube.name.endswith(NEON_CUBE):
-        scale = 1 / np.asarray(scale, np.float64)
     kind = kind_in(cube.name.split("/")[-1], *texts)
     return units_of(bands, scale=scale, offset=offset, kind=kind, source="scale_factor")
 
@@ -104,7 +98,7 @@ def dimensions_of(array: h5py.Dataset, *, reverse: bool = False) -> list[Dimensi
 def _dimension(dim: Any, size: int, name: str) -> Dimension:
     """One axis; the scale of a netCDF dimension without a variable has a name only."""
     scale = dim[0] if len(dim) else None
-    name = dim.label or (scale.name.split("/")[-1] if scale is not None else name)
+    name = dim.label or ((scale.name or "").split("/")[-1] if scale is not None else name)
     if scale is None:
         return Dimension(size, name)
     attributes = {key: scale.attrs[key] for key in COORDINATE if key in scale.attrs}
@@ -183,7 +177,7 @@ def band_facts_of(
         centres = _Found(dimension.wavelengths, unit, f"the coordinate {dimension}")
     centres = centres or find(names_wavelengths)
     widths, good = find(starting("fwhm")), find(starting(*GOOD_BANDS_NAMES))
-    facts = band_facts(
+    return band_facts(
         bands,
         where=Path(file.filename).name,
         wavelengths=None if centres is None else centres.values,
@@ -193,8 +187,6 @@ def band_facts_of(
         wavelengths_from="" if centres is None else centres.where,
         good_from="" if good is None else good.where,
     )
-    windows = Origin("the attributes Band_Window_1_Nanometers, ...")
-    return facts.else_from(BandFacts(good=_outside_windows(groups, facts), good_from=windows))
 
 
 def _groups(cube: h5py.Dataset) -> list[Any]:
@@ -229,73 +221,6 @@ def _vectors(
 
 def _text_of(item: Any, name: str) -> str:
     return plain_text(item.attrs.get(name, ""))
-
-
-def _outside_windows(groups: list[Any], facts: BandFacts) -> Bools | None:
-    """Good bands by NEON's `Band_Window_1_Nanometers`, ...: bad are those within a window."""
-    if facts.wavelengths_nm is None:
-        return None
-    windows = [
-        np.ravel(value)
-        for group in groups
-        for name, value in group.attrs.items()
-        if re.fullmatch(r"Band_Window_\d+_Nanometers", name) and np.size(value) == 2  # noqa: PLR2004
-    ]
-    if not windows:
-        return None
-    good: Bools = np.ones(len(facts.wavelengths_nm), dtype=bool)
-    for low, high in windows:
-        good &= (facts.wavelengths_nm < low) | (facts.wavelengths_nm > high)
-    return good
-
-
-def place_of(cube: h5py.Dataset) -> Placed:
-    """NEON's coordinate system: ENVI's `map info` and the EPSG code beside the cube."""
-    place = "Metadata/Coordinate_System"
-    if place not in cube.parent:
-        return Placed()
-    texts = {
-        name: _text(item)
-        for name, item in cube.parent[place].items()
-        if isinstance(item, h5py.Dataset) and item.size
-    }
-    transform = _transform(texts.get("Map_Info", ""))
-    crs, named = _crs(texts)
-    return Placed(
-        Grid(crs, transform),
-        crs_from=None if crs is None else Origin(f"{named} in {place}"),
-        transform_from=None if transform is None else Origin(f"Map_Info in {place}"),
-    )
-
-
-def _crs(texts: dict[str, str]) -> tuple[str | None, str]:
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    for name in ("EPSG Code", "Coordinate_System_String"):
-        text = texts.get(name, "")
-        try:
-            crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_wkt(text)
-            return str(crs.to_wkt()), name
-        except CRSError:
-            continue
-    return None, ""
-
-
-def _transform(map_info: str) -> tuple[float, float, float, float, float, float] | None:
-    """The grid of ENVI's `map info`: projection, reference column and row (from 1), x, y, sizes."""
-    fields = [field.strip() for field in map_info.split(",")]
-    if any(f.startswith("rotation") and float(f.split("=")[1]) != 0 for f in fields):
-        return None  # NEON's mosaics are never rotated; better no grid than a guessed one
-    try:
-        col, row, x, y, width, height = (float(field) for field in fields[1:7])
-    except ValueError:
-        return None
-    return (width, 0.0, x - (col - 1) * width, 0.0, -height, y + (row - 1) * height)
-
-
-def _text(item: h5py.Dataset) -> str:
-    return plain_text(item[()])
 
 
 def _unit(attributes: Any, keys: tuple[str, ...], name: str) -> str | None:

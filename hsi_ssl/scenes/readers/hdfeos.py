@@ -15,6 +15,7 @@ from hsi_ssl.scenes.axes import plain_text
 
 INFORMATION = "HDFEOS INFORMATION"
 FIELD = re.compile(r"/HDFEOS/(?:SWATHS|GRIDS)/([^/]+)/(?:Data|Geolocation) Fields/([^/]+)")
+FACT = re.compile(r"^\s*(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 ENTRY = re.compile(
     r"^\s*(SwathName|GridName|DataFieldName|GeoFieldName|DimList)\s*=\s*(\(.*?\)|.*?)\s*$",
     re.MULTILINE | re.DOTALL,
@@ -37,6 +38,22 @@ def dimension_names(array: h5py.Dataset) -> list[str]:
         else:
             field = value.strip('"')
     return []
+
+
+def grid_facts(file: h5py.File, name: str) -> dict[str, str]:
+    """What the text says of the grid of that name, such as `XDim` and `UpperLeftPointMtrs`.
+
+    Of the grid as a whole, not of its dimensions and fields; nothing where there is none.
+    """
+    information = file.get(INFORMATION)
+    if not isinstance(information, h5py.Group):
+        return {}
+    for part in re.split(r"^\s*GROUP\s*=\s*GRID_\d+", _text(information), flags=re.MULTILINE)[1:]:
+        own = re.split(r"^\s*(?:END_)?GROUP\s*=", part, flags=re.MULTILINE)[0]
+        facts = {key: value.strip('"') for key, value in FACT.findall(own)}
+        if facts.get("GridName") == name:
+            return facts
+    return {}
 
 
 def _text(information: h5py.Group) -> str:

@@ -39,6 +39,11 @@ class LaidOutReader(BoxReader):
         self._planes: FlatReader | None = None
         self._lock = threading.Lock()
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is laid out yet."""
+        return self._planes is None
+
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
         """Raw values of a box `(rows, cols, bands)`."""
         reader = self._laid_out() if bands.stop - bands.start > FEW else self._any()
@@ -99,6 +104,17 @@ class LaidOutReader(BoxReader):
             file.close()
             raise
         return file
+
+
+def lays_out(reader: object) -> bool:
+    """Whether more than `FEW` bands of a scene would have all of it unpacked first.
+
+    Readers that wrap others hold them as `_reader` or `_readers`.
+    """
+    if isinstance(reader, LaidOutReader):
+        return reader.waits
+    inner = [getattr(reader, "_reader", None), *getattr(reader, "_readers", ())]
+    return any(lays_out(one) for one in inner if one is not None)
 
 
 def _write(file: BinaryIO, plane: Array, start: int) -> None:

@@ -69,6 +69,19 @@ def test_overlapping_detectors(product: Path) -> None:
             np.testing.assert_allclose(bad[np.isfinite(bad)], twice, atol=1e-3)
 
 
+def test_smile_is_told(product: Path) -> None:
+    columns = np.linspace(-1, 1, 1000)[:, None] ** 2
+    with h5py.File(product, "a") as file:
+        bent = file.attrs["List_Cw_Vnir"] + 1.4 * columns * (file.attrs["List_Cw_Vnir"] > 0)
+        file["KDP_AUX/Cw_Vnir_Matrix"] = bent.astype(np.float32)
+        file["KDP_AUX/Cw_Swir_Matrix"] = np.tile(file.attrs["List_Cw_Swir"], (1000, 1))
+    with open_scene(product) as scene:
+        told = [note for note in scene.notes if "smile" in note]
+        assert len(told) == 1
+        assert "VNIR: the wavelength of a band varies over columns by up to 1.4 nm" in told[0]
+        assert "those of List_Cw_Vnir are used" in told[0]
+
+
 def test_one_detector_alone(product: Path) -> None:
     with open_scene(product, variable=FIELDS + "SWIR_Cube") as scene:
         assert scene.bands == len(SWIR)
@@ -169,13 +182,24 @@ def test_from_the_file_to_the_map(product: Path, tmp_path: Path) -> None:
 def test_in_sensor_geometry_to_the_map(tmp_path: Path) -> None:
     """The map keeps its control points: a swath this small is as good as straight."""
     import rasterio
+    from click.testing import CliRunner
     from delivered import agreement, drawn_fields, taught
     from rasterio.transform import from_gcps
+
+    from hsi_ssl.cli.main import cli
 
     ground = turned()
     path = write_prisma(tmp_path / "p.he5", ground, level="L2C")
     model = taught(path, drawn_fields(ground, tmp_path / "drawn.gpkg"))
-    run("classify", path, "--model", model, "-o", tmp_path / "map.tif", "-q")
+    told = CliRunner().invoke(
+        cli, ["classify", str(path), "--model", str(model), "-o", str(tmp_path / "map.tif")]
+    )
+    assert told.output.count("has no lookup table: its maps stay there") == 1
+    dataset, report = tmp_path / "drawn.h5", ("--report", tmp_path / "report", "--json")
+    (judged,) = json.loads(run("evaluate", model, dataset, "--map", tmp_path / "map.tif", *report))[
+        "areas"
+    ]
+    assert "as both are in sensor geometry" in judged["notes"][0]  # control points are coarser
     with rasterio.open(tmp_path / "map.tif") as raster:
         points, crs = raster.gcps
         codes = raster.read(1)

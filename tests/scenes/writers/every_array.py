@@ -122,6 +122,7 @@ def neon(folder: Path, scene: DrawnScene, draw: Draw) -> Written:
     path = folder / "s.h5"
     with h5py.File(path, "w") as file:
         top = file.create_group("TEAK/Reflectance")
+        top.attrs["Band_Window_1_Nanometers"] = [1, 2]  # none, rather than those of water
         data = top.create_dataset("Reflectance_Data", data=scene.cube, **storage(draw))
         data.attrs["Data_Ignore_Value"] = np.float64(scene.nodata or -9999)
         data.attrs["Scale_Factor"] = np.float64(1e4)

@@ -1,0 +1,82 @@
+"""What `info` tells of a scene's numbers themselves, by a bounded sample of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hsi_ssl.describing.description import counted, runs_of
+from hsi_ssl.errors import UnitsError
+from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.stripes import Stripes, stripes
+from hsi_ssl.scenes.units import refuse_scaled_twice, sample
+
+COLUMNS = 8
+"""Runs of columns with stripes that are told."""
+NUMBERS_OF = 8
+"""Bands whose numbers are looked at."""
+
+
+class Looked(NamedTuple):
+    """What was found: `stripes` as JSON, None where nobody looked; `lines` and `notes`."""
+
+    stripes: dict[str, Any] | None = None
+    lines: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def looked_at(scene: Scene) -> Looked:
+    """Stripes of a cube, and numbers that its scale makes odd."""
+    notes = _odd_numbers(scene)
+    found = stripes(scene) if scene.bands > 1 else None
+    if found is None:
+        return Looked(notes=notes)
+    lines = (_stripes_line(found, scene),) if found else ()
+    return Looked(_stripes(found), lines, notes)
+
+
+def _odd_numbers(scene: Scene) -> tuple[str, ...]:
+    """What is odd about a scene's numbers, by some of its bands."""
+    good = np.flatnonzero(scene.good)
+    if scene.units is None or not scene.units.said or scene.dtype.kind != "f" or not len(good):
+        return ()
+    bands = np.unique(good[np.linspace(0, len(good) - 1, NUMBERS_OF).astype(int)])
+    raw = sample(scene, bands)
+    try:
+        if len(raw):
+            refuse_scaled_twice(scene, raw, bands)
+    except UnitsError as error:
+        return (str(error),)
+    return ()
+
+
+def _stripes(found: Stripes) -> dict[str, Any]:
+    """Columns and bands from 0; strengths in units of a band's median signal."""
+    return {
+        "columns": np.unique(found.columns).tolist(),
+        "bands": np.unique(found.bands).tolist(),
+        "strength": float(np.median(found.strength)) if found else None,
+        "strongest": float(found.strength.max()) if found else None,
+        "rows_seen": found.rows,
+        "bands_seen": found.bands_seen,
+    }
+
+
+def _stripes_line(found: Stripes, scene: Scene) -> str:
+    """Which columns differ from their neighbours, in which bands, and by how much."""
+    columns, bands = np.unique(found.columns), np.unique(found.bands)
+    usual, most = float(np.median(found.strength)), float(found.strength.max())
+    shown = runs_of(columns).split(", ")
+    more = f" and {len(shown) - COLUMNS} more" if len(shown) > COLUMNS else ""
+    seen = (
+        ""
+        if found.bands_seen == np.count_nonzero(scene.good)
+        else f" of {found.bands_seen} looked at"
+    )
+    return (
+        f"stripes: {counted(len(columns), 'column')} ({', '.join(shown[:COLUMNS])}{more}) "
+        f"{'differs' if len(columns) == 1 else 'differ'} from both neighbours beyond noise, in "
+        f"{counted(len(bands), 'band')}{seen} ({runs_of(bands)}), by {usual:.2%} of the "
+        f"signal, {most:.2%} at most; nothing is repaired"
+    )
