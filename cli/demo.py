@@ -11,6 +11,7 @@ import click
 
 from . import options
 from .output import Terminal
+from .stopping import advise
 
 
 @click.command("demo", short_help="The whole way on a real scene, in a few minutes.")
@@ -45,6 +46,7 @@ def command(
     again = ["--overwrite"] if overwrite else []
     quiet = ["-q"] if terminal.as_json or terminal.verbosity < 0 else []
     started = time.monotonic()
+    advise(f"hsi-ssl demo {recipe} -o {output} --overwrite begins again", fixed=True)
     with contextlib.chdir(output):
         for step in (
             ["init", recipe, *again],

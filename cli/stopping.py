@@ -30,6 +30,8 @@ DEADLINE = 1.5
 """Seconds after a signal within which the process has ended."""
 AGAIN = 0.02
 """Seconds until a stop is tried again that could not be raised where it came."""
+LAST_WORDS = 0.2
+"""Seconds that saying the sentence may take then."""
 PLAIN = "nothing is half-written; the same command begins again"
 SHOW_CURSOR = "\r\x1b[K\x1b[?25h"
 """For terminals, whose cursor progress bars hide."""
@@ -41,6 +43,8 @@ class Stop:
     def __init__(self) -> None:
         self.number = 0
         """Of the signal, once `Stopped` has been raised."""
+        self.ends = False
+        """Whether a signal has come."""
         self.waits = False
         """Whether it is still to be raised."""
         self.over = threading.Event()
@@ -61,7 +65,7 @@ class Stop:
             return
         self.waits = not interruptible(frame)
         if not self.waits:
-            self.number = number
+            self.ends, self.number = True, number
             raise Stopped(number)
 
     def hear_lost(self, lost: UnraisableHookArgs) -> None:
@@ -70,6 +74,11 @@ class Stop:
             self.number, self.waits = 0, True
         else:
             sys.__unraisablehook__(lost)
+
+    def hear_thread(self, failed: threading.ExceptHookArgs) -> None:
+        """Leave unsaid what goes wrong in other threads once all is to end."""
+        if not self.ends:
+            threading.__excepthook__(failed)
 
     def say(self, number: int) -> None:
         """Say how to go on, once."""
@@ -93,13 +102,17 @@ class Stop:
                 if not told:
                     return
                 number = told[0]
-        until = time.monotonic() + DEADLINE
-        while time.monotonic() < until:
-            if self.over.wait(AGAIN):
-                return
-            if self.waits:
-                signal.pthread_kill(main, number)
-        self.say(number)
+            self.ends, until = True, time.monotonic() + DEADLINE
+            while time.monotonic() < until:
+                if self.over.wait(AGAIN):
+                    return
+                if self.waits:
+                    signal.pthread_kill(main, number)
+        # Whoever reads what is said may be what holds the main thread up.
+        says = threading.Thread(target=self.say, args=(number,), daemon=True)
+        says.start()
+        says.join(LAST_WORDS)
+        _end_processes()
         os._exit(exit_code(number))
 
 
@@ -117,6 +130,14 @@ def advise(sentence: str, *, fixed: bool = False) -> None:
         _stop.advice, _stop.fixed = sentence, fixed
 
 
+def _end_processes() -> None:
+    """End processes that work for this one, which would end by themselves once they have begun."""
+    working = sys.modules.get("multiprocessing.process")
+    if working is not None:
+        for process in working.active_children():
+            process.kill()
+
+
 @contextlib.contextmanager
 def stops_heard() -> Iterator[Stop]:
     """Within it, signals stop what runs; those that the process was started to ignore do not.
@@ -132,6 +153,7 @@ def stops_heard() -> Iterator[Stop]:
     os.set_blocking(tells, False)
     before_fd = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     before_hook, sys.unraisablehook = sys.unraisablehook, stop.hear_lost
+    before_thread, threading.excepthook = threading.excepthook, stop.hear_thread
     before = {number: signal.getsignal(number) for number in _numbers()}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
@@ -145,7 +167,7 @@ def stops_heard() -> Iterator[Stop]:
             stop.over.set()
             for number, handler in before.items():
                 signal.signal(number, handler)
-            sys.unraisablehook = before_hook
+            sys.unraisablehook, threading.excepthook = before_hook, before_thread
             signal.set_wakeup_fd(before_fd)
             os.close(tells)
 

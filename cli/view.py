@@ -56,4 +56,5 @@ def command(
             if not no_browser:
                 webbrowser.open(url)
 
+        terminal.if_stopped("the page is closed; the same command opens it again")
         serve(found, port=port, ready=ready)

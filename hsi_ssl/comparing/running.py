@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -210,7 +212,9 @@ class _Run:
                 n_jobs=self.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all"
             )
             try:
-                yield from pool(delayed(function)(*values) for function, values in calls)
+                with _deaf_to_ctrl_c():
+                    results = pool(delayed(function)(*values) for function, values in calls)
+                yield from results
             except TerminatedWorkerError as error:
                 raise ModelError(
                     "a process that trains was killed, perhaps for want of memory; what is done "
@@ -232,6 +236,23 @@ class _Run:
             if name in self.trained and not self._is_there(name, seed):
                 seconds += mean(self.trained[name])
         return f"about {duration(seconds / self.jobs)}"
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started in it do not hear Ctrl-C, which reaches all of a terminal.
+
+    What stops them is the business of the process that started them, which hears it but for the
+    moment in which it starts them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which processes inherit
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def expected(cell: Cell, measured: Iterable[Result]) -> float:

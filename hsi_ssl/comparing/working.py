@@ -6,7 +6,6 @@ import functools
 import os
 import pickle
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,12 +67,8 @@ class Work:
         return open_dataset(self.dataset, self.label_set)
 
     def go_on(self) -> None:
-        """Have a process end with its parent, lest it works beside the one that goes on.
-
-        What stops it is its parent's business: Ctrl-C reaches all processes of a terminal.
-        """
+        """Have a process end with its parent, lest it works beside the one that goes on."""
         if self.started_by != os.getpid():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
             _end_with(self.started_by)
 
 

@@ -151,6 +151,8 @@ class SourceCard:
     crs: str | None = None
     transform: list[float] | None = None
     control_points: list[list[float]] = field(default_factory=list)
+    sensor_geometry: bool = False
+    """Whether its own file alone says where its pixels lie."""
 
     def __post_init__(self) -> None:
         if min(self.rows, self.cols) < 1:

@@ -187,8 +187,9 @@ def _classified(
         )  # fmt: skip
     for path in mosaics.values():
         check_mosaic(path, scenes, asked_layers(settings), inputs, overwrite=overwrite)
-    results = [
-        classify_scene(
+    results = []
+    for job in jobs:
+        made = classify_scene(
             job.scene,
             job.classifier,
             settings,
@@ -198,8 +199,11 @@ def _classified(
             overwrite=overwrite,
             watcher=watcher,
         )
-        for job in jobs
-    ]
+        results.append(made)
+        watcher.if_stopped(
+            f"{len(results)} of {len(jobs)} maps are done; name the other scenes, or pass "
+            "--overwrite to make all again"
+        )
     for classifier in classifiers:
         if mosaic := mosaics.get(classifier.label_set.name):
             _write_mosaic(mosaic, classifier, results, settings, overwrite=overwrite)

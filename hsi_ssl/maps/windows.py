@@ -7,6 +7,7 @@ the scene.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -246,9 +247,10 @@ def in_threads(
     cores = torch.get_num_threads()
     on_cpu = device.type == "cpu"
     threads = min(cores, MOST_THREADS) if on_cpu else 2
-    alone = partial(torch.set_num_threads, 1) if on_cpu else None
+    given_up = threading.Event()
+    begin = partial(_begin, given_up, 1 if on_cpu else cores)
     try:
-        with ThreadPoolExecutor(threads, initializer=alone) as pool:
+        with ThreadPoolExecutor(threads, initializer=begin) as pool:
             pending: deque[Future[T]] = deque()
             try:
                 for place in places:
@@ -258,6 +260,7 @@ def in_threads(
                 while pending:
                     yield pending.popleft().result()
             finally:
+                given_up.set()  # whoever stops this waits for the threads
                 for future in pending:
                     future.cancel()
     finally:
@@ -268,8 +271,32 @@ def by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device
     """`apply` to spectra; on a CPU to so few at a time that what it computes stays in the cache."""
     if device.type != "cpu" or len(spectra) <= CPU_BLOCK:
         return apply(spectra)
-    starts = range(0, len(spectra), CPU_BLOCK)
-    return np.concatenate([apply(spectra[first : first + CPU_BLOCK]) for first in starts])
+    found = []
+    for first in range(0, len(spectra), CPU_BLOCK):
+        if _of_thread.given_up.is_set():
+            raise GivenUpError
+        found.append(apply(spectra[first : first + CPU_BLOCK]))
+    return np.concatenate(found)
+
+
+class GivenUpError(Exception):
+    """Nobody waits for what a thread computes any more."""
+
+
+class _OfThread(threading.local):
+    """What a thread knows of the work that it has a part in."""
+
+    given_up = threading.Event()
+    """Set once nobody waits for its results."""
+
+
+_of_thread = _OfThread()
+
+
+def _begin(given_up: threading.Event, cores: int) -> None:
+    """What each of the threads does first."""
+    _of_thread.given_up = given_up
+    torch.set_num_threads(cores)
 
 
 def _plane(values: Floats, valid: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Floats:

@@ -147,7 +147,7 @@ def test_an_interrupt_says_how_it_goes_on(
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         error = process.communicate(timeout=60)[1]
-    assert process.returncode == 1
+    assert process.returncode == 130
     done = len(list(out.glob("cells/*.json")))
     assert f"{done} of 120 cells are done and kept in {out}" in error
     assert "Traceback" not in error

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from hearing import Hears
+from matplotlib.figure import Figure
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.inference.checkpoint import load_run, save_card
 from hsi_ssl.inference.extractor import load_m1
+from hsi_ssl.reports.figures import write_png
 from hsi_ssl.settings import M1Settings
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.stage import Panels
@@ -136,6 +138,22 @@ def test_generated_spectra_are_drawn_in_the_files_units(
     assert abs(last.mean() - measured.mean()) < 500
     assert wavelengths == tiny_dataset.wavelengths_nm
     assert unit == "measured value"
+
+
+@pytest.mark.slow
+def test_a_picture_that_cannot_be_drawn_is_said_and_ends_no_training(
+    tiny_dataset: Dataset, tmp_path: Path, hears: Hears
+) -> None:
+    def draw(panels: Panels, wavelengths_nm: list[float] | None, unit: str) -> None:
+        write_png(Figure(), tmp_path / "figure" / "x" / "generated.png")
+
+    (tmp_path / "figure").touch()
+    card = train_m1(settings(tiny_dataset, tmp_path / "m1", epochs=2), draw=draw, watcher=hears)
+    assert card["training"]["epochs"] == 2
+    assert load_m1(tmp_path / "m1", "cpu").card["weights_sha256"] == card["weights_sha256"]
+    said = [s for s in hears.warned if s.startswith("the picture of generated spectra is left out")]
+    assert said
+    assert "a part of the path is a file" in said[0]
 
 
 def test_a_dataset_without_pixels_to_learn_from_is_refused(
