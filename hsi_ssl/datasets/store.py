@@ -25,6 +25,7 @@ from hsi_ssl.errors import DatasetError
 from hsi_ssl.files import written_beside
 from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.label_set import LabelSet
+from hsi_ssl.scenes.readers.hdf5_probe import look_first
 
 SCHEMA = 3
 COLUMNS = {n: n for n in ("scene", "pixel", "neighbours", "unit")} | {"y": "label", "part": "split"}
@@ -255,6 +256,7 @@ def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
 def _meta_of(path: Path, file: h5py.File) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """What a dataset says of itself, by today's schema, and the checksums, where it has them."""
     if META not in file:
+        look_first(path)
         meta = parsed(file.attrs[META])  # up to schema 2
         checks = None
     else:

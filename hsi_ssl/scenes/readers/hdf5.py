@@ -45,6 +45,7 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     units_of_cube,
     wavelength_vectors,
 )
+from hsi_ssl.scenes.readers.hdf5_probe import look_first
 from hsi_ssl.scenes.readers.laid_out import LaidOutReader
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
 from hsi_ssl.scenes.times import Taken, time_among
@@ -57,6 +58,11 @@ LARGEST_CACHE, SMALLEST_CACHE = 400 * 2**20, 2**20
 """Bytes of unpacked chunks kept; HDF5's own choice is the smaller."""
 LARGE_PLANE = 2**16
 """Pixels of a chunk that windows take in parts."""
+BROKEN = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What comes of a damaged file: HDF5's own errors, and names and attributes of another type."""
 NUMBERS = "iufb"
 """Kinds of numpy types that are numbers (or yes and no, in a label plane)."""
 
@@ -288,12 +294,13 @@ def opened(path: Path) -> Iterator[h5py.File]:
     SceneError
         The file is cut short, broken, or no HDF5.
     """
+    look_first(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
     except HsiSslError:
         raise
-    except (OSError, RuntimeError) as error:
+    except BROKEN as error:
         raise SceneError(
             f"{path} is cut short, broken or no HDF5 file ({error}); get the file again"
         ) from error
@@ -305,7 +312,9 @@ def numeric_arrays(
     """Name -> shape of all arrays of numbers in the file; MATLAB's logical ones only if asked."""
     found: dict[str, tuple[int, ...]] = {}
 
-    def look(name: str, item: object) -> None:
+    def look(name: str | bytes, item: object) -> None:
+        if isinstance(name, bytes):
+            return  # no text: nobody could ask for it
         if reverse and matlab_sparse.is_sparse(item) and not name.startswith("#"):
             size = matlab_sparse.shape(item)
             if min(size) > 1:
