@@ -28,8 +28,8 @@ ATTEMPTS = 100
 """To lock a file that others make and remove at the same time."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 """What disks answer that know no locks."""
-FILES = 8192
-"""That may be open at once, where there are as many outputs."""
+MANY, FILES = 32, 512
+"""Outputs that may need more open files than a process has at first; those that all else needs."""
 WORDS = 200
 """Bytes that a lock file says, at most."""
 
@@ -49,6 +49,8 @@ def claimed(*paths: Path) -> Iterator[None]:
     OutputError
         Another run writes one of them; the path cannot be, or not be written to.
     """
+    if len(paths) > MANY:
+        _allow_files(len(paths))
     with contextlib.ExitStack() as held:
         # In one order, so that of two that want the same things one gets them.
         for path in sorted({Path(path) for path in paths}):
@@ -162,26 +164,21 @@ def _with_parents(folder: Path) -> list[Path]:
 def _opened(lock: Path) -> int:
     how = os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        try:
-            return os.open(lock, os.O_RDWR | os.O_CREAT | how, 0o666)
-        except OSError as error:
-            if error.errno != errno.EMFILE or not _more_files():
-                raise
-            return os.open(lock, os.O_RDWR | os.O_CREAT | how, 0o666)
+        return os.open(lock, os.O_RDWR | os.O_CREAT | how, 0o666)
     except PermissionError:
         if not lock.exists():
             raise
         return os.open(lock, os.O_RDONLY | how)  # another user's; it may be locked all the same
 
 
-def _more_files() -> bool:
-    """Let this process open more files, as far as it may: a map of each of many scenes is one."""
+def _allow_files(number: int) -> None:
+    """Let this process open so many files more than it needs else, as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    more = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft >= more:
-        return False
-    resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
-    return True
+    wanted = number + FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _is(file: int, lock: Path) -> bool:

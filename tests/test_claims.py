@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from hsi_ssl.claims import claimed
 from hsi_ssl.errors import OutputError
 from hsi_ssl.files import written_beside
-from hsi_ssl.hidden import LOCK
+from hsi_ssl.hidden import LOCK, lock_of
 
 
 def left_in(folder: Path) -> list[str]:
@@ -192,3 +193,20 @@ def test_a_path_that_cannot_be_is_refused_in_a_sentence(
     with pytest.raises(OutputError, match=why), written_beside(tmp_path / path):
         pass
     assert left_in(tmp_path) == ["file", "loop"]
+
+
+def test_more_outputs_than_files_that_may_be_open_at_first(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 120), hard))
+    try:
+        with claimed(*(tmp_path / str(i) for i in range(150))):
+            assert len(list(tmp_path.iterdir())) == 150
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert left_in(tmp_path) == []
+
+
+def test_a_folder_that_nothing_may_lie_beside_holds_its_lock(tmp_path: Path) -> None:
+    assert lock_of(Path("/")) == Path(f"/{LOCK}")
+    with claimed(tmp_path / "out"):
+        assert (tmp_path / f".out{LOCK}").exists()

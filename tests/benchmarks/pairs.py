@@ -34,6 +34,7 @@ from kills import (
     differing,
     ended,
     hidden,
+    import_all,
     put,
     replace_section,
 )
@@ -114,6 +115,8 @@ class Pairs:
         order: list[int],
     ) -> None:
         counts = self.counts[stage.name]
+        if sys.stderr.isatty():
+            print(".", end="", file=sys.stderr, flush=True)
         said = {i: (self.folder / f"said-{i}.txt").read_text(errors="replace") for i in codes}
         won = [i for i in order if codes[i] == 0]
         for i in set(order) - set(won):
@@ -152,6 +155,7 @@ def command_line() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", type=Path, help="Markdown file whose section is replaced.")
     asked = parser.parse_args()
+    import_all()
     with tempfile.TemporaryDirectory(prefix="pairs-") as folder, chdir(folder):
         os.environ["TMPDIR"] = tempfile.tempdir = folder
         place = Path(folder) / "work"

@@ -141,7 +141,7 @@ def test_a_dataset_and_its_report_come_at_once(tmp_path: Path, hsi_ssl: Run) -> 
     ended = subprocess.run(command, check=False, capture_output=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert any(name.endswith(".done") for name in os.listdir(tmp_path))
-    with claimed(dataset):
+    with claimed(dataset, report.parent):
         pass
     assert left_in(tmp_path)[:3] == ["d.h5", "d_balance", "d_balance/balance.csv"]
     new = dataset.read_bytes(), report.read_bytes()
