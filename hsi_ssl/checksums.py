@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.json_text import as_written
+from hsi_ssl.json_text import as_written, parsed
 
 STRIDE = 509
 """Words apart that are added up together: a prime, so that no page of a file that is zeroed, or
@@ -39,6 +39,23 @@ def sealed(card: dict[str, Any]) -> dict[str, Any]:
     """A card with a checksum of each of its values, by which `changed` knows them again."""
     own = {key: value for key, value in card.items() if key != CHECKSUMS}
     return {**own, CHECKSUMS: _of_values(json.dumps(own, allow_nan=False))}
+
+
+def unsealed(text: str) -> dict[str, Any]:
+    """The values of a JSON object that `sealed` has sealed, or an earlier version has not.
+
+    Raises
+    ------
+    ValueError
+        As `changed`; it is not as it was written.
+    """
+    card = parsed(text)
+    if not isinstance(card, dict):
+        raise ValueError("it is no JSON object")
+    differing = changed(text) if CHECKSUMS in card else []
+    if differing:
+        raise ValueError(f"{', '.join(differing)} differ from what was written")
+    return {key: value for key, value in card.items() if key != CHECKSUMS}
 
 
 def changed(text: str) -> list[str]:

@@ -12,15 +12,17 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from hsi_ssl import __version__
+from hsi_ssl.checksums import sealed, unsealed
 from hsi_ssl.comparing.grid import Cell, Result
 from hsi_ssl.errors import OutputError
 from hsi_ssl.files import written_beside
 from hsi_ssl.os_errors import os_errors
+from hsi_ssl.plain import checked
 
 IDENTITY = "compare.json"
 OWN = (IDENTITY, "cells", "extractors", "unfinished", "compare.csv", "index.html", "table.json")
@@ -52,7 +54,7 @@ class Folder:
         if overwrite or not (self.path / IDENTITY).exists():
             return
         try:
-            known = json.loads((self.path / IDENTITY).read_text(encoding="utf-8"))
+            known = read_json(self.path / IDENTITY)
         except ValueError as error:
             raise OutputError(
                 f"{self.path / IDENTITY} is broken ({error}); pass --overwrite to start anew"
@@ -108,8 +110,11 @@ class Folder:
             place = self._place(cell)
             if place.exists():
                 try:
-                    results[cell] = Result(**json.loads(place.read_text(encoding="utf-8")))
-                except (ValueError, TypeError) as error:
+                    results[cell] = checked(Result, _only(Result, read_json(place)))
+                    own = vars(cell).items()
+                    if any(getattr(results[cell], key) != value for key, value in own):
+                        raise ValueError("it is of another cell")
+                except ValueError as error:
                     raise OutputError(
                         f"{place} is broken ({error}); remove it, and its cell is made again"
                     ) from error
@@ -119,10 +124,30 @@ class Folder:
         return self.path / "cells" / f"{cell.name}.json"
 
 
-def write_json(path: Path, values: Any) -> None:
-    """Write a JSON file, whole or not at all; one that was there is replaced."""
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON file with checksums, whole or not at all; one that was there is replaced."""
     with written_beside(path, overwrite=True) as beside:
-        beside.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        text = json.dumps(sealed(values), indent=1, allow_nan=False)
+        beside.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        It is not as it was written.
+    """
+    return unsealed(path.read_text(encoding="utf-8"))
+
+
+def _only(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Values of the fields of a dataclass, if there are no others."""
+    unknown = sorted(values.keys() - {f.name for f in fields(kind)})
+    if unknown:
+        raise ValueError(f"{unknown[0]} is not known")
+    return values
 
 
 def _differing(known: dict[str, Any], wanted: dict[str, Any], of: str = "") -> Iterable[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import pickle
 import shutil
@@ -21,11 +20,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hsi_ssl.comparing.baselines import BASELINES, Array, Ints
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS, fit_baseline
-from hsi_ssl.comparing.folder import Folder, write_json
+from hsi_ssl.comparing.folder import Folder, read_json, write_json
 from hsi_ssl.comparing.grid import NONE, SCORES, Cell, Result, is_run
 from hsi_ssl.datasets.few_labels import few_labels, with_labels_of
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
-from hsi_ssl.errors import BandsError, DatasetError, ModelError, SettingsError
+from hsi_ssl.errors import BandsError, DatasetError, ModelError, OutputError, SettingsError
 from hsi_ssl.inference.checkpoint import CARD, WEIGHTS, has_state
 from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.inference.extractor import check_bands, load_m1
@@ -119,7 +118,14 @@ def refusal_of(run: Path) -> Path:
 def refused(run: Path) -> str:
     """Why an extractor cannot be trained; empty where it can."""
     place = refusal_of(run)
-    return str(json.loads(place.read_text(encoding="utf-8"))["refused"]) if place.exists() else ""
+    if not place.exists():
+        return ""
+    try:
+        return str(read_json(place)["refused"])
+    except (ValueError, LookupError) as error:
+        raise OutputError(
+            f"{place} is broken ({error}); remove it, and it is tried again"
+        ) from error
 
 
 def is_trained(run: Path) -> bool:

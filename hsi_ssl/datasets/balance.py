@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.errors import LabelError
+from hsi_ssl.errors import DatasetError, LabelError
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, LabelSet
 
 if TYPE_CHECKING:
@@ -138,9 +138,20 @@ class Balance:
 
 
 def balance_of_dataset(dataset: Dataset) -> Balance:
-    """Balance of a prepared dataset: found pixels from its record, kept ones from its rows."""
+    """Balance of a prepared dataset: found pixels from its record, kept ones from its rows.
+
+    Raises
+    ------
+    DatasetError
+        It keeps no record: its labels are not those that were prepared.
+    """
     K = len(dataset.label_set)
-    counts = dataset.meta["counts"]
+    counts = dataset.meta.get("counts")
+    if counts is None:
+        raise DatasetError(
+            f"{dataset.path} does not say how many labelled pixels were found; look at the balance "
+            "of the dataset that `hsi-ssl prepare` made"
+        )
     parts = {
         part: np.bincount(dataset.label[dataset.rows(part)], minlength=K)
         for part in (Part.TRAIN, Part.VALIDATION, Part.TEST)

@@ -145,11 +145,14 @@ class SourceCard:
     rows: int
     cols: int
     path: str
+    format: str = ""
     labels_paths: list[str] = field(default_factory=list)
     masks: list[str] = field(default_factory=list)
     crs: str | None = None
     transform: list[float] | None = None
     control_points: list[list[float]] = field(default_factory=list)
+    sensor_geometry: bool = False
+    """Whether its own file alone says where its pixels lie."""
 
     def __post_init__(self) -> None:
         if min(self.rows, self.cols) < 1:

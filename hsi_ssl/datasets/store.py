@@ -19,12 +19,12 @@ from hsi_ssl.checksums import checksum
 from hsi_ssl.datasets.cards import check_meta
 from hsi_ssl.datasets.checked_rows import CHUNK_ROWS, READ_ROWS, CheckedRows, RunningChecksums
 from hsi_ssl.datasets.columns import check_columns
+from hsi_ssl.datasets.hdf5_writing import Disk, writing_hdf5
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.errors import DatasetError
 from hsi_ssl.files import written_beside
 from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.label_set import LabelSet
-from hsi_ssl.stopping import uninterrupted
 
 SCHEMA = 3
 COLUMNS = {n: n for n in ("scene", "pixel", "neighbours", "unit")} | {"y": "label", "part": "split"}
@@ -356,7 +356,7 @@ def is_dataset(path: Path) -> bool:
 class DatasetWriter:
     """A dataset being written: spectra block by block, then all the rest at once."""
 
-    def __init__(self, file: h5py.File, disk: _Disk, bands: int, dtype: npt.DTypeLike) -> None:
+    def __init__(self, file: h5py.File, disk: Disk, bands: int, dtype: npt.DTypeLike) -> None:
         self._file = file
         self._disk = disk
         self._spectra = file.create_dataset(
@@ -433,11 +433,12 @@ def writing_dataset(
     OutputError
         As `written_beside`.
     """
-    with written_beside(path, overwrite=overwrite) as beside, _Disk(beside) as disk:
-        # Without a cache of chunks, blocks go to the file as they are, uncopied.
-        with h5py.File(disk, "w", rdcc_nbytes=0, libver=VERSION) as file:
-            yield DatasetWriter(file, disk, bands, dtype)
-        disk.check()
+    # Without a cache of chunks, blocks go to the file as they are, uncopied.
+    with (
+        written_beside(path, overwrite=overwrite) as beside,
+        writing_hdf5(beside, rdcc_nbytes=0, libver=VERSION) as (file, disk),
+    ):
+        yield DatasetWriter(file, disk, bands, dtype)
 
 
 def write_dataset(
@@ -480,7 +481,7 @@ def write_relabelled(
     its own.
     """
     meta = {k: v for k, v in dataset.meta.items() if k not in ("counts", "schema")}
-    with written_beside(path) as beside, h5py.File(beside, "w", libver=VERSION) as file:
+    with written_beside(path) as beside, writing_hdf5(beside, libver=VERSION) as (file, _):
         file[SPECTRA] = h5py.ExternalLink(str(dataset.path.resolve()), SPECTRA)
         _write_columns(
             file,
@@ -504,56 +505,6 @@ def _spectra_checksums(dataset: Dataset) -> Sequence[int]:
     for first in range(0, len(dataset), READ_ROWS):
         sums.add(dataset.spectra(np.arange(first, min(first + READ_ROWS, len(dataset)))))
     return sums.all()
-
-
-class _Disk:
-    """The file that HDF5 writes to, for h5py's driver for Python files.
-
-    Nothing may be raised in what HDF5 calls, so no stop is. A full disk must not reach it: it
-    cannot close a file that it cannot flush, and takes the process down. So the first refusal is
-    kept for `check` to raise, and HDF5 is told that all is well.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("x+b", buffering=0)
-        self._error: OSError | None = None
-        self.seek, self.tell = self._file.seek, self._file.tell
-        self.read, self.readinto = self._file.read, self._file.readinto
-
-    @uninterrupted
-    def write(self, data: memoryview) -> int:
-        """Write all of `data`, or keep the error."""
-        done = 0
-        try:
-            while done < len(data) and self._error is None:
-                done += self._file.write(data[done:])
-        except OSError as error:
-            self._error = error
-        return len(data)
-
-    @uninterrupted
-    def truncate(self, size: int) -> int:
-        """Set the size, or keep the error."""
-        try:
-            self._file.truncate(size)
-        except OSError as error:
-            self._error = self._error or error
-        return size
-
-    @uninterrupted
-    def flush(self) -> None:
-        """Nothing waits here."""
-
-    def check(self) -> None:
-        """Raise what went wrong."""
-        if self._error is not None:
-            raise self._error
-
-    def __enter__(self) -> _Disk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 @contextmanager

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import html
-import json
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
 
+from hsi_ssl.checksums import unsealed
 from hsi_ssl.describing.description import Description, counted
 from hsi_ssl.errors import ModelError
-from hsi_ssl.inference.checkpoint import LAST_METRICS, STATE
+from hsi_ssl.inference.checkpoint import LAST_METRICS, STATE, load_state
+from hsi_ssl.plain import checked
 from hsi_ssl.training.m2_stage import SUPERVISED
 
 PAGE, METRICS, GROUPS, COMPARISON = "index.html", "metrics.json", "groups.json", "compare.json"
@@ -180,22 +182,33 @@ def _comparison(path: Path, numbers: dict[str, Any]) -> Description:
     return Description(values, lines)
 
 
+@dataclass(frozen=True)
+class _Numbers:
+    """What is told of a report's numbers, as far as it must be of a type."""
+
+    oa: float | None = None
+    macro_f1: float | None = None
+    kappa: float | None = None
+    maps: list[dict[str, Any]] = field(default_factory=list)
+    groups: list[Any] = field(default_factory=list)
+    scenes: list[Any] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = unsealed(path.read_text(encoding="utf-8"))
+        for one in checked(_Numbers, found).maps:
+            checked(_Numbers, one, "maps")
+        return found
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} is broken ({error}); make the report again") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} is broken (no object); make the report again")
-    return found
 
 
 def _progress(state: Path) -> dict[str, Any]:
-    try:
-        with safe_open(state, framework="pt") as file:
-            found: dict[str, Any] = json.loads(file.metadata()["values"])["progress"]
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
-        raise ModelError(f"{state} is broken ({error}); start anew with --overwrite") from error
+    _, values = load_state(state.parents[1], torch.device("cpu"))
+    found: dict[str, Any] = values["progress"]
     return found
 
 

@@ -12,6 +12,7 @@ import scipy.io
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.labels.rasters import open_label_raster, plane_codes
+from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.readers import matlab_sparse
 
 MOST_CODES = 256
@@ -19,8 +20,13 @@ MOST_CODES = 256
 
 
 def planes_beside(path: Path, rows: int, cols: int) -> dict[str, Counter[int]]:
-    """Labelled pixels by code of each plane of codes `(rows, cols)` in an HDF5 or MATLAB file."""
-    found = {}
+    """Labelled pixels by code of each plane of codes `(rows, cols)` in an HDF5 or MATLAB file.
+
+    Planes of a sensor's product are masks and flags, no labels.
+    """
+    found: dict[str, Counter[int]] = {}
+    if product_at(path) is not None:
+        return found
     for name in _names(path, (rows, cols)):
         try:
             with open_label_raster(path, variable=name) as raster:

@@ -44,7 +44,7 @@ def describe_dataset(path: Path) -> Description:
         "split": meta["split"],
         "transductive": meta["transductive"],
         "seed": meta["seed"],
-        "sources": [{key: source[key] for key in kept} for source in meta["sources"]],
+        "sources": [{key: source.get(key, "") for key in kept} for source in meta["sources"]],
     }
     lines = [
         f"{path}: dataset of {meta['title']}",
@@ -54,7 +54,7 @@ def describe_dataset(path: Path) -> Description:
         + (", transductive" if meta["transductive"] else ""),
         *_counts_in_lines(label_sets),
         f"from {counted(len(meta['sources']), 'scene')}:",
-        *(f"  {s['path']} ({s['rows']} x {s['cols']}, {s['format']})" for s in values["sources"]),
+        *map(_source_line, values["sources"]),
     ]
     return Description(values, lines)
 
@@ -94,6 +94,11 @@ def _counts_in_lines(label_sets: list[dict[str, Any]]) -> list[str]:
             ),
         ]
     return lines
+
+
+def _source_line(source: dict[str, Any]) -> str:
+    told = f"{source['rows']} x {source['cols']}", source["format"]
+    return f"  {source['path']} ({', '.join(filter(None, told))})"
 
 
 def describe_run(path: Path) -> Description:

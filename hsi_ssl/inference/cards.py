@@ -49,9 +49,18 @@ class TrainingCard:
 
 
 @dataclass(frozen=True)
+class ArchitectureCard:
+    """What networks of every kind say of themselves, where they have it; more is their own."""
+
+    latent: int = 0
+    hidden: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class RunCard(BandsCard):
     """What runs of every kind say."""
 
+    kind: Literal["m1", "m2", "quantiser"] = field(kw_only=True)
     hsi_ssl: str = field(kw_only=True)
     torch: str = field(kw_only=True)
     git_commit: str | None = field(kw_only=True)
@@ -63,11 +72,16 @@ class RunCard(BandsCard):
     metrics: dict[str, Any] = field(kw_only=True)
     settings: dict[str, Any] = field(kw_only=True)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked(ArchitectureCard, self.architecture, "architecture")
+
 
 @dataclass(frozen=True)
 class M1Card(RunCard):
     """An extractor of features."""
 
+    kind: Literal["m1"] = field(kw_only=True)
     extractor: str = field(kw_only=True)
 
 
@@ -107,7 +121,7 @@ class LabelSetOfRun:
 class SettingsOfM2:
     """Of the settings of a classifier: those that it is applied with."""
 
-    bayes_samples: int = 1
+    bayes_samples: int
 
     def __post_init__(self) -> None:
         if not 0 < self.bayes_samples <= MOST_SAMPLES:

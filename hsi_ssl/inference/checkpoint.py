@@ -199,8 +199,8 @@ def read_card(run: Path) -> dict[str, Any]:
             f"{place} is not as it was written: {', '.join(differing)} differ; bring back a copy "
             f"or train again, or, if you changed it and mean it, set {CHECKSUMS} in it to null"
         )
-    if card.get("kind") not in KINDS:
-        raise ModelError(f"{place} is of no kind of run ({card.get('kind')!r}); train again")
+    if card.get("kind") not in list(KINDS):
+        raise ModelError(f"{place} is of no kind of run; train again")
     return {key: value for key, value in card.items() if key != CHECKSUMS}
 
 
@@ -333,7 +333,10 @@ def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict
         tensors = load_file(run / STATE)
         if _checksum(tensors, known["values"]) != known[CHECKSUM]:
             raise ValueError("it is not as it was written")
-        return {name: t.to(device) for name, t in tensors.items()}, json.loads(known["values"])
+        values = json.loads(known["values"])
+        if not all(isinstance(values[part], dict) for part in ("progress", "identity")):
+            raise ValueError("it says no progress")
+        return {name: t.to(device) for name, t in tensors.items()}, values
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(
             f"{run / STATE} is broken ({error}); start anew with --overwrite"

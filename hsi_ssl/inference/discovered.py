@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.checksums import CHECKSUMS, changed, sealed
+from hsi_ssl.checksums import sealed, unsealed
 from hsi_ssl.datasets.cards import ClassCard
 from hsi_ssl.errors import ModelError
 from hsi_ssl.files import written_beside
 from hsi_ssl.inference.checkpoint import DISCOVERED
-from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.codes import LARGEST_CODE
 from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet
 from hsi_ssl.plain import checked, refused
@@ -101,11 +100,9 @@ def load_discovered(run: Path, card: dict[str, Any]) -> tuple[DiscoveredSlot, ..
         return ()
     try:
         text = path.read_text(encoding="utf-8")
-        content = parsed(text)
-        if set(content) - {CHECKSUMS} != {"weights_sha256", "groups"}:
+        content = unsealed(text)
+        if set(content) != {"weights_sha256", "groups"}:
             raise ValueError("it lacks a part, or has one too many")
-        if CHECKSUMS in content and changed(text):  # earlier versions wrote none
-            raise ValueError("it is not as it was written")
         weights = content["weights_sha256"]
         found = tuple(
             DiscoveredSlot(g.slot, LabelClass(g.code, g.name, g.colour))

@@ -25,6 +25,8 @@ from hsi_ssl.models.extractors.base import FeatureExtractor
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 BATCH = 16_384
+SHOWN = 200
+"""Characters of another library's sentence."""
 FAILURES = (
     ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError,
     RuntimeError, TypeError, ValueError,
@@ -104,7 +106,7 @@ def rebuilding(run: Path) -> Iterator[None]:
     except HsiSslError:
         raise
     except FAILURES as error:
-        why = str(error).partition("\n")[0].rstrip(".:")
+        why = str(error).partition("\n")[0].rstrip(".:")[:SHOWN]
         raise ModelError(
             f"{run}: its card and its weights do not make a model ({why}); bring back a copy, or "
             "train again"

@@ -28,6 +28,8 @@ Mapping = Callable[[Floats], Floats]
 """Of points `(n, 2)`, x and y."""
 A_NET = 100
 """Control points: nobody sets so many by hand."""
+HALF_A_TURN = 180.0
+"""Degrees."""
 MISSED = 1.0
 """Pixels by which a polynomial may miss them."""
 
@@ -122,6 +124,8 @@ def between(ours: Gridded, theirs: Gridded) -> Mapping:
         return lambda xy: xy
     ground, pixels = frame_of(ours.grid).to_map, frame_of(theirs.grid).to_pixels
     here, there = ground_crs(ours.grid), ground_crs(theirs.grid)
+    if there is not None and there.is_geographic:
+        pixels = _around(theirs, pixels)
     if here is None or there is None or here == there:
         return lambda xy: pixels(ground(xy))
     for one, crs in ((ours, here), (theirs, there)):
@@ -137,6 +141,20 @@ def between(ours: Gridded, theirs: Gridded) -> Mapping:
             return pixels(np.stack(transform(here, there, x, y), axis=1))
 
     return reprojected
+
+
+def _around(raster: Gridded, pixels: Mapping) -> Mapping:
+    """`pixels` for longitudes as the raster counts them: those across the date line go on."""
+    middle = float(frame_of(raster.grid).to_map(corners(raster)).mean(axis=0)[0])
+
+    def wrapped(xy: Floats) -> Floats:
+        far = np.abs(xy[:, 0] - middle) > HALF_A_TURN
+        if far.any():
+            xy = xy.copy()
+            xy[far, 0] -= 2 * HALF_A_TURN * np.round((xy[far, 0] - middle) / (2 * HALF_A_TURN))
+        return pixels(xy)
+
+    return wrapped
 
 
 def ground_crs(grid: Grid) -> CRS | None:

@@ -33,6 +33,8 @@ Geometries = npt.NDArray[Any]
 LONGEST_EDGE = 64
 """Pixels: longer edges get vertices in between before they are reprojected, as straight lines of
 one projection are arcs in another; so long ones are straight to a hundredth of a pixel."""
+BENDING_EDGE = 2
+"""The same on swaths, whose rows bend, and widen, by far more than projections do."""
 OVER = 17
 """Points a side that tell where a swath reaches."""
 HALF_A_TURN = 180.0
@@ -227,7 +229,8 @@ def _reprojected(layer: Layer, scene: Gridded, frame: Frame, ours: CRS, theirs: 
     if clip is not None:  # what reaches far beyond the scene may not be reprojected at all
         far = ~shapely.covered_by(geometries, clip)
         geometries[far] = shapely.intersection(geometries[far], clip)
-    geometries = shapely.segmentize(geometries, LONGEST_EDGE * pixel)
+    longest = LONGEST_EDGE if scene.grid.geolocation is None else BENDING_EDGE
+    geometries = shapely.segmentize(geometries, longest * pixel)
     geometries = shapely.transform(geometries, reproject)
     xy, owner = shapely.get_coordinates(geometries, return_index=True)
     geometries[owner[~np.isfinite(xy).all(axis=1)]] = None

@@ -38,7 +38,7 @@ from hsi_ssl.maps.legend import UNCLASSIFIED, aux_xml, legend_csv, names_tag, qm
 from hsi_ssl.maps.map_grid import onto_map_grid
 from hsi_ssl.maps.placed import ENDING as PLACED_ENDING
 from hsi_ssl.maps.placed import to_be_placed, write_placed
-from hsi_ssl.maps.rasters import draft, optimised, raster_errors, unlocated
+from hsi_ssl.maps.rasters import blocks, draft, optimised, raster_errors, read_back, unlocated
 from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
@@ -358,16 +358,9 @@ def _layer_draft(
 def pixels_by_code(path: Path) -> npt.NDArray[np.int64]:
     """How many pixels of a map have each code, `(65536,)`."""
     found = np.zeros(LARGEST_CODE + 1, np.int64)
-    for block in _blocks(path):
+    for block in blocks(path):
         found += np.bincount(block.ravel(), minlength=len(found))
     return found
-
-
-def _blocks(path: Path) -> Iterator[npt.NDArray[Any]]:
-    """All values of a raster, `(bands, r, c)` at a time."""
-    with unlocated(), rasterio.open(path) as raster:
-        for _, window in raster.block_windows(1):
-            yield raster.read(window=window)
 
 
 def _read_back(
@@ -380,8 +373,7 @@ def _read_back(
             f"cannot write {paths['map'].name}: it does not read back as it was written"
         )
     for layer in layers:
-        for _ in _blocks(paths[layer]):
-            pass
+        read_back(paths[layer])
 
 
 def quicklook(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 from rasterio.windows import Window
 
 import hsi_ssl
+from hsi_ssl.datasets.hdf5_writing import writing_hdf5
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import SceneError
 from hsi_ssl.files import written_beside
@@ -18,7 +18,7 @@ from hsi_ssl.inference.extractor import Extractor, check_bands
 from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.map_grid import onto_map_grid, say_where
-from hsi_ssl.maps.rasters import draft, optimised, raster_errors
+from hsi_ssl.maps.rasters import draft, optimised, raster_errors, read_back
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -88,6 +88,7 @@ def scene_features(
             if scene.ortho is not None:
                 onto_map_grid(drafted, scene.ortho)
             optimised(drafted, beside, overview_resampling="average", predictor="YES", level="1")
+            read_back(beside)
     return valid_pixels
 
 
@@ -110,13 +111,17 @@ def dataset_features(
     check_bands(extractor.card, dataset, run)
     units = extractor.model.units
     parts = ("mean", "logvar")[: len(extractor.parts)]
-    with written_beside(output, overwrite=overwrite) as beside, h5py.File(beside, "w") as file:
+    with (
+        written_beside(output, overwrite=overwrite) as beside,
+        writing_hdf5(beside) as (file, disk),
+    ):
         places = [file.create_dataset(n, (len(dataset), units), "f4") for n in parts]
         for first in range(0, len(dataset), WINDOW):
             rows = np.arange(first, min(first + WINDOW, len(dataset)))
             columns = extractor.columns(dataset.spectra(rows))
             for i, place in enumerate(places):
                 place[rows[0] : rows[-1] + 1] = columns[:, i * units : (i + 1) * units]
+            disk.check()
         cards = [label_set.to_card() for label_set in dataset.label_sets]
         alone = len(cards) == 1
         file["label"], file["split"] = dataset.label if alone else dataset.y, dataset.part

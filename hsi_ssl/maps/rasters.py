@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from rasterio._err import CPLE_BaseError
@@ -75,6 +76,25 @@ def optimised(drafted: Path, path: Path, *, tile: int = 512, **options: str) -> 
             **options,
         )
     drafted.unlink()
+
+
+def blocks(path: Path) -> Iterator[npt.NDArray[Any]]:
+    """All values of a raster, `(bands, r, c)` at a time."""
+    with unlocated(), rasterio.open(path) as raster:
+        for _, window in raster.block_windows(1):
+            yield raster.read(window=window)
+
+
+def read_back(path: Path) -> None:
+    """Read a finished raster whole: GDAL does not say when the disk fills up while it closes.
+
+    Raises
+    ------
+    RasterioError
+        It breaks off.
+    """
+    for _ in blocks(path):
+        pass
 
 
 @contextlib.contextmanager

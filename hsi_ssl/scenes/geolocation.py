@@ -26,6 +26,10 @@ MOST_NODES = 2**17
 """Pixels that a first guess is sought among."""
 STEPS = 12
 """Of Newton's method, at most."""
+ENOUGH = 2**12
+"""Pixels that tell where the middle is."""
+STRIP = 64
+"""Rows that are brought into the plane together."""
 NEAR = 1e-4
 """Pixels: so near a step ends."""
 
@@ -165,14 +169,19 @@ class Geolocation:
     def _plane(self) -> Stereographic | AsItIs:
         if not self.degrees:
             return AsItIs()
-        known = ~self.lost
-        return Stereographic.about(self.x[known], self.y[known])
+        known = np.flatnonzero(~self.lost)
+        some = known[:: max(1, len(known) // ENOUGH)]
+        return Stereographic.about(self.x.ravel()[some], self.y.ravel()[some])
 
     @cached_property
     def _flat(self) -> tuple[Floats, Floats]:
         """The pixels' places in the plane, two rows and columns at least."""
-        xy = np.stack([self.x.ravel(), self.y.ravel()])
-        u, v = (axis.reshape(self.x.shape).copy() for axis in self._plane.onto(xy.T).T)
+        u, v = np.empty_like(self.x, np.float64), np.empty_like(self.x, np.float64)
+        for first in range(0, len(u), STRIP):
+            rows = slice(first, first + STRIP)
+            xy = np.stack([self.x[rows].ravel(), self.y[rows].ravel()], axis=1)
+            placed = self._plane.onto(xy).T
+            u[rows], v[rows] = (axis.reshape(-1, u.shape[1]) for axis in placed)
         u, v = (completed(axis, ~self.lost) for axis in (u, v))
         return with_neighbours(u, v)
 

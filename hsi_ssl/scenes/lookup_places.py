@@ -44,19 +44,25 @@ def located_by(table: Table, grid: Grid, size: tuple[int, int], *, degrees: bool
     for rows in strips(table.rows, table.cols):
         row, col, filled = table.signed(rows)
         down, along = np.nonzero((row >= 0) & ~filled)
-        pixel = row[down, along] * size[1] + col[down, along]
+        if not len(down):
+            continue
+        row, col = row[down, along], col[down, along]
+        first, last = int(row.min()), int(row.max()) + 1
+        part, pixel = slice(first * size[1], last * size[1]), (row - first) * size[1] + col
         right, below = along + 0.5, down + rows.start + 0.5
-        count += np.bincount(pixel, minlength=count.size)
-        x_sum += np.bincount(pixel, a * right + b * below, minlength=count.size)
-        y_sum += np.bincount(pixel, d * right + e * below, minlength=count.size)
+        for total, values in (
+            (count, None), (x_sum, a * right + b * below), (y_sum, d * right + e * below),
+        ):  # fmt: skip
+            total[part] += np.bincount(pixel, values, minlength=part.stop - part.start)
     known = (count > 0).reshape(size)
     if np.count_nonzero(known) < FEWEST:
         raise SceneError(
             f"{table.path}: {table.name} shows {np.count_nonzero(known)} pixels; expected most of "
             f"{size[0]} x {size[1]}: get the file again"
         )
-    x, y = ((total / np.maximum(count, 1)).reshape(size) for total in (x_sum, y_sum))
-    return Geolocation(smooth(x, known) + c, smooth(y, known) + f, degrees)
+    np.maximum(count, 1, out=count)
+    x, y = (smooth((total / count).reshape(size), known) for total in (x_sum, y_sum))
+    return Geolocation(x + c, y + f, degrees)
 
 
 def smooth(plane: Floats, known: Bools) -> Floats:

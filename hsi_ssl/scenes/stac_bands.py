@@ -9,6 +9,7 @@ Optical 1.1 and 2.0, Raster 1.1 and 2.0, Projection 1.2 and 2.0. Up to 1.0 an as
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -117,11 +118,15 @@ def item_at(path: Path) -> Item | None:
     return Item(path, told)
 
 
-def items_beside(path: Path, json_files: list[Path]) -> Iterator[Item]:
-    """Items among the JSON files of a folder that name a file in it as an asset."""
-    alike = [one for one in json_files if path.stem.startswith(one.stem) or len(json_files) <= FEW]
-    for one in alike:
-        item = item_at(one)
+def items_beside(path: Path) -> Iterator[Item]:
+    """Items in the folder of a file that name it as an asset."""
+    try:
+        names = [name for name in os.listdir(path.parent) if name.lower().endswith(".json")]
+    except OSError:
+        return
+    stem, many = path.stem, len(names) > FEW
+    for name in sorted(n for n in names if not many or stem.startswith(n[: -len(".json")])):
+        item = item_at(path.with_name(name))
         if item is not None and item.named(path.name) is not None:
             yield item
 

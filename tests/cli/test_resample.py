@@ -56,6 +56,7 @@ def prepare(folder: Path, output: Path, *more: str) -> str:
     return found.output
 
 
+@pytest.mark.slow
 def test_tenths_of_a_nanometre_are_said(tmp_path: Path) -> None:
     folder = write(write(tmp_path / "scenes", 0, 1), 0.3, 2)
     said = prepare(folder, tmp_path / "d.h5")
@@ -91,6 +92,7 @@ def test_nanometres_are_refused_and_resampled(tmp_path: Path) -> None:
     assert agreement(tmp_path / "m.tif") > 0.95
 
 
+@pytest.mark.slow
 def test_bands_that_are_missing_are_refused(tmp_path: Path) -> None:
     folder = write(write(tmp_path / "scenes", 0, 1), 3, 2, slice(20, 24))
     with pytest.raises(BandsError, match=r"2 of 114 bands, the first at 693\.0 nm.*693-706"):

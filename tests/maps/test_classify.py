@@ -12,6 +12,7 @@ import pytest
 import rasterio
 import torch
 from hearing import Hears
+from holding import held
 from rasterio.transform import Affine
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
@@ -330,6 +331,34 @@ def test_nothing_is_begun_when_a_later_scene_will_fail(
     with pytest.raises(OutputError, match=r"third_classes\.tif exists already"):
         classify(ClassifySettings(scenes=(str(first), str(same)), **common))
     assert not (tmp_path / "maps" / "first_classes.tif").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", ["m.vrt", "m/b_classes.tif", "m/b_classes_confidence.tif"])
+def test_nothing_is_begun_while_another_run_writes_one_of_the_maps(
+    tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path,
+    other: str,
+) -> None:  # fmt: skip
+    maps = tmp_path / "maps"
+    scenes = tuple(str(write_scene(cube, wavelengths, name=f"{name}.tif")) for name in "ab")
+    settings = ClassifySettings(
+        scenes=scenes, output=maps / "m.vrt", confidence=True, model=tiny_run, device="cpu"
+    )
+    with held(maps / other), pytest.raises(OutputError, match="is being written by another run"):
+        classify(settings)
+    assert not maps.exists() or not list(maps.rglob("*.*"))
+
+
+@pytest.mark.slow
+def test_maps_of_one_name_in_two_formats_are_one_output(
+    tiny_run: Path, cube: Cube, wavelengths: Wavelengths, write_scene: WriteScene, tmp_path: Path
+) -> None:
+    scene = write_scene(cube, wavelengths)
+    settings = ClassifySettings(
+        scenes=(str(scene),), output=tmp_path / "m.img", model=tiny_run, device="cpu"
+    )
+    with held(tmp_path / "m.tif"), pytest.raises(OutputError, match=r"m\.tif is being written by"):
+        classify(settings)
 
 
 def test_what_a_map_is_made_of_is_never_replaced(

@@ -19,6 +19,7 @@ from hearing import Hears
 
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.errors import UnitsError
+from hsi_ssl.inference.checkpoint import save_card
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.scenes.units import Units
 from hsi_ssl.settings import ClassifySettings
@@ -38,7 +39,7 @@ def run(tiny_run: Path, cube: npt.NDArray[np.uint16], tmp_path: Path) -> Run:
         shutil.copytree(tiny_run, folder)
         card = json.loads((folder / "model.json").read_text())
         card["numbers"] = LearntNumbers.of(cube.reshape(-1, BANDS), units).to_card()
-        (folder / "model.json").write_text(json.dumps(card))
+        save_card(folder, card)
         return folder
 
     return told

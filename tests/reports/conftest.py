@@ -14,7 +14,9 @@ import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
+from small_datasets import plain_meta
 
+from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 
@@ -98,7 +100,10 @@ def dataset_of(tmp_path: Path) -> Callable[..., Dataset]:
             neighbours=np.full((n, 8), -1, np.int32),
             unit=np.arange(n, dtype=np.int32) if unit is None else unit,
             meta={
-                "title": "made",
+                **plain_meta(3, title="made"),
+                "scaling": fit_scaler(
+                    "standard", np.eye(3, dtype=np.float32), components=3
+                ).to_card(),
                 "unit_kind": "pixel",
                 "sources": [
                     {

@@ -53,6 +53,7 @@ def notes(path: Path) -> str:
     return " | ".join(json.loads(run("info", path, "--json"))["notes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{}, {"masked": True}, {"mask_and_scale": True}])
 def test_rioxarray_gives_the_first_wavelength_to_the_file(
     tif: Path, tmp_path: Path, how: dict[str, Any]
@@ -70,6 +71,7 @@ def test_rioxarray_gives_the_first_wavelength_to_the_file(
     assert "tells one wavelength, 420.0, for 20 bands" in notes(tmp_path / "copy.tif")
 
 
+@pytest.mark.slow
 def test_rioxarray_keeps_of_an_envi_header_what_bands_are_called(
     envi: Path, tmp_path: Path
 ) -> None:
@@ -84,6 +86,7 @@ def test_rioxarray_keeps_of_an_envi_header_what_bands_are_called(
     assert "tells one wavelength" not in notes(tmp_path / "copy.tif")
 
 
+@pytest.mark.slow
 def test_a_scale_that_xarray_kept_is_told_and_refused(tif: Path, tmp_path: Path) -> None:
     rioxarray = pytest.importorskip("rioxarray", reason="rioxarray is not installed")
     with rioxarray.open_rasterio(tif) as array:

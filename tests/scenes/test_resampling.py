@@ -23,7 +23,7 @@ VNIR, SWIR = np.arange(420.0, 1000.0, 6.5), np.arange(1004.0, 2445.0, 10.5)
 CENTRES = np.concatenate([VNIR, SWIR])
 WIDTHS = np.concatenate([np.full(len(VNIR), 8.1), np.full(len(SWIR), 12.5)])
 """Much as EnMAP has them."""
-FINE = np.arange(380.0, 2600.0, 0.2)
+FINE = np.arange(380.0, 2600.0, 0.5)
 
 
 def leaf(nm: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hearing import Hears
 
 from hsi_ssl.datasets.store import open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.inference.checkpoint import save_card
 from hsi_ssl.inference.discovered import DiscoveredSlot, save_discovered
 from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.maps.masks import write_mask
@@ -136,8 +138,8 @@ def test_a_model_trained_anew_is_said(project: Any, moved: Path, hears: Hears) -
 def test_a_dataset_that_is_gone(
     moved: Path, project: Any, monkeypatch: pytest.MonkeyPatch, hears: Hears
 ) -> None:
-    card = moved / "runs/m2/model.json"
-    card.write_text(card.read_text().replace(str(project.folder), "/nowhere"))
+    text = (moved / "runs/m2/model.json").read_text()
+    save_card(moved / "runs/m2", json.loads(text.replace(str(project.folder), "/nowhere")))
     with pytest.raises(DatasetError, match="--scene"):
         shown([moved / "runs/m2"], watcher=hears)
     assert "no labels" in hears.warned[0]

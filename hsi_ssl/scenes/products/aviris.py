@@ -47,8 +47,10 @@ FLIGHT = re.compile(r"(AV3|AV5|ANG|PRM)\d{8}t\d{6}(_\d{3}(?=_))?", re.IGNORECASE
 MEMBERS = {
     "uncertainty": ("uncertainty/uncertainty", ("reflectance",)),
     "geometry": ("observation_parameters", ("radiance", "reflectance")),
+    "band mask": ("band_mask", ("radiance", "reflectance")),
 }
 """Files without a cube: what is in them, and the cubes they belong to, the first that is there."""
+QUICK_LOOK = re.compile(r".*_(RFL|RDN)(_ORT)?_QL\.tif", re.IGNORECASE)
 NOTHING = -9999.0
 
 
@@ -59,9 +61,14 @@ def main(candidate: Candidate) -> Path | None:
     if _cube_in(candidate.hdf5) is not None:
         return candidate.path
     flight = FLIGHT.match(candidate.path.name)
+    if flight is None:
+        return None
     for member, (inside, kinds) in MEMBERS.items():
-        if inside in candidate.hdf5 and flight is not None:
+        if inside in candidate.hdf5:
             return _beside(candidate, flight[0], member, kinds)
+    if QUICK_LOOK.fullmatch(candidate.path.name):  # a picture by itself where nothing is beside
+        cubes = _cubes(candidate, flight[0])
+        return next(iter(cubes)) if len(cubes) == 1 else None
     return None
 
 
@@ -125,13 +132,18 @@ def _in_folder(candidate: Candidate) -> Path | None:
     return found[0]
 
 
-def _beside(candidate: Candidate, flight: str, member: str, kinds: tuple[str, ...]) -> Path:
-    """The only cube of a flight in the same folder."""
-    cubes = {
+def _cubes(candidate: Candidate, flight: str) -> dict[Path, str]:
+    """Files of a flight in the same folder that hold a cube, and which."""
+    return {
         path: cube.split("/")[-1]
         for path in candidate.members(f"{flight}*.nc")
         if (cube := _cube_in(Candidate(path).hdf5)) is not None
     }
+
+
+def _beside(candidate: Candidate, flight: str, member: str, kinds: tuple[str, ...]) -> Path:
+    """The only cube of a flight in the same folder."""
+    cubes = _cubes(candidate, flight)
     for kind in kinds:
         found = [path for path, one in cubes.items() if one == kind]
         if len(found) == 1:

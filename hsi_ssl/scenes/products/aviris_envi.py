@@ -41,11 +41,15 @@ CUBES: dict[str, Kind] = {"rfl": "reflectance", "corr": "reflectance", "refl": "
          "reflectance": "reflectance", "rdn": "radiance", "radiance": "radiance"}  # fmt: skip
 PLACES = ("glt", "igm", "loc")
 ASIDE = frozenset({
-    "obs", "unc", "uncertainty", "h2o", "atm", "cloud", "mask", "bandmask", "ql", "state", "lbl",
-    "subs", "lut", "elev", "classes", "confidence", "entropy", "novelty", "probabilities", "p",
-    "units", "features", "labels", "label", "gt", "truth", "annotations", "annotation",
+    "obs", "unc", "uncertainty", "h2o", "atm", "cloud", "bandmask", "ql", "state", "lbl", "subs",
+    "lut", "elev",
 })  # fmt: skip
-"""Words in the names of files that hold something else, maps and labels among them."""
+"""Words in the names of a flight's files that hold something else."""
+OURS = frozenset({
+    "classes", "confidence", "entropy", "novelty", "probabilities", "p", "units", "features",
+    "mask", "labels", "label", "gt", "truth", "annotations", "annotation",
+})  # fmt: skip
+"""Words in the names of maps and labels, which are none of it."""
 NOTHING = -9999.0
 WINDOW = 2**20
 """Pixels of coordinates that are read together."""
@@ -69,6 +73,8 @@ def main(candidate: Candidate) -> Path | None:
     if kind == "cube":
         return envi.data_of(candidate.path)
     found = _files(candidate, flight[0])
+    if kind == "other":  # by itself where nothing else is there
+        return _one(found["cube"], candidate.path, flight[0]) if found["cube"] else None
     if not found["cube"]:
         raise SceneError(
             f"{candidate.path} places the pixels of the flight {flight[0]}, whose cube is not "
@@ -113,15 +119,20 @@ def _as_delivered(scene: Scene, flight: str) -> Scene:
 
 
 def kind_of(path: Path, flight: str) -> str | None:
-    """What a file of a flight holds by its name: `cube`, `glt`, `igm`, `loc`; None for others."""
+    """What a file of a flight holds by its name: `cube`, `glt`, `igm`, `loc` or `other`.
+
+    None for maps, labels and what says nothing of that.
+    """
     words = _words(path, flight)
+    if OURS & set(words):
+        return None
     if "glt" in words:
         return "glt"
     for place in ("igm", "loc"):
         if place in words:  # loc_ort is on the grid
-            return place if "ort" not in words[words.index(place) :] else None
+            return place if "ort" not in words[words.index(place) :] else "other"
     if ASIDE & set(words):
-        return None
+        return "other"
     return "cube" if set(CUBES) & set(words) else None
 
 
@@ -140,7 +151,7 @@ def _files(candidate: Candidate, flight: str) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {"cube": [], **{place: [] for place in PLACES}}
     for path in candidate.members(f"{flight}*"):
         kind = kind_of(path, flight)
-        if kind is None or path.suffix.lower() == ".hdr" or envi.find_header(path) is None:
+        if kind not in found or path.suffix.lower() == ".hdr" or envi.find_header(path) is None:
             continue
         found[kind].append(path)
     return found

@@ -23,17 +23,18 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import PLAIN, plain_text
+from hsi_ssl.scenes.layers import CLOUD, GLINT, SNOW, Layer
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.swaths import Cube, cube_scene, located
 from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_metadata import listed
 from hsi_ssl.scenes.scene import Bools, Scene
 from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.units import Kind
@@ -59,15 +60,9 @@ DOUBTFUL = (
     "CLDICE", "STRAYLIGHT", "HIGLINT", "HILT", "HISATZEN", "HISOLZEN", "ATMWARN", "NAVWARN",
 )  # fmt: skip
 """Clouds or ice, light from beside, glint, saturation, low sun or view, warnings."""
-BITS = 2**32 - 1
-
-
-class _Flags(NamedTuple):
-    """Bits of `l2_flags` that hide pixels, and in words what they are; 0 and nothing: none do."""
-
-    bits: int = 0
-    words: str = ""
-    note: str = ""
+LAYERS = {"CLDICE": CLOUD, "HIGLINT": GLINT, "SEAICE": SNOW}
+ALL = 2**32 - 1
+"""Bits of a flag, whatever its sign."""
 
 
 def main(candidate: Candidate) -> Path | None:
@@ -99,7 +94,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         place = located(
             file, f"{NAVIGATION}/longitude", f"{NAVIGATION}/latitude", (rows, cols), path
         )
-        flags = _flags(file, name, wanted, (rows, cols), path)
+        bits, told = _bits(file, wanted, (rows, cols), path)
         said = [plain_text(file.attrs.get(one, "")) for one in ("platform", "instrument")]
         sensor = " ".join(said) if all(said) else "PACE OCI"
         taken = time_among(file.attrs)
@@ -115,8 +110,13 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         place,
         kind=KINDS.get(name),
         taken=taken,
-        notes=(flags.note,) if flags.note else (),
-        hiding={flags.words: partial(_flagged, path, flags.bits)} if flags.bits else None,
+        notes=told,
+        layers={
+            layer: _layer(path, [bits[flag]], flag)
+            for flag, layer in LAYERS.items()
+            if flag in bits
+        },
+        hiding=_hiding(path, name, wanted, bits),
     )
 
 
@@ -143,34 +143,43 @@ def _wavelengths(file: h5py.File, bands: int, path: Path) -> BandFacts:
     return finest(*found)
 
 
-def _flags(file: h5py.File, name: str, wanted: Wanted, size: tuple[int, int], path: Path) -> _Flags:
-    """Which bits hide pixels."""
+def _bits(
+    file: h5py.File, wanted: Wanted, size: tuple[int, int], path: Path
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The bit of each flag by its name, and what is to be told."""
     array = file.get(FLAGS)
     if not isinstance(array, h5py.Dataset):
         lacking = f"{path.name} has no l2_flags: --quality strict hides nothing"
-        return _Flags(note=lacking if wanted.quality == "strict" else "")
+        return {}, (lacking,) if wanted.quality == "strict" else ()
     if array.shape != size:
         raise SceneError(
             f"{path} holds {size[0]} x {size[1]} pixels, and l2_flags of "
             f"{' x '.join(map(str, array.shape))}; get the file again"
         )
-    meanings = plain_text(array.attrs.get("flag_meanings", "")).strip("\0").split()
-    masks = np.ravel(array.attrs.get("flag_masks", ())).astype(np.int64) & BITS
-    if not meanings or len(meanings) != len(masks):
-        return _Flags(
-            note=f"l2_flags has {len(meanings)} names for {len(masks)} bits: it hides nothing"
-        )
-    hiding = [*WRONG, *([UNCORRECTED] if name in CORRECTED else [])]
-    hiding += DOUBTFUL if wanted.quality == "strict" else ()
-    told = {
-        meaning: int(mask)
-        for meaning, mask in zip(meanings, masks, strict=True)
-        if meaning in hiding
-    }
-    words = f"{', '.join(told)} of l2_flags"
-    if wanted.quality == "strict":
-        words += " (--quality strict)"
-    return _Flags(sum(told.values()), words)
+    names = plain_text(array.attrs.get("flag_meanings", "")).strip("\0").split()
+    try:
+        masks = np.ravel(listed(array.attrs.get("flag_masks", ()))).astype(np.int64) & ALL
+    except ValueError:
+        masks = np.empty(0, np.int64)
+    if not names or len(names) != len(masks):
+        return {}, (f"l2_flags has {len(names)} names for {len(masks)} bits: it hides nothing",)
+    return dict(zip(names, masks.tolist(), strict=True)), ()
+
+
+def _hiding(path: Path, name: str, wanted: Wanted, bits: dict[str, int]) -> dict[str, Layer]:
+    """What hides pixels of a cube."""
+    flags = [*WRONG, *([UNCORRECTED] if name in CORRECTED else [])]
+    flags += DOUBTFUL if wanted.quality == "strict" else ()
+    flags = [flag for flag in flags if flag in bits]
+    if not flags:
+        return {}
+    words = f"{', '.join(flags)} of l2_flags"
+    words += " (--quality strict)" if wanted.quality == "strict" else ""
+    return {words: _layer(path, [bits[flag] for flag in flags], words)}
+
+
+def _layer(path: Path, bits: list[int], source: str) -> Layer:
+    return Layer(partial(_flagged, path, sum(bits)), source)
 
 
 def _flagged(path: Path, bits: int) -> Bools:

@@ -51,7 +51,7 @@ def main(candidate: Candidate) -> Path | None:
     if path.suffix.lower() == ".json":
         item = item_at(path)
         return None if item is None or not item.cubes else _cube_of(item)
-    for item in items_beside(path, candidate.members("*.json")):
+    for item in items_beside(path):
         if item.cubes:
             return _cube_of(item)
     return None
@@ -100,8 +100,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     SceneError
         The Item is of another scene: it lists other bands, wavelengths, pixels or another place.
     """
-    beside = items_beside(path, Candidate(path).members("*.json"))
-    item = next(item for item in beside if item.named(path.name) in item.cubes)
+    item = next(item for item in items_beside(path) if item.named(path.name) in item.cubes)
     asset = item.named(path.name)
     assert asset is not None
     scene = geotiff.open_cube(path)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order
 from hsi_ssl.scenes.geolocation import Geolocation, placeable
 from hsi_ssl.scenes.hidden import without
+from hsi_ssl.scenes.layers import Layer, any_of
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.ortho import Ortho
@@ -29,7 +29,7 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     units_of_cube,
 )
 from hsi_ssl.scenes.readers.planes import PlanesReader
-from hsi_ssl.scenes.scene import Array, Bools, Floats, Grid, Scene
+from hsi_ssl.scenes.scene import Bools, Floats, Grid, Scene
 from hsi_ssl.scenes.times import Taken
 from hsi_ssl.scenes.units import Kind, as_they_are
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
@@ -141,13 +141,13 @@ def cube_scene(
     kind: Kind | None = None,
     taken: Taken = Taken(),  # noqa: B008
     notes: tuple[str, ...] = (),
-    hiding: Mapping[str, Callable[[], Bools]] | None = None,
+    layers: Mapping[str, Layer] | None = None,
+    hiding: Mapping[str, Layer] | None = None,
 ) -> Scene:
     """The scene of a product's array, by its own attributes and what the product says.
 
-    `kind`: what its numbers are, where its attributes do not say it.
-    `hiding`: what hides pixels, in words, and how its plane `(rows, cols)` is read. Pixels without
-    a place are hidden too.
+    `kind`: what its numbers are, where its attributes do not say it. `layers`: what the product
+    says of pixels; `hiding`: what hides some, in words. Pixels without a place are hidden too.
     """
     path, names, axes, axes_from = cube
     with opened(path) as file:
@@ -178,6 +178,7 @@ def cube_scene(
         ortho=place.ortho,
         acquired=taken.at,
         block=reader.piece[:2],
+        layers=dict(layers or {}),
         notes=(*place.notes, *notes),
         origins=Origins(
             axes=axes_from,
@@ -190,11 +191,5 @@ def cube_scene(
     planes = dict(hiding or {})
     if place.lost is not None:
         lost = place.lost
-        planes["missing latitudes and longitudes"] = lambda: lost
-    return without(with_facts(scene, facts), lambda: _any(planes), tuple(planes))
-
-
-def _any(planes: Mapping[str, Callable[[], Array]]) -> Bools:
-    """Where any of the planes is True."""
-    found: Bools = reduce(np.logical_or, (read() for read in planes.values()))
-    return found
+        planes["missing latitudes and longitudes"] = Layer(lambda: lost, "")
+    return without(with_facts(scene, facts), any_of(planes.values()), tuple(planes))

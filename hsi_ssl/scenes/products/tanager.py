@@ -32,6 +32,7 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order, plain_text
+from hsi_ssl.scenes.layers import CIRRUS, CLOUD, DOUBTFUL, Layer
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.located import crs_told
@@ -43,6 +44,7 @@ from hsi_ssl.scenes.products.swaths import (
     located,
 )
 from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_metadata import listed
 from hsi_ssl.scenes.readers.hdfeos import grid_facts
 from hsi_ssl.scenes.scene import Bools, Grid, Scene
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts
@@ -57,11 +59,10 @@ FILES = ("ortho_sr_hdf5", "ortho_radiance_hdf5", "basic_sr_hdf5", "basic_radianc
 """What delivered cubes are called, the one that others belong to first."""
 ZONES = {True: 32600, False: 32700}
 """EPSG codes of UTM's zones on WGS 84, north and south, less the zone's number."""
-CLOUDS = {"beta_cloud_mask": "clouds", "beta_cirrus_mask": "cirrus"}
+EMPTY, TRUE = "nodata_pixels", 1
+MASKS = {EMPTY: EMPTY, "beta_cloud_mask": CLOUD, "beta_cirrus_mask": CIRRUS}
 """Planes of 0 and 1, and what 1 means."""
-EMPTY = "nodata_pixels"
-CLOUDY = 1
-PAIR = re.compile(r"\(\s*([^,()]+)\s*,\s*([^,()]+)\s*\)")
+PAIR = re.compile(r"\(\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\)")
 
 
 def main(candidate: Candidate) -> Path | None:
@@ -101,7 +102,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
             place = located(file, f"{places}Longitude", f"{places}Latitude", size, path)
         times = (f"{places}Time", f"{group}{fields}time", f"{group}{fields}Time")
         taken = first_time(file, *times)
-        masks = _masks(file, group + fields, wanted, size, path)
+        masks = _masks(file, group + fields, size, path)
     return cube_scene(
         Cube(path, (group + fields + name,), AXES, AXES_FROM),
         f"Tanager {'ortho' if 'GRIDS' in group else 'basic'}",
@@ -109,7 +110,12 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
         place,
         taken=taken,
         notes=told,
-        hiding={words: partial(_plane, path, mask) for words, mask in masks.items()},
+        layers={name: layer for name, layer in masks.items() if name != EMPTY},
+        hiding={
+            f"{layer.source} (--quality strict)" if name in DOUBTFUL else layer.source: layer
+            for name, layer in masks.items()
+            if name == EMPTY or wanted.quality == "strict"
+        },
     )
 
 
@@ -132,8 +138,11 @@ def _names(file: h5py.File, variable: str | None, path: Path) -> tuple[str, str,
 def _bands(cube: h5py.Dataset, path: Path) -> tuple[BandFacts, tuple[str, ...]]:
     """What the cube's attributes say of its bands, and what is to be told."""
     bands = cube.shape[0]
-    said = {name: np.ravel(cube.attrs[name]) for name in ("wavelengths", "fwhm", "good_wavelengths")
-            if name in cube.attrs}  # fmt: skip
+    said = {
+        name: np.ravel(listed(cube.attrs[name]))
+        for name in ("wavelengths", "fwhm", "good_wavelengths")
+        if name in cube.attrs
+    }
     for name, values in said.items():
         if len(values) != bands:
             raise SceneError(
@@ -187,9 +196,9 @@ def _on_grid(file: h5py.File, group: str, size: tuple[int, int], path: Path) -> 
 def _epsg(group: h5py.Group, facts: dict[str, str], path: Path) -> tuple[int | None, str]:
     """The EPSG code of a grid, and what says it."""
     zone = int(facts["ZoneCode"]) if re.fullmatch(r"-?\d+", facts.get("ZoneCode", "")) else 0
-    found = np.ravel(group.attrs.get("epsg_code", ()))
-    if len(found):
-        code = int(plain_text(found[0]).rpartition(":")[2])
+    told = re.fullmatch(r"(?:EPSG:)?(\d+)", plain_text(group.attrs.get("epsg_code", "")))
+    if told is not None:
+        code = int(told[1])
         if zone and code // 100 in {326, 327} and code % 100 != abs(zone):
             raise SceneError(
                 f"{path} has epsg_code {code}, and zone {zone} in its StructMetadata.0: two grids "
@@ -201,32 +210,27 @@ def _epsg(group: h5py.Group, facts: dict[str, str], path: Path) -> tuple[int | N
     return ZONES[zone > 0] + abs(zone), "ZoneCode"
 
 
-def _masks(
-    file: h5py.File, fields: str, wanted: Wanted, size: tuple[int, int], path: Path
-) -> dict[str, str]:
-    """What hides pixels, in words, and the name of its plane."""
-    planes = {f"{EMPTY} of the product": EMPTY}
-    if wanted.quality == "strict":
-        planes |= {f"{what} of {name} (--quality strict)": name for name, what in CLOUDS.items()}
+def _masks(file: h5py.File, fields: str, size: tuple[int, int], path: Path) -> dict[str, Layer]:
+    """What the product says of pixels: clouds, cirrus, and under `EMPTY` that there is nothing."""
     found = {}
-    for words, name in planes.items():
-        plane = file.get(fields + name)
-        if not isinstance(plane, h5py.Dataset):
+    for plane, name in MASKS.items():
+        array = file.get(fields + plane)
+        if not isinstance(array, h5py.Dataset):
             continue
-        if plane.shape != size:
+        if array.shape != size:
             raise SceneError(
-                f"{path} holds {size[0]} x {size[1]} pixels, and {name} of "
-                f"{' x '.join(map(str, plane.shape))}; get the file again"
+                f"{path} holds {size[0]} x {size[1]} pixels, and {plane} of "
+                f"{' x '.join(map(str, array.shape))}; get the file again"
             )
-        found[words] = fields + name
+        found[name] = Layer(partial(_plane, path, fields + plane), plane)
     return found
 
 
 def _plane(path: Path, name: str) -> Bools:
-    """Which pixels a plane hides: of `nodata_pixels` its fill value too."""
+    """Which pixels a plane tells of: of `nodata_pixels` those with its fill value too."""
     with opened(path) as file:
         values = file[name][()]
-    found: Bools = values != 0 if name.endswith(EMPTY) else values == CLOUDY
+    found: Bools = values != 0 if name.endswith(EMPTY) else values == TRUE
     return found
 
 

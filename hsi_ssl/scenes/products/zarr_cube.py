@@ -51,16 +51,11 @@ SIX = 6
 
 
 def main(candidate: Candidate) -> Path | None:
-    """The folder of the store, or that whose metadata file is named."""
+    """The folder of the store, or of a group or array in one, or that whose metadata is named."""
     path = candidate.path
     if candidate.is_folder:
         return path if is_store(path) else None
-    if path.name not in MEMBERS:
-        return None
-    store = path.parent
-    while is_store(store.parent):  # an array or a group within
-        store = store.parent
-    return store
+    return path.parent if path.name in MEMBERS else None
 
 
 def open_cube(path: Path, wanted: Wanted) -> Scene:
@@ -75,15 +70,20 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     SceneNotFoundError
         It holds no such variable.
     """
-    file = opened(path)
-    cube = file.variables[choose(file.arrays, wanted.variable, path=path, dimensions=CUBE)]
+    store, inside = path, ""
+    while is_store(store.parent):  # what belongs to an array lies around it
+        inside = f"{store.name}/{inside}"
+        store = store.parent
+    file = opened(store)
+    arrays = {name: shape for name, shape in file.arrays.items() if f"{name}/".startswith(inside)}
+    cube = file.variables[choose(arrays, wanted.variable, path=path, dimensions=CUBE)]
     dimensions = file.dimensions(cube)
     decided = file.decided(cube, dimensions, wanted.asked)
     rows, cols, bands = decided.sizes(cube.shape)
     where = _placed(file, cube, dimensions, decided)
     native = cube.dtype.newbyteorder("=")
     how = decoding(native, [_measured(cube, native)] * bands)
-    reader: BoxReader = ZarrReader(path, cube, decided.order)
+    reader: BoxReader = ZarrReader(store, cube, decided.order)
     if reader.piece[0] * reader.piece[1] > LARGE_CHUNK:
         reader = LaidOutReader(path, reader, reader.piece)
     inner: CubeReader = UpsideDown(reader, rows) if where.upside_down else reader

@@ -31,11 +31,12 @@ class PlanesReader(BoxReader):
         first = self._planes[0]
         for plane in self._planes:
             if plane.shape != first.shape or plane.dtype != first.dtype:
-                self._file.close()
-                raise SceneError(
+                said = (
                     f"{path} holds {first.name} of {first.shape} {first.dtype} and {plane.name} of "
                     f"{plane.shape} {plane.dtype}; expected all bands alike: get the file again"
                 )
+                self._file.close()
+                raise SceneError(said)
         self._stored = number_type(attributes_of(first), first.dtype)
         rows, cols = first.shape
         piece = first.chunks or (1, cols)

@@ -155,6 +155,8 @@ def _variables(node: Any, name: str, around: Mapping[str, Any]) -> Iterator[Zarr
 
 def fill_value(told: Any) -> float | None:
     """The number that an attribute `_FillValue` of JSON stands for; None where it is none."""
+    if isinstance(told, list) and len(told) == 1:
+        told = told[0]
     if isinstance(told, int | float):
         return told
     if not isinstance(told, str):

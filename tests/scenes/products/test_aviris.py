@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import rasterio
 from aviris_files import ABSORBED, NM, RDN, RFL, write_gridded, write_seen
 from delivered import on_grid, refused, run, turned, whole_way
 
@@ -121,9 +122,17 @@ def test_any_member_opens_the_product(tmp_path: Path) -> None:
         file["uncertainty/uncertainty"] = np.ones((28, 20, 26), np.float32)
     with h5py.File(geometry, "w") as file:
         file["observation_parameters/path_length"] = np.ones((20, 26), np.float32)
-    for member in (uncertainty, geometry):
+    mask = tmp_path / "AV320230926t201618_005_L1B_RDN_5b9e1cc2_BANDMASK.nc"
+    with h5py.File(mask, "w") as file:
+        file["band_mask"] = np.zeros((28, 20, 26), np.uint8)
+    picture = tmp_path / RFL.replace(".nc", "_QL.tif")
+    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "height": 20, "width": 26}
+    with rasterio.open(picture, "w", **profile) as raster:
+        raster.write(np.ones((3, 20, 26), np.uint8))
+    for member in (uncertainty, geometry, mask, picture):
         assert json.loads(run("info", member, "--json"))["path"] == str(path)
     path.unlink()
+    assert json.loads(run("info", picture, "--json"))["bands"] == 3
     refused(["is the uncertainty of the flight AV320230926t201618_005"], "info", uncertainty)
     folder = tmp_path / "AV320230926t201618_005"
     folder.mkdir()

@@ -52,8 +52,10 @@ def test_place(tmp_path: Path, beside: tuple[str, ...], where: str) -> None:
 
 def test_any_member_opens_the_cube(tmp_path: Path) -> None:
     path = write_flight(tmp_path, GROUND, cell=30, beside=("glt", "loc", "igm"))
+    for one in (table := tmp_path / f"{FLIGHT}_rdn_v2u1_igm", header_of(table)):
+        (tmp_path / one.name.replace("igm", "obs")).write_bytes(one.read_bytes())
     members = [p for p in tmp_path.iterdir() if p != path]
-    assert len(members) == 7
+    assert len(members) == 9
     for member in members:
         assert json.loads(run("info", member, "--json"))["path"] == str(path), member
     folder = tmp_path / f"{FLIGHT}_rfl_v2u1"
@@ -113,9 +115,9 @@ def test_members_that_are_missing_or_too_many(tmp_path: Path) -> None:
     ("name", "kind"),
     [
         ("_rfl_v2p5_img", "cube"), ("_corr_v2p5_img.hdr", "cube"), ("_rdn_v2p5_img", "cube"),
-        ("_ort_glt", "glt"), ("_ort_igm.hdr", "igm"), ("_L1B_ORT_main_1a2b3c4d_LOC_ORT", None),
-        ("_L1B_ORT_main_1a2b3c4d_LOC", "loc"), ("_L1B_RDN_main_1a2b3c4d_BANDMASK", None),
-        ("_obs_ort", None), ("_h2o_v2p5_img", None), ("_rfl_v2p5_img_classes.img", None),
+        ("_ort_glt", "glt"), ("_ort_igm.hdr", "igm"), ("_L1B_ORT_main_1a2b3c4d_LOC_ORT", "other"),
+        ("_L1B_ORT_main_1a2b3c4d_LOC", "loc"), ("_L1B_RDN_main_1a2b3c4d_BANDMASK", "other"),
+        ("_obs_ort", "other"), ("_h2o_v2p5_img", "other"), ("_rfl_v2p5_img_classes.img", None),
         ("_rfl_labels.img", None), ("_L2A_OE_main_1a2b3c4d_RFL_ORT", "cube"),
     ],
 )  # fmt: skip

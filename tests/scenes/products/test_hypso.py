@@ -81,10 +81,10 @@ def test_what_contradicts_itself_is_refused(tmp_path: Path) -> None:
         open_scene(path)
     path = write_hypso(tmp_path / "p.nc", bent(), planes=True)
     with h5py.File(path, "a") as file:
-        attributes = dict(file["products/rhot_400"].attrs)
-        del file["products/rhot_400"]
-        file["products/rhot_400"] = np.ones((36, 47), np.float32)
-        file["products/rhot_400"].attrs.update(attributes)
+        attributes = dict(file["products/rhot_421"].attrs)
+        del file["products/rhot_421"]
+        file["products/rhot_421"] = np.ones((36, 47), np.float32)
+        file["products/rhot_421"].attrs.update(attributes)
     with pytest.raises(SceneError, match="expected all bands alike"):
         open_scene(path)
     path = write_hypso(tmp_path / "q.nc", bent())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from delivered import DATE_LINE, bent, in_sensor_geometry, refused
+from delivered import DATE_LINE, bent, in_sensor_geometry, refused, run
 from pace_files import ATMFAIL, CLDICE, NAVFAIL, NM, OFFSET, PACKING, SCALE, write_pace
 
 from hsi_ssl.errors import SceneError
@@ -48,6 +49,11 @@ def test_packed_integers(product: Path) -> None:
         np.testing.assert_array_equal(scene.read(), raw)
 
 
+def test_its_flags_are_no_labels(product: Path) -> None:
+    told = json.loads(run("info", product, "--json"))
+    assert "label_sets" not in told
+
+
 def test_values_out_of_range_are_none(product: Path) -> None:
     with h5py.File(product, "a") as file:
         cube = file["geophysical_data/rhos"]
@@ -68,6 +74,9 @@ def test_flags(tmp_path: Path, cube: str) -> None:
     corrected = [[0, 1]] if cube == "Rrs" else []
     assert hidden(path, "lenient") == [[0, 0], *corrected]
     assert hidden(path, "strict") == [[0, 0], *corrected, [0, 2]]
+    with open_scene(path) as scene:
+        assert np.argwhere(scene.layers["cloud"].read()).tolist() == [[0, 2]]
+        assert not scene.layers["glint"].read().any()
 
 
 def test_a_file_without_flags_says_so(product: Path) -> None:
@@ -75,6 +84,14 @@ def test_a_file_without_flags_says_so(product: Path) -> None:
         del file["geophysical_data/l2_flags"]
     with open_scene(product, quality="strict") as scene:
         assert any("strict hides nothing" in note for note in scene.notes)
+
+
+def test_flags_without_names_say_so(product: Path) -> None:
+    with h5py.File(product, "a") as file:
+        file["geophysical_data/l2_flags"].attrs["flag_masks"] = "one, two"
+    with open_scene(product, quality="strict") as scene:
+        assert any("32 names for 0 bits" in note for note in scene.notes)
+        assert scene.valid(scene.read()).all()
 
 
 def test_wavelengths_with_decimals_go_before(product: Path) -> None:

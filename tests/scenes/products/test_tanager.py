@@ -83,6 +83,9 @@ def test_masks(product: Path) -> None:
             assert scene.origins.mask is not None
     assert hidden["lenient"] == [[0, 0], [0, 1]]
     assert hidden["strict"] == [[0, 0], [0, 1], [1, 0], [2, 5]]
+    with open_scene(product) as scene:
+        assert np.argwhere(scene.layers["cloud"].read()).tolist() == [[1, 0]]
+        assert np.argwhere(scene.layers["cirrus"].read()).tolist() == [[2, 5]]
 
 
 def test_delivered_names_stand_for_the_cube(tmp_path: Path) -> None:
@@ -111,6 +114,16 @@ def test_zones_and_origins(product: Path) -> None:
     rewritten(product, "HE5_HDFE_GD_UL", "HE5_HDFE_GD_LL")
     with open_scene(product) as scene:
         assert scene.grid.transform == (30.0, 0.0, 400_000.0, 0.0, 30.0, 5_600_000.0 - 36 * 30)
+
+
+@pytest.mark.parametrize("code", [np.bytes_("EPSG:32633"), "32633", np.array([32633]), "UTM 33"])
+def test_codes_as_programs_write_them(product: Path, code: object) -> None:
+    """What is no code at all leaves it to the zone."""
+    with h5py.File(product, "a") as file:
+        file[GRID].attrs["epsg_code"] = code
+    with open_scene(product) as scene:
+        assert scene.grid.crs is not None
+        assert "32633" in scene.grid.crs
 
 
 def test_what_tells_no_place(product: Path, tmp_path: Path) -> None:
