@@ -11,7 +11,7 @@ A map may tell rejected pixels, by a code of their own above the user's.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -93,6 +93,8 @@ class MapWriter:
         self._counts = np.zeros(len(label_set), np.int64)
         self.masked: int | None = None
         """Pixels that a mask left out, where there was one: to be set by who knows."""
+        self.finish: Callable[[Path], None] | None = None
+        """Told where the finished map lies before it goes to its place: makes what is `also`."""
         self.cells: dict[int, int] = {}
         """Of the finished map, cells by code: `counts` where it has the scene's own pixels."""
 
@@ -200,6 +202,7 @@ def class_map(
     reject: bool = False,
     tags: Mapping[str, str] | None = None,
     rest: str = UNCLASSIFIED,
+    also: Iterable[Path] = (),
     without: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> Iterator[MapWriter]:
@@ -210,6 +213,7 @@ def class_map(
     nodata. What the body does not write is nodata. With `reject`, index K stands for rejected
     pixels. The name's ending tells the format, GeoTIFF or ENVI. Memory does not grow with the map.
     With a map that is replaced go layers that the new one lacks, and what it is to be `without`.
+    What is `also` made of it (`MapWriter.finish`) comes to its place with it.
 
     The body writes pixels of the scene, `rows` x `cols`. Where it has an `ortho`, the map has the
     cells of that map grid, and so do the counts beside it.
@@ -233,7 +237,10 @@ def class_map(
     former = former - places if overwrite else set()
     with (
         written_beside(
-            path, also=places - {path}, without={*former, *without}, overwrite=overwrite
+            path,
+            also={*places, *also} - {path},
+            without={*former, *without},
+            overwrite=overwrite,
         ) as beside,
         gdal_settings(),
     ):
@@ -289,6 +296,8 @@ def class_map(
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         legend = legend_csv(label_set, writer.cells, rest, masked)
         finished["legend"].write_text(legend, encoding="utf-8")
+        if writer.finish is not None:
+            writer.finish(beside)
 
 
 def _with_colours(classes: rasterio.io.DatasetWriter, label_set: LabelSet) -> None:

@@ -31,7 +31,7 @@ from hsi_ssl.maps.fitting import all_fitted
 from hsi_ssl.maps.map_grid import say_where
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
 from hsi_ssl.maps.places import check_place, claims_of, map_paths, of_label_set
-from hsi_ssl.maps.stac import former_item, write_item
+from hsi_ssl.maps.stac import former_item, item_path, write_item
 from hsi_ssl.maps.windows import Windows, asked_layers, novelty_asked
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -306,7 +306,8 @@ def classify_scene(
         layers=layers,
         reject=settings.reject is not None,
         tags=_tags(scene, classifier, settings, label_set, strength),
-        without=former_item(output) if overwrite else (),
+        also=[item_path(output)] if settings.stac else (),
+        without=former_item(output) if overwrite and not settings.stac else (),
         overwrite=overwrite,
     ) as written:
         free = _write_windows(work, written, output.parent, watcher)
@@ -315,12 +316,12 @@ def classify_scene(
         rejected = counts[max(counts)] if settings.reject is not None else None
         if counts[0] == pixels and not free:
             raise _nothing_valid(scene, None if area is None else settings.area)
-    if settings.stac:
-        shown = _shown(classifier, settings)
-        write_item(
-            output, scene, classifier, settings.model, shown, written.cells, layers,
-            overwrite=overwrite, watcher=watcher,
-        )  # fmt: skip
+        if settings.stac:
+            shown = _shown(classifier, settings)
+            written.finish = lambda made: write_item(
+                output, made, scene, classifier, settings.model, shown, written.cells, layers,
+                watcher=watcher,
+            )  # fmt: skip
     if free:
         watcher.say(_free_in_words(free, settings.model, scene.path))
     seconds = time.perf_counter() - started

@@ -22,7 +22,6 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 from rasterio.transform import AffineTransformer, GCPTransformer, RPCTransformer
 
-from hsi_ssl.files import written_beside
 from hsi_ssl.inference.checkpoint import WEIGHTS, model_name
 from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
@@ -51,6 +50,7 @@ def item_path(path: Path) -> Path:
 
 def write_item(
     path: Path,
+    made: Path,
     scene: Scene,
     classifier: Classifier,
     run: Path,
@@ -58,17 +58,13 @@ def write_item(
     counts: Mapping[int, int],
     layers: Sequence[Layer],
     *,
-    overwrite: bool = False,
     watcher: Watcher = SILENT,
-) -> Path:
-    """Write the item of the finished map at `path`, made of `scene` by the classifier in `run`.
+) -> None:
+    """Write the item of the map at `path`, made of `scene` by the classifier in `run`.
 
-    `label_set` are the classes that the map shows, `counts` their pixels by code.
-
-    Raises
-    ------
-    OutputError
-        The item exists and `overwrite` is false, or cannot be written.
+    The map and its layers are finished and lie at `made` yet, beside which the item is written, so
+    that all come to their place at once. `label_set` are the classes that the map shows, `counts`
+    their pixels by code.
     """
     import pystac
 
@@ -79,7 +75,7 @@ def write_item(
             f"{scene.path.name} does not say when it was taken: "
             f"{item_path(path).name} carries the time of classification"
         )
-    with unlocated(), rasterio.open(path) as raster:
+    with unlocated(), rasterio.open(made) as raster:
         ring = _footprint(raster)
         item = pystac.Item(
             id=path.stem,
@@ -95,13 +91,11 @@ def write_item(
         _add_projection(item, raster)
     classes = _classes(label_set, counts)
     _add_model(item, classifier, run, path.parent, _classes(classifier.label_set))
-    _add_files(item, path, layers, classes)
+    _add_files(item, path, made, layers, classes)
     source = shown(scene.path) if is_virtual(scene.path) else _relative(scene.path, path.parent)
     item.add_link(pystac.Link("derived_from", source, title="the scene"))
-    with written_beside(item_path(path), overwrite=overwrite) as beside:
-        content = json.dumps(item.to_dict(include_self_link=False), indent=1, ensure_ascii=False)
-        beside.write_text(content + "\n", encoding="utf-8")
-    return item_path(path)
+    content = json.dumps(item.to_dict(include_self_link=False), indent=1, ensure_ascii=False)
+    item_path(made).write_text(content + "\n", encoding="utf-8")
 
 
 def former_item(path: Path) -> list[Path]:
@@ -273,8 +267,10 @@ def _add_model(
     item.add_asset("model", weights)
 
 
-def _add_files(item: Item, path: Path, layers: Sequence[Layer], classes: list[Any]) -> None:
-    """The map and what lies beside it."""
+def _add_files(
+    item: Item, path: Path, made: Path, layers: Sequence[Layer], classes: list[Any]
+) -> None:
+    """The map and what lies beside it; at `made` it can be read."""
     import pystac
     from pystac.extensions.classification import ClassificationExtension
 
@@ -296,7 +292,7 @@ def _add_files(item: Item, path: Path, layers: Sequence[Layer], classes: list[An
             title=DESCRIPTIONS.get(name, about),  # type: ignore[call-overload]
             media_type=kind,
             roles=[role],
-            extra_fields={"bands": _bands(place)} if raster else None,
+            extra_fields={"bands": _bands(made.with_name(place.name))} if raster else None,
         )
         item.add_asset(name.replace(" ", "_"), asset)
     shown = ClassificationExtension.ext(item.assets["map"], add_if_missing=True)

@@ -53,7 +53,7 @@ from hsi_ssl.training import loop
 TIMES = {
     "created", "datetime", "seconds", "spectra_per_second", "supervised_seconds", "checksums",
 }  # fmt: skip
-"""Of cards, STAC Items and metrics.csv: what differs from run to run, and its checksums."""
+"""Of cards, metrics.csv and STAC Items: what differs from run to run, and checksums of it."""
 BETWEEN_STATES, DRAWN = 0.1, (0,)
 """Seconds between states; epochs after which figures are drawn."""
 LONGEST = 300.0
