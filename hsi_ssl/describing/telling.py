@@ -38,7 +38,7 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
     """
     is_product = path.exists() and product_at(path) is not None
     if path.is_dir() and not is_product:
-        return _folder(path)
+        return _folder(path, reading)
     if is_dataset(path):
         return describe_dataset(path)
     if is_vector(path) and not is_product:
@@ -119,8 +119,8 @@ def _layers(path: Path) -> Description:
     return Description(values, lines)
 
 
-def _folder(path: Path) -> Description:
-    """A run, finished or not, or a report."""
+def _folder(path: Path, reading: Reading) -> Description:
+    """A run, finished or not, a report, or the only product in it."""
     from hsi_ssl.describing.folders import describe_report, describe_unfinished
     from hsi_ssl.inference.checkpoint import CARD
 
@@ -129,10 +129,13 @@ def _folder(path: Path) -> Description:
     found = describe_unfinished(path) or describe_report(path)
     if found is not None:
         return found
+    mains = mains_in(path)
+    if len(mains) == 1:
+        return describe(mains[0], reading)
     product = unread_product(path)
     if product is not None:
         raise SceneError(product)
-    if mains_in(path):
+    if mains:
         refuse_folder(path)
     raise ModelError(
         f"{path} is a folder without {CARD} or a report; give a run folder, a dataset or a scene"

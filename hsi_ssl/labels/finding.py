@@ -25,8 +25,8 @@ LABELS = re.compile(r"(.*?)[-_ .]*(labels?|gt|ground[-_ ]?truth|annotations?|mas
 """What labels are called: `scene_labels`, `Salinas_gt`, `labels`."""
 OUR_MAP = "_classes"
 """In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
-OUR_MOSAIC = b'"TIFFTAG_SOFTWARE">hsi-ssl '
-"""Near the beginning of a mosaic of such maps, whose name is the user's."""
+OURS = re.compile(rb"hsi-ssl \d[\w.+-]*(?:\0|</MDI>)")
+"""Our name as the software that made a raster: a map, features, a mosaic, called by the user."""
 
 HEAD = 2**16
 """Bytes at the beginning of a GeoTIFF in which GDAL puts its tags."""
@@ -190,7 +190,7 @@ def _labels_of(path: Path) -> str | None:
 def _may_be_cube(path: Path) -> bool:
     if path.name.startswith(".") or OUR_MAP in path.name or path.suffix.lower() == ".hdr":
         return False
-    if path.suffix.lower() == ".vrt" and _is_our_mosaic(path):
+    if path.suffix.lower() in {".tif", ".tiff", ".vrt"} and _is_ours(path):
         return False
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     if plain.suffix.lower() in CUBES or plain.name.endswith("-ubyte"):
@@ -198,9 +198,10 @@ def _may_be_cube(path: Path) -> bool:
     return any(map(is_envi_header, headers_beside(plain)))
 
 
-def _is_our_mosaic(path: Path) -> bool:
+def _is_ours(path: Path) -> bool:
+    """Whether a raster is what `classify`, `features` and the like made of a scene."""
     with path.open("rb") as file:
-        return OUR_MOSAIC in file.read(4096)
+        return OURS.search(file.read(HEAD)) is not None
 
 
 def is_our_mask(path: Path) -> bool:

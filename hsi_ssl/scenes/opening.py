@@ -13,7 +13,7 @@ from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, order_of
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.product import Overlap, Quality, Wanted
-from hsi_ssl.scenes.products import product_at, refuse_folder
+from hsi_ssl.scenes.products import product_at, product_in, refuse_folder
 from hsi_ssl.scenes.readers import FORMATS, geotiff
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
@@ -59,7 +59,8 @@ def open_scene(
     """
     path = Path(path)
     order = None if axes is None else order_of(axes)
-    member = None if is_virtual(path) else product_at(path, variable)
+    belongs = product_in if path.is_dir() else product_at
+    member = None if is_virtual(path) else belongs(path, variable)
     asked = Asked(order, partial(_as_many, path, wavelengths))
     if member is not None:
         scene = member.product.open_cube(member.main, Wanted(overlap, quality, variable, asked))

@@ -75,6 +75,18 @@ def mains_in(folder: Path) -> list[Path]:
     return list(found)
 
 
+def product_in(folder: Path, variable: str | None = None) -> Member | None:
+    """The product that a folder delivers, whatever the folder is called: the only one in it.
+
+    None where it holds several, or none; arguments and errors as of `product_at`.
+    """
+    whole = product_at(folder, variable)
+    if whole is not None:
+        return whole
+    mains = mains_in(folder)
+    return product_at(mains[0], variable) if len(mains) == 1 else None
+
+
 def refuse_folder(folder: Path) -> None:
     """Refuse a folder that is no product by itself: it holds several, or none.
 
@@ -86,6 +98,8 @@ def refuse_folder(folder: Path) -> None:
     mains = mains_in(folder)
     if not mains:
         raise SceneError(f"{folder} is a folder; give the files in it")
+    if len(mains) == 1:
+        raise SceneError(f"{folder} is a folder; give the file in it, {mains[0].name}")
     names = " and ".join(path.name for path in mains[:2])
     more = f" and {len(mains) - 2} more" if len(mains) > 2 else ""  # noqa: PLR2004
     raise SceneError(f"{folder} holds {len(mains)} products, {names}{more}; give one of them")
