@@ -246,9 +246,9 @@ def same(name: str, one: bytes, other: bytes) -> bool:
     if name.endswith("model.json"):
         return bool(without_times(json.loads(one)) == without_times(json.loads(other)))
     if name.endswith("metrics.csv"):
-        return without_times(rows_of(one)) == without_times(rows_of(other))
+        return bool(without_times(rows_of(one)) == without_times(rows_of(other)))
     if name == "map.json":  # a STAC Item: when the map was made
-        return without_times(json.loads(one)) == without_times(json.loads(other))
+        return bool(without_times(json.loads(one)) == without_times(json.loads(other)))
     return False
 
 
