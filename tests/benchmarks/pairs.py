@@ -7,8 +7,9 @@ prepare, train-m1, train-m2 and classify of a small scene in turn, twice at once
 strengths of the spatial prior), half of the pairs with --overwrite over an older result. The second
 starts after a time that is drawn up to the whole of an unbroken run, or at the same time. One must
 end with 0 and its files must be those of an unbroken run of its seed, but for times (as in
-kills.py). The other must end with 2 and say nothing but one sentence; only one that starts once the
-first has ended may run, with --overwrite, and then the files are its own. Nothing is left hidden.
+kills.py; commit nothing meanwhile, since cards tell the commit). The other must end with 2 and say
+nothing but one sentence; only one that starts once the first has ended may run, with --overwrite,
+and then the files are its own. Nothing is left hidden.
 """
 
 from __future__ import annotations
