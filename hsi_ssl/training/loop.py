@@ -27,7 +27,7 @@ from hsi_ssl.watcher import Watcher
 if TYPE_CHECKING:
     from hsi_ssl.settings import Precision, TrainingSettings
 
-SNAPSHOT_EPOCHS = (0, 1, 3, 10, 30, 100, 300, 1000)
+SNAPSHOT_EPOCHS: tuple[int, ...] = (0, 1, 3, 10, 30, 100, 300, 1000)
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_STATES = 2.0
 VALIDATION_SEED = 20_140_617
