@@ -52,8 +52,9 @@ from hsi_ssl.training import loop
 
 TIMES = {
     "created", "datetime", "seconds", "spectra_per_second", "supervised_seconds", "checksums",
+    "git_commit",
 }  # fmt: skip
-"""Of cards, metrics.csv and STAC Items: what differs from run to run, and checksums of it."""
+"""Of cards, metrics.csv and STAC Items: what differs from run to run, checksums of it, commits."""
 BETWEEN_STATES, DRAWN = 0.1, (0,)
 """Seconds between states; epochs after which figures are drawn."""
 LONGEST = 300.0
@@ -75,7 +76,7 @@ supervised_epochs = 2
 epochs = 3
 patience = 50
 """
-MARK = "## Kills"
+MARK = "## kills"
 
 
 @dataclass(frozen=True)
