@@ -1,7 +1,8 @@
 """A scene as an `xarray.DataArray`: nothing is read before it is wanted.
 
 Dimensions are `(y, x, band)`; wavelengths are a coordinate along `band`. Where pixels lie is said
-as rioxarray does: a coordinate `spatial_ref` with `crs_wkt` and GDAL's `GeoTransform`.
+as rioxarray does: a coordinate `spatial_ref` with `crs_wkt` and GDAL's `GeoTransform`; of scenes in
+sensor geometry by planes of coordinates `(y, x)`, as CF has them.
 `readers/data_array.py` is the way back.
 """
 
@@ -18,12 +19,19 @@ from hsi_ssl.errors import HsiSslError, HsiSslWarning
 if TYPE_CHECKING:
     import xarray
 
-    from hsi_ssl.scenes.scene import Array, Scene
+    from hsi_ssl.scenes.scene import Array, Grid, Scene
 
 DIMENSIONS = ("y", "x", "band")
 WAVELENGTH, WIDTH, GOOD, PLACE = "wavelength", "fwhm", "good", "spatial_ref"
 SCALE, OFFSET = "scale_factor", "add_offset"
 """Names of coordinates."""
+SEEN = {True: ("longitude", "latitude"), False: ("projected_x", "projected_y")}
+"""Those of planes `(y, x)`, by whether they are degrees."""
+STANDARD = {
+    "longitude": "longitude", "latitude": "latitude",
+    "projected_x": "projection_x_coordinate", "projected_y": "projection_y_coordinate",
+}  # fmt: skip
+"""Their standard names."""
 
 
 def to_xarray(scene: Scene) -> xarray.DataArray:
@@ -116,6 +124,15 @@ def _place(scene: Scene) -> dict[str, Any]:
             HsiSslWarning,
             stacklevel=4,
         )
+    if scene.ortho is not None:
+        warnings.warn(
+            f"{scene.path.name} has a lookup table, which xarray has no place for: maps of the "
+            "array stay in sensor geometry",
+            HsiSslWarning,
+            stacklevel=4,
+        )
+    if grid.geolocation is not None:
+        return _seen(grid)
     if grid.transform is None:
         return {}
     a, b, c, d, e, f = grid.transform
@@ -126,6 +143,17 @@ def _place(scene: Scene) -> dict[str, Any]:
     if b == d == 0:
         found["x"] = ("x", c + a * (np.arange(scene.cols) + 0.5))
         found["y"] = ("y", f + e * (np.arange(scene.rows) + 0.5))
+    return found
+
+
+def _seen(grid: Grid) -> dict[str, Any]:
+    """Planes of coordinates, and the CRS that they are of."""
+    place = grid.geolocation
+    assert place is not None
+    told = {} if grid.crs is None else {"crs_wkt": grid.crs, "spatial_ref": grid.crs}
+    found: dict[str, Any] = {PLACE: ((), 0, told)}
+    for name, plane in zip(SEEN[place.degrees], (place.x, place.y), strict=True):
+        found[name] = (DIMENSIONS[:2], plane, {"standard_name": STANDARD[name]})
     return found
 
 

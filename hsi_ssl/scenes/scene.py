@@ -208,7 +208,8 @@ class Scene(Closes):
 
         Coordinates along `band`: `wavelength` and `fwhm` in nm, `good`. Where pixels lie is said as
         rioxarray does it, by `spatial_ref` with `crs_wkt` and `GeoTransform`, and by `x` and `y` of
-        their centres where rows run along an axis. The attributes `_FillValue`, `scale_factor` and
+        their centres where rows run along an axis; of scenes in sensor geometry by planes
+        `longitude` and `latitude`. The attributes `_FillValue`, `scale_factor` and
         `add_offset` (coordinates where bands differ) are the file's. Keep the scene open
         for as long as the array is read; `from_xarray` is the way back.
 

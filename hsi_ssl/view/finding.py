@@ -27,6 +27,7 @@ from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.scenes.laid_back import laid_back, on_map_grid_of
 from hsi_ssl.scenes.names import name_of, short_name
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import Watcher
@@ -65,7 +66,7 @@ def sources_of(dataset: Dataset, bases: list[Path], watcher: Watcher) -> list[Pa
     found = []
     for source in dataset.meta["sources"]:
         path = first_there(source["path"], bases)
-        if path is None or not path.is_file():
+        if path is None or not _may_be_scene(path):
             watcher.warn(f"left out: the scene {source['path']} is not there")
         else:
             found.append(path)
@@ -85,18 +86,23 @@ def places_of(
     given = [Path(s) for s in settings.get("scenes", ())]
     wanted = [path for path in given if _is_called(path, name)]
     # Of a product another member may have been given, or its folder.
-    wanted += [place for path in given for place in (path / name, path.with_name(name))]
+    wanted += [place for path in given for place in (path / name, path.parent / name)]
     wanted += [Path(name)]
     if dataset is not None:
         sources = (Path(source["path"]) for source in dataset.meta["sources"])
         wanted += [path for path in sources if _is_called(path, name)]
     found = (first_there(path, bases) for path in wanted)
-    places = [path for path in found if path is not None and path.is_file()]
+    places = [path for path in found if path is not None and _may_be_scene(path)]
     if not places:
         for source in set(settings.get("scenes", ())) & entries().keys():
             with resolve([source], labelled=False) as known:
                 places += [s.scene.path for s in known.scenes if _is_called(s.scene.path, name)]
     return places
+
+
+def _may_be_scene(path: Path) -> bool:
+    """Whether it is a file, or a folder that is a scene, such as a Zarr store."""
+    return path.is_file() or product_at(path) is not None
 
 
 def _is_called(path: Path, name: str) -> bool:

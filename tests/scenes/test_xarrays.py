@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import rasterio
 import xarray
+from delivered import turned
+from emit_files import write_emit
 from rasterio.transform import Affine
 
 import hsi_ssl
+from hsi_ssl.errors import HsiSslWarning
+from hsi_ssl.scenes.geolocation import Geolocation
 from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.units import units_of
+from hsi_ssl.watcher import SILENT
 
 CUBE = np.arange(7 * 5 * 4, dtype=np.uint16).reshape(7, 5, 4)
 WAVELENGTHS = np.array([500.0, 600, 700, 800])
@@ -108,6 +113,50 @@ def test_there_and_back_nothing_is_lost(turn: tuple[str, ...]) -> None:
     assert given.units is not None
     assert back.units.same_numbers(given.units)
     assert back.units.kind == "reflectance"
+
+
+@pytest.mark.parametrize("degrees", [True, False])
+def test_a_swath_keeps_its_places(degrees: bool) -> None:
+    x, y = np.meshgrid(np.linspace(10, 12, 5), np.linspace(50, 47, 7))
+    x[2, 3] = y[2, 3] = np.nan
+    crs = str(rasterio.crs.CRS.from_epsg(4326).to_wkt()) if degrees else utm()
+    array = scene(grid=Grid(crs, geolocation=Geolocation(x, y, degrees))).to_xarray()
+    for one in (array, array.transpose("band", "x", "y")):
+        back = hsi_ssl.from_xarray(one)
+        assert back.grid.geolocation is not None
+        assert (back.grid.crs, back.grid.geolocation.degrees) == (crs, degrees)
+        np.testing.assert_array_equal(back.grid.geolocation.x, x)
+        np.testing.assert_array_equal(back.grid.geolocation.y, y)
+        assert any("sensor geometry" in note for note in back.notes)
+        assert np.argwhere(~back.valid(back.read())).tolist() == [[2, 3]]
+    part = hsi_ssl.from_xarray(array[3:, 1:])
+    assert part.grid.geolocation is not None
+    np.testing.assert_array_equal(part.grid.geolocation.x, x[3:, 1:])
+
+
+def test_longitudes_and_latitudes_of_others() -> None:
+    x, y = np.meshgrid(np.linspace(10, 12, 5), np.linspace(50, 47, 7))
+    coordinates = {
+        "lon": (("line", "sample"), x, {"standard_name": "longitude"}),
+        "lat": (("line", "sample"), y, {"standard_name": "latitude"}),
+        "wavelength": ("bands", WAVELENGTHS),
+    }
+    back = hsi_ssl.from_xarray(
+        xarray.DataArray(CUBE, coordinates, ("line", "sample", "bands")), axes="rows,cols,bands"
+    )
+    assert back.grid.geolocation is not None
+    assert back.grid.geolocation.degrees
+    assert back.grid.crs is not None
+
+
+def test_a_lookup_table_is_missed_aloud(tmp_path: Path) -> None:
+    with hsi_ssl.open_scene(write_emit(tmp_path, turned(20, 26)), watcher=SILENT) as swath:
+        with pytest.warns(HsiSslWarning, match="lookup table, which xarray has no place for"):
+            array = swath.to_xarray()
+        back = hsi_ssl.from_xarray(array)
+        assert back.grid.geolocation is not None
+        assert swath.grid.geolocation is not None
+        np.testing.assert_array_equal(back.grid.geolocation.x, swath.grid.geolocation.x)
 
 
 def test_a_rotated_grid_has_no_coordinates_and_keeps_its_transform() -> None:

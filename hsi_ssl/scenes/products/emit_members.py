@@ -6,6 +6,7 @@ known by its attribute `flight_line`, which all have in common.
 
 from __future__ import annotations
 
+import glob
 import re
 from functools import partial
 from pathlib import Path
@@ -60,14 +61,12 @@ def cube_beside(path: Path, member: str) -> Path:
     match = NAMED.fullmatch(path.name)
     if match is not None:
         for name in names:
-            there = path.with_name(f"{match[1]}{name}{match[3]}")
-            if there.is_file():
+            for there in Candidate(path).members(glob.escape(f"{match[1]}{name}{match[3]}")):
                 refuse_mixed(there, path)
                 return there
-    else:
-        for there in Candidate(path).members("*.nc"):
-            if there != path and cube_in(Candidate(there).hdf5) and _same(there, path):
-                return there
+    for there in _renamed_beside(path):
+        if cube_in(Candidate(there).hdf5) and _same(there, path):
+            return there
     called = f"{match[1]}{names[0]}{match[3]}" if match else f"EMIT_{names[0]}_<...>.nc"
     raise SceneError(
         f"{path} is the {member.replace('_', ' ')} of an EMIT granule, whose cube {called} is not "
@@ -84,20 +83,21 @@ def mask_beside(path: Path) -> Path | None:
         What is called as its mask is of another acquisition.
     """
     match = NAMED.fullmatch(path.name)
-    if match is None:
-        return next(
-            (
-                there
-                for there in Candidate(path).members("*.nc")
-                if member_in(Candidate(there).hdf5) == "mask" and _same(there, path)
-            ),
-            None,
-        )
-    there = path.with_name(f"{match[1]}L2A_MASK{match[3]}")
-    if not there.is_file():
-        return None
-    refuse_mixed(path, there)
-    return there
+    if match is not None:
+        for there in Candidate(path).members(glob.escape(f"{match[1]}L2A_MASK{match[3]}")):
+            refuse_mixed(path, there)
+            return there
+    for there in _renamed_beside(path):
+        if member_in(Candidate(there).hdf5) == "mask" and _same(there, path):
+            return there
+    return None
+
+
+def _renamed_beside(path: Path) -> list[Path]:
+    """Files that may belong to one whatever they are called: where its name tells, renamed ones."""
+    told = NAMED.fullmatch(path.name) is not None
+    beside = (there for there in Candidate(path).members("*.nc") if there != path)
+    return [there for there in beside if not (told and NAMED.fullmatch(there.name))]
 
 
 def refuse_mixed(cube: Path, member: Path) -> None:

@@ -41,10 +41,12 @@ def table_in(path: Path, lines: str, samples: str, name: str) -> Table:
 
 def grid_told(transform: Any, crs: Any) -> Grid | None:
     """A map grid by GDAL's six numbers, a list or a text, and a text that names a CRS."""
-    told = plain_text(transform).split() if isinstance(transform, bytes | str) else transform
+    told = np.ravel(transform)
+    if told.size == 1:  # netCDF's strings come as arrays of one
+        told = np.array(plain_text(told).split())
     wkt = crs_told(crs)
     try:
-        c, a, b, f, d, e = np.ravel(told).astype(float).tolist()
+        c, a, b, f, d, e = told.astype(float).tolist()
     except ValueError:
         return None
     return Grid(wkt, (a, b, c, d, e, f)) if wkt is not None and a * e - b * d else None

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -130,7 +131,7 @@ def _refuse_other(scene: Scene, item: Item, asset: Asset) -> None:
     if other is None and isinstance(shape, list) and shape != [scene.rows, scene.cols]:
         other = f"tells {shape} rows and columns, and the file has {[scene.rows, scene.cols]}"
     told = asset.told.get("proj:transform", item.properties.get("proj:transform"))
-    if other is None and isinstance(told, list) and scene.grid.transform is not None:
+    if other is None and scene.grid.transform is not None and _six(told):
         pixel = max(abs(value) for value in scene.grid.transform[:2])
         if np.abs(np.subtract(told[:6], scene.grid.transform)).max() > pixel:
             other = "tells another place"
@@ -139,6 +140,12 @@ def _refuse_other(scene: Scene, item: Item, asset: Asset) -> None:
             f"{item.path} is no Item of {scene.path.name}: it {other}; expected both of one "
             "acquisition: get them again"
         )
+
+
+def _six(told: Any) -> TypeGuard[list[float]]:
+    """Whether it is a list that begins with six numbers; others place nothing."""
+    numbers = told[:6] if isinstance(told, list) else []
+    return len(numbers) == 6 and all(isinstance(one, int | float) for one in numbers)  # noqa: PLR2004
 
 
 def _with_bands(scene: Scene, item: Item, asset: Asset) -> Scene:

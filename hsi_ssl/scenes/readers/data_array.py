@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.scenes.as_xarray import DIMENSIONS, GOOD, OFFSET, PLACE, SCALE, WIDTH
+from hsi_ssl.scenes.as_xarray import (
+    DIMENSIONS,
+    GOOD,
+    OFFSET,
+    PLACE,
+    SCALE,
+    SEEN,
+    STANDARD,
+    WIDTH,
+)
 from hsi_ssl.scenes.axes import (
     BANDS,
     COLS,
@@ -24,6 +33,10 @@ from hsi_ssl.scenes.axes import (
     names_wavelengths,
     order_of,
 )
+from hsi_ssl.scenes.hidden import without
+from hsi_ssl.scenes.products.located import wgs84
+from hsi_ssl.scenes.products.seen import by_coordinates
+from hsi_ssl.scenes.products.swaths import Located
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
@@ -41,8 +54,9 @@ def from_xarray(array: xarray.DataArray, *, axes: str | None = None) -> Scene:
 
     Which dimension holds the bands is told by names and coordinates, as in netCDF; or by `axes`,
     `bands,rows,cols` say. Wavelengths are a coordinate along the bands (nm where it has no unit,
-    below 100 micrometres); `spatial_ref`, or regular coordinates, say where pixels lie;
-    `_FillValue`, `scale_factor` and `add_offset` among the attributes count as in files.
+    below 100 micrometres). Where pixels lie is said by `spatial_ref`, by regular coordinates, or by
+    planes of longitudes and latitudes over rows and columns. `_FillValue`, `scale_factor` and
+    `add_offset` among the attributes count as in files.
 
     Raises
     ------
@@ -61,13 +75,14 @@ def from_xarray(array: xarray.DataArray, *, axes: str | None = None) -> Scene:
     names = [str(array.dims[decided.order.index(axis)]) for axis in (ROWS, COLS, BANDS)]
     ordered = array.transpose(*names)
     reader: CubeReader = DataArrayReader(ordered)
-    place = _own_place(array)
+    seen = _seen_place(array, names)
+    place = _own_place(array) if seen is None else seen.grid
     if place is None:
         found = placed(dimensions, decided, _mapping(array))
         reader = UpsideDown(reader, rows) if found.upside_down else reader
         grid, notes = found.grid, found.notes
     else:
-        grid, notes = place, ()
+        grid, notes = place, () if seen is None else seen.notes
     attributes = array.attrs
     fill = attributes.get("_FillValue")  # in `encoding` it has been decoded, and is NaN by now
     along = _along_bands(array, names[-1])
@@ -90,7 +105,9 @@ def from_xarray(array: xarray.DataArray, *, axes: str | None = None) -> Scene:
         grid=grid,
         notes=(*decided.notes, *notes),
     )
-    return with_facts(scene, band_facts(bands, where=path.name, **along))
+    scene = with_facts(scene, band_facts(bands, where=path.name, **along))
+    lost = None if seen is None else seen.lost
+    return scene if lost is None else without(scene, lambda: lost, ("missing coordinates",))
 
 
 def bands_last(spectra: Any) -> tuple[Any, Array | None]:
@@ -144,6 +161,24 @@ def _own_place(array: xarray.DataArray) -> Grid | None:
                 return None
     crs = str(mapping.get("crs_wkt") or mapping.get("spatial_ref") or "") or None
     return Grid(crs, (a, b, c, d, e, f))
+
+
+def _seen_place(array: xarray.DataArray, names: list[str]) -> Located | None:
+    """The place of pixels by planes of coordinates over rows and columns, where there are both."""
+    for pair in SEEN.values():
+        planes = []
+        for name in pair:
+            for called, one in array.coords.items():
+                told = one.attrs.get("standard_name", called)
+                if told in (STANDARD[name], name) and set(one.dims) == set(names[:2]):
+                    planes.append(one.transpose(*names[:2]).values.astype(np.float64))
+                    break
+        if len(planes) == len(pair):
+            mapping = _mapping(array)
+            crs = str(mapping.get("crs_wkt") or mapping.get("spatial_ref") or "") or None
+            crs = wgs84() if crs is None and pair == SEEN[True] else crs
+            return by_coordinates(planes[0], planes[1], crs, " and ".join(pair))
+    return None
 
 
 def _mapping(array: xarray.DataArray) -> dict[str, Any]:

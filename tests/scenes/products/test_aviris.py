@@ -100,6 +100,25 @@ def test_radiance_as_seen(tmp_path: Path, own_places: bool) -> None:
         np.testing.assert_array_equal(row, np.abs(line) - 1)
 
 
+def test_texts_as_netcdf_strings(tmp_path: Path) -> None:
+    """Which h5py gives as arrays of one."""
+    path = write_seen(tmp_path / RDN, SEEN, cell=30)
+    with open_scene(path) as scene:
+        plain = scene.ortho
+
+    def as_string(_: str, item: h5py.Dataset) -> None:
+        for name in {"GeoTransform", "crs_wkt", "spatial_ref"} & set(item.attrs):
+            text = np.array([str(item.attrs[name].astype(str))], object)
+            item.attrs.create(name, text, dtype=h5py.string_dtype())
+
+    with h5py.File(path, "a") as file:
+        file.visititems(as_string)
+    with open_scene(path) as scene:
+        assert plain is not None
+        assert scene.ortho is not None
+        assert scene.ortho.grid == plain.grid
+
+
 def test_cells_that_are_nothing(tmp_path: Path) -> None:
     """By the array's fill value, or -9999 in both planes."""
     path = write_seen(tmp_path / RDN, SEEN, cell=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -97,6 +98,17 @@ def test_any_member_opens_the_granule(granule: Path, tmp_path: Path) -> None:
 def test_renamed_members_are_known_by_what_they_say(granule: Path, tmp_path: Path) -> None:
     mask = write_mask(tmp_path, GROUND, flags(spacecraft_flag=(2, 3)))
     mask, granule = mask.rename(tmp_path / "m.nc"), granule.rename(tmp_path / "r.nc")
+    assert json.loads(run("info", mask, "--json"))["path"] == str(granule)
+    with open_scene(granule) as scene:
+        assert np.argwhere(~scene.valid(scene.read())).tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("called", [str.lower, lambda name: "m.nc"])
+def test_a_mask_by_its_name_in_any_case_or_by_what_it_says(
+    granule: Path, tmp_path: Path, called: Callable[[str], str]
+) -> None:
+    mask = write_mask(tmp_path, GROUND, flags(spacecraft_flag=(2, 3)))
+    mask = mask.rename(tmp_path / called(mask.name))
     assert json.loads(run("info", mask, "--json"))["path"] == str(granule)
     with open_scene(granule) as scene:
         assert np.argwhere(~scene.valid(scene.read())).tolist() == [[2, 3]]

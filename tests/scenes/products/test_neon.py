@@ -80,6 +80,7 @@ def test_weather(tmp_path: Path, revision: int) -> None:
             file[WEATHER][0, 1] = 0
     known = json.loads(run("info", path, "--json"))
     assert known["layers"] == {"cloudy sky": "Weather_Quality_Indicator"}
+    assert "label_sets" not in known  # of maps of haze, which are no labels
     with open_scene(path) as lenient, open_scene(path, quality="strict") as strict:
         assert lenient.valid(lenient.read()).sum() == SIZE[0] * SIZE[1] - 1
         hidden = ~strict.valid(strict.read())

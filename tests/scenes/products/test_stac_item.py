@@ -147,6 +147,13 @@ def test_mixed_up_members_are_refused(cube: Path) -> None:
     refused(["does not lie beside it", "names"], "info", cube.with_suffix(".json"))
 
 
+@pytest.mark.parametrize("transform", [["a"] * 6, [30, 0], [[1, 2], [3]], "x", None])
+def test_what_is_no_transform_places_nothing(cube: Path, transform: object) -> None:
+    changed(cube, **{"proj:transform": transform})
+    with open_scene(cube) as scene:
+        assert scene.grid.transform is not None
+
+
 def test_a_cube_cut_short_is_refused(cube: Path) -> None:
     content = cube.read_bytes()
     cube.write_bytes(content[: len(content) // 2])
