@@ -46,7 +46,7 @@ from hsi_ssl.inference.checkpoint import CARD, STATE, WEIGHTS, load_run, load_st
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 
 REPORT = Path(__file__).parents[2] / "reports" / "faults.md"
-SECTION = "## flips"
+SECTION = "## Flips"
 NUMBER = re.compile(r"(?<=[\s\[])-?\d[\d.eE+-]*(?=[,\s\]}])")
 """A number in a card: not in a text, where it stands between quotes."""
 BANDS, TURNS = 268, 9

@@ -76,7 +76,7 @@ supervised_epochs = 2
 epochs = 3
 patience = 50
 """
-MARK = "## kills"
+MARK = "## Kills"
 
 
 @dataclass(frozen=True)
