@@ -101,10 +101,13 @@ def _from_catalog(
 
 
 def _beside(path: Path) -> Found:
-    """A file, with the labels that lie beside it."""
-    same = (found for found in _in_folder(path.parent) if found.cube.name == path.name)
-    found = next(same, None) or _recognised(path, searched=False)
-    return Found(**{**vars(found), "cube": path, "searched": False})
+    """A file, with the labels that lie beside it; of the other files only names are looked at."""
+    cubes, labels = _named_in(path.parent)
+    found = _recognised(path, searched=False)
+    if path.name not in {cube.name for cube in cubes}:
+        return found
+    bare = not all(labels.values())  # called `labels` and no more
+    return _paired(found, labels, alone=bare and len(_mains(cubes)) == 1)
 
 
 def _in_folder(folder: Path) -> list[Found]:
@@ -112,18 +115,29 @@ def _in_folder(folder: Path) -> list[Found]:
 
     Other files are left alone, those that are members of a product beside its cube among them.
     """
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not is_our_mask(p))
-    cubes = [path for path in files if _may_be_cube(path) and _main_of(path) == path]
-    whole = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
-    layers = [path for path in whole if is_vector(path) and _main_of(path) == path]
-    pictures = [path for path in files if path.suffix.lower() in PICTURES]
-    may_be = dict.fromkeys(cubes + layers + pictures)
-    labels = {path: stem for path in may_be if (stem := _labels_of(path)) is not None}
-    cubes = [path for path in cubes if path not in labels]
+    cubes, labels = _named_in(folder)
+    cubes = _mains(cubes)
     inside = [_main_of(path) for path in sorted(folder.iterdir()) if path.is_dir()]
     return [
         _paired(_recognised(path, searched=True), labels, alone=len(cubes) == 1) for path in cubes
     ] + [_recognised(path, searched=True) for path in inside if path is not None]
+
+
+def _named_in(folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Files of a folder that may be cubes, and labels with what their names say of their scenes."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not is_our_mask(p))
+    cubes = [path for path in files if _may_be_cube(path)]
+    whole = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
+    layers = [path for path in whole if is_vector(path)]
+    pictures = [path for path in files if path.suffix.lower() in PICTURES]
+    may_be = dict.fromkeys(cubes + layers + pictures)
+    labels = {path: stem for path in may_be if (stem := _labels_of(path)) is not None}
+    return [path for path in cubes if path not in labels], labels
+
+
+def _mains(cubes: list[Path]) -> list[Path]:
+    """Those that are no mere members of a product."""
+    return [path for path in cubes if _main_of(path) == path]
 
 
 def _main_of(path: Path) -> Path | None:

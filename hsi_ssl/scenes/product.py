@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import h5py
 
 from hsi_ssl.scenes.axes import Asked
+from hsi_ssl.scenes.listing import names_in
 from hsi_ssl.scenes.scene import Scene
 
 OVERLAPS = ("both", "vnir", "swir")
@@ -73,8 +74,8 @@ class Candidate:
     def members(self, pattern: str) -> list[Path]:
         """Files of its folder that a pattern such as `*-METADATA.XML` names, in any case."""
         wanted = pattern.lower()
-        found = (path for path in self.folder.iterdir() if fnmatchcase(path.name.lower(), wanted))
-        return sorted(path for path in found if path.is_file())
+        found = (name for name in names_in(self.folder) if fnmatchcase(name.lower(), wanted))
+        return [path for name in found if (path := self.folder / name).is_file()]
 
 
 class Product(NamedTuple):

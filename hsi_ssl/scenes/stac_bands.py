@@ -9,7 +9,6 @@ Optical 1.1 and 2.0, Raster 1.1 and 2.0, Projection 1.2 and 2.0. Up to 1.0 an as
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from hsi_ssl.scenes.listing import names_in
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts
 
 LARGEST = 2**22
@@ -120,12 +120,9 @@ def item_at(path: Path) -> Item | None:
 
 def items_beside(path: Path) -> Iterator[Item]:
     """Items in the folder of a file that name it as an asset."""
-    try:
-        names = [name for name in os.listdir(path.parent) if name.lower().endswith(".json")]
-    except OSError:
-        return
+    names = [name for name in names_in(path.parent) if name.lower().endswith(".json")]
     stem, many = path.stem, len(names) > FEW
-    for name in sorted(n for n in names if not many or stem.startswith(n[: -len(".json")])):
+    for name in (n for n in names if not many or stem.startswith(n[: -len(".json")])):
         item = item_at(path.with_name(name))
         if item is not None and item.named(path.name) is not None:
             yield item
