@@ -138,5 +138,6 @@ def _folder(path: Path, reading: Reading) -> Description:
     if mains:
         refuse_folder(path)
     raise ModelError(
-        f"{path} is a folder without {CARD} or a report; give a run folder, a dataset or a scene"
+        f"{path} is a folder without {CARD} or a report, and without a product that can be read; "
+        "give a run folder, a dataset or a scene"
     )

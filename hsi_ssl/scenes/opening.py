@@ -12,7 +12,7 @@ import h5py
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, order_of
 from hsi_ssl.scenes.format import Format, Head
-from hsi_ssl.scenes.product import Overlap, Quality, Wanted
+from hsi_ssl.scenes.product import Overlap, Product, Quality, Wanted
 from hsi_ssl.scenes.products import product_at, product_in, refuse_folder
 from hsi_ssl.scenes.readers import FORMATS, geotiff
 from hsi_ssl.scenes.scene import Array, Grid, Scene
@@ -63,8 +63,10 @@ def open_scene(
     member = None if is_virtual(path) else belongs(path, variable)
     asked = Asked(order, partial(_as_many, path, wavelengths))
     if member is not None:
-        scene = member.product.open_cube(member.main, Wanted(overlap, quality, variable, asked))
-        return _with_asked(scene, order is not None and not member.product.turned, wavelengths)
+        product = member.product
+        scene = product.open_cube(member.main, Wanted(overlap, quality, variable, asked))
+        unused = _unused(scene, product, overlap, quality)
+        return _with_asked(scene, order is not None and not product.turned, wavelengths, unused)
     chosen = _format(path)
     if chosen.open_turned is not None:
         scene = chosen.open_turned(path, variable, asked)
@@ -77,15 +79,33 @@ def open_scene(
         scene.close()
         raise
     told = order is not None and chosen.open_turned is None
-    return _with_asked(scene, told, wavelengths)
+    return _with_asked(scene, told, wavelengths, _unused(scene, None, overlap, quality))
 
 
-def _with_asked(scene: Scene, axes_told: bool, wavelengths: Path | None) -> Scene:
+def _unused(
+    scene: Scene, product: Product | None, overlap: Overlap, quality: Quality
+) -> tuple[str, ...]:
+    """What is to be told of settings that change nothing about a scene."""
+    found = []
+    if overlap != "both" and not (product is not None and product.detectors):
+        found.append(
+            f"{scene.path.name} does not tell which detector measured which band: --overlap is not "
+            "used"
+        )
+    if quality == "strict" and not (product is not None and product.flags):
+        found.append(f"{scene.path.name} has no quality layers: --quality strict hides nothing")
+    return tuple(found)
+
+
+def _with_asked(
+    scene: Scene, axes_told: bool, wavelengths: Path | None, unused: tuple[str, ...]
+) -> Scene:
     """The scene with the user's wavelengths where it has none of its own.
 
-    `axes_told`: it tells its own axes, which the user gives too. Closed where that fails.
+    `axes_told`: it tells its own axes, which the user gives too. `unused`: what else is told of
+    settings. Closed where that fails.
     """
-    notes, name = scene.notes, scene.path.name
+    notes, name = (*scene.notes, *unused), scene.path.name
     if axes_told:
         notes = (*notes, f"{name} tells its own axes: --axes is not used")
     if wavelengths is not None and scene.wavelengths_nm is not None:

@@ -86,7 +86,9 @@ class Product(NamedTuple):
     product is meant but the file is not there, or several could be.
     `open_cube` opens that file. `variables`: names of arrays inside that a user may choose, each
     a product by itself; a choice of others leaves the file to the reader of its format. None: any.
-    `turned`: whether the order of axes may be asked for.
+    `turned`: whether the order of axes may be asked for. `detectors`: whether it tells whose bands
+    are whose, so that `overlap` counts. `flags`: whether it has quality layers, or says itself
+    where it lacks them.
     """
 
     name: str
@@ -94,3 +96,5 @@ class Product(NamedTuple):
     open_cube: Callable[[Path, Wanted], Scene]
     variables: tuple[str, ...] | None = ()
     turned: bool = False
+    detectors: bool = False
+    flags: bool = True

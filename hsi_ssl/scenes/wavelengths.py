@@ -33,6 +33,8 @@ from hsi_ssl.scenes.scene import Bools, Floats, Scene
 
 MICROMETRES_BELOW = 100
 """Wavelengths without a unit are micrometres if all lie below this, else nanometres."""
+X_RAYS_NM = 10
+"""What is shorter is no light: micrometres that are called nanometres, as some writers do."""
 NANOMETRES = {"nanometer": 1, "nanometre": 1, "nm": 1, "angstrom": 0.1} | {
     name: 1000 for name in ("micrometer", "micrometre", "micron", "um", "µm", "μm")
 }
@@ -51,6 +53,8 @@ RECIPROCAL = dict.fromkeys(("wavenumber", "cm-1", "cm^-1", "1/cm"), 1e7) | {
     "thz": 299_792.458, "ghz": 299_792_458.0, "mhz": 299_792_458_000.0,
 }  # fmt: skip
 """Unit of wavenumbers (1/cm) or frequencies -> nanometres times the number."""
+UNNAMED = {"unknown", "none"}
+"""Units that are none."""
 SHOWN = 8
 """Bands that a note names."""
 HEADER_SUFFIXES = (".hdr", ".HDR", ".Hdr")
@@ -137,6 +141,7 @@ def band_facts(
     to_nm, notes, guessed = _nanometres(units, centres, where)
     if to_nm is None:
         return replace(facts, notes=notes)
+    named = singular(units or "unknown") not in UNNAMED
     lacking = np.isnan(centres)
     if lacking.any():
         found = dict.fromkeys(str(value).strip() for value in compress(_flat(wavelengths), lacking))
@@ -160,7 +165,7 @@ def band_facts(
         fwhm_nm=None if widths is None else _clean(to_nm(centres, widths)),
         notes=notes,
         wavelengths_from=Origin(
-            wavelengths_from or where, "no unit" if guessed else f"in {units}", guessed
+            wavelengths_from or where, f"in {units}" if named else "no unit", guessed
         ),
     )
 
@@ -400,12 +405,18 @@ def _nanometres(
 ) -> tuple[ToNanometres | None, tuple[str, ...], bool]:
     """How numbers become nanometres, and what was guessed; None for units that are no lengths."""
     word = singular(units or "unknown")
+    low, high = np.nanmin(centres), np.nanmax(centres)
+    if word in LENGTHS and high * LENGTHS[word] < X_RAYS_NM <= 1000 * high:
+        note = (
+            f"the wavelengths of {where} ({low:g} to {high:g}) are called {units}, and no light: "
+            "taken as micrometres"
+        )
+        return _times(1000), (note,), True
     if word in LENGTHS:
         return _times(LENGTHS[word]), (), False
     if word in RECIPROCAL:
         return _through(RECIPROCAL[word]), (), False
-    if word in {"unknown", "none"}:
-        low, high = np.nanmin(centres), np.nanmax(centres)
+    if word in UNNAMED:
         micro = high < MICROMETRES_BELOW
         taken = "micrometres" if micro else "nanometres"
         note = f"the wavelengths of {where} ({low:g} to {high:g}) carry no unit: taken as {taken}"

@@ -63,10 +63,10 @@ def test_wavelengths_given(tmp_path: Path, cube: Cube) -> None:
         assert scene.wavelengths_nm is not None
         assert scene.wavelengths_nm.tolist() == [400, 500, 600, 700, 800, 900, 1000]
         assert scene.notes == ()
-    scipy.io.savemat(path, {"cube": cube, "wavelength_nm": np.arange(1, 8)})
+    scipy.io.savemat(path, {"cube": cube, "wavelength_nm": np.arange(401, 408)})
     with open_scene(path, wavelengths=table) as scene:
         assert scene.wavelengths_nm is not None
-        assert scene.wavelengths_nm.tolist() == [1, 2, 3, 4, 5, 6, 7]
+        assert scene.wavelengths_nm.tolist() == list(range(401, 408))
         assert "tells its own wavelengths" in scene.notes[0]
         assert "bands.csv is not used" in scene.notes[0]
 

@@ -32,7 +32,7 @@ from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.aviris_place import place_of
 from hsi_ssl.scenes.products.bad_bands import with_nothing, without_empty_bands
-from hsi_ssl.scenes.products.swaths import Cube, cube_scene
+from hsi_ssl.scenes.products.swaths import Cube, cube_scene, length_of
 from hsi_ssl.scenes.readers.hdf5 import opened
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.times import time_among
@@ -173,7 +173,7 @@ def _facts(file: h5py.File, name: str, bands: int, path: Path) -> BandFacts:
         bands,
         where=path.name,
         wavelengths=listed("wavelength"),
-        units="nm",
+        units=length_of(file.get(f"{at}/wavelength")),
         fwhm=listed("fwhm"),
         bad_band_list=listed("good_wavelengths", "bbl"),
         wavelengths_from=f"{at}/wavelength".lstrip("/"),
@@ -187,4 +187,4 @@ def _facts(file: h5py.File, name: str, bands: int, path: Path) -> BandFacts:
     return facts
 
 
-PRODUCT = Product("AVIRIS", main, open_cube, tuple(KINDS))
+PRODUCT = Product("AVIRIS", main, open_cube, tuple(KINDS), flags=False)

@@ -230,4 +230,4 @@ def _coordinates(path: Path, size: tuple[int, int], crs: str | None) -> Located:
     return by_coordinates(planes[0], planes[1], crs, path.name)
 
 
-PRODUCT = Product("AVIRIS in ENVI files", main, open_cube)
+PRODUCT = Product("AVIRIS in ENVI files", main, open_cube, flags=False)

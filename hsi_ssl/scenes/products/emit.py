@@ -49,7 +49,7 @@ from hsi_ssl.scenes.products.emit_members import (
 )
 from hsi_ssl.scenes.products.located import grid_told, table_in
 from hsi_ssl.scenes.products.seen import seen_at
-from hsi_ssl.scenes.products.swaths import Cube, Located, cube_scene, located
+from hsi_ssl.scenes.products.swaths import Cube, Located, cube_scene, length_of, located
 from hsi_ssl.scenes.readers.hdf5 import opened
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.times import time_among
@@ -123,7 +123,7 @@ def _facts(file: h5py.File, bands: int, path: Path) -> BandFacts:
         bands,
         where=path.name,
         wavelengths=listed("wavelengths"),
-        units="nm",
+        units=length_of(file.get(f"{BANDS_AT}wavelengths")),
         fwhm=listed("fwhm"),
         bad_band_list=None if good is None else (np.asarray(good) == 1).astype(int),
         wavelengths_from=f"{BANDS_AT}wavelengths",

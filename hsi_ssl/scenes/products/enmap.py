@@ -271,4 +271,4 @@ def _rpc(root: Element, band: int) -> RPC | None:
     return coefficients({one.tag: number_at(every[band], one.tag) for one in every[band]})
 
 
-PRODUCT = Product("EnMAP", main, open_cube, DETECTORS)
+PRODUCT = Product("EnMAP", main, open_cube, DETECTORS, detectors=True)

@@ -335,4 +335,6 @@ def _wkt(code: int) -> str | None:
         return None
 
 
-PRODUCT = Product("PRISMA", main, open_cube, tuple(f"{name}_Cube" for name in DETECTORS))
+PRODUCT = Product(
+    "PRISMA", main, open_cube, tuple(f"{name}_Cube" for name in DETECTORS), detectors=True
+)

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import SceneError
-from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order
+from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Order, plain_text
 from hsi_ssl.scenes.geolocation import Geolocation, placeable
 from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.layers import Layer, any_of
@@ -32,7 +32,7 @@ from hsi_ssl.scenes.readers.planes import PlanesReader
 from hsi_ssl.scenes.scene import Bools, Floats, Grid, Scene
 from hsi_ssl.scenes.times import Taken
 from hsi_ssl.scenes.units import Kind, as_they_are
-from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
+from hsi_ssl.scenes.wavelengths import LENGTHS, BandFacts, singular, with_facts
 
 SWATH_NOTE = "in sensor geometry: pixels have latitudes and longitudes, and stay where they are"
 NO_PLACE = "the file tells no place of its pixels"
@@ -117,6 +117,12 @@ def physical_values(array: h5py.Dataset) -> Floats:
         if name in array.attrs:
             found = join(found, float(np.ravel(array.attrs[name])[0]))
     return found
+
+
+def length_of(array: object) -> str:
+    """The unit of an array of wavelengths; nm, the products' own, where it tells no length."""
+    told = plain_text(array.attrs.get("units", "")) if isinstance(array, h5py.Dataset) else ""
+    return told if singular(told) in LENGTHS else "nm"
 
 
 def first_time(file: h5py.File, *names: str) -> Taken:

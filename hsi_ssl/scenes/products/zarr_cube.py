@@ -179,4 +179,4 @@ def _conventions(attributes: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-PRODUCT = Product("Zarr", main, open_cube, None, turned=True)
+PRODUCT = Product("Zarr", main, open_cube, None, turned=True, flags=False)

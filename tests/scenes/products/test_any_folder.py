@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from aviris_files import write_flight
 from delivered import bent, label_raster, on_grid, refused, run, taught, turned
-from emit_files import write_emit, write_mask
+from emit_files import NM, write_emit, write_mask
 from hypso_files import write_hypso
 from neon_files import write_neon
 from pace_files import write_pace
@@ -68,3 +69,37 @@ def test_what_was_made_of_a_product_is_no_scene(tmp_path: Path) -> None:
     assert len([*tmp_path.glob("*.tif"), *tmp_path.glob("*.vrt")]) == 6
     assert [one.cube for one in find(str(tmp_path), None, SILENT)[1]] == [path]
     assert json.loads(run("info", tmp_path, "--json"))["path"] == str(path)
+
+
+def test_settings_that_change_nothing_are_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "cube.npy", np.ones((3, 4, 5), np.float32))
+    neon = WRITERS["NEON"](tmp_path)
+    prisma = WRITERS["PRISMA"](tmp_path)
+    flight = WRITERS["AVIRIS-NG"](tmp_path)
+    told = {}
+    for path in (tmp_path / "cube.npy", neon, prisma, flight):
+        with open_scene(path, overlap="vnir", quality="strict") as scene:
+            notes = " ".join(scene.notes)
+        told[path] = "--overlap is not" in notes, "strict hides nothing" in notes
+    assert list(told.values()) == [(True, True), (True, False), (False, False), (True, True)]
+    with open_scene(tmp_path / "cube.npy") as scene:
+        assert not any("--" in note for note in scene.notes)
+
+
+@pytest.mark.parametrize("unit", ["um", "nm"])
+def test_micrometres_by_their_unit_or_by_what_they_must_be(tmp_path: Path, unit: str) -> None:
+    path = write_emit(tmp_path, turned(20, 26))
+    with h5py.File(path, "a") as file:
+        for name in ("wavelengths", "fwhm"):
+            array = file[f"sensor_band_parameters/{name}"]
+            array[...] = array[()] / 1000
+            array.attrs["units"] = unit
+    with open_scene(path) as scene:
+        assert scene.wavelengths_nm is not None
+        assert scene.fwhm_nm is not None
+        np.testing.assert_allclose(scene.wavelengths_nm, NM, rtol=1e-5)
+        np.testing.assert_allclose(scene.fwhm_nm, 8.5, rtol=1e-5)
+        said = any("taken as micrometres" in note for note in scene.notes)
+        assert said == (unit == "nm")
+        assert scene.origins.wavelengths is not None
+        assert scene.origins.wavelengths.guessed == said
