@@ -76,7 +76,8 @@ def test_intervals_are_by_units_of_the_dataset(
         return scored.to_json()
 
     lone = found(np.where(tiny_dataset.label < 0, -1, np.arange(len(tiny_dataset))), "pixel")
-    in_blocks = (tiny_dataset.pixel[:, 0] - 28) // 3 * 3 + tiny_dataset.pixel[:, 1] // 10
+    rows, cols = tiny_dataset.pixel.T
+    in_blocks = (rows - 28) // 3 * 3 + cols // 10 + 100  # test pixels begin in row 28
     blocks = found(np.where(tiny_dataset.label < 0, -1, in_blocks), "block")
     assert blocks["intervals"]["units"] == 6
     assert lone["intervals"]["units"] == lone["n"]

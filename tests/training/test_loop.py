@@ -148,7 +148,7 @@ def test_resuming_on_another_draw_is_refused(tiny_dataset: Dataset, tmp_path: Pa
     train_m1(m1_settings(tiny_dataset, tmp_path / "m1"))
     names = ("scene", "pixel", "neighbours", "label")
     part = tiny_dataset.part.copy()
-    part[np.flatnonzero(part == Part.POOL)[:5]] = Part.TEST
+    part[np.flatnonzero(part == Part.TRAIN)[:5]] = Part.TEST
     other = write_dataset(
         tmp_path / "d.h5",
         spectra=tiny_dataset.spectra(),

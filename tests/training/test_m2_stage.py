@@ -323,6 +323,7 @@ def test_an_m1_of_other_bands_is_refused(
         **tiny_dataset.meta,
         "bands": 9,
         "used_bands": list(range(9)),
+        "wavelengths_nm": (tiny_dataset.wavelengths_nm or [])[:9],
         "scaling": fit_scaler("standard", raw, components=9).to_card(),
     }
     arrays = {name: getattr(tiny_dataset, name) for name in names}
