@@ -248,3 +248,26 @@ def test_real_toulouse(real_data: Callable[[str], Path]) -> None:
         assert scene.wavelengths_nm is not None
         assert 430 < scene.wavelengths_nm[0] < scene.wavelengths_nm[-1] < 2500
         assert scene.notes == ()
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_chunks_that_are_read_in_part(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        cube = file.create_dataset(
+            "cube", (960, 1000, 100), "u2", chunks=(16, 1000, 100), compression=1
+        )
+        for row in range(0, 960, 16):
+            cube[row : row + 16] = row + 1
+
+    def held() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("only Linux tells what memory a process holds")
+    with open_scene(tmp_path / "s.h5") as scene:
+        scene.read(slice(0, 15))
+        before = held()
+        for row in range(0, 960, 16):
+            scene.read(slice(row, row + 15))
+        assert held() - before < 60  # of 192 MB

@@ -56,6 +56,9 @@ DRILL_CORE_CUBE = "hsimage/data"
 DRILL_CORE_LABELS = "hsimage/labels"
 LARGEST_CACHE, SMALLEST_CACHE = 400 * 2**20, 2**20
 """Bytes of unpacked chunks kept; HDF5's own choice is the smaller."""
+FULLY_READ_FIRST = 0.75
+"""Share of a cache's chunks among which those that were read whole give way first. With 1 HDF5
+removes none that were read in part (`findings/chunk-cache-without-end.sh`)."""
 LARGE_PLANE = 2**16
 """Pixels of a chunk that windows take in parts."""
 BROKEN = (
@@ -414,7 +417,7 @@ def _cached(file: h5py.File, name: str, axes: Order) -> h5py.Dataset:
     del cube  # one that is open would lend its cache to whoever opens it again
     access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
     # Slots: a prime well above the chunks kept, or two that share one would push each other out.
-    access.set_chunk_cache(max(10_007, 100 * deep + 1), size, 1.0)
+    access.set_chunk_cache(max(10_007, 100 * deep + 1), size, FULLY_READ_FIRST)
     return h5py.Dataset(h5py.h5d.open(file.id, full_name, access))
 
 
