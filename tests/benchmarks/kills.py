@@ -116,8 +116,11 @@ class Found:
     """Seconds between a signal and the end of the process."""
 
 
-def process(folder: Path, arguments: tuple[str, ...]) -> tuple[int, int]:
-    """Fork a process that runs the command line in `folder`; its id, and a pipe that says when."""
+def process(folder: Path, arguments: tuple[str, ...], said: str = "said.txt") -> tuple[int, int]:
+    """Fork a process that runs the command line in `folder`; its id, and a pipe that says when.
+
+    What it says goes to the file `said` there.
+    """
     ready, says = os.pipe()
     child = os.fork()
     if child:
@@ -127,7 +130,7 @@ def process(folder: Path, arguments: tuple[str, ...]) -> tuple[int, int]:
     try:
         os.setpgid(0, 0)
         os.chdir(folder)
-        out = os.open(folder / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        out = os.open(folder / said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(out, stream)
         torch.set_num_threads(1)

@@ -21,12 +21,10 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from contextlib import chdir
 from pathlib import Path
 
-import torch
 from kills import (
     STAGES,
     Stage,
@@ -36,12 +34,11 @@ from kills import (
     ended,
     hidden,
     import_all,
+    process,
     put,
     replace_section,
 )
 from machine import machine_in_words, today
-
-from hsi_ssl.cli import main
 
 TITLE = "## Two runs at once"
 BUSY, THERE = "is being written by another run", "pass --overwrite"
@@ -49,31 +46,6 @@ COLUMNS = (
     "pairs", "one wins whole", "the other refused as it is at work",
     "the other refused as it is done", "one after the other", "nothing hidden",
 )  # fmt: skip
-
-
-def process(folder: Path, arguments: tuple[str, ...], said: str) -> int:
-    """Fork a process that runs the command line in `folder` and says what it says to a file."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        os.chdir(folder)
-        out = os.open(folder / said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for stream in (1, 2):
-            os.dup2(out, stream)
-        torch.set_num_threads(1)
-        sys.argv = ["hsi-ssl", *arguments]
-        main.main()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 class Pairs:
@@ -99,7 +71,9 @@ class Pairs:
         children = []
         for which in order:
             command = (*stage.command, *more[which], *(("--overwrite",) if over else ()))
-            children.append(process(self.folder, command, f"said-{which}.txt"))
+            child, ready = process(self.folder, command, f"said-{which}.txt")
+            os.close(ready)
+            children.append(child)
             time.sleep(after)
         codes = dict(zip(order, [ended(child) for child in children], strict=True))
         counts["pairs"] += 1
