@@ -15,7 +15,7 @@ from hsi_ssl.labels.frames import Floats, Place, between
 from hsi_ssl.labels.vector_grid import on_grid
 from hsi_ssl.labels.vectors import layer_facts, read_layer
 from hsi_ssl.scenes.geolocation import Geolocation
-from hsi_ssl.scenes.products.located import wgs84
+from hsi_ssl.scenes.readers.cf_grid import wgs84
 from hsi_ssl.scenes.scene import Grid
 
 ROWS, COLS = 171, 128

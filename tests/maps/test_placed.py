@@ -19,7 +19,7 @@ from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.class_map import class_map
 from hsi_ssl.scenes.geolocation import Geolocation
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.products.located import wgs84
+from hsi_ssl.scenes.readers.cf_grid import wgs84
 from hsi_ssl.scenes.scene import Grid
 
 ROWS, COLS = 342, 254

@@ -24,10 +24,10 @@ from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.lookup import Numbers, Table
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.bad_bands import with_nothing, without_empty_bands
-from hsi_ssl.scenes.products.located import wgs84
 from hsi_ssl.scenes.products.seen import by_coordinates, seen_at
 from hsi_ssl.scenes.products.swaths import NO_PLACE, Located
 from hsi_ssl.scenes.readers import envi
+from hsi_ssl.scenes.readers.cf_grid import wgs84
 from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.scenes.units import Kind, units_of
 

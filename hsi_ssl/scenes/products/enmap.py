@@ -31,7 +31,6 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.crs import CRS
 from rasterio.rpc import RPC
 
 from hsi_ssl.errors import SceneError
@@ -50,6 +49,7 @@ from hsi_ssl.scenes.products.members import (
 from hsi_ssl.scenes.products.rational import coefficients, offset, placed_at
 from hsi_ssl.scenes.products.told import Tags, in_order, with_told
 from hsi_ssl.scenes.products.xml_metadata import number_at, read_xml, text_at
+from hsi_ssl.scenes.readers.cf_grid import wgs84
 from hsi_ssl.scenes.scene import Bools, Grid, Scene
 from hsi_ssl.scenes.stacked import StackedReader
 from hsi_ssl.scenes.units import Kind
@@ -252,7 +252,7 @@ def _placed(scene: Scene, root: Element, bands: _Bands) -> Scene:
             f"{scene.path.name}: in sensor geometry: placed by its RPC as if all ground lay at "
             f"{height:.0f} m, its mean height"
         )
-        grid = Grid(str(CRS.from_epsg(4326).to_wkt()), geolocation=located)
+        grid = Grid(wgs84(), geolocation=located)
         origin = Origin("RPC in its METADATA.XML")
         origins = replace(origins, crs=origin, transform=origin)
     return replace(scene, grid=grid, notes=(*scene.notes, *notes), origins=origins)

@@ -70,10 +70,3 @@ def is_degrees(crs: str | None) -> bool:
     from rasterio.crs import CRS
 
     return crs is not None and bool(CRS.from_wkt(crs).is_geographic)
-
-
-def wgs84() -> str:
-    """Longitudes and latitudes, as WKT."""
-    from rasterio.crs import CRS
-
-    return str(CRS.from_epsg(4326).to_wkt())

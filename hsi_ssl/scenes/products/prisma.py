@@ -38,6 +38,7 @@ from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.detectors import Detector, stacked
 from hsi_ssl.scenes.products.prisma_quality import layers_of, strict
 from hsi_ssl.scenes.readers.boxes import BoxReader
+from hsi_ssl.scenes.readers.cf_grid import wgs84
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
 from hsi_ssl.scenes.scene import Floats, Grid, Scene
 from hsi_ssl.scenes.smile import smile_in_words
@@ -284,7 +285,7 @@ def _place(
     if located is None:
         return Grid(), None, ("the file tells no place of its pixels",)
     note = "in sensor geometry: pixels have latitudes and longitudes, and stay where they are"
-    return Grid(_wkt(4326), geolocation=located), Origin("its Latitude and Longitude"), (note,)
+    return Grid(wgs84(), geolocation=located), Origin("its Latitude and Longitude"), (note,)
 
 
 def _located(

@@ -19,8 +19,8 @@ from hsi_ssl.scenes.layers import Layer, any_of
 from hsi_ssl.scenes.measured import decoding
 from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.ortho import Ortho
-from hsi_ssl.scenes.products.located import wgs84
 from hsi_ssl.scenes.readers.cf import number_type
+from hsi_ssl.scenes.readers.cf_grid import wgs84
 from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import (
     attributes_of,

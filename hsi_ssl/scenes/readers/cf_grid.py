@@ -74,7 +74,7 @@ def placed(
     if upside_down:
         north, down = north + down * (y.size - 1), -down
     if crs is None and _is_degrees(y) and _is_degrees(x):
-        crs, crs_from = _wgs84(), Origin(f"the units or names of the coordinates {y} and {x}")
+        crs, crs_from = wgs84(), Origin(f"the units or names of the coordinates {y} and {x}")
     corner = west - across / 2, north - down / 2
     transform = (across, 0.0, corner[0], 0.0, down, corner[1])
     notes: tuple[str, ...] = ()
@@ -148,7 +148,7 @@ def _crs(mapping: Mapping[str, Any]) -> tuple[str | None, Origin | None]:
         except (CRSError, ValueError):  # of `EPSG:` and no number
             continue
     if plain_text(mapping.get("grid_mapping_name", "")) == "latitude_longitude":
-        return _wgs84(), Origin("the grid_mapping_name of its grid mapping")
+        return wgs84(), Origin("the grid_mapping_name of its grid mapping")
     return None, None
 
 
@@ -193,7 +193,8 @@ def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
             return None
 
 
-def _wgs84() -> str:
+def wgs84() -> str:
+    """Longitudes and latitudes, as WKT."""
     from rasterio.crs import CRS
 
     return str(CRS.from_epsg(4326).to_wkt())

@@ -34,11 +34,10 @@ from hsi_ssl.scenes.axes import (
     order_of,
 )
 from hsi_ssl.scenes.hidden import without
-from hsi_ssl.scenes.products.located import wgs84
 from hsi_ssl.scenes.products.seen import by_coordinates
 from hsi_ssl.scenes.products.swaths import Located
 from hsi_ssl.scenes.readers.boxes import BoxReader
-from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed
+from hsi_ssl.scenes.readers.cf_grid import UpsideDown, placed, wgs84
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
 from hsi_ssl.scenes.units import kind_in, units_of
 from hsi_ssl.scenes.wavelengths import band_facts, with_facts
