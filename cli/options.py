@@ -46,17 +46,6 @@ axes = click.option(
     help="What the axes of a cube are: bands,rows,cols in the order of the array's.",
 )
 
-overlap = click.option(
-    "--overlap",
-    type=click.Choice(["both", "vnir", "swir"]),
-    help="Of products: whose bands count where two detectors see the same wavelengths.",
-)
-quality = click.option(
-    "--quality",
-    type=click.Choice(["lenient", "strict"]),
-    help="Of products: strict also leaves out pixels that they call doubtful, clouds say.",
-)
-
 
 class Widths(click.ParamType[list[int]]):
     """Widths of hidden layers, `500-500`; `none` for no hidden layer."""
@@ -129,6 +118,18 @@ class Choice(click.ParamType[str]):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """All names, as a choice shows them."""
         return "[" + "|".join(self.names) + "]"
+
+
+overlap = click.option(
+    "--overlap",
+    type=Choice("ReadingSettings", "overlap"),
+    help="Of products: whose bands count where two detectors see the same wavelengths.",
+)
+quality = click.option(
+    "--quality",
+    type=Choice("ReadingSettings", "quality"),
+    help="Of products: strict also leaves out pixels that they call doubtful, clouds say.",
+)
 
 
 class Codes(click.ParamType[list[int]]):
