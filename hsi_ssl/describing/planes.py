@@ -22,7 +22,7 @@ MOST_CODES = 256
 def planes_beside(path: Path, rows: int, cols: int) -> dict[str, Counter[int]]:
     """Labelled pixels by code of each plane of codes `(rows, cols)` in an HDF5 or MATLAB file.
 
-    Planes of a sensor's product are masks and flags, no labels.
+    Planes of a sensor's product are masks and flags, which `Scene.layers` tells of, and no labels.
     """
     found: dict[str, Counter[int]] = {}
     if product_at(path) is not None:

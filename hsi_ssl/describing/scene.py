@@ -20,7 +20,6 @@ from hsi_ssl.labels.codes import checked_codes
 from hsi_ssl.labels.finding import is_our_mask
 from hsi_ssl.labels.rasters import own_labels
 from hsi_ssl.scenes.origins import Origin, Origins
-from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.scene import Floats, Grid, Scene
 from hsi_ssl.scenes.wavelengths import with_facts
 
@@ -57,10 +56,7 @@ def describe_scene(scene: Scene, known: Entry | None = None) -> Description:
             counts = None if plane is None else counts_of(plane)
         except LabelError as error:
             notes.append(str(error))
-    planes = {}
-    # Planes in a product are flags and the like, which `layers` tells of.
-    if scene.bands > 1 and product_at(scene.path) is None:
-        planes = planes_beside(scene.path, scene.rows, scene.cols)
+    planes = {} if scene.bands == 1 else planes_beside(scene.path, scene.rows, scene.cols)
     if len(planes) == 1 and counts is not None:
         planes = {}  # the labels that are told of anyway
     looked = Looked() if kind != "scene" else looked_at(scene)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 SETTLED = 2.0
-"""Seconds: a folder that was changed later may be changed again without its time telling."""
+"""Seconds: what was changed later may be changed again without its time telling."""
 
 
 def names_in(folder: Path) -> tuple[str, ...]:
@@ -20,9 +20,13 @@ def names_in(folder: Path) -> tuple[str, ...]:
         changed = folder.stat().st_mtime_ns
     except OSError:
         return ()
-    if time.time() - changed / 1e9 < SETTLED:
-        return _listed.__wrapped__(str(folder), changed)
-    return _listed(str(folder), changed)
+    look = _listed if settled(changed) else _listed.__wrapped__
+    return look(str(folder), changed)
+
+
+def settled(changed: int) -> bool:
+    """Whether a file or folder, `changed` at that time in ns, tells by it when it changes again."""
+    return time.time() - changed / 1e9 > SETTLED
 
 
 @lru_cache(maxsize=16)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import h5py
 
 from hsi_ssl.scenes.axes import Asked
-from hsi_ssl.scenes.listing import names_in
+from hsi_ssl.scenes.listing import names_in, settled
 from hsi_ssl.scenes.scene import Scene
 
-OVERLAPS = ("both", "vnir", "swir")
-QUALITIES = ("lenient", "strict")
 Overlap = Literal["both", "vnir", "swir"]
 Quality = Literal["lenient", "strict"]
 
@@ -35,9 +33,6 @@ class Wanted(NamedTuple):
     quality: Quality = "lenient"
     variable: str | None = None
     asked: Asked = Asked()
-
-
-AS_DELIVERED = Wanted()
 
 
 @dataclass(frozen=True)
@@ -61,21 +56,33 @@ class Candidate:
         """Full names, without the first slash, of all that an HDF5 file holds; none in others."""
         if self.is_folder:
             return frozenset()
-        found: list[str] = []
         try:
-            if not h5py.is_hdf5(self.path):
-                return frozenset()
-            with h5py.File(self.path, "r") as file:
-                file.visit(found.append)  # gives None, so that it goes on
-        except (OSError, RuntimeError):  # whoever reads it says what is wrong
+            state = self.path.stat()
+        except OSError:
             return frozenset()
-        return frozenset(found)
+        look = _names_in if settled(state.st_mtime_ns) else _names_in.__wrapped__
+        return look(str(self.path.resolve()), state.st_mtime_ns, state.st_size)
 
     def members(self, pattern: str) -> list[Path]:
         """Files of its folder that a pattern such as `*-METADATA.XML` names, in any case."""
         wanted = pattern.lower()
         found = (name for name in names_in(self.folder) if fnmatchcase(name.lower(), wanted))
         return [path for name in found if (path := self.folder / name).is_file()]
+
+
+@lru_cache(maxsize=4096)
+def _names_in(path: str, changed: int, size: int) -> frozenset[str]:
+    """Names in a file as it is now: several ask for them while it is opened."""
+    del changed, size
+    found: list[str] = []
+    try:
+        if not h5py.is_hdf5(path):
+            return frozenset()
+        with h5py.File(path, "r") as file:
+            file.visit(found.append)  # gives None, so that it goes on
+    except (OSError, RuntimeError):  # whoever reads it says what is wrong
+        return frozenset()
+    return frozenset(found)
 
 
 class Product(NamedTuple):
