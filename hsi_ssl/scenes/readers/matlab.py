@@ -19,6 +19,7 @@ from hsi_ssl.scenes.axes import Asked
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.readers import hdf5, matlab_cells
 from hsi_ssl.scenes.readers.choosing import PLANE, choose
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.readers.named_arrays import scene_of_arrays
 from hsi_ssl.scenes.scene import Array, Scene
 
@@ -88,7 +89,7 @@ def cell_texts(path: Path, names: Collection[str]) -> tuple[str, ...]:
     Nothing where there is none; errors as for cubes.
     """
     if is_hdf5(path):
-        with hdf5.opened(path) as file:
+        with opened(path) as file:
             for name in matlab_cells.shapes(file):
                 if name.rpartition("/")[2].lower() in names:
                     with contextlib.suppress(SceneError):  # of numbers, say

@@ -10,19 +10,17 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
+from hsi_ssl.scenes.readers.hdf5_file import objects_in
 from hsi_ssl.scenes.scene import Array
 
 
 def shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
     """Name -> shape, with MATLAB's axes, of the cell arrays of a file, those in structs as well."""
     found: dict[str, tuple[int, ...]] = {}
-
-    def look(name: str, item: object) -> None:
+    for name, item in objects_in(file).items():
         if isinstance(item, h5py.Dataset) and item.size and not name.startswith("#"):
             if h5py.check_ref_dtype(item.dtype) is not None and _is_cell(item):
                 found[name] = tuple(item.shape[::-1])
-
-    file.visititems(look)
     return found
 
 
