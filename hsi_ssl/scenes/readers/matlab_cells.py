@@ -64,20 +64,6 @@ def texts(file: h5py.File, name: str, path: Path) -> Array:
     return np.array(flat, str).reshape(cells.shape)
 
 
-def of_loaded(cells: Array, name: str, path: Path) -> Array:
-    """The same of a cell array that scipy has read.
-
-    Raises
-    ------
-    SceneError
-        A cell holds something else.
-    """
-    flat = [_loaded(cell) for cell in cells.ravel()]
-    if None in flat:
-        raise SceneError(f"{name} in {path} is a cell array of more than text; expected names")
-    return np.array(flat, str).reshape(cells.shape)
-
-
 def _text(cell: Any) -> str | None:
     """A text of one line, None of anything else; MATLAB marks what is empty."""
     if not isinstance(cell, h5py.Dataset):
@@ -87,10 +73,3 @@ def _text(cell: Any) -> str | None:
     if cell.dtype != np.uint16:
         return None
     return np.asarray(cell[()], "<u2").tobytes().decode("utf-16-le", "replace")
-
-
-def _loaded(cell: Any) -> str | None:
-    found = np.asarray(cell)
-    if not found.size:
-        return ""
-    return str(found.ravel()[0]) if found.size == 1 and found.dtype.kind == "U" else None
