@@ -30,6 +30,7 @@ from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
 from hsi_ssl.scenes.readers.gdal_errors import FAILURES, one_sentence, reason
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
 from hsi_ssl.scenes.readers.gdal_origins import Sources
+from hsi_ssl.scenes.readers.vrt_sources import look_at_sources
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, GroundPoint, Scene
 from hsi_ssl.scenes.times import Taken, time_of
 from hsi_ssl.scenes.units import Units, band_units, envi_units
@@ -212,6 +213,8 @@ def opened(
         As in `open_cube`.
     """
     named = named or path
+    if not is_virtual(path):
+        look_at_sources(path)
     dataset = _opened(gdal_name(path), named, driver)
     if dataset.driver in UNTURNED:
         dataset.close()
