@@ -112,7 +112,7 @@ class Scratch:
             path.write_bytes(content.replace(SECRET.encode(), str(self.secret).encode()))
 
     def seen(self, *but: str) -> Seen:
-        """Size and time of all files but those in `out` and in some places, and of what is shared."""
+        """Size and time of all files but those in `out` and some places, and of what is shared."""
         found: Seen = {}
         waiting = [str(self.folder), str((self.work / "given").resolve())]
         ours = {os.path.normpath(self.work / name) for name in ("out", *but)}
