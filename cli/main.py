@@ -83,7 +83,12 @@ def main() -> None:
             if stop.number:  # whatever else went wrong then came of it
                 stop.say(stop.number)
                 sys.exit(exit_code(stop.number))
-            if not isinstance(error, HsiSslError):
+            if not isinstance(error, HsiSslError | MemoryError):
                 raise
-            click.echo(click.style("Error: ", fg="red") + str(error), err=True)
+            said = str(error)
+            if isinstance(error, MemoryError):
+                said = (
+                    f"there is not enough memory ({said or 'for this'}); take a part of the scene"
+                )
+            click.echo(click.style("Error: ", fg="red") + said, err=True)
             sys.exit(2)

@@ -160,8 +160,9 @@ def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
     that it does not know it keeps the ellipsoid alone, as a CRS in degrees: that is none.
     """
     import rasterio
-    from rasterio.errors import RasterioError
     from scipy.io import netcdf_file
+
+    from hsi_ssl.scenes.readers.gdal_errors import FAILURES
 
     if not mapping:
         return None
@@ -183,13 +184,14 @@ def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
                     if number.dtype.kind in "iuf":
                         setattr(file.variables[variable], key, number.astype(np.float64))
                     elif number.dtype.kind in "SU" and number.size == 1:
-                        setattr(file.variables[variable], key, plain_text(number))
+                        text = plain_text(number).encode("ascii", "replace")
+                        setattr(file.variables[variable], key, text)
         try:
             with rasterio.open(path) as dataset:
                 crs = dataset.crs
                 lost = not crs or (crs.is_geographic and "latitude_longitude" not in name)
                 return None if lost else str(crs.to_wkt())
-        except RasterioError:
+        except FAILURES:
             return None
 
 
