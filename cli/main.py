@@ -11,6 +11,7 @@ import click
 from hsi_ssl import __version__
 from hsi_ssl.errors import HsiSslError
 
+from .raw_lines import left_out
 from .stopping import exit_code, stops_heard
 
 COMMANDS = {
@@ -76,7 +77,7 @@ def main() -> None:
     SIGTERM.
     """
     os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own warnings: ours say what matters
-    with stops_heard() as stop:
+    with left_out(), stops_heard() as stop:
         try:
             cli(prog_name="hsi-ssl")
         except BaseException as error:
