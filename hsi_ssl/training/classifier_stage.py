@@ -70,7 +70,7 @@ def train_classifier(
         )
         device = choose_device(settings.device)
         dataset = open_dataset(settings.dataset, settings.label_set)
-        m1 = m1_below(settings, dataset, watcher)
+        m1 = m1_below(settings, dataset, device, watcher)
         data = M2Data(dataset, settings.model_copy(update={"side_input": False}), m1, device)
         teacher = None
         if settings.teacher is not None:

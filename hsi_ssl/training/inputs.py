@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.networks import sample_gaussian
 from hsi_ssl.models.tables import allowed, combinations, conditioned, marginals
 
@@ -55,7 +56,7 @@ class Inputs:
         """Sampled inputs `(n, D)` as they might have been measured another time."""
         if self.noise_sd is None:
             return x
-        eps = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        eps = drawn(torch.randn, x.shape, generator, device=x.device, dtype=x.dtype)
         return x + self.noise_sd * eps
 
     def learnt_from(self, x: Tensor, experts: int, generator: torch.Generator) -> Tensor:

@@ -15,9 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.checked_rows import READ_ROWS
-from hsi_ssl.datasets.scaling import Scaler
+from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError
 from hsi_ssl.inference.checkpoint import (
@@ -27,7 +26,6 @@ from hsi_ssl.inference.checkpoint import (
     has_state,
     save_run,
 )
-from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.inference.precision import keep_freed_memory
@@ -35,12 +33,15 @@ from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse
 from hsi_ssl.models.method import architecture_of, differing
 from hsi_ssl.training.loop import Fit, Progress, fit
+from hsi_ssl.training.processes import ALONE, Processes
+from hsi_ssl.training.share import Share, share_of
 from hsi_ssl.training.stage import (
     OF_LOOP,
     Draw,
     batch_size,
     draw_nothing,
     draw_spectra,
+    facts_of,
     identity,
     network_scaler,
     sd_floor,
@@ -73,9 +74,15 @@ class ExtractorTask(PlainTask):
     module: FeatureExtractor
 
     def __init__(
-        self, module: FeatureExtractor, x: Tensor, x_validation: Tensor, batch: int
+        self,
+        module: FeatureExtractor,
+        x: Tensor,
+        x_validation: Tensor,
+        batch: int,
+        processes: Processes = ALONE,
     ) -> None:
         self.module, self.bound_name = module, module.bound_name
+        self.processes = processes
         self.x, self.x_validation = x, x_validation
         self.batch = batch
         self.pixels = len(x)
@@ -86,16 +93,20 @@ class ExtractorTask(PlainTask):
         """The bound, or minus the cost."""
         return self.bound_name
 
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+    def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Share]]:
         """All pixels in random order; the last batch may be smaller."""
         order = torch.randperm(self.pixels, generator=generator, device=self.x.device)
         for rows in torch.split(order, self.batch):
-            yield self.x[rows]
+            share = share_of(self.processes, len(rows))
+            yield self.x[rows[share.at]], share
 
-    def cost(self, batch: Tensor, kl_weight: float, generator: torch.Generator) -> StepCost:
+    def cost(
+        self, batch: tuple[Tensor, Share], kl_weight: float, generator: torch.Generator
+    ) -> StepCost:
         """Mean of J(x), or of another extractor's cost, over the batch."""
-        cost = self.module.cost(batch, generator, kl_weight).mean()
-        return StepCost(cost, -cost, len(batch))
+        x, share = batch
+        cost = share.mean(self.module.cost(x, share.numbers(generator), kl_weight))
+        return StepCost(cost, -cost, share.of)
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Mean bound on log p(x), or minus the cost, of the validation pixels: the score."""
@@ -123,26 +134,34 @@ def train_m1(
     frozen: bool = False,
     watcher: Watcher = SILENT,
     draw: Draw = draw_nothing,
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Train a feature extractor on every pixel of a dataset that may be seen; returns its card.
 
     `init_from`: a run to start from, of another sensor perhaps (`transfer`); `frozen`: as it is.
 
     Training sees the training pixels and the unlabelled pool (in a transductive dataset the test
-    pixels too); the validation pixels stop it.
+    pixels too); the validation pixels stop it. Of several `processes` each calls this.
 
     Raises
     ------
-    DatasetError, ModelError, OutputError, DeviceError, SettingsError
+    DatasetError, ModelError, OutputError, DeviceError, SettingsError, ProcessError
         Before anything is written.
     """
-    with claimed(settings.output):
-        resume = check_run_folder(
-            settings.output, resume=resume, overwrite=overwrite, parts=PHASES, watcher=watcher
+    watcher, output = processes.watcher(watcher), settings.output
+    with processes.claimed(output):
+        resume = processes.told(
+            "resumes",
+            lambda: check_run_folder(
+                output, resume=resume, overwrite=overwrite, parts=PHASES, watcher=watcher
+            ),
         )
-        device = choose_device(settings.device)
+        device = processes.device(settings.device)
         dataset = open_dataset(settings.dataset)
-        training = _Training(dataset, settings, device, init_from, watcher, draw)
+        training = _Training(dataset, settings, device, init_from, watcher, draw, processes)
+        processes.agree(facts_of(settings, dataset, training.source))
+        if processes.size > 1:
+            _refuse_several(settings, frozen=frozen)
         model = training.model
         if frozen:
             metrics, trained = training.as_it_is()
@@ -161,7 +180,28 @@ def train_m1(
             "metrics": metrics,
             **training.origin,
         }
-        return save_run(settings.output, model.state_dict(), card)
+        return processes.told("card", lambda: save_run(output, model.state_dict(), card))
+
+
+def _refuse_several(settings: M1Settings, *, frozen: bool) -> None:
+    """Refuse several processes for what one does.
+
+    Raises
+    ------
+    SettingsError
+        There are no steps to share, or what one spectrum costs depends on others of its batch.
+    """
+    kind = EXTRACTORS.find(settings.extractor)
+    if frozen or kind.closed_form:
+        what = "keeping weights (--frozen)" if frozen else kind.title
+        raise SettingsError(
+            f"{what} has no steps that processes could share: start it without torchrun"
+        )
+    if kind.of_batches:
+        raise SettingsError(
+            f"{kind.title} looks at a batch as a whole, which processes share: start it without "
+            "torchrun"
+        )
 
 
 @dataclass(frozen=True)
@@ -174,6 +214,7 @@ class _Training:
     init_from: Path | None
     watcher: Watcher
     draw: Draw
+    processes: Processes
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -181,6 +222,9 @@ class _Training:
 
     @cached_property
     def scaler(self) -> Scaler:
+        return scaler_from_card(self.processes.told("scaler", lambda: self._scaler().to_card()))
+
+    def _scaler(self) -> Scaler:
         source = self.source
         if source is not None and other_sensor(source.card, self.dataset):
             return transferred(source, self.init_from, self.dataset, self.watcher)
@@ -301,12 +345,14 @@ class _Training:
         return self._kept(judged), Fit(progress, {}, "float32")
 
     def by_steps(self, *, resume: bool) -> tuple[dict[str, Any], Fit]:
-        """Train by the loop."""
+        """Train by the loop; what is measured afterwards only the first process knows."""
         settings, model = self.settings, self.model
         x, x_validation = self._spectra()
-        task = ExtractorTask(model, x, x_validation, batch_size(settings.batch, len(x)))
+        size = batch_size(settings.batch, len(x))
+        task = ExtractorTask(model, x, x_validation, size, self.processes)
         self._announce(len(x))
-        self._begin(resume=resume)
+        if self.processes.first:
+            self._begin(resume=resume)
         if self.init_from is None:
             self._phases(task, resume=resume)
         found = fit(
@@ -317,7 +363,10 @@ class _Training:
             resume=resume and (settings.output / STATE).exists(),
             watcher=self.watcher,
             on_snapshot=lambda snapshots: self._draw(snapshots, task.measured),
+            processes=self.processes,
         )
+        if not self.processes.first:
+            return {}, found
         model.settle(x)
         generator = torch.Generator(self.device).manual_seed(settings.seed)
         name = model.bound_name
@@ -358,13 +407,20 @@ class _Training:
         for part, phase in zip(parts, phases, strict=True):
             self.watcher.say(f"{phase.name}:")
             fit(
-                ExtractorTask(phase.module.to(self.device), task.x, task.x_validation, task.batch),
+                ExtractorTask(
+                    phase.module.to(self.device),
+                    task.x,
+                    task.x_validation,
+                    task.batch,
+                    self.processes,
+                ),
                 settings.model_copy(update={"epochs": phase.epochs}),
                 run / part,
                 identity=self.identity,
                 resume=resume and (run / part / STATE).exists(),
                 watcher=self.watcher,
                 on_snapshot=lambda snapshots: None,
+                processes=self.processes,
             )
         if phases:
             self.watcher.say("the whole:")

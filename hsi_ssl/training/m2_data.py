@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.datasets.neighbours import neighbours_among
-from hsi_ssl.datasets.scaling import Scaler
+from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.extractor import Extractor
@@ -28,6 +28,7 @@ from hsi_ssl.training.inputs import (
     log_q_each,
     log_q_of_experts,
 )
+from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.scene_start import start_in_scenes
 from hsi_ssl.training.slot_start import start_of_slots
@@ -51,13 +52,18 @@ class M2Data:
     settings: M2Settings
     m1: Extractor | None
     device: torch.device
+    processes: Processes = ALONE
 
     @cached_property
     def scaler(self) -> Scaler:
-        """From raw spectra to what the first network sees."""
+        """From raw spectra to what the first network sees; the first process's."""
         if self.m1 is not None:
             return self.m1.scaler
-        return network_scaler(self.dataset, self.settings.whitening)
+        if self.processes.size == 1:
+            return network_scaler(self.dataset, self.settings.whitening)
+        whitening = self.settings.whitening
+        card = self.processes.told("scaler", network_scaler(self.dataset, whitening).to_card)
+        return scaler_from_card(card)
 
     @cached_property
     def label_sets(self) -> tuple[LabelSet, ...]:
@@ -124,7 +130,9 @@ class M2Data:
         """Which units of M1 move, `(J,)`."""
         if self.m1 is None:
             return np.zeros(0, dtype=bool)
-        kept = moving_units(self.m1, self.dataset)
+        m1 = self.m1
+        found = self.processes.told("units", lambda: moving_units(m1, self.dataset).tolist())
+        kept = np.asarray(found, dtype=bool)
         if not kept.any():
             raise ModelError(
                 f"no latent unit of {self.settings.m1} moves over the data: M1 has collapsed; "

@@ -17,6 +17,8 @@ from hsi_ssl.models.bounds import objective
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs, Labelled, at_once
+from hsi_ssl.training.processes import ALONE, Processes
+from hsi_ssl.training.share import share_of
 from hsi_ssl.training.stage import batch_size
 from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.terms import asked_for
@@ -63,9 +65,10 @@ class SemiSupervisedTask(PlainTask):
         data: Pixels,
         settings: M2Settings,
         e_step: EStep | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         """`e_step`: who tells pixels of the labels that they lack, None for nobody."""
-        self.module, self.settings = module, settings
+        self.module, self.settings, self.processes = module, settings, processes
         self.inputs, self.y = data.every, data.y
         self.labelled, self.validation = data.labelled, data.validation
         self.e_step = EStep() if e_step is None else e_step
@@ -118,17 +121,25 @@ class SemiSupervisedTask(PlainTask):
     def cost(self, batch: Batch, kl_weight: float, generator: torch.Generator) -> StepCost:
         """J_alpha / N, the weighted sum of the terms."""
         rows, sets, lacking = batch
+        y, y_lacking = self.y[rows], self.y[lacking]
+        labelled = share_of(self.processes, len(rows))
+        others = share_of(self.processes, len(lacking))
+        rows, lacking = rows[labelled.at], lacking[others.at]
         step = Step(
             module=self.module,
             settings=self.settings,
             inputs=self.inputs,
             e_step=self.e_step,
-            x=self.inputs.sample(rows, generator),
-            y=self.y[rows],
+            labelled=labelled,
+            lacking=others,
+            x=self.inputs.sample(rows, labelled.numbers(generator)),
+            y=y[labelled.at],
             sets=sets,
+            complete=(y >= 0).all(dim=1),
+            unknown=y_lacking < 0,
             rows=lacking,
-            x_lacking=self.inputs.sample(lacking, generator),
-            y_lacking=self.y[lacking],
+            x_lacking=self.inputs.sample(lacking, others.numbers(generator)),
+            y_lacking=y_lacking[others.at],
             share_lacking=len(self.lacking) / self.pixels,
             kl_weight=kl_weight,
             generator=generator,
@@ -137,7 +148,7 @@ class SemiSupervisedTask(PlainTask):
         weights = [term.weight(self.settings) for term in self.terms]
         total = objective(list(costs.values()), weights)
         bound = [-costs[term.name] for term in self.terms if term.in_bound]
-        return StepCost(total, torch.stack(bound).sum(), len(rows) + len(lacking), costs)
+        return StepCost(total, torch.stack(bound).sum(), labelled.of + others.of, costs)
 
     @torch.no_grad()
     def validate(self, generator: torch.Generator) -> dict[str, float]:

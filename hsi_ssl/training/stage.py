@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from hsi_ssl import __version__
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1
-from hsi_ssl.inference.lineage import dataset_card, seen_elsewhere
+from hsi_ssl.inference.lineage import dataset_card, draw_fingerprint, seen_elsewhere
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -57,7 +61,28 @@ def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[
     return {**values, "dataset": {k: v for k, v in card.items() if k != "path"}, **more}
 
 
-def m1_below(settings: M2Settings, dataset: Dataset, watcher: Watcher) -> Extractor | None:
+def facts_of(
+    settings: TrainingSettings, dataset: Dataset, below: Extractor | None
+) -> dict[str, str]:
+    """What all processes of a training must see alike, in words; `below`: what it stands on."""
+    values = settings.model_dump(mode="json", exclude={"device", "output", "dataset", "m1"})
+    checks = dataset.spectra_checksums or ()
+    return {
+        "version of hsi-ssl": __version__,
+        "version of torch": torch.__version__,
+        "dataset": f"checksum {draw_fingerprint(dataset)[:8]}-{_digest(repr(checks))}",
+        "model to start from": "none" if below is None else below.card["weights_sha256"][:8],
+        "settings": f"checksum {_digest(json.dumps(values, sort_keys=True))}",
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def m1_below(
+    settings: M2Settings, dataset: Dataset, device: torch.device, watcher: Watcher
+) -> Extractor | None:
     """The extractor whose features a classifier is to stand on, None where it sees spectra.
 
     Raises
@@ -67,7 +92,7 @@ def m1_below(settings: M2Settings, dataset: Dataset, watcher: Watcher) -> Extrac
     """
     if settings.m1 is None:
         return None
-    m1 = load_m1(settings.m1, settings.device)
+    m1 = load_m1(settings.m1, str(device))
     check_bands(m1.card, dataset, settings.m1)
     for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
         watcher.warn(sentence)
