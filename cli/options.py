@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -295,6 +296,24 @@ def refuse_together(**flags: object) -> None:
         raise click.UsageError(" and ".join(given) + " contradict each other: give one of them")
 
 
+def refuse_several(command: str) -> None:
+    """Refuse to do in several processes, as `torchrun` starts them, what one does.
+
+    Raises
+    ------
+    SettingsError
+        There are several.
+    """
+    from hsi_ssl.errors import SettingsError
+
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1":
+        raise SettingsError(
+            f"hsi-ssl {command} works in one process, and {processes} were started (WORLD_SIZE): "
+            "start it without torchrun, which is for train-m1 and train-m2"
+        )
+
+
 def drawing(run: Path) -> Draw:
     """Draw the generated spectra of a run into its folder, in the field's units."""
 
@@ -315,8 +334,9 @@ def common(command: F) -> F:
     @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings.")
     @functools.wraps(command)
     def wrapped(*args: Any, as_json: bool, verbose: bool, quiet: bool, **kwargs: Any) -> Any:
+        verbosity, silent = int(verbose) - int(quiet), os.environ.get("RANK", "0") != "0"
         with (
-            Terminal(as_json=as_json, verbosity=int(verbose) - int(quiet)) as terminal,
+            Terminal(as_json=as_json, verbosity=verbosity, silent=silent) as terminal,
             others_heard(terminal),
         ):
             return command(*args, terminal=terminal, **kwargs)

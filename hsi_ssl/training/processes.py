@@ -40,6 +40,8 @@ STEP = timedelta(minutes=10)
 """That one process may be behind another in a step; who is gone is known sooner."""
 REMEMBERED = 64
 """Words of one name that are kept for those who have not heard them yet."""
+SHORTEST, LONGEST = 0.0005, 0.05
+"""Seconds between looks for a word of another process."""
 ANSWER = 5.0
 """Seconds in which the first process answers who gives up."""
 
@@ -216,15 +218,18 @@ class Several(Processes):
 
     def _heard(self, place: str) -> bytes:
         """What another process puts to a place of the store, once it does."""
-        while True:
+        pause = SHORTEST
+        try:
+            while not self._store.check([place]):
+                self._refuse_lost()
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST)
+            return self._store.get(place)
+        except ProcessError:
+            raise
+        except RuntimeError as error:
             self._refuse_lost()
-            try:
-                self._store.wait([place], timedelta(seconds=EVERY))
-                return self._store.get(place)
-            except RuntimeError as error:
-                if "imeout" not in str(error) and "imed out" not in str(error):
-                    self._refuse_lost()
-                    raise self._gone("cannot be reached any more") from error
+            raise self._gone("cannot be reached any more") from error
 
     def _wait(self, work: Work) -> None:
         """Wait for a message, but not for one that has died."""
