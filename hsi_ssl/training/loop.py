@@ -120,6 +120,7 @@ def fit(
             loop.save_kept()
             raise
         except ProcessError as error:
+            watcher.if_stopped(str(error))  # whoever started all may end this one, too
             loop.save_kept()
             raise ProcessError(f"{error}; {loop.advice()}") from error
         return loop.finish()

@@ -42,8 +42,8 @@ REMEMBERED = 64
 """Words of one name that are kept for those who have not heard them yet."""
 SHORTEST, LONGEST = 0.0005, 0.05
 """Seconds between looks for a word of another process."""
-ANSWER = 5.0
-"""Seconds in which the first process answers who gives up."""
+ANSWER, AT_ONCE = 5.0, 0.7
+"""Seconds in which the first process answers who gives up, or is stopped."""
 
 
 class Processes:
@@ -254,22 +254,24 @@ class Several(Processes):
 
     def leave(self) -> None:
         """End well; the first process, which may keep the store, after the others."""
-        until = time.monotonic() + ANSWER
+        self.outlast(ANSWER)
+        self.heart.tell(left=True)
+
+    def outlast(self, seconds: float) -> None:
+        """Of the first process, which may keep the store: stay until the others have all ended."""
+        until = time.monotonic() + seconds
         for rank in range(1, self.size if self.first else 0):
             while "beats" in json.loads(self._store.get(key(rank))) and time.monotonic() < until:
                 time.sleep(EVERY / 50)
-        self.heart.tell(left=True)
 
-    def answered(self) -> bool:
+    def answered(self, seconds: float) -> bool:
         """Whether the first process, within some seconds, says by itself why it ends."""
-        until = time.monotonic() + ANSWER
+        until = time.monotonic() + seconds
         with contextlib.suppress(RuntimeError):
             while time.monotonic() < until:
-                words = json.loads(self._store.get(key(0)))
-                if "beats" not in words:
-                    time.sleep(EVERY)  # until it has said so: who started us ends all of us then
+                if "beats" not in json.loads(self._store.get(key(0))):
                     return True
-                time.sleep(EVERY / 10)
+                time.sleep(EVERY / 20)
         return False
 
 
@@ -297,14 +299,21 @@ def joined(watcher: Watcher = SILENT) -> Iterator[Processes]:
         yield processes
     except BaseException as error:
         if isinstance(error, INTERRUPTS):
-            processes.heart.tell(failed="it was told to")
+            with contextlib.suppress(RuntimeError):
+                processes.heart.tell(failed="it was told to")
+            if not processes.first and not processes.answered(AT_ONCE):
+                watcher.if_stopped(
+                    "process 0 does not answer any more; what it has saved goes on with --resume"
+                )
             raise
         if isinstance(error, ProcessError) and not processes.first:
             watcher.if_stopped(str(error))
         own = str(error) or type(error).__name__
         with contextlib.suppress(RuntimeError):
             processes.heart.tell(failed=own)
-        if not processes.first and isinstance(error, HsiSslError) and processes.answered():
+            processes.outlast(2 * EVERY)
+        if not processes.first and isinstance(error, HsiSslError) and processes.answered(ANSWER):
+            time.sleep(EVERY)  # until it has been said: who started all ends all when one has ended
             raise ToldElsewhereError(own) from error
         raise
     with contextlib.suppress(RuntimeError):
