@@ -280,6 +280,11 @@ def training(command: F) -> F:
         overwrite,
         device,
         seed,
+        click.option(
+            "--stream/--no-stream",
+            default=None,
+            help="Read spectra in every epoch anew, or keep them in memory [default: as it holds].",
+        ),
         click.option("--warm-up", type=int, help="Epochs over which the KL term rises."),
         click.option("--patience", type=int, help="Epochs without improvement before the end."),
         click.option("--learning-rate", type=float),

@@ -35,6 +35,7 @@ from hsi_ssl.training.m2_architecture import in_words as model_in_words
 from hsi_ssl.training.m2_choice import choose_rules, keep_the_better, q_of_labels
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_finish import finish, generated, run_tensors
+from hsi_ssl.training.memory import streamed_in_words
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.stage import (
@@ -159,9 +160,11 @@ class _Training:
     def known(self) -> dict[str, Any]:
         """What must be the same to resume."""
         data = self.data
+        more = {"streamed": True} if data.streamed else {}
         return identity(
             data.dataset,
             self.settings,
+            **more,
             m1_weights=data.m1 and data.m1.card["weights_sha256"],
             device=data.device.type,
         )
@@ -183,6 +186,9 @@ class _Training:
             )
         check_settings(settings, data)
         named = model_name({"model": settings.model, "m1": data.m1 and data.m1.card})
+        if data.streamed:
+            numbers = data.pixels * data.width
+            self.watcher.say(streamed_in_words(data.pixels, numbers, settings.stream))
         for sentence in model_in_words(self.architecture, data, named):
             self.watcher.say(sentence)
 
@@ -225,9 +231,9 @@ class _Training:
     def e_step(self, model: DeclaredVAE) -> EStep:
         """Who is to tell pixels of the labels that they lack."""
         data, settings = self.data, self.settings
-        if not len(data.unlabelled) and bool((data.y >= 0).all()):
+        if not data.unlabelled and bool((data.y >= 0).all()):
             return EStep()
-        started = settings.slot_start and settings.free_slots > 0 and len(data.unlabelled) > 0
+        started = settings.slot_start and settings.free_slots > 0 and data.unlabelled > 0
         graph = start = None
         if settings.propagation or (started and not settings.spatial):
             graph = data.feature_graph()
@@ -313,7 +319,7 @@ class _Training:
 def _class_means(data: M2Data) -> tuple[str, Any]:
     """A title, and the mean scaled spectrum of each class of the first label set."""
     rows = data.dataset.rows(Part.TRAIN)
-    scaled, label = data.scaler.transform(data.dataset.spectra(rows)), data.indices(rows)[:, 0]
+    scaled, label = data.dataset.scaled(rows, data.scaler), data.indices(rows)[:, 0]
     means = np.stack([scaled[label == k].mean(0) for k in np.unique(label[label >= 0])])
     several = len(data.label_sets) > 1
     of = f" of {data.label_sets[0].name}" if several else ""

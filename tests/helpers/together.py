@@ -48,7 +48,7 @@ def together(
         theirs.close()
         pipes.append(ours)
         processes.append(process)
-    found = []
+    found: list[Any] = []
     try:
         for rank, pipe in enumerate(pipes):
             if rank in silent:

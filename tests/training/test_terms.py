@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from small_models import pixels, preset
+from small_models import batch, pixels, preset
 
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.e_step import EStep
@@ -83,12 +83,12 @@ def test_the_cost_holds_both_beside_its_bound(labels: tuple[str, ...]) -> None:
     generator = torch.Generator().manual_seed(1)
     labelled, pool = (torch.randn(n, 5, generator=generator) for n in (9, 40))
     y = (torch.arange(9) % 3)[:, None].expand(-1, len(labels))
-    batch = (torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40))
+    rows = torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40)
 
     def step(**weights: float) -> tuple[float, float]:
         settings = M2Settings(alpha=1, stop_gradient=0, **weights)
         task = SemiSupervisedTask(module, pixels(Inputs(labelled), y, pool, settings), settings)
-        found = task.cost(batch, 1.0, torch.Generator().manual_seed(2))
+        found = task.cost(batch(task, *rows), 1.0, torch.Generator().manual_seed(2))
         return float(found.bound.detach()), float(found.cost.detach())
 
     bound, cost = step()
@@ -110,8 +110,11 @@ def test_the_log_and_the_card_name_each_term_that_is_asked_for() -> None:
     settings = M2Settings(alpha=2, steadiness=0.5, balance=0.1, propagation=1.0)
     data = pixels(Inputs(torch.randn(9, 5)), y, pool, settings)
     task = SemiSupervisedTask(module, data, settings, EStep())
-    batch = (torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40))
-    found = task.cost(batch, 1.0, torch.Generator().manual_seed(2))
+    lacking = 9 + torch.arange(40)
+    sets = torch.zeros(9, dtype=torch.long)
+    found = task.cost(
+        batch(task, torch.arange(9), sets, lacking), 1.0, torch.Generator().manual_seed(2)
+    )
     assert list(found.terms) == list(TERMS)
     weights = {name: kind().weight(settings) for name, kind in TERMS.items()}
     total = sum(weights[name] * float(cost.detach()) for name, cost in found.terms.items())

@@ -29,7 +29,7 @@ class Step:
 
     Of the whole batch: `sets (N,)`, for which label set each pixel was drawn; `complete (N,)`,
     whether all of its labels are known; `unknown (M, V)`, which labels the others lack.
-    `share_lacking`: of all training pixels. `inputs`: all training pixels.
+    `share_lacking`: of all training pixels. `inputs`: pixels seen as these are.
     """
 
     module: DeclaredVAE
