@@ -11,6 +11,7 @@ import click
 from hsi_ssl import __version__
 from hsi_ssl.errors import HsiSslError
 
+from .output import one_line
 from .stopping import exit_code, stops_heard
 
 COMMANDS = {
@@ -90,5 +91,5 @@ def main() -> None:
                 said = (
                     f"there is not enough memory ({said or 'for this'}); take a part of the scene"
                 )
-            click.echo(click.style("Error: ", fg="red") + said, err=True)
+            click.echo(click.style("Error: ", fg="red") + one_line(said), err=True)
             sys.exit(2)
