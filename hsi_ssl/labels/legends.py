@@ -17,6 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import rasterio.shutil
+from defusedxml.ElementTree import fromstring
 from rasterio.io import DatasetReader, MemoryFile
 
 from hsi_ssl.cells import records_of, whole_number
@@ -225,8 +226,8 @@ def _of_gdal(raster: DatasetReader) -> Found:
     try:
         with MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(raster, memory.name, driver="VRT")
-            root = ET.fromstring(decoded(memory.read()))
-    except (*FAILURES, ET.ParseError):
+            root = fromstring(decoded(memory.read()))
+    except (*FAILURES, ET.ParseError, ValueError):
         return {}, {}
     return _of_band(root.find("VRTRasterBand"))
 
