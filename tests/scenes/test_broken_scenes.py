@@ -18,8 +18,12 @@ from placed_files import write_cube
 
 from hsi_ssl.errors import LabelError, SceneError
 from hsi_ssl.labels.rasters import read_label_plane
+from hsi_ssl.scenes.axes import PLAIN, Decided, Dimension
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.readers import hdf5_probe
+from hsi_ssl.scenes.readers.cf_grid import placed
+
+PLANE = [Dimension(3, "y"), Dimension(4, "x"), Dimension(5, "band")]
 
 
 def npy(path: Path, header: str, data: bytes = bytes(480)) -> Path:
@@ -141,6 +145,12 @@ def test_netcdf_that_begins_before_the_file(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(SceneError, match=r"cube\.nc"):
         open_scene(path)
+
+
+@pytest.mark.parametrize("name", ["data", "dimensions", "réf", "\ufffd"])
+def test_grid_mappings_with_attributes_of_odd_names(name: str) -> None:
+    said = {"grid_mapping_name": "transverse_mercator", name: "text"}
+    assert placed(PLANE, Decided(PLAIN), said).grid.crs is None
 
 
 @pytest.mark.parametrize("value", [2**63, 2**64 - 1, 10**30])

@@ -244,3 +244,19 @@ def test_nodata_of_64_bits_is_the_headers(tmp_path: Path, dtype: str) -> None:
     with open_scene(tmp_path / "s.img") as scene:
         assert scene.nodata == 9999
         assert scene.valid(scene.read()).tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
+def test_a_file_that_is_cut_while_it_is_read_is_refused(
+    tmp_path: Path, cube: Cube, interleave: str
+) -> None:
+    scene = open_scene(write(tmp_path, cube, interleave=interleave))
+    data = tmp_path / "cube.img"
+    os.truncate(data, data.stat().st_size - 1)
+    last = np.array([scene.rows - 1])
+    with pytest.raises(SceneError, match="became shorter"):
+        scene.read()
+    with pytest.raises(SceneError, match="became shorter"):
+        scene.pixels(last, np.array([scene.cols - 1]))
+    with pytest.raises(SceneError, match="became shorter"):
+        scene.thinned(last, np.arange(scene.cols), range(scene.bands))

@@ -70,7 +70,7 @@ def facts_in(source: str | bytes, layer: str | int, path: Path) -> LayerFacts:
     `source` is what GDAL calls a file, or what the file holds.
     """
     info = pyogrio.read_info(source, layer=layer, force_feature_count=True)
-    crs = info["crs"]
+    crs = info["crs"] or None
     # What GeoPackages hold where QGIS says "no CRS".
     if crs is not None and re.match(r'\w+\["Undefined ', crs):
         crs = None

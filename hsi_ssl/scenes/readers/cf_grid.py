@@ -7,6 +7,7 @@ row of the array is the first of the scene, whatever GDAL's netCDF driver takes 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from hsi_ssl.scenes.scene import Array, CubeReader, Floats, Grid
 Transform = tuple[float, float, float, float, float, float]
 CRS_TEXTS = ("crs_wkt", "spatial_ref", "epsg_code", "spatial_epsg")
 """Attributes of grid mappings that name a CRS: CF's, GDAL's, and what others write."""
+ATTRIBUTE = re.compile("[A-Za-z][A-Za-z0-9_]*")
+"""Names of attributes that describe a CRS."""
 UNEVEN = 0.01
 """Steps that a coordinate may lie beside its place."""
 LOST = 0.25
@@ -181,7 +184,9 @@ def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
             for variable, attributes in (said | {"crs": mapping}).items():
                 for key, value in attributes.items():
                     number = np.asarray(value)
-                    if number.dtype.kind in "iuf":
+                    if not ATTRIBUTE.fullmatch(key) or hasattr(file.variables[variable], key):
+                        continue
+                    if number.dtype.kind in "iuf" and number.size:
                         setattr(file.variables[variable], key, number.astype(np.float64))
                     elif number.dtype.kind in "SU" and number.size == 1:
                         text = plain_text(number).encode("ascii", "replace")

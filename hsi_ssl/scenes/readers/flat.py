@@ -70,13 +70,27 @@ class FlatReader(BoxReader):
         self._step = size if step is None else step
         self._file = file if file is not None else path.open("rb", buffering=0)
         held = os.fstat(self._file.fileno()).st_size
-        wanted = offset + (outer - 1) * self._step + size
+        self._end = wanted = offset + (outer - 1) * self._step + size
         if held < wanted or offset < 0 or self._step < 0:
             self.close()
             raise SceneError(
                 f"{path} is cut short: {held} bytes where its cube of {shape} needs {wanted}; "
                 "get the file again"
             )
+
+    def check_length(self) -> None:
+        """Refuse a file that has become shorter than the cube since it was opened.
+
+        Raises
+        ------
+        SceneError
+            It has.
+        """
+        if os.fstat(self._file.fileno()).st_size < self._end:
+            raise self._shorter()
+
+    def _shorter(self) -> SceneError:
+        return SceneError(f"{self._path} became shorter while it was read; get the file again")
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
         """Raw values of a box `(rows, cols, bands)`."""
@@ -175,7 +189,7 @@ class FlatReader(BoxReader):
         while len(view):
             got = os.preadv(self._file.fileno(), [view], start)
             if got == 0:
-                raise SceneError(f"{self._path} became shorter while it was read")
+                raise self._shorter()
             view, start = view[got:], start + got
 
 
