@@ -45,12 +45,16 @@ def one_line(sentence: str) -> str:
 class Terminal(Watcher):
     """The command line's watcher. Use it in a `with`, so that progress bars are cleared.
 
-    With `as_json`, standard output carries the one object given to `result` and nothing else.
+    With `as_json`, standard output carries the one object given to `result` and nothing else. Of
+    several processes of one command only one's is not `silent`.
     """
 
-    def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
+    def __init__(self, *, as_json: bool = False, verbosity: int = 0, silent: bool = False) -> None:
         self.as_json = as_json
-        self.verbosity = verbosity
+        self.verbosity = -1 if silent else verbosity
+        self.silent = silent
+        if silent:
+            advise("")
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -66,6 +70,8 @@ class Terminal(Watcher):
 
     def warn(self, sentence: str) -> None:
         """Print a warning on standard error, even when quiet."""
+        if self.silent:
+            return
         self._print(one_line(sentence), err=True, head=click.style("Warning: ", fg="yellow"))
 
     def if_stopped(self, sentence: str) -> None:
@@ -74,7 +80,7 @@ class Terminal(Watcher):
 
     def result(self, values: Mapping[str, Any], *lines: str) -> None:
         """Give the command's result: the JSON object, or the lines for people."""
-        if self.as_json:
+        if self.as_json and not self.silent:
             click.echo(json.dumps(finite(values), allow_nan=False))
         elif self.verbosity >= 0:
             for line in lines:
