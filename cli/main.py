@@ -9,7 +9,7 @@ import sys
 import click
 
 from hsi_ssl import __version__
-from hsi_ssl.errors import HsiSslError
+from hsi_ssl.errors import HsiSslError, ToldElsewhereError
 
 from .stopping import exit_code, stops_heard
 
@@ -39,6 +39,10 @@ COMMANDS = {
 """Command -> module beside this one, which holds a click command called `command`."""
 
 
+SHARED = ("train-m1", "train-m2")
+"""What several processes may do together."""
+
+
 class LazyGroup(click.Group):
     """Imports a command's module when it is asked for, so that starting stays fast."""
 
@@ -57,7 +61,8 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hsi-ssl")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Class maps of hyperspectral images from few labelled and many unlabelled pixels.
 
     \b
@@ -67,6 +72,10 @@ def cli() -> None:
     hsi-ssl train-m2              the classifier
     hsi-ssl classify              a georeferenced class map
     """
+    if context.invoked_subcommand not in SHARED:
+        from .options import refuse_several
+
+        refuse_several(str(context.invoked_subcommand))
 
 
 def main() -> None:
@@ -84,7 +93,16 @@ def main() -> None:
             if stop.number:  # whatever else went wrong then came of it
                 stop.say(stop.number)
                 sys.exit(exit_code(stop.number))
-            if not isinstance(error, HsiSslError):
+            if not isinstance(error, HsiSslError | MemoryError):
                 raise
-            click.echo(click.style("Error: ", fg="red") + str(error), err=True)
+            said = str(error)
+            if isinstance(error, MemoryError):
+                said = (
+                    f"there is not enough memory ({said or 'for this'}); take a part of the scene"
+                )
+            if not isinstance(error, ToldElsewhereError):
+                click.echo(click.style("Error: ", fg="red") + said, err=True)
+            if "RANK" in os.environ:  # messages to processes that are gone would hold this one up
+                sys.stdout.flush()
+                os._exit(2)
             sys.exit(2)

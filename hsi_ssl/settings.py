@@ -231,6 +231,8 @@ class TrainingSettings(Settings):
     """The learning rate from epoch to epoch: as it is, or down to 0 over the epochs."""
     precision: Precision = "float32"
     """Of the hidden layers while training; auto: bfloat16 where the processor multiplies it."""
+    stream: bool | None = None
+    """Read spectra from the dataset in every epoch; None: where memory would hardly hold them."""
     seed: int = Field(0, ge=0)
     device: str = "auto"
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from rasterio.crs import CRS
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.rasters import read_label_plane
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.readers import unpacking
 from hsi_ssl.scenes.scene import Scene
 
 Cube = npt.NDArray[Any]
@@ -180,7 +180,7 @@ def test_no_space_to_unpack(
         with open("/dev/full", "wb", buffering=0) as device:
             device.write(b"x")
 
-    monkeypatch.setattr(shutil, "copyfileobj", full)
+    monkeypatch.setattr(unpacking, "put", full)
     with pytest.raises(SceneError, match=r"no space to unpack .*set TMPDIR"):
         open_scene(header)
     assert list(temporary.iterdir()) == []

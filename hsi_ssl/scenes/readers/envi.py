@@ -78,7 +78,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
         plain = Path(folder.name) / "cube.img"
         if packed:
             with plain.open("wb") as target:
-                unpack(data, target)
+                unpack(data, target, layout.size)
             _refuse_cut_short(plain, data, layout)
         else:
             plain.symlink_to(data.resolve())
