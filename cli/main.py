@@ -11,6 +11,7 @@ import click
 from hsi_ssl import __version__
 from hsi_ssl.errors import HsiSslError, ToldElsewhereError
 
+from .output import one_line
 from .raw_lines import left_out
 from .stopping import exit_code, stops_heard
 
@@ -102,7 +103,7 @@ def main() -> None:
                     f"there is not enough memory ({said or 'for this'}); take a part of the scene"
                 )
             if not isinstance(error, ToldElsewhereError):
-                click.echo(click.style("Error: ", fg="red") + said, err=True)
+                click.echo(click.style("Error: ", fg="red") + one_line(said), err=True)
             if "RANK" in os.environ:  # messages to processes that are gone would hold this one up
                 sys.stdout.flush()
                 os._exit(2)

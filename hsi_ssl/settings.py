@@ -553,6 +553,6 @@ def load_project(path: Path | None) -> Project:
         raise SettingsError(f"no settings file {path}; `hsi-ssl init` writes one") from None
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}; name a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers too long for Python, lists too deep
         raise SettingsError(f"{path} is no valid TOML: {error}") from error
     return checked(Project, table, where=str(path))

@@ -338,7 +338,7 @@ def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict
         if not isinstance(values, dict) or not isinstance(values["progress"], dict):
             raise ValueError("it says no progress")
         return {name: t.to(device) for name, t in tensors.items()}, values
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise ModelError(
             f"{run / STATE} is broken ({error}); start anew with --overwrite"
         ) from error

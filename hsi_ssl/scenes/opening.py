@@ -128,7 +128,8 @@ def _soundly_placed(scene: Scene) -> Scene:
     grid, notes = scene.grid, []
     if grid.transform is not None:
         a, b, _, d, e, _ = grid.transform
-        if not np.isfinite(grid.transform).all() or not np.isfinite(a * e - b * d):
+        area = a * e - b * d
+        if not np.isfinite(grid.transform).all() or not np.isfinite(area) or not area:
             notes.append("what it tells of the place of its pixels is no place")
             grid = replace(grid, transform=None)
     points = [p for p in grid.control_points if np.isfinite((p.row, p.col, p.x, p.y, p.z)).all()]
@@ -138,7 +139,8 @@ def _soundly_placed(scene: Scene) -> Scene:
     if not notes:
         return scene
     said = tuple(
-        f"{scene.path.name}: {note} (not a number, or infinite): not used" for note in notes
+        f"{scene.path.name}: {note} (not a number, infinite, or of no area): not used"
+        for note in notes
     )
     origins = scene.origins if grid.placed else replace(scene.origins, transform=None)
     return replace(scene, grid=grid, origins=origins, notes=(*scene.notes, *said))

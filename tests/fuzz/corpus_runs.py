@@ -203,7 +203,7 @@ def runs() -> list[Case]:
     masked = ("classify", SCENE, "--model", "given/m2", "--mask", "@", "-o", "out/map.tif", "-q")
     return [
         *found,
-        Case("report", "runs", partial(copied, name="report"), info, ("metrics.json", "*.json")),
+        Case("report", "runs", partial(copied, name="report"), info, ("**/*.json",)),
         Case(
             "report sealed",
             "runs",
