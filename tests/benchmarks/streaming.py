@@ -4,10 +4,10 @@
     python tests/benchmarks/streaming.py --spectra 400000 --pairs 5
 
 Trains the same model from memory and from the stream in turn, on a dataset that was just written,
-so that it is in the file cache. Told is the ratio of seconds an epoch within each pair, by the clock
-and of the processor, median and range; the first epoch is left out. torch has one thread, a second
-one reads. Then each way once in a process of its own, with a fourth of the pixels and with all: how
-much more memory it takes at most than before it opens the dataset.
+so that it is in the file cache. Told is the ratio of seconds an epoch within each pair, by the
+clock and of the processor, median and range; the first epoch is left out. torch has one thread, a
+second one reads. Then each way once in a process of its own, with a fourth of the pixels and with
+all: how much more memory it takes at most than before it opens the dataset.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def made(path: Path, spectra: int) -> Path:
         other = ends[rng.integers(0, CLASSES, len(some))]
         share = rng.uniform(0, 0.3, (len(some), 1))
         clean = light * ((1 - share) * ends[some] + share * other)
-        return (clean + rng.normal(0, 20, clean.shape)).astype(np.uint16)
+        found: np.ndarray[Any, Any] = (clean + rng.normal(0, 20, clean.shape)).astype(np.uint16)
+        return found
 
     classes = [LabelClass(k + 1, f"class {k + 1}", "#888888") for k in range(CLASSES)]
     each = [
