@@ -92,10 +92,15 @@ def main() -> None:
             if stop.number:  # whatever else went wrong then came of it
                 stop.say(stop.number)
                 sys.exit(exit_code(stop.number))
-            if not isinstance(error, HsiSslError):
+            if not isinstance(error, HsiSslError | MemoryError):
                 raise
+            said = str(error)
+            if isinstance(error, MemoryError):
+                said = (
+                    f"there is not enough memory ({said or 'for this'}); take a part of the scene"
+                )
             if not isinstance(error, ToldElsewhereError):
-                click.echo(click.style("Error: ", fg="red") + str(error), err=True)
+                click.echo(click.style("Error: ", fg="red") + said, err=True)
             if "RANK" in os.environ:  # messages to processes that are gone would hold this one up
                 sys.stdout.flush()
                 os._exit(2)

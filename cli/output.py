@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from hsi_ssl.json_text import finite
 from hsi_ssl.watcher import Watcher
 
 from .stopping import advise
@@ -60,7 +61,7 @@ class Terminal(Watcher):
     def result(self, values: Mapping[str, Any], *lines: str) -> None:
         """Give the command's result: the JSON object, or the lines for people."""
         if self.as_json and not self.silent:
-            click.echo(json.dumps(values, allow_nan=False))
+            click.echo(json.dumps(finite(values), allow_nan=False))
         elif self.verbosity >= 0:
             for line in lines:
                 self._print(line, err=False)
@@ -121,6 +122,8 @@ class _Log(logging.Handler):
 def others_heard(terminal: Terminal) -> Iterator[None]:
     """Within it, warnings and logs of other libraries come as details (-v), in one line each.
 
+    So do errors that they could not pass on: of messages of GDAL that are no UTF-8, say.
+
     Our own warnings are warnings here; that on pictures comes once, however many there are.
     """
     from hsi_ssl.errors import HsiSslWarning, PictureWarning
@@ -144,12 +147,21 @@ def others_heard(terminal: Terminal) -> Iterator[None]:
             told = True
             terminal.warn(str(message))
 
+    def ignored(found: sys.UnraisableHookArgs) -> None:
+        passed_over(found.exc_type, found.exc_value, None)
+
+    def passed_over(kind: type[BaseException], error: object, trace: object) -> None:
+        terminal.detail(f"{kind.__name__}: {' '.join(str(error).split())}")
+
     log = _Log(terminal)
-    root = logging.getLogger()
+    root, hooks = logging.getLogger(), (sys.unraisablehook, sys.excepthook)
     with warnings.catch_warnings():
         warnings.showwarning = show
         root.addHandler(log)
+        # Compiled modules tell of such an error twice: as one that ends all, and as one ignored.
+        sys.unraisablehook, sys.excepthook = ignored, passed_over
         try:
             yield
         finally:
             root.removeHandler(log)
+            sys.unraisablehook, sys.excepthook = hooks

@@ -19,7 +19,6 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import rasterio.shutil
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 
 from hsi_ssl.errors import LabelError, SceneError
@@ -30,6 +29,7 @@ from hsi_ssl.scenes.encoding import decoded
 from hsi_ssl.scenes.opening import is_raster
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
+from hsi_ssl.scenes.readers.gdal_errors import FAILURES
 from hsi_ssl.scenes.readers.matlab import cell_texts
 from hsi_ssl.scenes.virtual import is_virtual
 
@@ -207,7 +207,7 @@ def tagged_names(tag: str) -> dict[int, str]:
 def _inside(path: Path) -> tuple[Found, Found]:
     """What our tag says, and what GDAL knows."""
     try:
-        with geotiff.gdal_settings(), geotiff.opened(data_of(path)) as raster:
+        with geotiff.looked_into(data_of(path)) as raster:
             tag = raster.tags().get(CLASSES_TAG, "{}")
             return (tagged_names(tag), {}), _of_gdal(raster)
     except SceneError:  # what is wrong is told where the raster is read
@@ -222,7 +222,7 @@ def _of_gdal(raster: DatasetReader) -> Found:
         with MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(raster, memory.name, driver="VRT")
             root = ET.fromstring(decoded(memory.read()))
-    except (RasterioError, ET.ParseError):
+    except (*FAILURES, ET.ParseError):
         return {}, {}
     return _of_band(root.find("VRTRasterBand"))
 

@@ -29,7 +29,7 @@ from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import MapWriter, class_map, outputs, with_reject
 from hsi_ssl.maps.fitting import all_fitted
 from hsi_ssl.maps.map_grid import say_where
-from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, write_mosaic
+from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic, withdraw_mosaic, write_mosaic
 from hsi_ssl.maps.places import check_place, claims_of, map_paths, of_label_set
 from hsi_ssl.maps.stac import former_item, item_path, write_item
 from hsi_ssl.maps.windows import Windows, asked_layers, novelty_asked
@@ -196,6 +196,7 @@ def _classified(
             job.output,
             match=job.match,
             area=job.area,
+            mosaics=tuple(mosaics.values()),
             overwrite=overwrite,
             watcher=watcher,
         )
@@ -262,12 +263,14 @@ def classify_scene(
     *,
     match: BandMatch | None = None,
     area: Area | None = None,
+    mosaics: Sequence[Path] = (),
     overwrite: bool = False,
     watcher: Watcher = SILENT,
 ) -> ClassifyResult:
     """Write the class map of a scene, or of an area in it, to `output`, and its layers beside it.
 
-    `match` is how the scene is brought to the model, where that is known already.
+    `match` is how the scene is brought to the model, where that is known already; older `mosaics`
+    of the map go before it comes to its place.
 
     Pixels without measurement, ones on which the model gives no finite answer, and ones in free
     slots in which nothing was discovered are 0; the layers hold the last ones' values, and the
@@ -316,12 +319,18 @@ def classify_scene(
         rejected = counts[max(counts)] if settings.reject is not None else None
         if counts[0] == pixels and not free:
             raise _nothing_valid(scene, None if area is None else settings.area)
-        if settings.stac:
-            shown = _shown(classifier, settings)
-            written.finish = lambda made: write_item(
-                output, made, scene, classifier, settings.model, shown, written.cells, layers,
-                watcher=watcher,
-            )  # fmt: skip
+
+        def finish(made: Path) -> None:
+            if settings.stac:
+                shown = _shown(classifier, settings)
+                write_item(
+                    output, made, scene, classifier, settings.model, shown, written.cells, layers,
+                    watcher=watcher,
+                )  # fmt: skip
+            for mosaic in mosaics:
+                withdraw_mosaic(mosaic)
+
+        written.finish = finish
     if free:
         watcher.say(_free_in_words(free, settings.model, scene.path))
     seconds = time.perf_counter() - started

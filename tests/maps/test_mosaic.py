@@ -174,3 +174,28 @@ def test_only_our_mosaics_are_no_scenes(scenes: tuple[str, str], tmp_path: Path)
     rasterio.shutil.copy(part, view, driver="VRT")
     assert "hsi-ssl/one.tif" in view.read_text()
     assert [one.cube for one in find(str(view.parent), None, SILENT)[1]] == [view]
+
+
+@pytest.mark.parametrize("broken", ["one", "two"])
+def test_an_older_mosaic_does_not_show_newer_maps(
+    tiny_run: Path, scenes: tuple[str, str], tmp_path: Path, broken: str
+) -> None:
+    vrt = tmp_path / "out" / "all.vrt"
+    classify(asked(tiny_run, scenes, vrt, confidence=True))
+    before = {p.name: p.read_bytes() for p in vrt.parent.iterdir() if p.is_file()}
+    with Path(scenes[broken == "two"]).open("r+b") as file:
+        file.truncate(3000)
+    with pytest.raises(SceneError, match="cut short or broken"):
+        classify(asked(tiny_run, scenes, vrt), overwrite=True)
+    left = {p.name: p.read_bytes() for p in vrt.parent.iterdir() if p.is_file()}
+    assert left == (before if broken == "one" else {})
+
+
+def test_layers_that_a_newer_mosaic_lacks_go(
+    tiny_run: Path, scenes: tuple[str, str], tmp_path: Path
+) -> None:
+    vrt = tmp_path / "all.vrt"
+    classify(asked(tiny_run, scenes, vrt, confidence=True))
+    classify(asked(tiny_run, scenes, vrt), overwrite=True)
+    assert vrt.exists()
+    assert not (tmp_path / "all_confidence.vrt").exists()

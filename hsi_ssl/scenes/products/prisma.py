@@ -39,7 +39,8 @@ from hsi_ssl.scenes.products.detectors import Detector, stacked
 from hsi_ssl.scenes.products.prisma_quality import layers_of, strict
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf_grid import wgs84
-from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
+from hsi_ssl.scenes.readers.hdf5 import cube_reader
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.scene import Floats, Grid, Scene
 from hsi_ssl.scenes.smile import smile_in_words
 from hsi_ssl.scenes.times import time_among
