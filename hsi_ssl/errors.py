@@ -71,6 +71,10 @@ class OutputError(HsiSslError, OSError):
     """An output cannot be written: it exists, the folder is read-only, the disk is full."""
 
 
+class WorkerError(HsiSslError, RuntimeError):
+    """A process that works for this one died, or a cluster's is not there or not like this one."""
+
+
 class HsiSslWarning(UserWarning):
     """Something that whoever uses the library should look at."""
 
