@@ -112,7 +112,7 @@ def serve(file: int) -> None:
     telling = _Telling(connection)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = telling.show
+            warnings.showwarning = telling.show  # type: ignore[assignment]
             while True:
                 task, folder = asked.get()
                 telling.send(travelling(_done(task, folder, telling)))
@@ -169,9 +169,7 @@ def _give_up() -> None:
     os._exit(1)
 
 
-def _listen(
-    connection: Connection, asked: queue.SimpleQueue[tuple[bytes, str]], end: _End
-) -> None:
+def _listen(connection: Connection, asked: queue.SimpleQueue[tuple[bytes, str]], end: _End) -> None:
     while True:
         try:
             asked.put(connection.recv())

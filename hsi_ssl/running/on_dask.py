@@ -15,6 +15,7 @@ import queue
 import socket
 import threading
 import uuid
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,19 +57,20 @@ class OnDask(Slots):
         try:
             _refuse_other_versions(self._client, address)
         except BaseException:
-            self._client.close()
+            self._leave()
             raise
         self._run = uuid.uuid4().hex
-        self._done: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[int, Future[Outcome]]] = queue.SimpleQueue()
         self._told: list[tuple[int, Heard]] = []
-        self._futures: dict[int, Future] = {}
+        self._futures: dict[int, Future[Outcome]] = {}
         self._tries = 0
         self._said = False
 
     @property
     def slots(self) -> int:
         """One a thread of its workers; one task waits where there is no worker yet."""
-        slots = sum(self._client.nthreads().values()) if self._is_there() else 0
+        threads = self._client.nthreads() if self._is_there() else {}  # type: ignore[no-untyped-call]
+        slots = int(sum(threads.values()))
         if not slots and not self._said:
             self._said = True
             self._watcher.say(f"the scheduler at {self._address} has no worker yet: waiting")
@@ -82,7 +84,9 @@ class OnDask(Slots):
             key=f"hsi-ssl-{self._run}-{self._tries}", pure=False,
         )  # fmt: skip
         self._futures[number] = future
-        future.add_done_callback(lambda found: self._done.put((number, found)))
+        future.add_done_callback(  # type: ignore[no-untyped-call]
+            lambda found: self._done.put((number, found))
+        )
 
     def heard(self) -> tuple[int, Heard] | None:
         """Wait for what is next heard of any task; None after a while."""
@@ -103,7 +107,7 @@ class OnDask(Slots):
         self._told += [(number, one) for one in (*told, done)]
         return self._told.pop(0)
 
-    def _outcome(self, future: Future) -> Outcome:
+    def _outcome(self, future: Future[Outcome]) -> Outcome:
         try:
             found: Outcome = future.result(timeout=TIMEOUT)
         except Exception as error:  # of Dask's: the task itself hands its own back as a value
@@ -116,10 +120,15 @@ class OnDask(Slots):
     def close(self) -> None:
         """Have what is at work stopped, and leave the cluster."""
         with contextlib.suppress(Exception):
-            self._client.cancel(list(self._futures.values()), force=True)
+            self._client.cancel(  # type: ignore[no-untyped-call]
+                list(self._futures.values()), force=True
+            )
         self._futures = {}
+        self._leave()
+
+    def _leave(self) -> None:
         with contextlib.suppress(Exception):
-            self._client.close(timeout=1)
+            self._client.close(timeout=1)  # type: ignore[no-untyped-call]
 
 
 def _connected(address: str) -> Client:
@@ -132,7 +141,7 @@ def _connected(address: str) -> Client:
     for name in ("distributed.client", "distributed.core", "distributed.utils_perf"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # ours say what matters
     try:
-        return Client(address, timeout=TIMEOUT, set_as_default=False)
+        return Client(address, timeout=TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever answers at an address
         raise WorkerError(
             f"no Dask scheduler of this version ({_own()['distributed']}) answers at {address} "
@@ -144,7 +153,7 @@ def _connected(address: str) -> Client:
 def _refuse_other_versions(client: Client, address: str) -> None:
     own = _own()
     try:
-        found: dict[str, Any] = client.get_versions()
+        found: Any = client.get_versions()
     except Exception as error:
         raise WorkerError(
             f"the scheduler at {address} does not tell its version ({_in_short(error)}): install "
@@ -163,10 +172,7 @@ def _refuse_other_versions(client: Client, address: str) -> None:
 
 
 def _own() -> dict[str, str]:
-    import dask
-    import distributed
-
-    return {"distributed": distributed.__version__, "dask": dask.__version__}
+    return {package: version(package) for package in PACKAGES}
 
 
 def _of_dask(error: Exception, address: str) -> Done | Lost:
@@ -193,13 +199,13 @@ _IDLE: list[Helper] = []
 _LOCK = threading.Lock()
 
 
-def perform(task: bytes, name: str, version: str, folder: str) -> Outcome:
+def perform(task: bytes, name: str, asked: str, folder: str) -> Outcome:
     """Do a pickled task in a helper of this worker; what was told of it, and what came of it."""
-    if version != __version__:
+    if asked != __version__:
         return [], Done(
             error=WorkerError(
                 f"{name}: the worker on {socket.gethostname()} has hsi-ssl {__version__}, and the "
-                f"command is of {version}: install the same version on all machines"
+                f"command is of {asked}: install the same version on all machines"
             )
         )
     with _LOCK:
@@ -231,9 +237,9 @@ def perform(task: bytes, name: str, version: str, folder: str) -> Outcome:
 def _wanted() -> Any:
     """A function that tells whether anybody still waits for the task of this thread."""
     from distributed import get_worker
-    from distributed.worker import thread_state
 
-    worker, key = get_worker(), thread_state.key
+    worker = get_worker()
+    key = worker.get_current_task()
 
     def wanted() -> bool:
         task = worker.state.tasks.get(key)

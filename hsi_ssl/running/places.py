@@ -37,7 +37,7 @@ class Place(Protocol):
 
 
 class Here(Closes):
-    """This process, which does one task after another."""
+    """In this process, one task after another."""
 
     def results(
         self, tasks: Iterable[Task], watchers: Watchers, *, in_order: bool = False

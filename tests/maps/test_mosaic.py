@@ -51,7 +51,7 @@ def test_a_mosaic_shows_all_maps_in_place(
     results = classify(asked(tiny_run, scenes, vrt, confidence=True, probabilities=True))
     assert [r.mosaic for r in results] == [vrt, vrt]
     assert {p.name for p in vrt.parent.iterdir()} == {
-        "all", "all.vrt", "all.qml", "all.csv", "all.png",
+        "all", "all.vrt", "all.qml", "all.csv", "all.png", "all.record.json",
         "all_confidence.vrt", "all_probabilities.vrt",
     }  # fmt: skip
     plane: dict[str, Any] = {}
