@@ -108,7 +108,21 @@ class ReadingSettings(Settings):
         )
 
 
-class PrepareSettings(ReadingSettings):
+class ManyScenesSettings(ReadingSettings):
+    """How a command takes many scenes, a task each."""
+
+    workers: int = Field(1, ge=1, le=1024)
+    """Processes of one thread each, a scene at a time; 1: this one, with all its threads."""
+    scheduler: str | None = None
+    """Address of a Dask cluster's scheduler, whose workers take the scenes."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether scenes are opened by other processes than this one."""
+        return self.workers > 1 or self.scheduler is not None
+
+
+class PrepareSettings(ManyScenesSettings):
     """`[prepare]`: from labelled cubes to a dataset."""
 
     sources: tuple[str, ...] = ()
@@ -162,10 +176,6 @@ class PrepareSettings(ReadingSettings):
     """None: noise for cubes, max for pictures such as MNIST."""
     components: int = Field(30, ge=1)
     """Leading components kept by the scalings noise and mnf."""
-    workers: int = Field(1, ge=1, le=1024)
-    """Processes that read spectra, a scene at a time; 1: this one."""
-    scheduler: str | None = None
-    """Address of a Dask cluster's scheduler, whose workers read the spectra."""
     seed: int = Field(0, ge=0)
 
     @field_validator("exclude", mode="before")
@@ -382,7 +392,7 @@ class M2Settings(TrainingSettings):
         return values
 
 
-class ClassifySettings(ReadingSettings):
+class ClassifySettings(ManyScenesSettings):
     """`[classify]`: from scenes to maps."""
 
     scenes: tuple[str, ...] = ()
@@ -416,10 +426,6 @@ class ClassifySettings(ReadingSettings):
     """Go on where a scene's numbers are not like those that the model learnt from."""
     window: int = Field(65_536, ge=256)
     """Pixels read and classified at a time."""
-    workers: int = Field(1, ge=1, le=1024)
-    """Processes of one thread each, a scene at a time; 1: this one, with all its threads."""
-    scheduler: str | None = None
-    """Address of a Dask cluster's scheduler, whose workers map the scenes."""
     shard: str | None = None
     """`i/n`: of n shares of the scenes the i-th, counted from 1."""
     device: str = "auto"

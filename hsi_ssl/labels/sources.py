@@ -144,7 +144,10 @@ def resolve(
         names = _merged(opened)
         if not labelled:
             found_labels = Labelled(
-                tuple(LabelledScene(one.scene, role=one.found.role) for one in opened), names
+                tuple(
+                    LabelledScene(one.scene, role=one.found.role, found=one.found) for one in opened
+                ),
+                names,
             )
         elif train_labels:
             found_labels = published(opened, names, rules, watcher)

@@ -106,7 +106,7 @@ def classify_scenes(
     SettingsError
         Workers are asked for: what is open here is not open there.
     """
-    if settings.workers > 1 or settings.scheduler is not None:
+    if settings.elsewhere:
         raise SettingsError("workers open scenes by themselves: give files, not open scenes")
     return _classified(classifiers, settings, scenes, overwrite, watcher)
 
@@ -124,9 +124,9 @@ def _classified(
     with ExitStack() as held:
         for path in mosaics.values():
             held.enter_context(claim_mosaic(path, settings, overwrite=overwrite))
-        plan = planned(settings, watcher, scenes)
         place: Place = place_of(settings.workers, settings.scheduler, watcher)
         held.callback(place.close)
+        plan = planned(settings, watcher, scenes)
         run = _Run(plan.wanted, plan.outputs, classifiers, settings, overwrite, watcher)
         failed = list(plan.failed)
         results = run.all(place, failed)

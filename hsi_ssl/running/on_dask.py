@@ -8,6 +8,7 @@ others. Only what is pickled by the client travels, and whatever the tasks retur
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import pickle
@@ -101,8 +102,9 @@ class OnDask(Slots):
                     "same command with another one"
                 ) from None
             return None
-        if self._futures.get(number) is future:
-            del self._futures[number]
+        if self._futures.get(number) is not future:
+            return None  # it was dropped
+        del self._futures[number]
         told, done = self._outcome(future)
         self._told += [(number, one) for one in (*told, done)]
         return self._told.pop(0)
@@ -117,13 +119,17 @@ class OnDask(Slots):
     def _is_there(self) -> bool:
         return bool(self._client.status == "running")
 
-    def close(self) -> None:
-        """Have what is at work stopped, and leave the cluster."""
+    def drop(self) -> None:
+        """Have what is at work stopped."""
         with contextlib.suppress(Exception):
             self._client.cancel(  # type: ignore[no-untyped-call]
                 list(self._futures.values()), force=True
             )
-        self._futures = {}
+        self._futures, self._told = {}, []
+
+    def close(self) -> None:
+        """Have what is at work stopped, and leave the cluster."""
+        self.drop()
         self._leave()
 
     def _leave(self) -> None:
@@ -138,16 +144,31 @@ def _connected(address: str) -> Client:
         raise SettingsError(
             "a Dask cluster needs Dask: pip install 'hsi-ssl[dask]'; or take --workers"
         ) from None
-    for name in ("distributed.client", "distributed.core", "distributed.utils_perf"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # ours say what matters
+    for name in ("distributed.client", "distributed.core", "distributed.utils"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # ours say what matters
     try:
+        answers = asyncio.run(asyncio.wait_for(_who(address), TIMEOUT))
+        if answers != "Scheduler":
+            raise ValueError(f"a {answers} does")
         return Client(address, timeout=TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever answers at an address
         raise WorkerError(
-            f"no Dask scheduler of this version ({_own()['distributed']}) answers at {address} "
-            f"({_in_short(error)}); expected the address that `dask scheduler` shows, such as "
-            "tcp://10.0.0.1:8786"
+            f"no Dask scheduler of this version ({_own()['distributed']}) answers at "
+            f"{address or 'no address'} ({_in_short(error)}); expected the address that "
+            "`dask scheduler` shows, such as tcp://10.0.0.1:8786"
         ) from error
+
+
+async def _who(address: str) -> Any:
+    """What answers at an address: a `Scheduler`, if it is right."""
+    from distributed.comm import connect
+
+    comm = await connect(address, timeout=TIMEOUT)
+    try:
+        await comm.write({"op": "identity", "reply": True})
+        return (await comm.read())["type"]
+    finally:
+        comm.abort()
 
 
 def _refuse_other_versions(client: Client, address: str) -> None:

@@ -68,11 +68,24 @@ class Slots(Closes, ABC):
     def heard(self) -> tuple[int, Heard] | None:
         """Wait for what is next heard of any task; None: nothing for a while."""
 
+    @abstractmethod
+    def drop(self) -> None:
+        """End what is at work; other tasks may follow."""
+
     def results(
         self, tasks: Iterable[Task], watchers: Watchers, *, in_order: bool = False
     ) -> Generator[tuple[int, Done]]:
         """As `Place`."""
         waiting = _Waiting(tasks)
+        try:
+            yield from self._results(waiting, watchers, in_order)
+        finally:
+            if waiting.at_work:  # nobody waits for these any more
+                self.drop()
+
+    def _results(
+        self, waiting: _Waiting, watchers: Watchers, in_order: bool
+    ) -> Generator[tuple[int, Done]]:
         due, early = 0, dict[int, Done]()
         while True:
             while len(waiting.at_work) < self.slots and (

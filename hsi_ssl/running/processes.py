@@ -40,6 +40,11 @@ class Processes(Slots):
                 self._idle.append(helper)
         return number, found
 
+    def drop(self) -> None:
+        """End the processes that are at work."""
+        end_all(list(self._at_work))
+        self._at_work = {}
+
     def close(self) -> None:
         """End all processes, those at work too."""
         end_all([*self._idle, *self._at_work])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hsi_ssl.watcher import Watcher
@@ -37,7 +38,7 @@ class Once(Watcher):
 
     def _is_new(self, sentence: str) -> bool:
         for name in self._names:
-            sentence = sentence.replace(name, "")
+            sentence = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", sentence)
         new = sentence not in self._said
         self._said.add(sentence)
         return new
