@@ -16,6 +16,7 @@ import queue
 import socket
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,7 +148,8 @@ def _connected(address: str) -> Client:
     for name in ("distributed.client", "distributed.core", "distributed.utils"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # ours say what matters
     try:
-        answers = asyncio.run(asyncio.wait_for(_who(address), TIMEOUT))
+        with ThreadPoolExecutor(1) as apart:  # a notebook has a loop of its own at work here
+            answers = apart.submit(asyncio.run, asyncio.wait_for(_who(address), TIMEOUT)).result()
         if answers != "Scheduler":
             raise ValueError(f"a {answers} does")
         return Client(address, timeout=TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]
@@ -161,9 +163,11 @@ def _connected(address: str) -> Client:
 
 async def _who(address: str) -> Any:
     """What answers at an address: a `Scheduler`, if it is right."""
-    from distributed.comm import connect
+    from distributed.comm.core import connect
+    from distributed.security import Security
 
-    comm = await connect(address, timeout=TIMEOUT)
+    keys = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    comm = await connect(address, timeout=TIMEOUT, **keys)  # type: ignore[no-untyped-call]
     try:
         await comm.write({"op": "identity", "reply": True})
         return (await comm.read())["type"]
