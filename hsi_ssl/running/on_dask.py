@@ -38,7 +38,8 @@ A_LOOK = 0.5
 PACKAGES = ("distributed", "dask")
 """Whose versions must be the same everywhere."""
 
-Outcome = tuple[list[Told], Done | Lost]
+Outcome = tuple[list[Told], Done | Lost | bytes]
+"""What was told of a task and what came of it, the latter pickled where a helper says it."""
 
 
 class OnDask(Slots):
@@ -107,6 +108,8 @@ class OnDask(Slots):
             return None  # it was dropped
         del self._futures[number]
         told, done = self._outcome(future)
+        if isinstance(done, bytes):
+            done = pickle.loads(done)
         self._told += [(number, one) for one in (*told, done)]
         return self._told.pop(0)
 
@@ -245,12 +248,12 @@ def perform(task: bytes, name: str, asked: str, folder: str) -> Outcome:
                 if not wanted():
                     end_all([helper])
                     return [], Lost("was told to stop")
-            found = helper.hear()
+            found = helper.hear_pickled()
             if isinstance(found, Told):
                 if found.how != "progress":
                     told.append(found)
                 continue
-            if isinstance(found, Done):
+            if isinstance(found, bytes):
                 with _LOCK:
                     _IDLE.append(helper)
             return told, found
