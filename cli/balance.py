@@ -47,10 +47,11 @@ def command(
     hsi-ssl balance runs/dataset.h5
     """
     from hsi_ssl.claims import claimed
+    from hsi_ssl.datasets.balance import balance_folder
     from hsi_ssl.datasets.prepare import sources_of
     from hsi_ssl.datasets.store import is_dataset, open_dataset
     from hsi_ssl.errors import SettingsError
-    from hsi_ssl.reports.balance_page import balance_folder, report_dataset, report_sources
+    from hsi_ssl.reports.balance_page import report_dataset, report_sources
 
     given = options.vectors_are_labels(given)
     sources = given.pop("sources")

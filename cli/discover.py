@@ -66,8 +66,15 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     with claimed(settings.output, settings.model):  # what is found is told there, too
         refuse_existing(settings.output, overwrite)
         found = discover(settings, watcher=terminal)
-        page = write_discovery(found, settings.output, overwrite=overwrite)
-        save_discovered(settings.model, found.classifier.card, found.discovered)
+        # Two folders: no page tells of other groups than the run has, whenever this is killed.
+        page = write_discovery(
+            found,
+            settings.output,
+            meanwhile=lambda: save_discovered(
+                settings.model, found.classifier.card, found.discovered
+            ),
+            overwrite=overwrite,
+        )
     for note in found.notes:
         terminal.say(note)
     for group in found.no_groups:

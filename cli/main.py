@@ -9,8 +9,10 @@ import sys
 import click
 
 from hsi_ssl import __version__
-from hsi_ssl.errors import HsiSslError
+from hsi_ssl.errors import HsiSslError, ToldElsewhereError
 
+from .output import one_line
+from .raw_lines import left_out
 from .stopping import exit_code, stops_heard
 
 COMMANDS = {
@@ -39,6 +41,10 @@ COMMANDS = {
 """Command -> module beside this one, which holds a click command called `command`."""
 
 
+SHARED = ("train-m1", "train-m2")
+"""What several processes may do together."""
+
+
 class LazyGroup(click.Group):
     """Imports a command's module when it is asked for, so that starting stays fast."""
 
@@ -57,7 +63,8 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hsi-ssl")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Class maps of hyperspectral images from few labelled and many unlabelled pixels.
 
     \b
@@ -67,6 +74,10 @@ def cli() -> None:
     hsi-ssl train-m2              the classifier
     hsi-ssl classify              a georeferenced class map
     """
+    if context.invoked_subcommand not in SHARED:
+        from .options import refuse_several
+
+        refuse_several(str(context.invoked_subcommand))
 
 
 def main() -> None:
@@ -76,14 +87,24 @@ def main() -> None:
     SIGTERM.
     """
     os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own warnings: ours say what matters
-    with stops_heard() as stop:
+    os.environ["GDAL_VRT_ENABLE_PYTHON"] = "NO"  # code that a raster brings along
+    with left_out(), stops_heard() as stop:
         try:
             cli(prog_name="hsi-ssl")
         except BaseException as error:
             if stop.number:  # whatever else went wrong then came of it
                 stop.say(stop.number)
                 sys.exit(exit_code(stop.number))
-            if not isinstance(error, HsiSslError):
+            if not isinstance(error, HsiSslError | MemoryError):
                 raise
-            click.echo(click.style("Error: ", fg="red") + str(error), err=True)
+            said = str(error)
+            if isinstance(error, MemoryError):
+                said = (
+                    f"there is not enough memory ({said or 'for this'}); take a part of the scene"
+                )
+            if not isinstance(error, ToldElsewhereError):
+                click.echo(click.style("Error: ", fg="red") + one_line(said), err=True)
+            if "RANK" in os.environ:  # messages to processes that are gone would hold this one up
+                sys.stdout.flush()
+                os._exit(2)
             sys.exit(2)

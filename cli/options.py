@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -298,6 +299,11 @@ def training(command: F) -> F:
         overwrite,
         device,
         seed,
+        click.option(
+            "--stream/--no-stream",
+            default=None,
+            help="Read spectra in every epoch anew, or keep them in memory [default: as it holds].",
+        ),
         click.option("--warm-up", type=int, help="Epochs over which the KL term rises."),
         click.option("--patience", type=int, help="Epochs without improvement before the end."),
         click.option("--learning-rate", type=float),
@@ -312,6 +318,24 @@ def refuse_together(**flags: object) -> None:
     given = ["--" + name.replace("_", "-") for name, value in flags.items() if value]
     if len(given) > 1:
         raise click.UsageError(" and ".join(given) + " contradict each other: give one of them")
+
+
+def refuse_several(command: str) -> None:
+    """Refuse to do in several processes, as `torchrun` starts them, what one does.
+
+    Raises
+    ------
+    SettingsError
+        There are several.
+    """
+    from hsi_ssl.errors import SettingsError
+
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1":
+        raise SettingsError(
+            f"hsi-ssl {command} works in one process, and {processes} were started (WORLD_SIZE): "
+            "start it without torchrun, which is for train-m1 and train-m2"
+        )
 
 
 def drawing(run: Path) -> Draw:
@@ -334,8 +358,9 @@ def common(command: F) -> F:
     @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings.")
     @functools.wraps(command)
     def wrapped(*args: Any, as_json: bool, verbose: bool, quiet: bool, **kwargs: Any) -> Any:
+        verbosity, silent = int(verbose) - int(quiet), os.environ.get("RANK", "0") != "0"
         with (
-            Terminal(as_json=as_json, verbosity=int(verbose) - int(quiet)) as terminal,
+            Terminal(as_json=as_json, verbosity=verbosity, silent=silent) as terminal,
             others_heard(terminal),
         ):
             return command(*args, terminal=terminal, **kwargs)

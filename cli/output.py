@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from hsi_ssl.json_text import finite
 from hsi_ssl.watcher import Watcher
 
 from .stopping import advise
@@ -21,15 +23,38 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Characters that move a terminal's cursor, colour it or turn the order of letters."""
+WORD = re.compile(r"\S{1001,}")
+LONGEST = 2500
+"""Letters of a sentence: what is longer quotes a file."""
+
+
+def readable(text: str) -> str:
+    """A text from wherever, as a terminal may show it: nothing in it steers, no word is endless."""
+    text = STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+    return WORD.sub(lambda found: f"{found[0][:500]}...{found[0][-100:]}", text)
+
+
+def one_line(sentence: str) -> str:
+    """A sentence on one line, and not longer than one is."""
+    found = readable(" ".join(sentence.splitlines()))
+    return found if len(found) <= LONGEST else f"{found[: LONGEST - 500]} ... {found[-400:]}"
+
+
 class Terminal(Watcher):
     """The command line's watcher. Use it in a `with`, so that progress bars are cleared.
 
-    With `as_json`, standard output carries the one object given to `result` and nothing else.
+    With `as_json`, standard output carries the one object given to `result` and nothing else. Of
+    several processes of one command only one's is not `silent`.
     """
 
-    def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
+    def __init__(self, *, as_json: bool = False, verbosity: int = 0, silent: bool = False) -> None:
         self.as_json = as_json
-        self.verbosity = verbosity
+        self.verbosity = -1 if silent else verbosity
+        self.silent = silent
+        if silent:
+            advise("")
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -45,7 +70,9 @@ class Terminal(Watcher):
 
     def warn(self, sentence: str) -> None:
         """Print a warning on standard error, even when quiet."""
-        self._print(click.style("Warning: ", fg="yellow") + sentence, err=True)
+        if self.silent:
+            return
+        self._print(one_line(sentence), err=True, head=click.style("Warning: ", fg="yellow"))
 
     def if_stopped(self, sentence: str) -> None:
         """Keep the sentence for Ctrl-C and SIGTERM."""
@@ -53,8 +80,8 @@ class Terminal(Watcher):
 
     def result(self, values: Mapping[str, Any], *lines: str) -> None:
         """Give the command's result: the JSON object, or the lines for people."""
-        if self.as_json:
-            click.echo(json.dumps(values, allow_nan=False))
+        if self.as_json and not self.silent:
+            click.echo(json.dumps(finite(values), allow_nan=False))
         elif self.verbosity >= 0:
             for line in lines:
                 self._print(line, err=False)
@@ -78,7 +105,8 @@ class Terminal(Watcher):
             self._tasks[what] = self._bars.add_task(what, total=total)
         self._bars.update(self._tasks[what], completed=done, total=total)
 
-    def _print(self, text: str, *, err: bool) -> None:
+    def _print(self, text: str, *, err: bool, head: str = "") -> None:
+        text = head + readable(text)
         # Above the bars on a terminal; what goes to a file goes there whatever bars there are.
         if self._bars is not None and (err or sys.stdout.isatty()):
             self._bars.console.print(text, markup=False, highlight=False)
@@ -115,6 +143,8 @@ class _Log(logging.Handler):
 def others_heard(terminal: Terminal) -> Iterator[None]:
     """Within it, warnings and logs of other libraries come as details (-v), in one line each.
 
+    So do errors that they could not pass on: of messages of GDAL that are no UTF-8, say.
+
     Our own warnings are warnings here; that on pictures comes once, however many there are.
     """
     from hsi_ssl.errors import HsiSslWarning, PictureWarning
@@ -139,11 +169,27 @@ def others_heard(terminal: Terminal) -> Iterator[None]:
             terminal.warn(str(message))
 
     log = _Log(terminal)
-    root = logging.getLogger()
+    root, hooks = logging.getLogger(), (sys.unraisablehook, sys.excepthook)
+
+    def ignored(found: sys.UnraisableHookArgs) -> None:
+        if isinstance(found.exc_value, Exception):
+            heard(found.exc_type, found.exc_value, None)
+        else:  # a stop
+            hooks[0](found)
+
+    def heard(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            terminal.detail(f"{kind.__name__}: {' '.join(str(error).split())}")
+        else:
+            hooks[1](kind, error, trace)
+
     with warnings.catch_warnings():
         warnings.showwarning = show
         root.addHandler(log)
+        # Compiled modules tell of such an error twice: as one that ends all, and as one ignored.
+        sys.unraisablehook, sys.excepthook = ignored, heard
         try:
             yield
         finally:
             root.removeHandler(log)
+            sys.unraisablehook, sys.excepthook = hooks

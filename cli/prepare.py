@@ -90,9 +90,10 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     settings = options.override(stages.prepare, **given)
 
     from hsi_ssl.claims import claimed
+    from hsi_ssl.datasets.balance import balance_folder
     from hsi_ssl.datasets.prepare import preparing, sources_of
     from hsi_ssl.files import refuse_existing
-    from hsi_ssl.reports.balance_page import balance_folder, report_label_sets
+    from hsi_ssl.reports.balance_page import report_label_sets
 
     folder = balance_folder(settings.output)
     with claimed(settings.output, folder):

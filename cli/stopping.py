@@ -81,8 +81,8 @@ class Stop:
             threading.__excepthook__(failed)
 
     def say(self, number: int) -> None:
-        """Say how to go on, once."""
-        if not self._said.acquire(blocking=False):
+        """Say how to go on, once; nothing where another process says it."""
+        if not self._said.acquire(blocking=False) or not self.advice:
             return
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         with contextlib.suppress(OSError, ValueError):  # the terminal may be gone

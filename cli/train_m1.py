@@ -81,19 +81,24 @@ def command(
     if import_anglepy is not None:
         from hsi_ssl.training.anglepy import import_m1
 
+        options.refuse_several("train-m1 --import-anglepy")
+
         card = import_m1(import_anglepy, settings.output, overwrite=overwrite, watcher=terminal)
     else:
         from hsi_ssl.training.m1_stage import train_m1
+        from hsi_ssl.training.processes import joined
 
-        card = train_m1(
-            settings,
-            resume=resume,
-            overwrite=overwrite,
-            init_from=init_from,
-            frozen=frozen,
-            watcher=terminal,
-            draw=options.drawing(settings.output),
-        )
+        with joined(terminal) as processes:
+            card = train_m1(
+                settings,
+                resume=resume,
+                overwrite=overwrite,
+                init_from=init_from,
+                frozen=frozen,
+                watcher=terminal,
+                draw=options.drawing(settings.output),
+                processes=processes,
+            )
     training, metrics = card["training"], card["metrics"]
     terminal.result(
         {

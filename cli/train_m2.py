@@ -105,14 +105,17 @@ def command(
         settings = settings.model_copy(update={"m1": None})
     from hsi_ssl.inference.checkpoint import model_name
     from hsi_ssl.training.m2_stage import train_m2
+    from hsi_ssl.training.processes import joined
 
-    card = train_m2(
-        settings,
-        resume=resume,
-        overwrite=overwrite,
-        watcher=terminal,
-        draw=options.drawing(settings.output),
-    )
+    with joined(terminal) as processes:
+        card = train_m2(
+            settings,
+            resume=resume,
+            overwrite=overwrite,
+            watcher=terminal,
+            draw=options.drawing(settings.output),
+            processes=processes,
+        )
     training, metrics = card["training"], card["metrics"]
     each = [
         {

@@ -69,6 +69,14 @@ class DeviceError(HsiSslError, RuntimeError):
     """The device asked for is not there."""
 
 
+class ProcessError(HsiSslError, RuntimeError):
+    """Of the processes of one training another has ended, or sees something else."""
+
+
+class ToldElsewhereError(HsiSslError, RuntimeError):
+    """Another process of the same training has said already why all end."""
+
+
 class OutputError(HsiSslError, OSError):
     """An output cannot be written: it exists, the folder is read-only, the disk is full."""
 

@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from hsi_ssl.claims import claimed
 from hsi_ssl.errors import OutputError
-from hsi_ssl.hidden import finish, is_hidden, workshop_of
+from hsi_ssl.hidden import finish, is_hidden, put_away, workshop_of
 from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import uninterrupted
 
@@ -42,6 +42,7 @@ def written_beside(
     *,
     also: Iterable[Path] = (),
     without: Iterable[Path] = (),
+    meanwhile: Callable[[], None] | None = None,
     overwrite: bool = False,
 ) -> Iterator[Path]:
     """Yield a temporary path in a folder beside `path`; on success it takes the place of `path`.
@@ -53,6 +54,9 @@ def written_beside(
     by their names beside the temporary, goes to its place with it; what is `without` goes away
     with it. Whenever the process is killed, all of it is old, or all is new once `path` is claimed
     again.
+
+    `meanwhile` changes what lies elsewhere and must not be met beside what `path` was before: that
+    is away by then, and what was made not yet in its place.
 
     Raises
     ------
@@ -70,9 +74,26 @@ def written_beside(
             for place in (path, *also):
                 _refuse_to_destroy(workshop / place.name, place)
             there = [place.name for place in without if os.path.lexists(place)]
+            if meanwhile is not None:
+                with put_away(path, workshop):
+                    meanwhile()
             finish(workshop, [path.name, *(place.name for place in also)], there)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
+
+
+def withdraw(path: Path, also: Iterable[Path] = ()) -> None:
+    """Take an output away with what belongs to it beside it, all at once: it no longer holds.
+
+    Raises
+    ------
+    OutputError
+        As `written_beside`.
+    """
+    places = [place for place in (path, *also) if os.path.lexists(place)]
+    if places:
+        with written_beside(path, without=places, overwrite=True):
+            pass
 
 
 def _refuse_to_destroy(new: Path, place: Path) -> None:

@@ -74,6 +74,26 @@ def finish(workshop: Path, names: Collection[str], without: Collection[str] = ()
     _put_in_place(done)
 
 
+@contextlib.contextmanager
+def put_away(place: Path, workshop: Path) -> Iterator[None]:
+    """Within it, and from then on, an output is away; it comes back where that fails.
+
+    A kill finds it in the workshop, so that it is forgotten with it.
+    """
+    gone = workshop / GONE
+    if not os.path.lexists(place):
+        yield
+        return
+    gone.mkdir()
+    place.rename(gone / place.name)
+    try:
+        yield
+    except BaseException:
+        (gone / place.name).rename(place)
+        raise
+    _remove(gone)
+
+
 def recover(place: Path) -> None:
     """Clear what a killed run left of an output that is claimed; complete what was done."""
     with contextlib.suppress(FileNotFoundError, PermissionError):

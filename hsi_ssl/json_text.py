@@ -28,6 +28,17 @@ def as_written(text: str) -> Any:
     return _read(text, _same, _same)
 
 
+def finite(values: Any) -> Any:
+    """Values for JSON, which knows no NaN and no infinity: null in their place."""
+    if isinstance(values, float):
+        return values if math.isfinite(values) else None
+    if isinstance(values, dict):
+        return {key: finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(value) for value in values]
+    return values
+
+
 def _read(text: str | bytes, number: Callable[[str], Any], whole: Callable[[str], Any]) -> Any:
     try:
         if isinstance(text, bytes):

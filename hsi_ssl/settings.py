@@ -245,6 +245,8 @@ class TrainingSettings(Settings):
     """The learning rate from epoch to epoch: as it is, or down to 0 over the epochs."""
     precision: Precision = "float32"
     """Of the hidden layers while training; auto: bfloat16 where the processor multiplies it."""
+    stream: bool | None = None
+    """Read spectra from the dataset in every epoch; None: where memory would hardly hold them."""
     seed: int = Field(0, ge=0)
     device: str = "auto"
 
@@ -567,6 +569,6 @@ def load_project(path: Path | None) -> Project:
         raise SettingsError(f"no settings file {path}; `hsi-ssl init` writes one") from None
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}; name a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers too long for Python, lists too deep
         raise SettingsError(f"{path} is no valid TOML: {error}") from error
     return checked(Project, table, where=str(path))

@@ -12,7 +12,7 @@ import pytest
 
 from hsi_ssl.claims import claimed
 from hsi_ssl.errors import OutputError
-from hsi_ssl.files import written_beside
+from hsi_ssl.files import withdraw, written_beside
 from hsi_ssl.hidden import visible
 
 FILES = ("map.tif", "map.csv", "map_balance/page.html", "map_balance/table.csv")
@@ -120,3 +120,84 @@ def test_what_is_refused_at_the_end_leaves_all_as_it_was(tmp_path: Path) -> None
     with pytest.raises(OutputError, match=r"report also holds thesis\.txt"):
         write()
     assert there(tmp_path) == {"report/thesis.txt": "years of work"}
+
+
+WRITE_BOTH = """
+import os, signal, sys
+from pathlib import Path
+from hsi_ssl.files import written_beside
+
+which, left = sys.argv[2], int(sys.argv[3])
+
+def hook(event, args):
+    global left
+    if event in ("os.rename", "os.remove", "os.rmdir") and "-both" in str(args[0]):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+folder = Path(sys.argv[1])
+
+def groups():
+    with written_beside(folder / "run" / "groups.json", overwrite=True) as beside:
+        beside.write_text(which)
+
+with written_beside(folder / "page", meanwhile=groups, overwrite=True) as beside:
+    beside.mkdir()
+    (beside / "index.html").write_text(which)
+"""
+
+
+@pytest.mark.slow
+def test_two_places_never_tell_different_things(tmp_path: Path) -> None:
+    found, kill_at, ended = [], 0, -1
+    while ended:
+        kill_at += 1
+        folder = tmp_path / f"{kill_at}-both"
+        (folder / "run").mkdir(parents=True)
+        for which, kill in (("old", 0), ("new", kill_at)):
+            command = [sys.executable, "-c", WRITE_BOTH, str(folder), which, str(kill)]
+            ended = subprocess.run(command, check=False).returncode
+        seen = [there(folder)]
+        with claimed(folder / "page", folder / "run"):
+            pass
+        seen.append(there(folder))
+        for one in seen:
+            page, groups = one.get("page/index.html"), one["run/groups.json"]
+            assert page in (None, groups), kill_at
+        hidden = [p for p in folder.rglob("*") if p.name.startswith(".")]
+        assert not hidden
+        found.append((page, groups))
+    assert found[0] == ("old", "old")
+    assert (None, "old") in found
+    assert (None, "new") in found
+    assert found[-1] == ("new", "new")
+
+
+def test_what_fails_meanwhile_leaves_all_as_it_was(tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "index.html").write_text("old")
+
+    def fail() -> None:
+        assert not page.exists()
+        raise OutputError("no")
+
+    def write() -> None:
+        with written_beside(page, meanwhile=fail, overwrite=True) as beside:
+            beside.mkdir()
+            (beside / "index.html").write_text("new")
+
+    with pytest.raises(OutputError, match="no"):
+        write()
+    assert there(tmp_path) == {"page/index.html": "old"}
+
+
+def test_what_no_longer_holds_goes_at_once(tmp_path: Path) -> None:
+    for name in ("all.vrt", "all.csv", "all.md"):
+        (tmp_path / name).write_text("mine")
+    withdraw(tmp_path / "all.vrt", [tmp_path / "all.csv", tmp_path / "all.png"])
+    assert there(tmp_path) == {"all.md": "mine"}
+    withdraw(tmp_path / "all.vrt", [tmp_path / "all.csv"])
+    assert there(tmp_path) == {"all.md": "mine"}

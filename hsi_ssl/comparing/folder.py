@@ -25,8 +25,10 @@ from hsi_ssl.os_errors import os_errors
 from hsi_ssl.plain import checked
 
 IDENTITY = "compare.json"
-OWN = (IDENTITY, "cells", "extractors", "unfinished", "compare.csv", "index.html", "table.json")
-"""What lies in the folder, all of it ours."""
+TABLE = ("index.html", "compare.csv", "table.json")
+"""What is made of all cells at the end."""
+OWN = (*TABLE, "cells", "extractors", "unfinished", IDENTITY)
+"""What lies in the folder, all of it ours; what it is of goes last."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,12 @@ class Folder:
             )
 
     def begin(self, identity: dict[str, Any], *, overwrite: bool) -> None:
-        """Make the folder; with `overwrite` what was found before is forgotten."""
+        """Make the folder; with `overwrite` what was found before is forgotten.
+
+        So is what nothing tells of what it is.
+        """
         with os_errors(self.path):
-            if overwrite:
+            if overwrite or not (self.path / IDENTITY).exists():
                 for name in OWN:
                     place = self.path / name
                     if place.is_dir():

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from hsi_ssl.comparing.baselines import BASELINES
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS
-from hsi_ssl.comparing.folder import write_json
+from hsi_ssl.comparing.folder import TABLE, write_json
 from hsi_ssl.comparing.grid import Grid, Result
 from hsi_ssl.comparing.table import BEST, LEVEL, Line, answers, by_chance, size, summary
 from hsi_ssl.datasets.few_labels import fewer_than
@@ -31,16 +31,8 @@ COLUMNS = 3
 
 
 def write_table(results: Sequence[Result], folder: Path, dataset: Dataset, grid: Grid) -> None:
-    """Write compare.csv, table.json and index.html into the folder of a comparison."""
-    with (
-        written_beside(folder / "compare.csv", overwrite=True) as beside,
-        beside.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, [f.name for f in fields(Result)])
-        writer.writeheader()
-        writer.writerows(asdict(result) for result in results)
+    """Write index.html, compare.csv and table.json into the folder of a comparison, at once."""
     lines, said = summary(results), answers(results)
-    write_json(folder / "table.json", {"lines": [asdict(line) for line in lines], "answers": said})
     by_labels = [(n, list(some)) for n, some in groupby(lines, key=lambda line: line.labels)]
     html = page(
         "compare.html",
@@ -59,8 +51,19 @@ def write_table(results: Sequence[Result], folder: Path, dataset: Dataset, grid:
         level=LEVEL,
         unlabelled=UNLABELLED_PIXELS,
     )
-    with written_beside(folder / "index.html", overwrite=True) as beside:
+    places = [folder / name for name in TABLE]
+    with written_beside(places[0], also=places[1:], overwrite=True) as beside:
         beside.write_text(html, encoding="utf-8")
+        _write_csv(beside.parent / "compare.csv", results)
+        values = {"lines": [asdict(line) for line in lines], "answers": said}
+        write_json(beside.parent / "table.json", values)
+
+
+def _write_csv(path: Path, results: Sequence[Result]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Result)])
+        writer.writeheader()
+        writer.writerows(asdict(result) for result in results)
 
 
 def figure_of(lines: Sequence[Line], grid: Grid) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,17 +241,15 @@ class _Run:
 def _deaf_to_ctrl_c() -> Iterator[None]:
     """Processes that are started in it do not hear Ctrl-C, which reaches all of a terminal.
 
-    What stops them is the business of the process that started them, which hears it but for the
-    moment in which it starts them.
+    What stops them is the business of the process that started them. It hears Ctrl-C in that moment
+    too, at the latest when that is over: a signal that is blocked waits, one that is ignored is
+    lost.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which processes inherit
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes inherit
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def expected(cell: Cell, measured: Iterable[Result]) -> float:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.errors import DatasetError, LabelError
+from hsi_ssl.errors import DatasetError, LabelError, OutputError
+from hsi_ssl.files import refuse_existing
+from hsi_ssl.hidden import is_hidden
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, LabelSet
 
 if TYPE_CHECKING:
@@ -22,8 +25,33 @@ FEW = 50
 """Below so many labelled pixels a class's scores say little."""
 DOMINANT = 0.5
 """A class with more than this share of the labels rules the overall accuracy."""
+REPORT = {"index.html", "balance.csv", "balance.png"}
+"""Files of a report, which is in a folder for each label set where there are several."""
 MUCH_LOST = 0.1
 """A guard border that costs more than this share of the labels is worth a warning."""
+
+
+def balance_folder(dataset: Path) -> Path:
+    """Where the report on a dataset lies, beside it."""
+    return dataset.with_name(f"{dataset.stem}_balance")
+
+
+def refuse_former_report(folder: Path, overwrite: bool) -> None:
+    """Refuse to take away the report on an older dataset with it.
+
+    Raises
+    ------
+    OutputError
+        It is there and `overwrite` is false, or holds what is no report's.
+    """
+    refuse_existing(folder, overwrite)
+    strange = [p for p in folder.rglob("*") if p.name not in REPORT and not p.is_dir()]
+    own = sorted(p.relative_to(folder).as_posix() for p in strange if not is_hidden(p))
+    if own or folder.is_file():
+        what = f"also holds {own[0]}, which would be lost" if own else "is a file"
+        raise OutputError(
+            f"{folder}, the report on the dataset that is replaced, {what}; move it away"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,14 +109,14 @@ class CheckedRows:
         found = np.empty((len(rows), self.stored.shape[1]), self.stored.dtype)
         ascending = bool((rows[1:] >= rows[:-1]).all())
         order = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
-        step = READ_ROWS
-        firsts = np.arange(0, self.stored.shape[0] + step, step)
+        firsts = np.arange(0, self.stored.shape[0] + READ_ROWS, READ_ROWS)
         bounds = np.searchsorted(rows, firsts, sorter=order)
-        for first, start, stop in zip(firsts[:-1], bounds[:-1], bounds[1:], strict=True):
+        for start, stop in itertools.pairwise(bounds):
             if stop > start:
                 place = order[start:stop]
-                block = self.read(int(first), min(int(first) + step, len(self.stored)))
-                within = rows[place] - first
+                lowest, highest = int(rows[place[0]]), int(rows[place[-1]])
+                block = self.read(lowest, highest + 1)
+                within = rows[place] - lowest
                 if ascending:
                     np.take(block, within, axis=0, out=found[start:stop], mode="clip")
                 else:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.claims import claimed
+from hsi_ssl.datasets.balance import balance_folder, refuse_former_report
 from hsi_ssl.datasets.bands import Bands, in_bands_of_first, same_bands, without_ranges
 from hsi_ssl.datasets.facts import facts_of
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
@@ -57,6 +58,8 @@ def prepare(
 ) -> Dataset:
     """Dataset made of the settings' sources, written to `settings.output`.
 
+    The report on the label balance of a dataset that it replaces goes with that.
+
     Raises
     ------
     SceneNotFoundError, SceneError, LabelError, CatalogError, FetchError
@@ -72,7 +75,7 @@ def prepare(
     OutputError
         The output exists and `overwrite` is false, or cannot be written.
     """
-    with claimed(settings.output):
+    with claimed(settings.output, balance_folder(settings.output)):
         refuse_existing(settings.output, overwrite)
         with sources_of(settings, watcher=watcher) as sources:
             return prepare_sources(sources, settings, overwrite=overwrite, watcher=watcher)
@@ -148,13 +151,18 @@ def preparing(
     both = [beside(settings.output)] if settings.privileged else []
     for path in both:
         refuse_existing(path, overwrite)
+    also = [*both, *also]
+    report = balance_folder(settings.output)
+    former = [] if report in also else [report]
+    for path in former:
+        refuse_former_report(path, overwrite)
     with ExitStack() as opened:
         seconds: Sequence[Scene] = ()
         if settings.privileged:
             firsts = [s.scene for s in sources.scenes]
             seconds = opened.enter_context(seconds_of(settings.privileged, firsts))
         made = opened.enter_context(
-            written_beside(settings.output, also=[*both, *also], overwrite=overwrite)
+            written_beside(settings.output, also=also, without=former, overwrite=overwrite)
         )
         yield _prepared(sources, settings, seconds, made, watcher)
 

@@ -38,6 +38,10 @@ def crs_name(crs: str | None) -> str | None:
     if crs is None:
         return None
     from rasterio.crs import CRS
+    from rasterio.errors import CRSError
 
-    code = CRS.from_user_input(crs).to_epsg()
+    try:
+        code = CRS.from_user_input(crs).to_epsg()
+    except CRSError:  # whoever places something by it says so
+        return crs
     return crs if code is None else f"EPSG:{code}"

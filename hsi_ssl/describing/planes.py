@@ -7,13 +7,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import scipy.io
 
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.labels.rasters import open_label_raster, plane_codes
 from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.readers import matlab_sparse
+from hsi_ssl.scenes.readers.hdf5_file import objects_in, opened
+from hsi_ssl.scenes.readers.matlab import plane_shapes
 
 MOST_CODES = 256
 """Of a label set; a plane of more is something else."""
@@ -47,23 +48,15 @@ def _names(path: Path, shape: tuple[int, int]) -> list[str]:
     found: list[str] = []
     try:
         if h5py.is_hdf5(path):
-
-            def look(name: str, item: object) -> None:
-                if matlab_sparse.is_sparse(item) and matlab_sparse.shape(item) in either:
-                    found.append(name)
-                if isinstance(item, h5py.Dataset) and item.shape in either:
-                    if item.dtype.kind in "iu" or path.suffix == ".mat":
+            with opened(path) as file:
+                for name, item in objects_in(file).items():
+                    if matlab_sparse.is_sparse(item) and matlab_sparse.shape(item) in either:
                         found.append(name)
-
-            with h5py.File(path, "r") as file:
-                file.visititems(look)
+                    if isinstance(item, h5py.Dataset) and item.shape in either:
+                        if item.dtype.kind in "iu" or path.suffix == ".mat":
+                            found.append(name)
         elif path.suffix == ".mat":
-            kinds = ("int", "uint", "double", "logical", "sparse")
-            found += [
-                name
-                for name, size, kind in scipy.io.whosmat(path)
-                if size in either and kind.startswith(kinds)
-            ]
-    except (OSError, ValueError, TypeError, NotImplementedError):
+            found += [name for name, size in plane_shapes(path).items() if size in either]
+    except (OSError, SceneError):
         return []
     return [name for name in found if not name.startswith("#")]

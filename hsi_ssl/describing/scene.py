@@ -157,9 +157,9 @@ def _map_names(scene: Scene) -> dict[int, str] | None:
     if scene.format not in {"GeoTIFF", "ENVI", "VRT"} or scene.path.suffix.lower() == ".hdr":
         return None
     from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
-    from hsi_ssl.scenes.readers.geotiff import opened
+    from hsi_ssl.scenes.readers.geotiff import looked_into
 
-    with opened(scene.path) as dataset:
+    with looked_into(scene.path) as dataset:
         tag = dataset.tags().get(CLASSES_TAG)
     return None if tag is None else tagged_names(tag)
 

@@ -17,7 +17,7 @@ from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.labels.label_set import UNLABELLED
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.fitting import all_fitted
-from hsi_ssl.maps.windows import by_blocks, in_threads
+from hsi_ssl.maps.windows import Raw, by_blocks, in_threads
 from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.watcher import Watcher
@@ -72,14 +72,14 @@ def survey_scenes(
         plane = np.full((scene.rows, scene.cols), UNLABELLED, np.int16)
 
         def window(
-            rows: slice, cols: slice, scene: Scene = scene, match: BandMatch = match
+            rows: slice, cols: slice, read: Raw, scene: Scene = scene, match: BandMatch = match
         ) -> tuple[slice, slice, Tally, npt.NDArray[np.int16]]:
-            return rows, cols, *_window(scene, match, classifiers, rows, cols)
+            return rows, cols, *_window(scene, match, classifiers, read)
 
         with (
             quick_products(first.device),
             contextlib.closing(
-                in_threads(window, scene.windows(settings.window), first.device)
+                in_threads(scene.read, window, scene.windows(settings.window), first.device)
             ) as windows,
         ):
             for rows, cols, counted, slots in windows:
@@ -123,17 +123,13 @@ def _nothing(classifiers: Sequence[Classifier]) -> Tally:
 
 
 def _window(
-    scene: Scene,
-    match: BandMatch,
-    classifiers: Sequence[Classifier],
-    rows: slice,
-    cols: slice,
+    scene: Scene, match: BandMatch, classifiers: Sequence[Classifier], window: Raw
 ) -> tuple[Tally, npt.NDArray[np.int16]]:
-    """The sums over one window, and its slots `(r, c)`."""
-    spectra, valid = match.brought(scene.read(rows, cols), scene.nodata)
+    """The sums over one window `(r, c, bands)`, and its slots `(r, c)`."""
+    spectra, valid = match.brought(window, scene.nodata)
     slots = np.full(len(valid), UNLABELLED, np.int16)
     counted, slots[valid] = _classified(spectra, classifiers)
-    return counted, slots.reshape(rows.stop - rows.start, cols.stop - cols.start)
+    return counted, slots.reshape(window.shape[:2])
 
 
 def _classified(

@@ -21,6 +21,8 @@ from hsi_ssl.labels.label_set import UNLABELLED_CODE
 LARGEST_CODE = 65535
 """Class maps are written as uint16 at most."""
 MOST_CLASSES = 65535
+LARGEST_VALUE = 2**63 - 1
+"""In a label raster; beyond it numbers are not kept exactly."""
 SPAN = 2**20
 """Values of a window that spread no farther are looked up in a table."""
 
@@ -116,11 +118,13 @@ class Numbering:
     ) -> int:
         if nothing.holds(value):
             return 0
-        if value < 0 or not np.isfinite(value) or value != int(value):
+        if value < 0 or not np.isfinite(value) or value != int(value) or value > LARGEST_VALUE:
             place = np.argwhere(values == value)[0] + np.array(first)[: values.ndim]
             where = f"row {place[0]}, column {place[1]}" if values.ndim > 1 else f"{place[0]}"
             what = (
-                f"leave it out with --ignore-codes {value:g} if it stands for no label"
+                "give class codes, not measurements"
+                if value > LARGEST_VALUE
+                else f"leave it out with --ignore-codes {value:g} if it stands for no label"
                 if np.isfinite(value) and value == int(value)
                 else "give class codes, not measurements"
             )

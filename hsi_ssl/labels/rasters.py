@@ -164,7 +164,7 @@ def _order(path: Path) -> Literal["C", "F"]:
 
 def _band_names(path: Path) -> tuple[str, ...]:
     try:
-        with geotiff.opened(data_of(path)) as raster:
+        with geotiff.looked_into(data_of(path)) as raster:
             return tuple(name or "" for name in raster.descriptions)
     except SceneError:  # compressed, say
         return ()

@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import h5py
-
 from hsi_ssl.catalog.entries import LabelSetEntry, entry
 from hsi_ssl.closing import Closes
 from hsi_ssl.errors import CatalogError, LabelError, SceneError, SceneNotFoundError
@@ -27,6 +25,7 @@ from hsi_ssl.labels.labelling import (
 from hsi_ssl.labels.looking import looked_at, without_masked
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.readers.hdf5_file import opened as hdf5_opened
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.units import scaled_by
@@ -266,7 +265,7 @@ def _with_label_set(opened: Opened, name: str | None) -> Opened:
 def _plane_of_its_own(label_set: LabelSetEntry, cube: Path) -> LabelSetEntry:
     """A drill-core file may hold a plane for each label set, under the set's name."""
     name = f"/hsimage/{label_set.name}"
-    with h5py.File(cube, "r") as file:
+    with hdf5_opened(cube) as file:
         return label_set.model_copy(update={"variable": name}) if name in file else label_set
 
 

@@ -94,7 +94,8 @@ class MapWriter:
         self.masked: int | None = None
         """Pixels that a mask left out, where there was one: to be set by who knows."""
         self.finish: Callable[[Path], None] | None = None
-        """Told where the finished map lies before it goes to its place: makes what is `also`."""
+        """Told where the finished map lies before it goes to its place: makes what is `also`, and
+        takes away what no longer holds once the map is another one."""
         self.cells: dict[int, int] = {}
         """Of the finished map, cells by code: `counts` where it has the scene's own pixels."""
 

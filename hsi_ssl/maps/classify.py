@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hsi_ssl.claims import claimed
 from hsi_ssl.errors import HsiSslError, ModelError, OutputError, ScenesError, SettingsError
 from hsi_ssl.inference.checkpoint import CARD
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
@@ -25,7 +26,7 @@ from hsi_ssl.maps.one_map import (
 )
 from hsi_ssl.maps.places import of_label_set
 from hsi_ssl.maps.planning import Wanted, nothing_found, planned
-from hsi_ssl.maps.whole import claim_mosaic, mosaic_of
+from hsi_ssl.maps.whole import make_way, mosaic_of
 from hsi_ssl.running.places import Here, Place, value_of
 from hsi_ssl.running.starting import place_of
 from hsi_ssl.running.task import Done, Task
@@ -122,11 +123,14 @@ def _classified(
         check_novelty(classifier, settings)
     mosaics = _mosaics(settings, classifiers)
     with ExitStack() as held:
-        for path in mosaics.values():
-            held.enter_context(claim_mosaic(path, settings, overwrite=overwrite))
+        held.enter_context(claimed(*mosaics.values()))
         place: Place = place_of(settings.workers, settings.scheduler, watcher)
         held.callback(place.close)
         plan = planned(settings, watcher, scenes)
+        for name, path in mosaics.items():
+            of = next(one.label_set for one in classifiers if one.label_set.name == name)
+            maps = [of_label_set(one, of, len(classifiers)) for one in plan.outputs]
+            make_way(path, maps, settings, overwrite=overwrite)
         run = _Run(plan.wanted, plan.outputs, classifiers, settings, overwrite, watcher)
         failed = list(plan.failed)
         results = run.all(place, failed)
@@ -137,7 +141,7 @@ def _classified(
         for classifier in classifiers:
             if mosaic := mosaics.get(classifier.label_set.name):
                 own = [r.map for r in results if r.label_set == classifier.label_set.name]
-                mosaic_of(mosaic, own, shown_classes(classifier, settings), settings, overwrite)
+                mosaic_of(mosaic, own, shown_classes(classifier, settings), settings)
     return [replace(result, mosaic=mosaics.get(result.label_set)) for result in results]
 
 

@@ -19,11 +19,11 @@ from rasterio.io import DatasetReader
 
 import hsi_ssl
 from hsi_ssl.errors import SceneError
-from hsi_ssl.files import refuse_taken, written_beside
+from hsi_ssl.files import refuse_taken, withdraw, written_beside
 from hsi_ssl.labels.frames import crs_name
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
 from hsi_ssl.labels.legends import CLASSES_TAG
-from hsi_ssl.maps.class_map import Layer, pixels_by_code, quicklook, refuse_inputs
+from hsi_ssl.maps.class_map import LAYERS, Layer, pixels_by_code, quicklook, refuse_inputs
 from hsi_ssl.maps.legend import (
     attribute_table,
     category_names,
@@ -88,6 +88,14 @@ def check_mosaic(
             )
     files = mosaic_outputs(path, layers).values()
     refuse_inputs(files, inputs)
+
+
+def withdraw_mosaic(path: Path) -> None:
+    """Take away an older mosaic with its layers, before the first of its maps is another one.
+
+    It would show new pixels by old names and counts. The new one stands once all maps do.
+    """
+    withdraw(path, [*mosaic_outputs(path, LAYERS).values(), record_path(path)])
 
 
 def write_mosaic(

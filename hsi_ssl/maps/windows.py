@@ -1,7 +1,8 @@
 """The windows of a scene through a classifier, several at once.
 
-Each is read and classified by one thread: nobody waits for anybody, and memory does not grow with
-the scene.
+Each is read and classified by one thread. As many compute at a time as there are cores, and one
+more than these reads meanwhile, so that no core waits for the disk; memory does not grow with the
+scene.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hsi_ssl.settings import ClassifySettings
 
 T = TypeVar("T")
+W = TypeVar("W")
 Look = Callable[[slice, slice], Seen]
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -46,6 +48,10 @@ CPU_BLOCK = 512
 """Spectra that one core takes through the network at a time."""
 MOST_THREADS = 16
 """More would hold more windows in memory and read no faster."""
+FEEDING = 2
+"""Threads that feed a GPU."""
+AHEAD = 1
+"""Threads more than compute: what they read is there when a core is free."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +148,13 @@ class Windows:
     def classified(self, folder: Path, watcher: Watcher) -> Generator[Classified]:
         """All windows, done; where neighbours count, what waits lies on the disk of `folder`."""
         device = self.classifier.device
+        read = self.scene.read
+
+        def by_itself(rows: slice, cols: slice, window: Raw) -> Classified:
+            return self._decided(rows, cols, self._seen(rows, cols, window))
+
         if not self._reach:
-            yield from in_threads(partial(self._decided, self._seen), self.places, device)
+            yield from in_threads(read, by_itself, self.places, device)
             return
         neighbourhood = Neighbourhood(
             folder,
@@ -155,14 +166,14 @@ class Windows:
         )
         done, name = 0, self.scene.name
 
-        def tell(rows: slice, cols: slice) -> int:
-            found = self._seen(rows, cols)
+        def tell(rows: slice, cols: slice, window: Raw) -> int:
+            found = self._seen(rows, cols, window)
             neighbourhood.tell(rows, cols, found)
             return found.valid.size
 
         with (
             neighbourhood,
-            contextlib.closing(in_threads(tell, self.places, device)) as told,
+            contextlib.closing(in_threads(read, tell, self.places, device)) as told,
         ):
             for pixels in told:
                 done += pixels
@@ -171,7 +182,11 @@ class Windows:
             hear: Look = neighbourhood.hear
             if self.area is not None:
                 squares, hear = self.area.windows(squares), partial(_only, self.area, hear)
-            yield from in_threads(partial(self._decided, hear), squares, device)
+
+            def among_others(rows: slice, cols: slice, read: None) -> Classified:
+                return self._decided(rows, cols, hear(rows, cols))
+
+            yield from in_threads(nothing, among_others, squares, device)
 
     @cached_property
     def _alone(self) -> Classifier:
@@ -179,11 +194,10 @@ class Windows:
         # The prior's strength was learnt beside probabilities that nobody had calibrated.
         return self.classifier.uncalibrated if self.strength else self.classifier
 
-    def _seen(self, rows: slice, cols: slice) -> Seen:
-        """Read a window: what its pixels, those in the area, are by themselves."""
+    def _seen(self, rows: slice, cols: slice, window: Raw) -> Seen:
+        """What the pixels of a window as it was read, those in the area, are by themselves."""
         classifier = self._alone
         near = None if self.near is None else self.near.mask(rows, cols).ravel()
-        window = self.scene.read(rows, cols)
         spectra, valid = self.match.brought(window, self.scene.nodata, near)
         p = by_blocks(classifier.posterior, spectra, classifier.device)
         kept, measure, samples = novelty_asked(classifier, self.settings)
@@ -194,10 +208,9 @@ class Windows:
         shape = (rows.stop - rows.start, cols.stop - cols.start)
         return Seen(valid.reshape(shape), p, novelty)
 
-    def _decided(self, look: Look, rows: slice, cols: slice) -> Classified:
+    def _decided(self, rows: slice, cols: slice, seen: Seen) -> Classified:
         """Decide on the classes of a window."""
         settings, classes = self.settings, self.classes
-        seen = look(rows, cols)
         p, score, shape = seen.p, seen.novelty, seen.valid.shape
         valid = seen.valid.ravel()
         best = p.argmax(1)
@@ -234,27 +247,36 @@ def _only(area: Area, look: Look, rows: slice, cols: slice) -> Seen:
 
 
 def in_threads(
-    task: Callable[[slice, slice], T],
+    read: Callable[[slice, slice], W],
+    task: Callable[[slice, slice, W], T],
     places: Iterable[tuple[slice, slice]],
     device: torch.device,
 ) -> Generator[T]:
-    """Do the task at each place, a few at once; results come in the order of the places.
+    """Read at each place and do the task with it, a few at once; results come in their order.
 
     On a CPU each thread computes on one core: a matrix product shared by all cores makes each
-    wait for the slowest, and reading would take cores away from it. Beside a GPU, one thread
-    reads while the other feeds it.
+    wait for the slowest, and reading would take cores away from it. A GPU is fed by two threads,
+    one of which decides on what it said. What is to be read next is read meanwhile.
     """
     cores = torch.get_num_threads()
     on_cpu = device.type == "cpu"
-    threads = min(cores, MOST_THREADS) if on_cpu else 2
+    computing = min(cores, MOST_THREADS) if on_cpu else FEEDING
+    threads = computing + AHEAD
     given_up = threading.Event()
+    turns = threading.Semaphore(computing)
     begin = partial(_begin, given_up, 1 if on_cpu else cores)
+
+    def one(rows: slice, cols: slice) -> T:
+        what = read(rows, cols)
+        with turns:
+            return task(rows, cols, what)
+
     try:
         with ThreadPoolExecutor(threads, initializer=begin) as pool:
             pending: deque[Future[T]] = deque()
             try:
                 for place in places:
-                    pending.append(pool.submit(task, *place))
+                    pending.append(pool.submit(one, *place))
                     if len(pending) > threads:
                         yield pending.popleft().result()
                 while pending:
@@ -265,6 +287,10 @@ def in_threads(
                     future.cancel()
     finally:
         torch.set_num_threads(cores)
+
+
+def nothing(rows: slice, cols: slice) -> None:
+    """What is read for a task that reads by itself."""
 
 
 def by_blocks(apply: Callable[[Raw], Floats], spectra: Raw, device: torch.device) -> Floats:

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.draws import drawn
+
 
 def kl_per_unit(mean: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mean, exp(logvar)) || N(0, 1)) of each latent unit, shape of `mean`, in nats."""
@@ -76,9 +78,11 @@ def some_classes(log_q: Tensor, exact: int, generator: torch.Generator) -> tuple
     top = log_q.detach().topk(exact, dim=0).indices
     rest = log_q.detach().scatter(0, top, -torch.inf)
     # The first to ring of exponential clocks with these rates is a draw from them.
-    uniform = torch.rand(rest.shape, generator=generator, device=rest.device, dtype=rest.dtype)
-    drawn = (rest - torch.log(-torch.log(uniform))).argmax(0, keepdim=True)
-    classes = torch.cat([top, drawn])
+    uniform = drawn(
+        torch.rand, rest.shape, generator, axis=-1, device=rest.device, dtype=rest.dtype
+    )
+    one = (rest - torch.log(-torch.log(uniform))).argmax(0, keepdim=True)
+    classes = torch.cat([top, one])
     log_shares = log_q.gather(0, classes)
     log_left = torch.logsumexp(rest, 0)
     weight = torch.cat([torch.zeros_like(log_shares[:-1]), (log_left - log_shares[-1:]).detach()])

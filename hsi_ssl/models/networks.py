@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsi_ssl.models.draws import drawn
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -127,5 +129,5 @@ def gaussian_head(out: Tensor) -> tuple[Tensor, Tensor]:
 
 def sample_gaussian(mean: Tensor, logvar: Tensor, generator: torch.Generator) -> Tensor:
     """One reparametrised sample mean + sigma * eps, of the shape of `mean`."""
-    eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    eps = drawn(torch.randn, mean.shape, generator, device=mean.device, dtype=mean.dtype)
     return mean + torch.exp(0.5 * logvar) * eps

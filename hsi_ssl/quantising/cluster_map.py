@@ -19,7 +19,7 @@ from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import class_map
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.map_grid import say_where
-from hsi_ssl.maps.windows import in_threads
+from hsi_ssl.maps.windows import Raw, in_threads
 from hsi_ssl.quantising.units import Units, material
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -79,8 +79,8 @@ def write_cluster_map(
     """
     match = fitted(scene, ModelBands.from_card(trained.card), watcher=watcher)
 
-    def look(rows: slice, cols: slice) -> tuple[slice, slice, npt.NDArray[np.int64]]:
-        return rows, cols, _window(scene, match, trained, rows, cols)
+    def look(rows: slice, cols: slice, window: Raw) -> tuple[slice, slice, npt.NDArray[np.int64]]:
+        return rows, cols, _window(scene, match, trained, window)
 
     tags = {
         "SCENE": scene.path.name,
@@ -97,7 +97,7 @@ def write_cluster_map(
         places = list(scene.windows(settings.window))
         with (
             quick_products(trained.device),
-            contextlib.closing(in_threads(look, places, trained.device)) as windows,
+            contextlib.closing(in_threads(scene.read, look, places, trained.device)) as windows,
         ):
             for rows, cols, indices in windows:
                 written.write(rows, cols, indices)
@@ -109,11 +109,11 @@ def write_cluster_map(
 
 
 def _window(
-    scene: Scene, match: BandMatch, trained: TrainedQuantiser, rows: slice, cols: slice
+    scene: Scene, match: BandMatch, trained: TrainedQuantiser, window: Raw
 ) -> npt.NDArray[np.int64]:
-    """Units of a window's pixels `(r, c)`, -1 without measurement."""
-    spectra, valid = match.brought(scene.read(rows, cols), scene.nodata)
+    """Units of the pixels `(r, c)` of a window, -1 without measurement."""
+    spectra, valid = match.brought(window, scene.nodata)
     found = np.full(len(valid), UNLABELLED, np.int64)
     if valid.any():
         found[valid] = trained.assign(spectra)
-    return found.reshape(rows.stop - rows.start, cols.stop - cols.start)
+    return found.reshape(window.shape[:2])

@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from hsi_ssl.labels.sources import Sources
 
 
-def balance_folder(dataset: Path) -> Path:
-    """Where the report on a dataset lies, beside it."""
-    return dataset.with_name(f"{dataset.stem}_balance")
-
-
 def report_dataset(
     dataset: Dataset,
     folder: Path,

@@ -228,7 +228,7 @@ def _notes(
 def _tags(path: Path) -> dict[str, str]:
     """What `classify` wrote into a map: MODEL_SHA256, LABEL_SET, SETTINGS, CLASSES."""
     try:
-        with geotiff.opened(data_of(path)) as raster:
+        with geotiff.looked_into(data_of(path)) as raster:
             found: dict[str, str] = raster.tags()
             return found
     except SceneError:  # compressed ENVI data, say: nothing of ours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from hsi_ssl.checksums import sealed
 from hsi_ssl.datasets.scalings.shapes import continuum_removed
 from hsi_ssl.discovery.discover import Discovery, Group
 from hsi_ssl.discovery.survey import Surveyed
@@ -64,11 +65,17 @@ class Shown:
     places: list[tuple[str, int, str]]
 
 
-def write_discovery(found: Discovery, folder: Path, *, overwrite: bool = False) -> Path:
+def write_discovery(
+    found: Discovery,
+    folder: Path,
+    *,
+    meanwhile: Callable[[], None] | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write index.html, groups.json, groups.csv, spectra.csv, spread.csv and maps, all or nothing.
 
     Of scenes there is one map each, `<scene>_classes.tif`, of labelled classes and groups; of a
-    dataset none. Returns the page's path.
+    dataset none. `meanwhile` as of `written_beside`. Returns the page's path.
 
     Raises
     ------
@@ -80,10 +87,10 @@ def write_discovery(found: Discovery, folder: Path, *, overwrite: bool = False) 
         d=found,
         shown=[_shown(found, group) for group in found.groups],
     )
-    with written_beside(folder, overwrite=overwrite) as beside:
+    with written_beside(folder, meanwhile=meanwhile, overwrite=overwrite) as beside:
         beside.mkdir()
         (beside / "index.html").write_text(html, encoding="utf-8")
-        text = json.dumps(found.to_json(), indent=1, allow_nan=False)
+        text = json.dumps(sealed(found.to_json()), indent=1, allow_nan=False)
         (beside / "groups.json").write_text(text + "\n", encoding="utf-8")
         _write_csv(beside / "groups.csv", [GROUP_COLUMNS, *map(_row, _both(found))])
         means, spreads = _spectra(found)

@@ -19,6 +19,7 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError, SettingsError
 from hsi_ssl.scenes.origins import Origin
+from hsi_ssl.scenes.promises import refuse_absurd
 from hsi_ssl.scenes.scene import Floats
 
 WORDS = ("rows", "cols", "bands")
@@ -210,8 +211,22 @@ def decide(
     Raises
     ------
     SceneError
-        An axis is one of a series; the evidence leaves two readings.
+        An axis is one of a series; the evidence leaves two readings; no cube is so large.
     """
+    found = _decide(shape, asked, of, path, dimensions, vectors, planes or {})
+    refuse_absurd(path, *found.sizes(shape))
+    return found
+
+
+def _decide(
+    shape: tuple[int, int, int],
+    asked: Asked,
+    of: str,
+    path: Path,
+    dimensions: Sequence[Dimension],
+    vectors: Sequence[tuple[str, int]],
+    planes: Mapping[str, tuple[int, ...]],
+) -> Decided:
     if asked.order is not None:
         return _told(asked.order, "as --axes says", of, "--axes")
     roles = _roles(dimensions, of, path) if dimensions else [None, None, None]
@@ -233,8 +248,8 @@ def decide(
             break
     if len(orders) == 1:
         return _told(orders[0], reason, of, source)
-    labels = {n: plane for n, plane in (planes or {}).items() if PLANES.search(n.split("/")[-1])}
-    by_labels, by_planes = (_by_planes(shape, orders, some) for some in (labels, planes or {}))
+    labels = {n: plane for n, plane in planes.items() if PLANES.search(n.split("/")[-1])}
+    by_labels, by_planes = (_by_planes(shape, orders, some) for some in (labels, planes))
     if len(by_labels) == 1:
         order, name = next(iter(by_labels.items()))
         reason = f"since {name} has its rows and columns"

@@ -18,6 +18,7 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.encoding import decoded
+from hsi_ssl.scenes.promises import refuse_absurd
 
 MARK = b"ENVI"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -188,6 +189,7 @@ def layout_of(fields: Fields, header: Path) -> Layout:
         A field is missing, or holds what no ENVI header does.
     """
     cols, rows, bands = (_count(fields, name, header) for name in ("samples", "lines", "bands"))
+    refuse_absurd(header, rows, cols, bands)
     code = _count(fields, "data type", header)
     if code not in TYPES:
         raise SceneError(

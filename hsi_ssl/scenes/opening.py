@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, order_of
@@ -105,6 +106,7 @@ def _with_asked(
     `axes_told`: it tells its own axes, which the user gives too. `unused`: what else is told of
     settings. Closed where that fails.
     """
+    scene = _soundly_placed(scene)
     notes, name = (*scene.notes, *unused), scene.path.name
     if axes_told:
         notes = (*notes, f"{name} tells its own axes: --axes is not used")
@@ -119,6 +121,29 @@ def _with_asked(
     except BaseException:
         scene.close()
         raise
+
+
+def _soundly_placed(scene: Scene) -> Scene:
+    """The scene without a place that is none: of numbers that are not finite, say."""
+    grid, notes = scene.grid, []
+    if grid.transform is not None:
+        a, b, _, d, e, _ = grid.transform
+        area = a * e - b * d
+        if not np.isfinite(grid.transform).all() or not np.isfinite(area) or not area:
+            notes.append("what it tells of the place of its pixels is no place")
+            grid = replace(grid, transform=None)
+    points = [p for p in grid.control_points if np.isfinite((p.row, p.col, p.x, p.y, p.z)).all()]
+    if len(points) < len(grid.control_points):
+        notes.append("some of its ground control points are none")
+        grid = replace(grid, control_points=tuple(points))
+    if not notes:
+        return scene
+    said = tuple(
+        f"{scene.path.name}: {note} (not a number, infinite, or of no area): not used"
+        for note in notes
+    )
+    origins = scene.origins if grid.placed else replace(scene.origins, transform=None)
+    return replace(scene, grid=grid, origins=origins, notes=(*scene.notes, *said))
 
 
 def _as_many(path: Path, wavelengths: Path | None, size: int) -> bool:

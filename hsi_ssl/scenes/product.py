@@ -11,8 +11,10 @@ from typing import Literal, NamedTuple
 
 import h5py
 
+from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import Asked
 from hsi_ssl.scenes.listing import names_in, settled
+from hsi_ssl.scenes.readers import hdf5_file
 from hsi_ssl.scenes.scene import Scene
 
 Overlap = Literal["both", "vnir", "swir"]
@@ -74,15 +76,13 @@ class Candidate:
 def _names_in(path: str, changed: int, size: int) -> frozenset[str]:
     """Names in a file as it is now: several ask for them while it is opened."""
     del changed, size
-    found: list[str] = []
     try:
         if not h5py.is_hdf5(path):
             return frozenset()
-        with h5py.File(path, "r") as file:
-            file.visit(found.append)  # gives None, so that it goes on
-    except (OSError, RuntimeError):  # whoever reads it says what is wrong
+        with hdf5_file.opened(Path(path)) as file:
+            return frozenset(hdf5_file.names_in(file))
+    except (OSError, SceneError):  # whoever reads it says what is wrong
         return frozenset()
-    return frozenset(found)
 
 
 class Product(NamedTuple):

@@ -258,6 +258,8 @@ def _column(value: Any, default: float, bands: int) -> Floats | None:
     """One number a band, from one or from as many; None for another number of them."""
     if value is None:
         return np.full(bands, default)
+    if np.iscomplexobj(value):
+        return None
     numbers = np.ravel(np.asarray(value, np.float64))
     if not np.isfinite(numbers).all() or numbers.size not in {1, bands}:
         return None

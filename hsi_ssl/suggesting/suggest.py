@@ -19,7 +19,7 @@ from hsi_ssl.inference.discovered import DiscoveredSlot
 from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.fitting import fitted
-from hsi_ssl.maps.windows import by_blocks, in_threads
+from hsi_ssl.maps.windows import Raw, by_blocks, in_threads
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.suggesting.choosing import choose, uncertainty
 from hsi_ssl.watcher import SILENT, Watcher
@@ -106,7 +106,9 @@ def suggest(
     found: list[_Some] = []
     with (
         quick_products(classifier.device),
-        contextlib.closing(in_threads(look, scene.windows(WINDOW), classifier.device)) as each,
+        contextlib.closing(
+            in_threads(scene.read, look, scene.windows(WINDOW), classifier.device)
+        ) as each,
     ):
         for some, size in each:
             found.append(some)
@@ -161,11 +163,12 @@ def _look(
     seed: int,
     rows: slice,
     cols: slice,
+    window: Raw,
 ) -> tuple[_Some, int]:
     """The most uncertain pixel of each square of `side` pixels of a window, and some of all."""
-    spectra, valid = match.brought(scene.read(rows, cols), scene.nodata)
+    spectra, valid = match.brought(window, scene.nodata)
     p = by_blocks(classifier.posterior, spectra, classifier.device)
-    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    shape = window.shape[:2]
     here = np.flatnonzero(valid)
     place = np.stack(np.divmod(here, shape[1]), axis=1) + np.array([rows.start, cols.start])
     doubt = uncertainty(p)

@@ -38,7 +38,7 @@ def finished(
     """The card, and what the run keeps as tensors; `settings` as they were asked for."""
     model.eval()
     generator = torch.Generator(data.device).manual_seed(settings.seed)
-    own = model.findings(data.every.mean, generator)
+    own = model.findings(data.seen.mean, generator)
     for sentence in own.said:
         watcher.say(sentence)
     for sentence in own.warnings:
@@ -57,7 +57,7 @@ def finished(
     }
     tensors = run_tensors(model, data.m1)
     priors = class_priors(settings, data)
-    of_every = log_q_each(model, data.every.mean) if settings.spatial else None
+    of_every = log_q_each(model, data.seen.mean) if settings.spatial else None
     for place, choice in enumerate(_choices(data, model, watcher)):
         log_prior = priors[place].log().to(data.device)
         strength = 0.0

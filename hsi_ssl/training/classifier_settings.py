@@ -16,7 +16,7 @@ OF_DECLARED = (
     "samples", "free_weight", "slot_start", "side_input", "hidden_classifier", "experts",
     "likelihood", "sd_floor", "alpha", "stop_gradient", "warm_start", "supervised_epochs",
     "em_rounds", "propagation", "steadiness", "radius", "balance", "exact_classes",
-    "bayes_samples", "novelty_samples", "warm_up",
+    "bayes_samples", "novelty_samples", "warm_up", "stream",
 )  # fmt: skip
 """Settings of declared models alone."""
 OF_ARCHITECTURE = ("latent", "hidden", "activation")

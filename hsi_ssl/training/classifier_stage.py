@@ -70,8 +70,10 @@ def train_classifier(
         )
         device = choose_device(settings.device)
         dataset = open_dataset(settings.dataset, settings.label_set)
-        m1 = m1_below(settings, dataset, watcher)
-        data = M2Data(dataset, settings.model_copy(update={"side_input": False}), m1, device)
+        m1 = m1_below(settings, dataset, device, watcher)
+        data = M2Data(
+            dataset, settings.model_copy(update={"side_input": False, "stream": False}), m1, device
+        )
         teacher = None
         if settings.teacher is not None:
             teacher = teacher_of(settings.teacher, dataset, settings.device, watcher)
@@ -114,7 +116,7 @@ class ClassifierTraining:
         generator = torch.Generator().manual_seed(settings.seed)
         made = kind(architecture, generator).to(data.device)
         with torch.no_grad():
-            made.start(data.every.mean)
+            made.start(data.seen.mean)
         return made
 
     @property
@@ -124,7 +126,7 @@ class ClassifierTraining:
         counts = tuple(len(label_set) for label_set in self.data.label_sets)
         if self.both is not None:
             asked["width_both"] = network_scaler(self.both, self.settings.whitening).width
-        return {**asked, "width": self.data.every.mean.shape[1], "counts": counts}
+        return {**asked, "width": self.data.width, "counts": counts}
 
     def announce(self) -> None:
         """Refuse what cannot be; say what is trained on what, and what of the settings counts."""
@@ -141,9 +143,9 @@ class ClassifierTraining:
         named = model_name({"model": settings.model, "m1": data.m1 and data.m1.card})
         classes = " x ".join(map(str, model.counts))
         self.watcher.say(
-            f"{named} on {data.every.mean.shape[1]} "
+            f"{named} on {data.width} "
             f"{'scaled bands' if data.m1 is None else 'features'}, {classes} classes, "
-            f"{len(data.labelled):,} labelled and {len(data.unlabelled):,} unlabelled pixels, "
+            f"{len(data.labelled):,} labelled and {data.unlabelled:,} unlabelled pixels, "
             f"{data.device}"
         )
 
@@ -212,7 +214,7 @@ class ClassifierTraining:
         generator = torch.Generator(data.device).manual_seed(settings.seed)
         labelled = data.labelled
         with torch.no_grad():
-            self.model.solve(labelled.inputs.mean, labelled.y, data.every.mean, generator)
+            self.model.solve(labelled.inputs.mean, labelled.y, data.seen.mean, generator)
         seconds = time.monotonic() - started
         progress = Progress(stopped="solved", spectra=data.pixels, seconds=seconds)
         return Fit(progress, {}, "float32")

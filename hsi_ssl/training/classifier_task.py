@@ -52,7 +52,7 @@ class ClassifierTask(PlainTask):
     def batches(self, generator: torch.Generator) -> Iterator[Rows]:
         """Each training pixel once or more, a batch drawn for its labels beside each."""
         data = self.data
-        device = data.every.mean.device
+        device = data.seen.mean.device
         steps = max(STEPS_AN_EPOCH, data.labelled.steps, math.ceil(self.pixels / self.batch))
         order = torch.randperm(self.pixels, generator=generator, device=device)
         rounds = math.ceil(steps * self.batch / self.pixels)
@@ -75,7 +75,7 @@ class ClassifierTask(PlainTask):
     def seen(self, batch: Rows, generator: torch.Generator) -> Batch:
         """The inputs and labels of a batch of rows; labels of the set it was drawn for alone."""
         rows, sets, some = batch
-        labelled, every = self.data.labelled, self.data.every
+        labelled, every = self.data.labelled, self.data.seen
         x = labelled.inputs.sample(rows, generator)
         y = labelled.y[rows]
         here = torch.arange(y.shape[1], device=y.device) == sets[:, None]
@@ -113,7 +113,7 @@ class ClassifierTask(PlainTask):
     @property
     def measured(self) -> Tensor:
         """A few inputs, to show what has been learnt beside them."""
-        x = self.data.every.mean
+        x = self.data.seen.mean
         return x[:: max(1, len(x) // SHOWN)][:SHOWN]
 
 

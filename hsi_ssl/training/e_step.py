@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.spatial import mean_field
-from hsi_ssl.training.inputs import Inputs, evidence
+from hsi_ssl.training.inputs import Pixels, evidence
 from hsi_ssl.training.propagation import FeatureGraph
 
 SHARPER = 2.0
@@ -60,7 +60,7 @@ class EStep:
         return self.spatial or self.graph is not None or self.start is not None
 
     def run(
-        self, module: DeclaredVAE, inputs: Inputs, y: Tensor, *, first: bool, bound_teaches: bool
+        self, module: DeclaredVAE, inputs: Pixels, y: Tensor, *, first: bool, bound_teaches: bool
     ) -> None:
         """Ask all who tell; `y (N, V)`: -1 where not known.
 

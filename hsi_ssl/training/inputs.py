@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.networks import sample_gaussian
 from hsi_ssl.models.tables import allowed, combinations, conditioned, marginals
 
@@ -40,6 +41,32 @@ class Inputs:
         moved = (t if t is None else t.to(device) for t in (self.logvar, self.noise_sd))
         return Inputs(self.mean.to(device), *moved)
 
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.mean.shape[1]
+
+    def blocks(self, size: int) -> Iterator[Inputs]:
+        """All pixels in their order, `size` at a time; the last may be fewer."""
+        for first in range(0, max(1, len(self)), size):
+            yield self.rows(slice(first, first + size))
+
+    def some(self, most: int) -> Inputs:
+        """At most so many of the pixels, evenly spaced."""
+        return self.rows(slice(None, None, max(1, -(-len(self) // most))))
+
+    def shuffled(
+        self, rows: Tensor, size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Inputs, Tensor]]:
+        """Each of the pixels `rows (n,)` once, in batches of `size`: rows, and where they are.
+
+        That is inputs and rows of these. The last batch may be smaller.
+        """
+        order = torch.randperm(len(rows), generator=generator, device=rows.device)
+        for some in order.split(size):
+            found = rows[some]
+            yield found, self, found
+
     def rows(self, rows: Tensor | slice) -> Inputs:
         """Some of the pixels; a slice of them is not copied."""
         logvar = None if self.logvar is None else self.logvar[rows]
@@ -55,12 +82,33 @@ class Inputs:
         """Sampled inputs `(n, D)` as they might have been measured another time."""
         if self.noise_sd is None:
             return x
-        eps = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        eps = drawn(torch.randn, x.shape, generator, device=x.device, dtype=x.dtype)
         return x + self.noise_sd * eps
 
     def learnt_from(self, x: Tensor, experts: int, generator: torch.Generator) -> Tensor:
         """Sampled inputs `(n, D)` as each expert learns from them, `(experts, n, D)`."""
         return self.perturbed(x.expand(experts, -1, -1), generator)
+
+
+class Pixels(Protocol):
+    """What a model sees of N pixels, in memory (`Inputs`) or read when it is wanted."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def width(self) -> int:
+        """D."""
+
+    def blocks(self, size: int) -> Iterator[Inputs]:
+        """As `Inputs.blocks`."""
+
+    def some(self, most: int) -> Inputs:
+        """As `Inputs.some`."""
+
+    def shuffled(
+        self, rows: Tensor, size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Inputs, Tensor]]:
+        """As `Inputs.shuffled`."""
 
 
 class Batches:
@@ -125,9 +173,10 @@ def at_once(module: DeclaredVAE) -> int:
     return max(SMALLEST_BATCH, APPLIED_BATCH // module.rows(every_class=False))
 
 
-def _split(module: DeclaredVAE, *inputs: Inputs) -> Iterator[Tensor]:
+def _split(module: DeclaredVAE, *inputs: Pixels) -> Iterator[Tensor]:
     for some in inputs:
-        yield from some.mean.split(at_once(module))
+        for block in some.blocks(at_once(module)):
+            yield block.mean
 
 
 def _joined(batches: list[list[Tensor]], axis: int) -> list[Tensor]:
@@ -135,13 +184,13 @@ def _joined(batches: list[list[Tensor]], axis: int) -> list[Tensor]:
 
 
 @torch.no_grad()
-def log_q_each(module: DeclaredVAE, *inputs: Inputs) -> list[Tensor]:
+def log_q_each(module: DeclaredVAE, *inputs: Pixels) -> list[Tensor]:
     """log q(y|x) `(N, K)` of each label set at the means of inputs, one after another."""
     return _joined([module.log_q_each(x) for x in _split(module, *inputs)], 0)
 
 
 @torch.no_grad()
-def log_q_of_experts(module: DeclaredVAE, *inputs: Inputs) -> list[Tensor]:
+def log_q_of_experts(module: DeclaredVAE, *inputs: Pixels) -> list[Tensor]:
     """log q_e(y|x) `(E, N, K)` of each expert for each label set at the means of inputs.
 
     K are the labelled classes.
@@ -151,7 +200,7 @@ def log_q_of_experts(module: DeclaredVAE, *inputs: Inputs) -> list[Tensor]:
 
 
 @torch.no_grad()
-def evidence(module: DeclaredVAE, inputs: Inputs, y: Tensor) -> list[Tensor]:
+def evidence(module: DeclaredVAE, inputs: Pixels, y: Tensor) -> list[Tensor]:
     """log q(y_v | x, the other labels known of the pixel) `(N, K)` of each label set.
 
     `y (N, V)`: -1 where not known. What a pixel's own spectrum and its other labels say of it.
@@ -161,7 +210,10 @@ def evidence(module: DeclaredVAE, inputs: Inputs, y: Tensor) -> list[Tensor]:
         return log_q_each(module, inputs)
     states = combinations(counts, y.device)
     found = []
-    for x, known in zip(inputs.mean.split(at_once(module)), y.split(at_once(module)), strict=True):
+    first = 0
+    for x in _split(module, inputs):
+        known = y[first : first + len(x)]
+        first += len(x)
         table = module.log_q(x)
         of_sets = []
         for v in range(len(counts)):

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hsi_ssl.errors import ModelError
+from hsi_ssl.errors import ModelError, ProcessError
 from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
 from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
+from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.task import Task, Turn
 from hsi_ssl.watcher import Watcher
 
@@ -89,6 +90,7 @@ def fit(
     resume: bool,
     watcher: Watcher,
     on_snapshot: OnSnapshot,
+    processes: Processes = ALONE,
 ) -> Fit:
     """Train until the epochs are over or patience is, and leave the best state in the module.
 
@@ -96,17 +98,20 @@ def fit(
     With `settings.average`, validation, snapshots and the best state are the averaged weights'.
     Resuming gives bit by bit what an unbroken run on the same machine gives: the state holds
     weights, their average, Adam's moments, the random generator and the best weights so far, as of
-    the end of an epoch.
+    the end of an epoch. Of several `processes` the first writes, validates and watches; they may be
+    more or fewer when training goes on.
 
     Raises
     ------
     ModelError
         The state belongs to other settings or data; the cost was never finite.
+    ProcessError
+        Another process has ended.
     """
     device = next(task.module.parameters()).device
     keep_freed_memory()
     with quick_products(device):
-        loop = _Loop(task, settings, run, identity, watcher, on_snapshot)
+        loop = _Loop(task, settings, run, identity, watcher, on_snapshot, processes)
         loop.start(resume=resume)
         try:
             while not loop.progress.stopped:
@@ -114,6 +119,10 @@ def fit(
         except INTERRUPTS:
             loop.save_kept()
             raise
+        except ProcessError as error:
+            watcher.if_stopped(str(error))  # whoever started all may end this one, too
+            loop.save_kept()
+            raise ProcessError(f"{error}; {loop.advice()}") from error
         return loop.finish()
 
 
@@ -128,9 +137,11 @@ class _Loop:
         identity: dict[str, Any],
         watcher: Watcher,
         on_snapshot: OnSnapshot,
+        processes: Processes,
     ) -> None:
         self.task, self.settings, self.run, self.identity = task, settings, run, identity
-        self.watcher, self.on_snapshot = watcher, on_snapshot
+        self.watcher, self.on_snapshot = processes.watcher(watcher), on_snapshot
+        self.processes = processes
         self.device = next(task.module.parameters()).device
         self.precision = chosen_precision(settings.precision, self.device)
         self.generator = torch.Generator(self.device).manual_seed(settings.seed)
@@ -141,24 +152,28 @@ class _Loop:
         self.progress, self.best = Progress(), weights_of(task.module)
         self.snapshots: dict[int, Tensor] = {}
         self.said = self.saved = time.monotonic()
+        self.saved_epoch = 0
         self.kept: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         """The state after the last epoch, where it has not been saved."""
 
     def start(self, *, resume: bool) -> None:
         """From the state to resume from, or from the beginning."""
-        if resume:
+        first = self.processes.first
+        if self.processes.told("resume", lambda: resume):
             self._restore()
             if self.progress.stopped == "epochs" and self.progress.epoch < self.settings.epochs:
                 self.progress.stopped = ""
         else:
-            with os_errors(self.run):
-                forget_state(self.run)
-                (self.run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
-            self.watcher.if_stopped(
-                "no epoch of this training is saved yet; --resume begins it anew"
-            )
+            if first:
+                with os_errors(self.run):
+                    forget_state(self.run)
+                    (self.run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
+            self.watcher.if_stopped(self.advice())
+            self._share_weights()
+            self.best = weights_of(self.task.module)
             self._snapshot(0)
-        self.log = _Log(self.run / LAST_METRICS, self.progress.epoch, self.task.bound_name)
+        path, known = self.run / LAST_METRICS, self.progress.epoch
+        self.log = _Log(path, known, self.task.bound_name) if first else None
 
     def epoch(self) -> None:
         """One epoch, judged on the validation pixels, logged and now and then saved."""
@@ -166,8 +181,7 @@ class _Loop:
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(self.settings, progress.epoch)
-        with self.average.in_module():
-            task.begin_epoch(progress.epoch)
+        self._begin()
         means = self._steps()
         if not math.isfinite(means.bound):
             self._diverged()
@@ -177,13 +191,14 @@ class _Loop:
         progress.spectra += means.spectra
         with self.average.in_module():
             generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
-            found = task.validate(generator)
+            found = self.processes.told("validated", lambda: task.validate(generator))
             self._judge(found)
             if progress.epoch in SNAPSHOT_EPOCHS:
                 self._snapshot(progress.epoch)
         progress.seconds += time.monotonic() - started
-        self.log.write(progress, means.bound, means.terms, found)
-        self.kept = self._state()
+        if self.log is not None:
+            self.log.write(progress, means.bound, means.terms, found)
+            self.kept = self._state()
         self._tell(_line(progress, means.bound, found, task))
         if time.monotonic() - self.saved > SECONDS_BETWEEN_STATES or progress.stopped:
             self.save_kept()
@@ -193,6 +208,33 @@ class _Loop:
         self.task.module.load_state_dict(self.best)
         self._snapshot(self.progress.best_epoch)
         return Fit(self.progress, self.snapshots, self.precision)
+
+    def _begin(self) -> None:
+        """What is worked out before an epoch, once for all processes, from the same weights."""
+        task, processes = self.task, self.processes
+        if processes.size == 1:
+            with self.average.in_module():
+                task.begin_epoch(self.progress.epoch)
+            return
+        self._share_weights()
+        before = task.state()
+        if processes.first:
+            with self.average.in_module():
+                task.begin_epoch(self.progress.epoch)
+        after = task.state()
+        kept = before.keys() == after.keys() and all(after[k] is t for k, t in before.items())
+        if processes.told("e-step", lambda: not kept):
+            found = processes.shared("e-step", lambda: after)
+            if not processes.first:
+                task.restore({name: t.to(self.device) for name, t in found.items()})
+
+    @torch.no_grad()
+    def _share_weights(self) -> None:
+        """The first process's: other processors may round otherwise, a little more each step."""
+        if self.processes.size > 1:
+            state = self.task.module.state_dict()
+            for name, tensor in self.processes.shared("weights", lambda: state).items():
+                state[name].copy_(tensor)
 
     def _steps(self) -> _Means:
         """The steps of one epoch."""
@@ -208,6 +250,7 @@ class _Loop:
                     step = turn.cost(batch, kl_weight, self.generator)
                 optimiser.zero_grad(set_to_none=True)
                 step.cost.backward()
+                self.processes.average_gradients(turn.parameters)
                 for weights in networks:
                     nn.utils.clip_grad_norm_(weights, settings.clip)
                 optimiser.step()
@@ -219,6 +262,7 @@ class _Loop:
             self.average.update()
             steps += 1
         task.module.eval()
+        self.processes.average([bound, *terms.values()])
         mean_terms = {name: float(total) / steps for name, total in terms.items()}
         return _Means(float(bound) / steps, mean_terms, steps, spectra)
 
@@ -261,6 +305,8 @@ class _Loop:
         self.watcher.progress("training", progress.epoch, self.settings.epochs)
 
     def _snapshot(self, epoch: int) -> None:
+        if not self.processes.first:
+            return
         generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
         self.snapshots[epoch] = self.task.snapshot(generator).cpu()
         self.on_snapshot(self.snapshots)
@@ -271,10 +317,16 @@ class _Loop:
             tensors, values = self.kept
             save_state(self.run, tensors, values)
             self.kept, self.saved = None, time.monotonic()
-            self._say_if_stopped(values["progress"]["epoch"])
+            self.saved_epoch = values["progress"]["epoch"]
+            self.watcher.if_stopped(self.advice())
 
-    def _say_if_stopped(self, epoch: int) -> None:
-        self.watcher.if_stopped(f"epoch {epoch} is saved; --resume goes on from there")
+    def advice(self) -> str:
+        """How to go on with what is saved."""
+        if not self.processes.first:
+            return f"what is saved in {os.fspath(self.run)} goes on with --resume"
+        if self.saved_epoch:
+            return f"epoch {self.saved_epoch} is saved; --resume goes on from there"
+        return "no epoch of this training is saved yet; --resume begins it anew"
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that the next epoch depends on, copied."""
@@ -288,10 +340,28 @@ class _Loop:
         tensors |= {f"best.{name}": t for name, t in self.best.items()}  # never written into
         tensors |= {f"snapshot.{epoch}": t for epoch, t in self.snapshots.items()}
         tensors["generator"] = self.generator.get_state()
-        return tensors, {"progress": asdict(self.progress), "identity": self.identity}
+        return tensors, {
+            "progress": asdict(self.progress),
+            "identity": self.identity,
+            "processes": self.processes.size,
+        }
 
     def _restore(self) -> None:
-        tensors, values = load_state(self.run, self.device)
+        size, found = self.processes.size, dict[str, Tensor]()
+
+        def load() -> dict[str, Any]:
+            tensors, values = load_state(self.run, self.device)
+            found.update(tensors)
+            return values
+
+        values = self.processes.told("state", load)
+        tensors = self.processes.shared("state", lambda: found)
+        tensors = {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        if values.get("processes", size) != size:
+            self.watcher.say(
+                f"begun by {values['processes']} processes, goes on with {size}: batches and "
+                "random numbers stay the same"
+            )
         known, ours = values["identity"], self.identity
         other = sorted(k for k in ours.keys() | known.keys() if ours.get(k) != known.get(k))
         if other:
@@ -317,7 +387,8 @@ class _Loop:
                 moments.setdefault(int(i), {})[moment] = tensor
             optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
         self.snapshots = {int(epoch): t.cpu() for epoch, t in part("snapshot.").items()}
-        self._say_if_stopped(self.progress.epoch)
+        self.saved_epoch = self.progress.epoch
+        self.watcher.if_stopped(self.advice())
 
 
 class _Means(NamedTuple):

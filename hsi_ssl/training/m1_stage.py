@@ -15,9 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.checked_rows import READ_ROWS
-from hsi_ssl.datasets.scaling import Scaler
+from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.errors import DatasetError, ModelError, SettingsError
 from hsi_ssl.inference.checkpoint import (
@@ -27,24 +26,29 @@ from hsi_ssl.inference.checkpoint import (
     has_state,
     save_run,
 )
-from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1, load_weights
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse
 from hsi_ssl.models.method import architecture_of, differing
+from hsi_ssl.training.inputs import Inputs, Pixels
 from hsi_ssl.training.loop import Fit, Progress, fit
+from hsi_ssl.training.memory import streamed_in_words, streams
+from hsi_ssl.training.processes import ALONE, Processes
+from hsi_ssl.training.share import Share, share_of
 from hsi_ssl.training.stage import (
     OF_LOOP,
     Draw,
     batch_size,
     draw_nothing,
     draw_spectra,
+    facts_of,
     identity,
     network_scaler,
     sd_floor,
 )
+from hsi_ssl.training.streaming import StreamedInputs
 from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.transfer import other_sensor, transferred
 from hsi_ssl.watcher import SILENT, Watcher
@@ -65,7 +69,7 @@ OF_STEPS = OF_LOOP | {"batch"}
 
 
 class ExtractorTask(PlainTask):
-    """An extractor with its spectra: `x (N, D)` to learn from, `x_validation`, on the device.
+    """An extractor with its spectra: those to learn from and those that validate.
 
     `measured (n, D)`: a few spectra, to show what has been learnt.
     """
@@ -73,40 +77,51 @@ class ExtractorTask(PlainTask):
     module: FeatureExtractor
 
     def __init__(
-        self, module: FeatureExtractor, x: Tensor, x_validation: Tensor, batch: int
+        self,
+        module: FeatureExtractor,
+        spectra: Pixels,
+        validation: Pixels,
+        batch: int,
+        processes: Processes = ALONE,
     ) -> None:
         self.module, self.bound_name = module, module.bound_name
-        self.x, self.x_validation = x, x_validation
+        self.processes = processes
+        self.spectra, self.validation = spectra, validation
         self.batch = batch
-        self.pixels = len(x)
-        self.measured = x[:: max(1, len(x) // DRAWN_SPECTRA)][:DRAWN_SPECTRA]
+        self.pixels = len(spectra)
+        self.measured = spectra.some(DRAWN_SPECTRA).mean
 
     @property
     def score_name(self) -> str:
         """The bound, or minus the cost."""
         return self.bound_name
 
-    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+    def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Share]]:
         """All pixels in random order; the last batch may be smaller."""
-        order = torch.randperm(self.pixels, generator=generator, device=self.x.device)
-        for rows in torch.split(order, self.batch):
-            yield self.x[rows]
+        every = torch.arange(self.pixels, device=self.measured.device)
+        for _, inputs, at in self.spectra.shuffled(every, self.batch, generator):
+            share = share_of(self.processes, len(at))
+            yield inputs.mean[at[share.at]], share
 
-    def cost(self, batch: Tensor, kl_weight: float, generator: torch.Generator) -> StepCost:
+    def cost(
+        self, batch: tuple[Tensor, Share], kl_weight: float, generator: torch.Generator
+    ) -> StepCost:
         """Mean of J(x), or of another extractor's cost, over the batch."""
-        cost = self.module.cost(batch, generator, kl_weight).mean()
-        return StepCost(cost, -cost, len(batch))
+        x, share = batch
+        cost = share.mean(self.module.cost(x, share.numbers(generator), kl_weight))
+        return StepCost(cost, -cost, share.of)
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Mean bound on log p(x), or minus the cost, of the validation pixels: the score."""
-        bound = self.bound(self.x_validation, generator)
+        bound = self.bound(self.validation, generator)
         return {"bound": bound, "score": bound if math.isfinite(bound) else -math.inf}
 
     @torch.no_grad()
-    def bound(self, x: Tensor, generator: torch.Generator) -> float:
-        """Mean of -J(x), or of minus another cost, over any spectra `(n, D)`."""
-        costs = [self.module.cost(some, generator).sum() for some in torch.split(x, BLOCK)]
-        return -float(sum(costs)) / len(x)
+    def bound(self, spectra: Pixels, generator: torch.Generator) -> float:
+        """Mean of -J(x), or of minus another cost, over any spectra."""
+        blocks = spectra.blocks(BLOCK)
+        costs = [self.module.cost(some.mean, generator).sum() for some in blocks]
+        return -float(sum(costs)) / len(spectra)
 
     @torch.no_grad()
     def snapshot(self, generator: torch.Generator) -> Tensor:
@@ -123,26 +138,34 @@ def train_m1(
     frozen: bool = False,
     watcher: Watcher = SILENT,
     draw: Draw = draw_nothing,
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Train a feature extractor on every pixel of a dataset that may be seen; returns its card.
 
     `init_from`: a run to start from, of another sensor perhaps (`transfer`); `frozen`: as it is.
 
     Training sees the training pixels and the unlabelled pool (in a transductive dataset the test
-    pixels too); the validation pixels stop it.
+    pixels too); the validation pixels stop it. Of several `processes` each calls this.
 
     Raises
     ------
-    DatasetError, ModelError, OutputError, DeviceError, SettingsError
+    DatasetError, ModelError, OutputError, DeviceError, SettingsError, ProcessError
         Before anything is written.
     """
-    with claimed(settings.output):
-        resume = check_run_folder(
-            settings.output, resume=resume, overwrite=overwrite, parts=PHASES, watcher=watcher
+    watcher, output = processes.watcher(watcher), settings.output
+    with processes.claimed(output):
+        resume = processes.told(
+            "resumes",
+            lambda: check_run_folder(
+                output, resume=resume, overwrite=overwrite, parts=PHASES, watcher=watcher
+            ),
         )
-        device = choose_device(settings.device)
+        device = processes.device(settings.device)
         dataset = open_dataset(settings.dataset)
-        training = _Training(dataset, settings, device, init_from, watcher, draw)
+        training = _Training(dataset, settings, device, init_from, watcher, draw, processes)
+        processes.agree(facts_of(settings, dataset, training.source))
+        if processes.size > 1:
+            _refuse_several(settings, frozen=frozen)
         model = training.model
         if frozen:
             metrics, trained = training.as_it_is()
@@ -161,7 +184,28 @@ def train_m1(
             "metrics": metrics,
             **training.origin,
         }
-        return save_run(settings.output, model.state_dict(), card)
+        return processes.told("card", lambda: save_run(output, model.state_dict(), card))
+
+
+def _refuse_several(settings: M1Settings, *, frozen: bool) -> None:
+    """Refuse several processes for what one does.
+
+    Raises
+    ------
+    SettingsError
+        There are no steps to share, or what one spectrum costs depends on others of its batch.
+    """
+    kind = EXTRACTORS.find(settings.extractor)
+    if frozen or kind.closed_form:
+        what = "keeping weights (--frozen)" if frozen else kind.title
+        raise SettingsError(
+            f"{what} has no steps that processes could share: start it without torchrun"
+        )
+    if kind.of_batches:
+        raise SettingsError(
+            f"{kind.title} looks at a batch as a whole, which processes share: start it without "
+            "torchrun"
+        )
 
 
 @dataclass(frozen=True)
@@ -174,6 +218,7 @@ class _Training:
     init_from: Path | None
     watcher: Watcher
     draw: Draw
+    processes: Processes
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -181,6 +226,9 @@ class _Training:
 
     @cached_property
     def scaler(self) -> Scaler:
+        return scaler_from_card(self.processes.told("scaler", lambda: self._scaler().to_card()))
+
+    def _scaler(self) -> Scaler:
         source = self.source
         if source is not None and other_sensor(source.card, self.dataset):
             return transferred(source, self.init_from, self.dataset, self.watcher)
@@ -274,16 +322,17 @@ class _Training:
         """
         if self.init_from is None:
             raise SettingsError("--frozen keeps the weights of a run: name it with --init-from")
-        model, (x, x_validation) = self.model, self._spectra()
-        self._announce(len(x))
+        model, (spectra, validation) = self.model, self._spectra
+        self._announce(len(spectra))
         begin_run(self.settings.output)
-        task = ExtractorTask(model, x, x_validation, len(x))
+        task = ExtractorTask(model, spectra, validation, len(spectra))
         generator = torch.Generator(self.device).manual_seed(self.settings.seed)
         bounds = {
             f"{model.bound_name}_{of}": task.bound(some, generator)
-            for of, some in (("train", x), ("validation", x_validation))
+            for of, some in (("train", spectra), ("validation", validation))
         }
-        return {**bounds, **self._kept(x)}, Fit(Progress(stopped="frozen"), {}, "float32")
+        kept = self._kept(self._judged(spectra))
+        return {**bounds, **kept}, Fit(Progress(stopped="frozen"), {}, "float32")
 
     def solved(self) -> tuple[dict[str, Any], Fit]:
         """Fit a closed form, in one pass over blocks of spectra."""
@@ -301,12 +350,14 @@ class _Training:
         return self._kept(judged), Fit(progress, {}, "float32")
 
     def by_steps(self, *, resume: bool) -> tuple[dict[str, Any], Fit]:
-        """Train by the loop."""
+        """Train by the loop; what is measured afterwards only the first process knows."""
         settings, model = self.settings, self.model
-        x, x_validation = self._spectra()
-        task = ExtractorTask(model, x, x_validation, batch_size(settings.batch, len(x)))
-        self._announce(len(x))
-        self._begin(resume=resume)
+        spectra, validation = self._spectra
+        size = batch_size(settings.batch, len(spectra))
+        task = ExtractorTask(model, spectra, validation, size, self.processes)
+        self._announce(len(spectra))
+        if self.processes.first:
+            self._begin(resume=resume)
         if self.init_from is None:
             self._phases(task, resume=resume)
         found = fit(
@@ -317,22 +368,26 @@ class _Training:
             resume=resume and (settings.output / STATE).exists(),
             watcher=self.watcher,
             on_snapshot=lambda snapshots: self._draw(snapshots, task.measured),
+            processes=self.processes,
         )
-        model.settle(x)
+        if not self.processes.first:
+            return {}, found
+        judged = self._judged(spectra)
+        model.settle(judged)
         generator = torch.Generator(self.device).manual_seed(settings.seed)
         name = model.bound_name
         return {
-            f"{name}_train": task.bound(x, generator),
+            f"{name}_train": task.bound(spectra, generator),
             f"{name}_validation": found.progress.best["bound"],
-            **self._kept(x),
+            **self._kept(judged),
         }, found
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What must be the same to resume."""
-        return identity(
-            self.dataset, self.settings, init_from=str(self.init_from), device=self.device.type
-        )
+        more = {"streamed": True} if self._streamed else {}
+        init_from, device = str(self.init_from), self.device.type
+        return identity(self.dataset, self.settings, init_from=init_from, device=device, **more)
 
     def _begin(self, *, resume: bool) -> None:
         """Go on from a state, or forget all that are there.
@@ -358,31 +413,73 @@ class _Training:
         for part, phase in zip(parts, phases, strict=True):
             self.watcher.say(f"{phase.name}:")
             fit(
-                ExtractorTask(phase.module.to(self.device), task.x, task.x_validation, task.batch),
+                ExtractorTask(
+                    phase.module.to(self.device),
+                    task.spectra,
+                    task.validation,
+                    task.batch,
+                    self.processes,
+                ),
                 settings.model_copy(update={"epochs": phase.epochs}),
                 run / part,
                 identity=self.identity,
                 resume=resume and (run / part / STATE).exists(),
                 watcher=self.watcher,
                 on_snapshot=lambda snapshots: None,
+                processes=self.processes,
             )
         if phases:
             self.watcher.say("the whole:")
 
-    def _spectra(self) -> tuple[Tensor, Tensor]:
-        """Scaled spectra to learn from, and those that stop the training, on the device."""
-        x = self._scaled(self.rows)
-        x_validation = self._scaled(self.dataset.rows(Part.VALIDATION))
-        if not len(x_validation):
-            held_out = max(1, int(HELD_OUT * len(x)))
+    @cached_property
+    def _spectra(self) -> tuple[Pixels, Pixels]:
+        """Scaled spectra to learn from, and those that stop the training."""
+        rows, validation = self.rows, self.dataset.rows(Part.VALIDATION)
+        if not len(validation):
+            held_out = max(1, int(HELD_OUT * len(rows)))
             generator = torch.Generator().manual_seed(self.settings.seed)
-            order = torch.randperm(len(x), generator=generator).to(self.device)
-            x_validation, x = x[order[:held_out]], x[order[held_out:]]
+            order = torch.randperm(len(rows), generator=generator).numpy()
+            validation, rows = np.sort(rows[order[:held_out]]), np.sort(rows[order[held_out:]])
             self.watcher.say(
                 f"no validation pixels: {held_out} of the training pixels stop the training"
             )
-        self.model.check(x, self.scaler.kind)
-        return x, x_validation
+        spectra = self._seen(rows)
+        self.model.check(self._extremes(spectra), self.scaler.kind)
+        return spectra, self._seen(validation)
+
+    @cached_property
+    def _streamed(self) -> bool:
+        """Whether spectra are read again in every epoch."""
+        pixels = len(self.rows) + len(self.dataset.rows(Part.VALIDATION))
+        numbers = pixels * self.scaler.width
+        found = self.processes.told(
+            "streams", lambda: streams(self.settings.stream, numbers, self.device)
+        )
+        if found:
+            self.watcher.say(streamed_in_words(pixels, numbers, self.settings.stream))
+        return found
+
+    def _seen(self, rows: npt.NDArray[np.int64]) -> Pixels:
+        """Scaled spectra of some pixels, in memory or not."""
+        if not self._streamed:
+            return Inputs(self._scaled(rows))
+
+        def read(some: npt.NDArray[np.int64]) -> Inputs:
+            return Inputs(torch.from_numpy(self.dataset.scaled(some, self.scaler)))
+
+        return StreamedInputs(rows, read, self.scaler.width, self.device)
+
+    def _judged(self, spectra: Pixels) -> Tensor:
+        """What tells how good features are: all spectra, or of those in a file so many."""
+        return spectra.some(JUDGED if self._streamed else len(spectra)).mean
+
+    def _extremes(self, spectra: Pixels) -> Tensor:
+        """Spectra with the extremes of all in each column among them."""
+        if not self._streamed:
+            return spectra.some(len(spectra)).mean
+        each = [(some.mean.amin(0), some.mean.amax(0)) for some in spectra.blocks(BLOCK)]
+        lows, highs = (torch.stack(found) for found in zip(*each, strict=True))
+        return torch.cat([spectra.some(JUDGED).mean, lows.amin(0)[None], highs.amax(0)[None]])
 
     def _scaled(self, rows: npt.NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.dataset.scaled(rows, self.scaler)).to(self.device)

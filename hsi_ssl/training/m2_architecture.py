@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
     from hsi_ssl.training.m2_data import M2Data
 
+BLOCK = 65_536
+"""Pixels that are looked at together."""
 ALONE = "y"
 """What the one label set of a dataset is called in lines of factors; several have their names."""
 
@@ -47,7 +49,8 @@ def check_settings(settings: M2Settings, data: M2Data) -> None:
         raise SettingsError("M1's features are Gaussian: M1+M2 needs likelihood gaussian")
     if data.pixels:
         what = f"the {settings.likelihood} likelihood"
-        check_unit_interval(data.every.mean, what, data.scaler.kind)
+        for some in data.every.blocks(BLOCK):
+            check_unit_interval(some.mean, what, data.scaler.kind)
 
 
 def _check_several(settings: M2Settings, names: list[str]) -> None:
@@ -92,7 +95,7 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
     of_q = settings.hidden_classifier
     floor = sd_floor(settings.sd_floor, data.scaler)
     return DeclaredArchitecture(
-        width=data.every.mean.shape[1] - data.side_inputs,
+        width=data.width - data.side_inputs,
         labels=labels,
         counts=tuple(len(label_set) + settings.free_slots for label_set in data.label_sets),
         free=(settings.free_slots,) * len(labels),
@@ -161,7 +164,7 @@ def in_words(architecture: DeclaredArchitecture, data: M2Data, named: str) -> li
         f"{named}{' of ' + ', '.join(a.labels) if several else ''} on {a.width} "
         f"{'scaled bands' if data.m1 is None else 'units of M1'}, {classes} classes"
         f"{f' and {settings.free_slots} free slots' if settings.free_slots else ''}, "
-        f"{len(data.labelled):,} labelled and {len(data.unlabelled):,} unlabelled pixels, "
+        f"{len(data.labelled):,} labelled and {data.unlabelled:,} unlabelled pixels, "
         f"{data.device}"
     ]
     preset = PRESETS.find(settings.model)

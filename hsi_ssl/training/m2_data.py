@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.datasets.neighbours import neighbours_among
-from hsi_ssl.datasets.scaling import Scaler
+from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.errors import ModelError
+from hsi_ssl.errors import ModelError, SettingsError
 from hsi_ssl.inference.extractor import Extractor
 from hsi_ssl.inference.pipeline import SIDE_GAIN, Pipeline, moving_units
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
@@ -24,14 +24,18 @@ from hsi_ssl.training.experts import gains
 from hsi_ssl.training.inputs import (
     Inputs,
     Labelled,
+    Pixels,
     evidence,
     log_q_each,
     log_q_of_experts,
 )
+from hsi_ssl.training.memory import streams
+from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.scene_start import start_in_scenes
 from hsi_ssl.training.slot_start import start_of_slots
-from hsi_ssl.training.stage import network_scaler
+from hsi_ssl.training.stage import network_scaler, standard_deviation
+from hsi_ssl.training.streaming import StreamedInputs
 from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import Watcher
 
@@ -51,13 +55,18 @@ class M2Data:
     settings: M2Settings
     m1: Extractor | None
     device: torch.device
+    processes: Processes = ALONE
 
     @cached_property
     def scaler(self) -> Scaler:
-        """From raw spectra to what the first network sees."""
+        """From raw spectra to what the first network sees; the first process's."""
         if self.m1 is not None:
             return self.m1.scaler
-        return network_scaler(self.dataset, self.settings.whitening)
+        if self.processes.size == 1:
+            return network_scaler(self.dataset, self.settings.whitening)
+        whitening = self.settings.whitening
+        card = self.processes.told("scaler", network_scaler(self.dataset, whitening).to_card)
+        return scaler_from_card(card)
 
     @cached_property
     def label_sets(self) -> tuple[LabelSet, ...]:
@@ -80,9 +89,52 @@ class M2Data:
         return np.concatenate([self.dataset.rows(Part.TRAIN), self.dataset.unlabelled_rows])
 
     @cached_property
-    def every(self) -> Inputs:
-        """Inputs of `rows`."""
-        return self._inputs(self.rows)
+    def every(self) -> Pixels:
+        """Inputs of `rows`, read again in every epoch where memory would hardly hold them."""
+        if not self.streamed:
+            return self.seen
+        return StreamedInputs(self.rows, self._inputs, self.width, self.device)
+
+    @cached_property
+    def seen(self) -> Inputs:
+        """Inputs of `rows` in memory."""
+        return self._inputs(self.rows).to(self.device)
+
+    @property
+    def width(self) -> int:
+        """Columns of inputs."""
+        if self.m1 is None:
+            return self.scaler.width
+        return int(self.kept.sum()) + self.side_inputs
+
+    @cached_property
+    def streamed(self) -> bool:
+        """Whether spectra are read again in every epoch.
+
+        Raises
+        ------
+        SettingsError
+            It is asked for, and something else that looks at all spectra at once.
+        """
+        settings = self.settings
+        at_once = [
+            said
+            for said, wanted in (
+                ("propagation", settings.propagation > 0),
+                ("free_slots that start from groups", settings.free_slots and settings.slot_start),
+            )
+            if wanted
+        ]
+        if at_once and settings.stream:
+            raise SettingsError(
+                f"{' and '.join(at_once)} looks at all spectra at once, which stream does not keep "
+                "in memory: leave one of them out"
+            )
+        variances = self.m1 is not None and self.m1.model.distributions
+        numbers = len(self.rows) * self.width * (2 if variances else 1)
+        return not at_once and self.processes.told(
+            "streams", lambda: streams(settings.stream, numbers, self.device)
+        )
 
     @cached_property
     def y(self) -> Tensor:
@@ -94,19 +146,24 @@ class M2Data:
     @cached_property
     def labelled(self) -> Labelled:
         """Training pixels, each with a label of one set or more."""
-        n = len(self.dataset.rows(Part.TRAIN))
-        return Labelled(self.every.rows(slice(0, n)), self.y[:n], self.settings)
+        rows = self.dataset.rows(Part.TRAIN)
+        n = len(rows)
+        if self.streamed:
+            inputs = self._inputs(rows).to(self.device)
+        else:
+            inputs = self.seen.rows(slice(0, n))
+        return Labelled(inputs, self.y[:n], self.settings)
 
-    @cached_property
-    def unlabelled(self) -> Inputs:
-        """Pixels without any label."""
-        return self.every.rows(slice(len(self.labelled), None))
+    @property
+    def unlabelled(self) -> int:
+        """How many pixels have no label."""
+        return len(self.dataset.unlabelled_rows)
 
     @cached_property
     def validation(self) -> Validation:
         """Validation pixels of classes with a slot of their own, of any label set."""
         rows = self.validation_rows
-        return Validation(self._inputs(rows), self._y(rows))
+        return Validation(self._inputs(rows).to(self.device), self._y(rows))
 
     @property
     def validation_rows(self) -> npt.NDArray[np.int64]:
@@ -117,14 +174,16 @@ class M2Data:
     @property
     def pixels(self) -> int:
         """N, the labelled and the unlabelled ones."""
-        return len(self.every)
+        return len(self.rows)
 
     @cached_property
     def kept(self) -> npt.NDArray[np.bool_]:
         """Which units of M1 move, `(J,)`."""
         if self.m1 is None:
             return np.zeros(0, dtype=bool)
-        kept = moving_units(self.m1, self.dataset)
+        m1 = self.m1
+        found = self.processes.told("units", lambda: moving_units(m1, self.dataset).tolist())
+        kept = np.asarray(found, dtype=bool)
         if not kept.any():
             raise ModelError(
                 f"no latent unit of {self.settings.m1} moves over the data: M1 has collapsed; "
@@ -139,10 +198,14 @@ class M2Data:
         With M1, each sees the spectra and a last one M1's features. One expert only, seeing them as
         they are, where the noise of spectra is not known or the features are all there is to see.
         """
-        inputs, noise = self.every.mean, self.scaler.noise_sd
+        noise = self.scaler.noise_sd
         if noise is None or (self.m1 is not None and not self.side_inputs):
-            return torch.ones(1, inputs.shape[1])
-        spread = inputs.std(0).cpu()
+            return torch.ones(1, self.width)
+        if self.streamed:
+            pieces = (some.mean.cpu().numpy() for some in self.every.blocks(BLOCK))
+            spread = torch.from_numpy(standard_deviation(pieces, self.width)).float()
+        else:
+            spread = self.seen.mean.std(0).cpu()
         of_columns = torch.zeros(len(spread))
         of_columns[-self.scaler.width :] = torch.from_numpy(noise)
         found = gains(self.settings.experts, spread, of_columns)
@@ -161,11 +224,11 @@ class M2Data:
         """What neighbours tell of each other's classes, by each expert, in nats, `(V, E)`."""
         if not self.settings.spatial:
             return torch.zeros(len(self.label_sets), len(model.classifier), device=self.device)
-        each = log_q_of_experts(model, self.every)
-        return torch.tensor(
-            [[information(q.exp(), self.neighbours) for q in of_set] for of_set in each],
-            device=self.device,
-        )
+        told = [
+            [information(q.exp(), self.neighbours) for q in of_set]
+            for of_set in log_q_of_experts(model, self.every)
+        ]
+        return torch.tensor(told, device=self.device)
 
     def strengths(self, model: DeclaredVAE, start: Tensor | None, watcher: Watcher) -> list[float]:
         """How much neighbours agree in each label set, by the model's q(y|x).
@@ -195,7 +258,7 @@ class M2Data:
 
     @property
     def _modelled(self) -> Tensor:
-        x = self.every.mean
+        x = self.seen.mean
         return x[:, : x.shape[1] - self.side_inputs]
 
     def slot_start(self, graph: FeatureGraph | None, model: DeclaredVAE) -> Tensor:
@@ -251,6 +314,7 @@ class M2Data:
         return self.pipeline.side_inputs
 
     def _inputs(self, rows: npt.NDArray[np.int64]) -> Inputs:
+        """Inputs of some pixels, on the CPU."""
         noise = torch.zeros(self.scaler.width)
         if self.scaler.noise_sd is not None:
             noise = torch.from_numpy(self.settings.perturbation * self.scaler.noise_sd).float()
@@ -262,9 +326,9 @@ class M2Data:
             if self.m1 is not None:  # features are taken as exact, spectra beside them are not
                 beside = SIDE_GAIN * noise[: self.side_inputs]
                 noise = torch.cat([torch.zeros(int(self.kept.sum())), beside])
-            return Inputs(mean, noise_sd=noise if noise.any() else None).to(self.device)
+            return Inputs(mean, noise_sd=noise if noise.any() else None)
         logvar = torch.cat(logvars)
         if self.side_inputs:  # with the variance of their noise; of none it is exp(-inf)
             of_noise = 2 * torch.log(SIDE_GAIN * noise)
             logvar = torch.cat([logvar, of_noise.expand(len(mean), -1)], 1)
-        return Inputs(mean, logvar).to(self.device)
+        return Inputs(mean, logvar)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hsi_ssl.datasets.checked_rows import READ_ROWS
 from hsi_ssl.datasets.store import Part
 from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.inference.extractor import Extractor
@@ -76,8 +77,9 @@ def _slots(classifier: Classifier, data: M2Data, place: int, log_prior: Tensor) 
     rows = data.dataset.rows(Part.TRAIN, Part.VALIDATION, Part.POOL)
     labels = data.indices(rows)[:, place]
     labels[data.dataset.part[rows] == Part.POOL] = UNLABELLED
+    pieces = [rows[first : first + READ_ROWS] for first in range(0, len(rows), READ_ROWS)]
     return slots_of(
-        classifier.posterior(data.dataset.spectra(rows)),
+        np.concatenate([classifier.posterior(data.dataset.spectra(some)) for some in pieces]),
         labels,
         log_prior.cpu().numpy(),
         len(data.label_sets[place]),

@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsi_ssl.claims import claimed
 from hsi_ssl.datasets.store import Part, open_dataset
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.inference.checkpoint import STATE, begin_run, check_run_folder, model_name, save_run
 from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label_set
-from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.presets import PRESETS
@@ -37,11 +35,14 @@ from hsi_ssl.training.m2_architecture import in_words as model_in_words
 from hsi_ssl.training.m2_choice import choose_rules, keep_the_better, q_of_labels
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_finish import finish, generated, run_tensors
+from hsi_ssl.training.memory import streamed_in_words
+from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.stage import (
     Draw,
     draw_nothing,
     draw_spectra,
+    facts_of,
     identity,
     m1_below,
 )
@@ -62,6 +63,7 @@ def train_m2(
     overwrite: bool = False,
     watcher: Watcher = SILENT,
     draw: Draw = draw_nothing,
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Train M2 on spectra, or on the features of the M1 that `settings.m1` names (M1+M2).
 
@@ -70,14 +72,20 @@ def train_m2(
 
     Returns the card written. Validation pixels choose the best state, the experts' weights, between
     the supervised and the whole model, and the rule to predict by; test pixels are not touched,
-    unless the dataset is transductive, when their spectra count as unlabelled.
+    unless the dataset is transductive, when their spectra count as unlabelled. Of several
+    `processes` each calls this; the first trains the supervised part, all the whole model.
 
     Raises
     ------
-    DatasetError, ModelError, OutputError, DeviceError, SettingsError
+    DatasetError, ModelError, OutputError, DeviceError, SettingsError, ProcessError
         Before anything is written.
     """
     if settings.model not in PRESETS:
+        if processes.size > 1:
+            raise SettingsError(
+                f"model {settings.model} is trained by one process: start it without torchrun, or "
+                f"take one of {PRESETS.in_words()}"
+            )
         return train_classifier(
             settings, resume=resume, overwrite=overwrite, watcher=watcher, draw=draw
         )
@@ -91,21 +99,29 @@ def train_m2(
             f"model {settings.model} has no use for a teacher: leave --teacher out, or take "
             "--model student"
         )
-    run = settings.output
-    with claimed(run):
-        resume = check_run_folder(
-            run,
-            resume=resume,
-            overwrite=overwrite,
-            parts=(SUPERVISED,),
-            stands_on=(settings.m1,),
-            watcher=watcher,
+    run, watcher = settings.output, processes.watcher(watcher)
+    with processes.claimed(run):
+        resume = processes.told(
+            "resumes",
+            lambda: check_run_folder(
+                run,
+                resume=resume,
+                overwrite=overwrite,
+                parts=(SUPERVISED,),
+                stands_on=(settings.m1,),
+                watcher=watcher,
+            ),
         )
-        device = choose_device(settings.device)
+        device = processes.device(settings.device)
         dataset = open_dataset(settings.dataset, settings.label_set)
-        m1 = m1_below(settings, dataset, watcher)
-        training = _Training(M2Data(dataset, settings, m1, device), resume, watcher, draw)
+        m1 = m1_below(settings, dataset, device, watcher)
+        processes.agree(facts_of(settings, dataset, m1))
+        data = M2Data(dataset, settings, m1, device, processes)
+        training = _Training(data, resume, watcher, draw)
         training.announce()
+        if not processes.first:
+            training.whole(SemiSupervisedTask(training.fresh(), data, settings, EStep(), processes))
+            return processes.told("card", dict)
         model, supervised = training.supervised()
         e_step = training.e_step(model)
         before = weights_of(q_of_labels(model))
@@ -113,14 +129,14 @@ def train_m2(
             weight = model.classifier.weight
             model = training.fresh()
             model.classifier.weight.copy_(weight)
-        task = SemiSupervisedTask(model, training.data, settings, e_step)
+        task = SemiSupervisedTask(model, data, settings, e_step, processes)
         found = training.whole(task)
-        metrics = keep_the_better(model, before, training.data.validation, watcher)
+        metrics = keep_the_better(model, before, data.validation, watcher)
         card = training.card(task, found)
         card["training"]["supervised_seconds"] = supervised.progress.seconds
         card["metrics"] = metrics
         tensors = training.finish(model.eval(), card)
-        return save_run(run, tensors, card)
+        return processes.told("card", lambda: save_run(run, tensors, card))
 
 
 @dataclass(frozen=True)
@@ -144,9 +160,11 @@ class _Training:
     def known(self) -> dict[str, Any]:
         """What must be the same to resume."""
         data = self.data
+        more = {"streamed": True} if data.streamed else {}
         return identity(
             data.dataset,
             self.settings,
+            **more,
             m1_weights=data.m1 and data.m1.card["weights_sha256"],
             device=data.device.type,
         )
@@ -168,6 +186,9 @@ class _Training:
             )
         check_settings(settings, data)
         named = model_name({"model": settings.model, "m1": data.m1 and data.m1.card})
+        if data.streamed:
+            numbers = data.pixels * data.width
+            self.watcher.say(streamed_in_words(data.pixels, numbers, settings.stream))
         for sentence in model_in_words(self.architecture, data, named):
             self.watcher.say(sentence)
 
@@ -210,9 +231,9 @@ class _Training:
     def e_step(self, model: DeclaredVAE) -> EStep:
         """Who is to tell pixels of the labels that they lack."""
         data, settings = self.data, self.settings
-        if not len(data.unlabelled) and bool((data.y >= 0).all()):
+        if not data.unlabelled and bool((data.y >= 0).all()):
             return EStep()
-        started = settings.slot_start and settings.free_slots > 0 and len(data.unlabelled) > 0
+        started = settings.slot_start and settings.free_slots > 0 and data.unlabelled > 0
         graph = start = None
         if settings.propagation or (started and not settings.spatial):
             graph = data.feature_graph()
@@ -246,6 +267,7 @@ class _Training:
             resume=self.resume and (run / STATE).exists(),
             watcher=self.watcher,
             on_snapshot=on_snapshot,
+            processes=data.processes,
         )
 
     def card(self, task: SemiSupervisedTask, found: Fit) -> dict[str, Any]:
@@ -297,7 +319,7 @@ class _Training:
 def _class_means(data: M2Data) -> tuple[str, Any]:
     """A title, and the mean scaled spectrum of each class of the first label set."""
     rows = data.dataset.rows(Part.TRAIN)
-    scaled, label = data.scaler.transform(data.dataset.spectra(rows)), data.indices(rows)[:, 0]
+    scaled, label = data.dataset.scaled(rows, data.scaler), data.indices(rows)[:, 0]
     means = np.stack([scaled[label == k].mean(0) for k in np.unique(label[label >= 0])])
     several = len(data.label_sets) > 1
     of = f" of {data.label_sets[0].name}" if several else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ from torch import Tensor
 from hsi_ssl.models.bounds import objective
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.e_step import EStep
-from hsi_ssl.training.inputs import Inputs, Labelled, at_once
+from hsi_ssl.training.inputs import Inputs, Labelled, Pixels, at_once
+from hsi_ssl.training.processes import ALONE, Processes
+from hsi_ssl.training.share import share_of
 from hsi_ssl.training.stage import batch_size
 from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.terms import asked_for
@@ -26,15 +28,25 @@ from hsi_ssl.training.validation import Validation
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
 
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Rows drawn for labels, the label sets that they were drawn for, rows that lack a label."""
+
+class Batch(NamedTuple):
+    """Rows of training pixels: some drawn for their labels, some that lack a label."""
+
+    labelled: Tensor
+    sets: Tensor
+    """The label sets that those were drawn for."""
+    lacking: Tensor
+    inputs: Inputs
+    """Where those that lack a label are seen."""
+    at: Tensor
+    """Rows of them there."""
 
 
-class Pixels(Protocol):
+class Data(Protocol):
     """All training pixels, labelled ones first, and the validation pixels."""
 
     @property
-    def every(self) -> Inputs:
+    def every(self) -> Pixels:
         """The training pixels."""
 
     @property
@@ -60,12 +72,13 @@ class SemiSupervisedTask(PlainTask):
     def __init__(
         self,
         module: DeclaredVAE,
-        data: Pixels,
+        data: Data,
         settings: M2Settings,
         e_step: EStep | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         """`e_step`: who tells pixels of the labels that they lack, None for nobody."""
-        self.module, self.settings = module, settings
+        self.module, self.settings, self.processes = module, settings, processes
         self.inputs, self.y = data.every, data.y
         self.labelled, self.validation = data.labelled, data.validation
         self.e_step = EStep() if e_step is None else e_step
@@ -108,27 +121,35 @@ class SemiSupervisedTask(PlainTask):
         """
         if not len(self.lacking):
             for _ in range(self.labelled.steps):
-                yield *self.labelled.draw(generator), self.lacking
+                inputs = self.labelled.inputs
+                yield Batch(*self.labelled.draw(generator), self.lacking, inputs, self.lacking)
             return
-        device = self.lacking.device
-        order = torch.randperm(len(self.lacking), generator=generator, device=device)
-        for some in torch.split(order, self.batch):
-            yield *self.labelled.draw(generator), self.lacking[some]
+        for rows, inputs, at in self.inputs.shuffled(self.lacking, self.batch, generator):
+            yield Batch(*self.labelled.draw(generator), rows, inputs, at)
 
     def cost(self, batch: Batch, kl_weight: float, generator: torch.Generator) -> StepCost:
         """J_alpha / N, the weighted sum of the terms."""
-        rows, sets, lacking = batch
+        rows, sets, lacking, inputs, at = batch
+        y, y_lacking = self.y[rows], self.y[lacking]
+        labelled = share_of(self.processes, len(rows))
+        others = share_of(self.processes, len(lacking))
+        rows, lacking, at = rows[labelled.at], lacking[others.at], at[others.at]
+        of_labels = self.labelled.inputs
         step = Step(
             module=self.module,
             settings=self.settings,
-            inputs=self.inputs,
+            inputs=of_labels,
             e_step=self.e_step,
-            x=self.inputs.sample(rows, generator),
-            y=self.y[rows],
+            labelled=labelled,
+            lacking=others,
+            x=of_labels.sample(rows, labelled.numbers(generator)),
+            y=y[labelled.at],
             sets=sets,
+            complete=(y >= 0).all(dim=1),
+            unknown=y_lacking < 0,
             rows=lacking,
-            x_lacking=self.inputs.sample(lacking, generator),
-            y_lacking=self.y[lacking],
+            x_lacking=inputs.sample(at, others.numbers(generator)),
+            y_lacking=y_lacking[others.at],
             share_lacking=len(self.lacking) / self.pixels,
             kl_weight=kl_weight,
             generator=generator,
@@ -137,7 +158,7 @@ class SemiSupervisedTask(PlainTask):
         weights = [term.weight(self.settings) for term in self.terms]
         total = objective(list(costs.values()), weights)
         bound = [-costs[term.name] for term in self.terms if term.in_bound]
-        return StepCost(total, torch.stack(bound).sum(), len(rows) + len(lacking), costs)
+        return StepCost(total, torch.stack(bound).sum(), labelled.of + others.of, costs)
 
     @torch.no_grad()
     def validate(self, generator: torch.Generator) -> dict[str, float]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from hsi_ssl import __version__
+from hsi_ssl.datasets.checked_rows import READ_ROWS
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.inference.extractor import Extractor, check_bands, load_m1
-from hsi_ssl.inference.lineage import dataset_card, seen_elsewhere
+from hsi_ssl.inference.lineage import dataset_card, draw_fingerprint, seen_elsewhere
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ STEPS_AN_EPOCH = 30
 OF_LOOP = frozenset(
     {
         "epochs", "learning_rate", "patience", "warm_up", "weight_prior", "clip", "average",
-        "decay", "precision",
+        "decay", "precision", "stream",
     }
 )  # fmt: skip
 """Settings of the loop, for which what is worked out without steps has no use."""
@@ -49,7 +55,7 @@ def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[
     M1 counts by its weights, which `more` holds, not by its path. How long counts where the
     learning rate falls to 0 over the epochs.
     """
-    loose = {"epochs", "device", "output", "dataset", "m1"}
+    loose = {"epochs", "device", "output", "dataset", "m1", "stream"}
     if settings.decay == "cosine":
         loose.remove("epochs")
     values = settings.model_dump(mode="json", exclude=loose)
@@ -57,7 +63,28 @@ def identity(dataset: Dataset, settings: TrainingSettings, **more: Any) -> dict[
     return {**values, "dataset": {k: v for k, v in card.items() if k != "path"}, **more}
 
 
-def m1_below(settings: M2Settings, dataset: Dataset, watcher: Watcher) -> Extractor | None:
+def facts_of(
+    settings: TrainingSettings, dataset: Dataset, below: Extractor | None
+) -> dict[str, str]:
+    """What all processes of a training must see alike, in words; `below`: what it stands on."""
+    values = settings.model_dump(mode="json", exclude={"device", "output", "dataset", "m1"})
+    checks = dataset.spectra_checksums or ()
+    return {
+        "version of hsi-ssl": __version__,
+        "version of torch": torch.__version__,
+        "dataset": f"checksum {draw_fingerprint(dataset)[:8]}-{_digest(repr(checks))}",
+        "model to start from": "none" if below is None else below.card["weights_sha256"][:8],
+        "settings": f"checksum {_digest(json.dumps(values, sort_keys=True))}",
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def m1_below(
+    settings: M2Settings, dataset: Dataset, device: torch.device, watcher: Watcher
+) -> Extractor | None:
     """The extractor whose features a classifier is to stand on, None where it sees spectra.
 
     Raises
@@ -67,7 +94,7 @@ def m1_below(settings: M2Settings, dataset: Dataset, watcher: Watcher) -> Extrac
     """
     if settings.m1 is None:
         return None
-    m1 = load_m1(settings.m1, settings.device)
+    m1 = load_m1(settings.m1, str(device))
     check_bands(m1.card, dataset, settings.m1)
     for sentence in seen_elsewhere(m1.card, dataset, f"M1 in {settings.m1}"):
         watcher.warn(sentence)
@@ -86,10 +113,26 @@ def network_scaler(dataset: Dataset, whitening: float) -> Scaler:
     if scaler.noise_sd is None or not whitening:
         return scaler
     rows = dataset.rows(Part.TRAIN, Part.POOL)
-    spread = dataset.scaled(rows).std(0, dtype=np.float64)
+    pieces = (dataset.scaled(rows[i : i + READ_ROWS]) for i in range(0, len(rows), READ_ROWS))
+    spread = standard_deviation(pieces, scaler.width)
     if not (spread > 0).all():
         return scaler
     return scaler.with_gain((spread / spread.max()) ** -whitening)
+
+
+def standard_deviation(
+    pieces: Iterable[npt.NDArray[np.float32]], width: int
+) -> npt.NDArray[np.float64]:
+    """Of each column `(width,)` of spectra that come in pieces `(n, width)` (Chan et al. 1983)."""
+    count, mean, squares = 0, np.zeros(width), np.zeros(width)
+    for piece in pieces:
+        own = piece.mean(0, dtype=np.float64)
+        apart, n = own - mean, len(piece)
+        squares += np.square(piece - own).sum(0) + apart**2 * (count * n / (count + n))
+        mean += apart * (n / (count + n))
+        count += n
+    found: npt.NDArray[np.float64] = np.sqrt(squares / max(1, count))
+    return found
 
 
 def sd_floor(asked: float | None, scaler: Scaler) -> float | tuple[float, ...]:

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.training.inputs import Inputs, Labelled
+from hsi_ssl.training.share import Share, whole
 from hsi_ssl.training.stage import STEPS_AN_EPOCH
 from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.validation import Validation
@@ -61,7 +63,7 @@ class SupervisedTask(PlainTask):
         x, y = inputs.sample(rows, generator), self.labelled.y[rows]
         log_q = learnt_log_q(self.module, inputs, x, self.settings, generator)
         among = [self.module.among_labelled(of_set, v) for v, of_set in enumerate(log_q)]
-        cost = cross_entropy_of_sets(among, y, sets)
+        cost = cross_entropy_of_sets(among, y, sets, whole(len(rows)))
         return StepCost(cost, -cost, len(rows))
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
@@ -86,33 +88,36 @@ def learnt_log_q(
     if not module.after:
         return module.log_q_of_experts(seen)
     shape = (settings.samples, len(x), module.architecture.latent)
-    draws = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
+    draws = drawn(torch.randn, shape, generator, device=x.device, dtype=x.dtype)
     return module.log_q_of_experts(seen, draws)
 
 
-def cross_entropy(log_q: Tensor, y: Tensor) -> Tensor:
+def cross_entropy(log_q: Tensor, y: Tensor, share: Share) -> Tensor:
     """Cross-entropy of each expert's log q_e(y|x) `(E, n, K)`, summed over experts.
 
-    Mean over pixels, of classes `y (n,)` or of distributions `(n, K)`. Each expert learns by
-    itself: taught through their product they would share the work and be wrong together.
+    `share`'s part of the mean over pixels, of classes `y (n,)` or of distributions `(n, K)`. Each
+    expert learns by itself: taught through their product they would share the work and be wrong
+    together.
     """
     if y.ndim == 1:
-        return F.nll_loss(log_q.flatten(0, 1), y.repeat(len(log_q))) * len(log_q)
-    return -(y * log_q).sum(-1).mean(-1).sum()
+        costs = F.nll_loss(log_q.flatten(0, 1), y.repeat(len(log_q)), reduction="none")
+        return share.mean(costs.view(len(log_q), -1)).sum()
+    return share.mean(-(y * log_q).sum(-1)).sum()
 
 
-def cross_entropy_of_sets(log_q: list[Tensor], y: Tensor, sets: Tensor) -> Tensor:
+def cross_entropy_of_sets(log_q: list[Tensor], y: Tensor, sets: Tensor, share: Share) -> Tensor:
     """`cross_entropy` summed over label sets, each of the pixels that were drawn for it.
 
-    `y (n, V)`; `sets (n,)`: for which label set each pixel was drawn.
+    `y (n, V)` of the share; `sets (N,)`: for which label set each pixel of the batch was drawn.
     """
     if len(log_q) == 1:
-        return cross_entropy(log_q[0], y[:, 0])
+        return cross_entropy(log_q[0], y[:, 0], share)
     total = y.new_zeros((), dtype=log_q[0].dtype)
     for v, of_set in enumerate(log_q):
-        drawn = torch.nonzero(sets == v).flatten()
-        if len(drawn):
-            total = total + cross_entropy(of_set[:, drawn], y[drawn, v])
+        for_set = sets == v
+        if bool(for_set.any()):
+            drawn, of_drawn = share.among(for_set)
+            total = total + cross_entropy(of_set[:, drawn], y[drawn, v].clamp(min=0), of_drawn)
     return total
 
 

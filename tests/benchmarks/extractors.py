@@ -30,6 +30,7 @@ from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.pca import PCA, PCAArchitecture
 from hsi_ssl.models.method import architecture_of
 from hsi_ssl.settings import M1Settings
+from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.m1_stage import ExtractorTask, scaled_blocks
 from hsi_ssl.watcher import SILENT
@@ -122,7 +123,7 @@ def a_step(name: str, x: torch.Tensor, epochs: int) -> float:
     kind = EXTRACTORS[name]
     architecture, _ = architecture_of(kind, facts, {})
     model = kind(architecture, torch.Generator().manual_seed(0))
-    task = ExtractorTask(model, x, x[:1000], settings.batch)
+    task = ExtractorTask(model, Inputs(x), Inputs(x[:1000]), settings.batch)
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         found = fit(

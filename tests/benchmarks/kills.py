@@ -2,14 +2,15 @@
 
     python tests/benchmarks/kills.py --report reports/faults.md
     python tests/benchmarks/kills.py --kills 400 --signal TERM
+    python tests/benchmarks/kills.py --commands discover,compare --signal INT
 
-prepare, train-m1, train-m2 and classify of a small scene in turn, half of the time over the
-results of another seed with --overwrite. Each is killed after a time that is drawn up to 1.05
-times that of an unbroken run; then the same command runs again, a training that began without
---overwrite with --resume. It must complete at the first try and leave nothing hidden, and its files
-must be those of an unbroken run: all bytes, but for what says when and how fast (`TIMES`), and for
-weights, which are within 1e-6. States are saved every 0.1 s, not every 2 s, as epochs are that
-much shorter, too, and figures drawn less often.
+prepare, train-m1, train-m2 and classify of a small scene in turn, or other `--commands`, half of
+the time over the results of another seed, or of another setting, with --overwrite. Each is killed
+after a time that is drawn up to 1.05 times that of an unbroken run; then the same command runs
+again, a training that began without --overwrite with --resume. It must complete at the first try
+and leave nothing hidden, and its files must be those of an unbroken run: all bytes, but for what
+says when and how fast (`TIMES`, `DATED`), and for weights, which are within 1e-6. States are saved
+every 0.1 s, not every 2 s, as epochs are that much shorter, too, and figures drawn less often.
 
 Processes are forked from one that has imported all and computed nothing, so that kills fall into
 the work. Temporary files of the system (TMPDIR) are not looked at.
@@ -28,6 +29,7 @@ import pkgutil
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -52,9 +54,13 @@ from hsi_ssl.training import loop
 
 TIMES = {
     "created", "datetime", "seconds", "spectra_per_second", "supervised_seconds", "checksums",
-    "git_commit",
+    "git_commit", "wall_seconds", "extractor_seconds", "m2_seconds", "metrics_sha256",
 }  # fmt: skip
-"""Of cards, metrics.csv and STAC Items: what differs from run to run, checksums of it, commits."""
+"""Of JSON and CSV: what differs from run to run, checksums of it, commits."""
+DATED = {"c/index.html", "q/index.html"}
+"""Pages that tell times among other things: of these only that they are there is compared."""
+GROWS = {"figures", "unfinished", "extractors"}
+"""Folders whose files come one by one while the work goes on."""
 BETWEEN_STATES, DRAWN = 0.1, (0,)
 """Seconds between states; epochs after which figures are drawn."""
 LONGEST = 300.0
@@ -87,6 +93,13 @@ class Stage:
     command: tuple[str, ...]
     outputs: tuple[str, ...]
     resumes: bool = False
+    """Is gone on with by --resume."""
+    other: tuple[str, ...] = ("--seed", "1")
+    """What makes other results of it."""
+    first: tuple[tuple[str, ...], ...] = ()
+    """Commands that it stands on, beside those of `STAGES`."""
+    goes_on: bool = False
+    """The same command goes on, and has nothing to refuse where all is there."""
 
 
 STAGES = (
@@ -101,8 +114,51 @@ STAGES = (
         "classify",
         ("classify", "scene.tif", "--model", "m2", "-o", "map.tif", "--confidence", "--stac"),
         ("map",),
+        other=("--spatial", "1"),
     ),
 )
+MORE = (
+    Stage(
+        "evaluate", ("evaluate", "m2", "d.h5", "--report", "e"), ("e",), other=("--spatial", "1")
+    ),
+    Stage(
+        "features", ("features", "scene.tif", "--m1", "m1", "-o", "f.tif"), ("f.tif",),
+        other=("--scale", "1", "--force", "--mask-out", "labels.tif"),
+    ),
+    Stage(
+        "quantise", ("quantise", "scene.tif", "-o", "q", "--rows", "4", "--cols", "4"), ("q",)
+    ),
+    Stage(
+        "discover", ("discover", "free", "scene.tif", "-o", "found"), ("found", "free"),
+        other=("--first-code", "50"),
+        first=(
+            ("prepare", "scene.tif", "--labels", "two.tif", "-o", "two.h5", "--split", "blocks"),
+            ("train-m2", "two.h5", "--no-m1", "--free-slots", "2", "-o", "free"),
+        ),
+    ),
+    Stage(
+        "compare",
+        (
+            "compare", "d.h5", "-o", "c", "--extractors", "none,pca", "--classifiers", "lda,knn",
+            "--labels", "5", "--seeds", "2", "--jobs", "1",
+        ),
+        ("c",), other=("--latent", "3"), goes_on=True,
+    ),
+    Stage("generate", ("generate", "m2", "-o", "g"), ("g",)),
+    Stage("suggest", ("suggest", "m2", "scene.tif", "-o", "s.gpkg"), ("s.gpkg", "s.qml"),
+        other=("-n", "20"),
+    ),
+    Stage(
+        "balance", ("balance", "scene.tif", "--labels", "labels.tif", "--report", "b"), ("b",),
+        other=("--ignore-codes", "3"),
+    ),
+    Stage(
+        "simulate",
+        ("simulate", "-o", "sim", "--scenes", "2", "--rows", "64", "--cols", "64"),
+        ("sim",),
+    ),
+)  # fmt: skip
+ALL = {stage.name: stage for stage in (*STAGES, *MORE)}
 Files = dict[str, bytes]
 
 
@@ -200,15 +256,21 @@ def begin(folder: Path) -> None:
             raster.update_tags(band + 1, wavelength=f"{nm:.1f}", wavelength_units="Nanometers")
     with rasterio.open(folder / "labels.tif", "w", count=1, dtype="uint8", **shape) as raster:
         raster.write(labels.astype(np.uint8), 1)
+    with rasterio.open(folder / "two.tif", "w", count=1, dtype="uint8", **shape) as raster:
+        raster.write(np.where(labels == 3, 0, labels).astype(np.uint8), 1)
     (folder / "hsi-ssl.toml").write_text(SETTINGS)
 
 
 def written(folder: Path, stage: Stage) -> Iterator[Path]:
-    """Files of a stage's outputs, with what lies beside them; states to resume from are not."""
+    """Files of a stage's outputs, with what lies beside them.
+
+    What is hidden is not, nor are states to resume from.
+    """
     for path in sorted(folder.rglob("*")):
         top = path.relative_to(folder).parts
         ours = top[0].startswith("map") if stage.name == "classify" else top[0] in stage.outputs
-        if ours and path.is_file() and "last" not in top:
+        shown = not any(name == "last" or name.startswith(".") for name in top)
+        if ours and shown and path.is_file():
             yield path
 
 
@@ -247,13 +309,20 @@ def same(name: str, one: bytes, other: bytes) -> bool:
         return a.keys() == b.keys() and all(
             a[k].shape == b[k].shape and torch.allclose(a[k], b[k], rtol=0, atol=1e-6) for k in a
         )
-    if name.endswith("model.json"):
+    if name.endswith(".json"):
         return bool(without_times(json.loads(one)) == without_times(json.loads(other)))
-    if name.endswith("metrics.csv"):
+    if name.endswith(".csv"):
         return bool(without_times(rows_of(one)) == without_times(rows_of(other)))
-    if name == "map.json":  # a STAC Item: when the map was made
-        return bool(without_times(json.loads(one)) == without_times(json.loads(other)))
-    return False
+    if name.endswith(".gpkg"):
+        return tables_of(one) == tables_of(other)
+    return name in DATED
+
+
+def tables_of(layer: bytes) -> list[str]:
+    """Statements that make the tables of a GeoPackage, but for the one that tells times."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as base:
+        base.deserialize(layer)
+        return [line for line in base.iterdump() if '"gpkg_contents"' not in line]
 
 
 def rows_of(table: bytes) -> list[dict[str, str]]:
@@ -278,32 +347,45 @@ def differing(one: Files, other: Files) -> list[str]:
 
 
 class Trial:
-    """Kills in one folder; `new` and `old` are what unbroken runs of two seeds have written."""
+    """Kills in one folder of some stages.
 
-    def __init__(self, folder: Path, number: signal.Signals, seed: int) -> None:
+    `before` is what was there before them, `new` and `old` are what two unbroken runs have written.
+    """
+
+    def __init__(
+        self, folder: Path, stages: tuple[Stage, ...], number: signal.Signals, seed: int
+    ) -> None:
         self.folder, self.number, self.random = folder, number, random.Random(seed)
+        self.stages = stages
+        self.before: dict[str, Files] = {}
         self.new: dict[str, Files] = {}
         self.old: dict[str, Files] = {}
         self.seconds: dict[str, float] = {}
-        self.found = {stage.name: Found() for stage in STAGES}
+        self.found = {stage.name: Found() for stage in stages}
 
     def unbroken(self) -> None:
-        """Run all stages to their ends."""
+        """Run the stages to their ends, and those that they stand on."""
         begin(self.folder)
-        for stage in STAGES:
-            more = () if stage.name == "classify" else ("--seed", "1")
-            if stage.name == "classify":
-                more = ("--spatial", "1")
-            self._must(stage, more)
+        others = [stage for stage in self.stages if stage not in STAGES]
+        for stage in (*STAGES, *others):
+            for command in stage.first:
+                self._must(command)
+            if stage not in self.stages:
+                self._must(stage.command)
+                continue
+            before = self.before[stage.name] = contents(self.folder, stage)
+            self._must((*stage.command, *stage.other))
             self.old[stage.name] = contents(self.folder, stage)
-            put(self.folder, stage, {})
-            self.seconds[stage.name] = self._must(stage, ())
+            put(self.folder, stage, before)
+            self.seconds[stage.name] = self._must(stage.command)
             self.new[stage.name] = contents(self.folder, stage)
+            if not differing(self.old[stage.name], self.new[stage.name]):
+                raise RuntimeError(f"{stage.name}: {' '.join(stage.other)} makes no other results")
 
-    def _must(self, stage: Stage, more: tuple[str, ...]) -> float:
-        code, seconds = run(self.folder, (*stage.command, *more))
+    def _must(self, command: tuple[str, ...]) -> float:
+        code, seconds = run(self.folder, command)
         if code:
-            raise RuntimeError(f"{stage.name} ends with {code}: {self.said()}")
+            raise RuntimeError(f"{' '.join(command)} ends with {code}: {self.said()}")
         return seconds
 
     def said(self) -> str:
@@ -313,7 +395,7 @@ class Trial:
     def kill(self, stage: Stage) -> None:
         """Kill the stage, look, run it again, look again."""
         found, over = self.found[stage.name], self.random.random() < 0.5
-        new, old = self.new[stage.name], self.old[stage.name] if over else {}
+        new, old = self.new[stage.name], (self.old if over else self.before)[stage.name]
         put(self.folder, stage, old)
         again = command = (*stage.command, *(("--overwrite",) if over else ()))
         if stage.resumes and not over:
@@ -331,7 +413,8 @@ class Trial:
         self._check_left(stage, what, left, old)
         whole = not differing(left, new)
         code, _ = run(self.folder, again)
-        if code == 0 or (code == 2 and whole and not stage.resumes and not over):
+        refused = code == 2 and whole and not (stage.resumes or stage.goes_on or over)
+        if code == 0 or refused:
             found.counts["complete at the first try"] += 1
         else:
             found.wrong.append(f"{what}: again ends with {code}: {self.said().strip()[-300:]}")
@@ -355,7 +438,7 @@ class Trial:
         for name, content in left.items():
             is_old = name in old and same(name, content, old[name])
             is_new = name in new and same(name, content, new[name])
-            if "figures" in Path(name).parts:  # grows while the training goes on
+            if GROWS & set(Path(name).parts):
                 continue
             if not (is_old or is_new):
                 found.wrong.append(f"{what}: {name} is neither the old nor the new one")
@@ -403,18 +486,20 @@ def import_all() -> None:
                 importlib.import_module(module.name)
 
 
-def trials(kills: int, number: signal.Signals, seed: int) -> dict[str, Found]:
+def trials(
+    kills: int, stages: tuple[Stage, ...], number: signal.Signals, seed: int
+) -> dict[str, Found]:
     """Kill so many runs, stage after stage; what was found of each."""
     loop.SECONDS_BETWEEN_STATES, loop.SNAPSHOT_EPOCHS = BETWEEN_STATES, DRAWN
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         place = Path(folder) / "work"
         place.mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = folder
-        trial = Trial(place, number, seed)
+        trial = Trial(place, stages, number, seed)
         with contextlib.chdir(place):
             trial.unbroken()
             for i in range(kills):
-                trial.kill(STAGES[i % len(STAGES)])
+                trial.kill(stages[i % len(stages)])
                 if sys.stderr.isatty():
                     print(f"\r{i + 1} of {kills}", end="", file=sys.stderr)
     return trial.found
@@ -434,17 +519,26 @@ def command_line() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--signal", choices=["KILL", "TERM", "INT"], default="KILL")
+    parser.add_argument(
+        "--commands",
+        default=",".join(stage.name for stage in STAGES),
+        help=f"With commas between them, of {', '.join(ALL)}.",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="Folders in which runs are killed.")
     parser.add_argument("--report", type=Path, help="Markdown file whose section is replaced.")
     asked = parser.parse_args()
     number = signal.Signals[f"SIG{asked.signal}"]
     share = [len(range(i, asked.kills, asked.jobs)) for i in range(asked.jobs)]
-    asks = [(kills, number, asked.seed + i) for i, kills in enumerate(share)]
+    unknown = sorted(set(asked.commands.split(",")) - ALL.keys())
+    if unknown:
+        parser.error(f"--commands: {unknown[0]} is none of {', '.join(ALL)}")
+    stages = tuple(ALL[name] for name in asked.commands.split(","))
+    asks = [(kills, stages, number, asked.seed + i) for i, kills in enumerate(share)]
     import_all()
     with get_context("fork").Pool(asked.jobs) as pool:
         parts = pool.starmap(trials, asks)
-    every = {stage.name: joined([part[stage.name] for part in parts]) for stage in STAGES}
+    every = {stage.name: joined([part[stage.name] for part in parts]) for stage in stages}
     wrong = [sentence for found in every.values() for sentence in found.wrong]
     text = [table(every)]
     if number != signal.SIGKILL:

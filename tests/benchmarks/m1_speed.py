@@ -22,6 +22,7 @@ from torch import Tensor
 from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.models.m1 import M1, M1Architecture
 from hsi_ssl.settings import M1Settings, Precision
+from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.loop import fit
 from hsi_ssl.training.m1_stage import ExtractorTask
 from hsi_ssl.watcher import SILENT
@@ -58,7 +59,7 @@ def model() -> M1:
 
 def spectra_a_second(x: Tensor, settings: M1Settings) -> float:
     """Through the loop, validation and logging included."""
-    task = ExtractorTask(model(), x, x[:1000], settings.batch)
+    task = ExtractorTask(model(), Inputs(x), Inputs(x[:1000]), settings.batch)
     with tempfile.TemporaryDirectory() as folder:
         found = fit(
             task, settings, Path(folder), identity={}, resume=False, watcher=SILENT,

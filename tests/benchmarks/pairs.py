@@ -52,7 +52,8 @@ class Pairs:
     """Pairs of runs in one folder."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.trial, self.random = Trial(folder, signal.SIGKILL, seed), random.Random(seed)
+        self.trial = Trial(folder, STAGES, signal.SIGKILL, seed)
+        self.random = random.Random(seed)
         self.folder = folder
         self.counts = {stage.name: Counter[str]() for stage in STAGES}
         self.wrong: list[str] = []
@@ -61,9 +62,7 @@ class Pairs:
         """Run the stage twice at once, and look."""
         counts, over = self.counts[stage.name], number % 2 == 1
         whole = (self.trial.new[stage.name], self.trial.old[stage.name])
-        more: list[tuple[str, ...]] = [(), ("--seed", "1")]
-        if stage.name == "classify":
-            more[1] = ("--spatial", "1")
+        more: list[tuple[str, ...]] = [(), stage.other]
         order = self.random.sample((0, 1), 2)
         put(self.folder, stage, whole[order[0]] if over else {})
         seconds = self.trial.seconds[stage.name]

@@ -16,8 +16,8 @@ import pytest
 from holding import held
 
 from hsi_ssl.claims import claimed
+from hsi_ssl.datasets.balance import balance_folder
 from hsi_ssl.datasets.store import Dataset
-from hsi_ssl.reports.balance_page import balance_folder
 
 Run = Callable[..., Any]
 

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +19,7 @@ from hearing import Hears
 
 from hsi_ssl.comparing.folder import Folder
 from hsi_ssl.comparing.grid import Cell, Grid, Result
-from hsi_ssl.comparing.running import compare, duration, expected
+from hsi_ssl.comparing.running import _deaf_to_ctrl_c, compare, duration, expected
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, HsiSslError, OutputError, SettingsError
 from hsi_ssl.settings import M1Settings, M2Settings
@@ -260,3 +265,54 @@ def test_a_broken_cell_is_named(tmp_path: Path) -> None:
     file.write_text(json.dumps({"extractor": "none"}))
     with pytest.raises(OutputError, match="is broken"):
         folder.found([cell])
+
+
+def test_cells_that_nothing_tells_of_are_forgotten(tmp_path: Path) -> None:
+    folder, cell = Folder(tmp_path / "c"), Cell(0, 3, "none", "lda")
+    folder.begin({"seed": 0}, overwrite=False)
+    folder.keep(cell, Result("none", "lda", 3, 0))
+    folder.begin({"seed": 0}, overwrite=False)
+    assert list(folder.found([cell])) == [cell]
+    (tmp_path / "c" / "compare.json").unlink()
+    folder.begin({"seed": 1}, overwrite=False)
+    assert folder.found([cell]) == {}
+
+
+def test_what_is_forgotten_tells_what_it_was_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cell = Folder(tmp_path / "c"), Cell(0, 3, "none", "lda")
+    folder.begin({"seed": 0}, overwrite=False)
+    folder.keep(cell, Result("none", "lda", 3, 0))
+    removed, rmtree = [], shutil.rmtree
+
+    def remove(place: Path, **more: Any) -> None:
+        assert (tmp_path / "c" / "compare.json").exists() or place.name == "unfinished"
+        removed.append(place.name)
+        rmtree(place, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    folder.begin({"seed": 1}, overwrite=True)
+    assert {"cells", "extractors"} <= set(removed)
+    assert folder.found([cell]) == {}
+
+
+def test_ctrl_c_while_processes_start_is_heard_by_this_one_alone() -> None:
+    nap = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(30)"]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    started: list[Any] = []
+
+    def start() -> None:
+        with _deaf_to_ctrl_c():
+            started.append(subprocess.Popen(nap, stdout=subprocess.PIPE, text=True))
+            assert started[0].stdout.readline() == "here\n"
+            started[0].send_signal(signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):  # not lost, as it would be by who ignores it
+        start()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    with pytest.raises(subprocess.TimeoutExpired):
+        started[0].wait(0.3)
+    started[0].kill()
+    started[0].communicate()

@@ -28,8 +28,9 @@ from scipy.ndimage import binary_dilation
 from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part
-from hsi_ssl.errors import LabelError
+from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.labels.label_set import codes_to_indices
+from hsi_ssl.reports.balance_page import report_dataset
 from hsi_ssl.settings import PrepareSettings
 
 
@@ -341,3 +342,24 @@ def test_pictures_are_units_of_their_own_and_have_no_polygons(
     assert dataset.unit_kind == "pixel"
     assert len(set(dataset.unit[labelled])) == labelled.sum()
     assert (dataset.unit[~labelled] == -1).all()
+
+
+def test_the_report_on_a_dataset_that_is_replaced_goes_with_it(tmp_path: Path) -> None:
+    paths = write_scenes(tmp_path / "scenes", 1)
+    asked = {"sources": (str(paths[0]),), "split": "pixels", "unlabelled": 20}
+    settings = PrepareSettings(output=tmp_path / "d.h5", **asked)
+    dataset, report = prepare(settings), tmp_path / "d_balance"
+    page = report_dataset(dataset, report)[1]
+    with pytest.raises(OutputError, match="exists already"):
+        prepare(settings)
+    (report / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"d_balance, .* also holds notes.txt, .* move it away"):
+        prepare(settings, overwrite=True)
+    assert page.exists()
+    (report / "notes.txt").unlink()
+    prepare(settings.model_copy(update={"seed": 1}), overwrite=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["d.h5", "scenes"]
+    report.mkdir()
+    (tmp_path / "d.h5").unlink()
+    with pytest.raises(OutputError, match="d_balance exists already"):
+        prepare(settings)

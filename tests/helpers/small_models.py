@@ -14,6 +14,7 @@ from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.presets import declared
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.inputs import Inputs, Labelled
+from hsi_ssl.training.semi_supervised_task import Batch, SemiSupervisedTask
 from hsi_ssl.training.validation import Validation
 
 
@@ -45,6 +46,12 @@ def preset(
     )
     priors = [class_prior] * len(labels)
     return DeclaredVAE(architecture, priors, torch.Generator().manual_seed(seed))
+
+
+def batch(task: SemiSupervisedTask, rows: Tensor, sets: Tensor, lacking: Tensor) -> Batch:
+    """These rows of a task's pixels, which lie in memory."""
+    assert isinstance(task.inputs, Inputs)
+    return Batch(rows, sets, lacking, task.inputs, lacking)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.transform import Affine
 
-from hsi_ssl.errors import OutputError, SceneError
+from hsi_ssl.errors import OutputError, SceneError, ScenesError
 from hsi_ssl.labels.finding import find
 from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
 from hsi_ssl.maps.classify import classify
@@ -174,3 +174,26 @@ def test_only_our_mosaics_are_no_scenes(scenes: tuple[str, str], tmp_path: Path)
     rasterio.shutil.copy(part, view, driver="VRT")
     assert "hsi-ssl/one.tif" in view.read_text()
     assert [one.cube for one in find(str(view.parent), None, SILENT)[1]] == [view]
+
+
+@pytest.mark.parametrize("broken", ["one", "two"])
+def test_an_older_mosaic_does_not_show_newer_maps(
+    tiny_run: Path, scenes: tuple[str, str], tmp_path: Path, broken: str
+) -> None:
+    vrt = tmp_path / "out" / "all.vrt"
+    classify(asked(tiny_run, scenes, vrt, confidence=True))
+    with Path(scenes[broken == "two"]).open("r+b") as file:
+        file.truncate(3000)
+    with pytest.raises(ScenesError, match="cut short or broken"):
+        classify(asked(tiny_run, scenes, vrt), overwrite=True)
+    assert not [p for p in vrt.parent.iterdir() if p.is_file()]
+
+
+def test_layers_that_a_newer_mosaic_lacks_go(
+    tiny_run: Path, scenes: tuple[str, str], tmp_path: Path
+) -> None:
+    vrt = tmp_path / "all.vrt"
+    classify(asked(tiny_run, scenes, vrt, confidence=True))
+    classify(asked(tiny_run, scenes, vrt), overwrite=True)
+    assert vrt.exists()
+    assert not (tmp_path / "all_confidence.vrt").exists()

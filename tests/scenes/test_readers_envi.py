@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from rasterio.crs import CRS
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.rasters import read_label_plane
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.readers import unpacking
 from hsi_ssl.scenes.scene import Scene
 
 Cube = npt.NDArray[Any]
@@ -180,7 +180,7 @@ def test_no_space_to_unpack(
         with open("/dev/full", "wb", buffering=0) as device:
             device.write(b"x")
 
-    monkeypatch.setattr(shutil, "copyfileobj", full)
+    monkeypatch.setattr(unpacking, "put", full)
     with pytest.raises(SceneError, match=r"no space to unpack .*set TMPDIR"):
         open_scene(header)
     assert list(temporary.iterdir()) == []
@@ -244,3 +244,19 @@ def test_nodata_of_64_bits_is_the_headers(tmp_path: Path, dtype: str) -> None:
     with open_scene(tmp_path / "s.img") as scene:
         assert scene.nodata == 9999
         assert scene.valid(scene.read()).tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
+def test_a_file_that_is_cut_while_it_is_read_is_refused(
+    tmp_path: Path, cube: Cube, interleave: str
+) -> None:
+    scene = open_scene(write(tmp_path, cube, interleave=interleave))
+    data = tmp_path / "cube.img"
+    os.truncate(data, data.stat().st_size - 1)
+    last = np.array([scene.rows - 1])
+    with pytest.raises(SceneError, match="became shorter"):
+        scene.read()
+    with pytest.raises(SceneError, match="became shorter"):
+        scene.pixels(last, np.array([scene.cols - 1]))
+    with pytest.raises(SceneError, match="became shorter"):
+        scene.thinned(last, np.arange(scene.cols), range(scene.bands))

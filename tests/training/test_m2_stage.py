@@ -9,6 +9,7 @@ import pytest
 import torch
 from hearing import Hears
 from pydantic import ValidationError
+from small_models import batch as batch_of
 from small_models import pixels, preset
 from small_runs import small_m2_settings
 
@@ -404,7 +405,7 @@ def test_a_class_absent_from_a_batch_and_an_empty_pool_cost_a_finite_number() ->
     some = task([0, 1, 1], balanced=True, batch=1)
     rows = torch.tensor([0])
     for pool in (torch.tensor([4, 5]), torch.empty(0, dtype=torch.long)):
-        step = some.cost((rows, one_set(rows), pool), 1.0, torch.Generator())
+        step = some.cost(batch_of(some, rows, one_set(rows), pool), 1.0, torch.Generator())
         assert torch.isfinite(step.cost)
         assert torch.isfinite(step.bound)
         assert step.spectra == 1 + len(pool)
@@ -418,9 +419,10 @@ def test_the_share_of_us_gradient_that_is_stopped_is_the_one_asked_for(stopped: 
     found = []
     for each in (some, whole):
         spectra = torch.randn(7450, 2, generator=torch.Generator().manual_seed(1))
-        each.inputs.mean[3:].copy_(spectra)
+        each.inputs.some(7453).mean[3:].copy_(spectra)
         each.module.load_state_dict(some.module.state_dict())
-        step = each.cost((rows, one_set(rows), pool), 1.0, torch.Generator().manual_seed(2))
+        generator = torch.Generator().manual_seed(2)
+        step = each.cost(batch_of(each, rows, one_set(rows), pool), 1.0, generator)
         step.cost.backward()
         gradients = [p.grad for p in each.module.classifier.parameters()]
         found.append((float(step.cost.detach()), [g for g in gradients if g is not None]))
@@ -450,7 +452,7 @@ def test_the_grid_teaches_in_rounds_and_its_lesson_is_part_of_the_state() -> Non
     assert seen[4] is seen[0]
     other.restore(some.state())
     rows = torch.tensor([0])
-    batch = (rows, one_set(rows), 3 + torch.arange(40))
+    batch = batch_of(some, rows, one_set(rows), 3 + torch.arange(40))
     costs = [
         float(t.cost(batch, 1.0, torch.Generator().manual_seed(0)).cost.detach())
         for t in (some, other, untaught)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from small_models import pixels, preset
+from small_models import batch, pixels, preset
 
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.e_step import EStep
@@ -81,8 +81,8 @@ class TestM2:
         return SemiSupervisedTask(module, data, settings, e_step)
 
     def bound(self, task: SemiSupervisedTask) -> float:
-        rows = torch.arange(9), torch.zeros(9, dtype=torch.long), task.lacking
-        return float(task.cost(rows, 1.0, torch.Generator().manual_seed(2)).bound.detach())
+        some = batch(task, torch.arange(9), torch.zeros(9, dtype=torch.long), task.lacking)
+        return float(task.cost(some, 1.0, torch.Generator().manual_seed(2)).bound.detach())
 
     def test_u_takes_each_pixels_own_prior(self) -> None:
         """The bound moves by the mean of q(y|x) (log p_n(y) - log p(y)) over unlabelled pixels."""
@@ -92,7 +92,7 @@ class TestM2:
         prior = task.state()["log_prior_0"][9:]
         assert np.mean(prior.argmax(1).numpy() == self.truth) > 0.99
         with torch.no_grad():
-            q = task.module.log_q(task.inputs.mean[9:]).exp()
+            q = task.module.log_q(task.inputs.some(len(task.inputs)).mean[9:]).exp()
             moved = (q * (prior - task.module.log_p_y(0))).sum(1).mean()
         share = len(prior) / (len(prior) + 9)
         assert self.bound(task) == pytest.approx(plain + share * float(moved), rel=1e-4)

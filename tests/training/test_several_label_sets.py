@@ -218,7 +218,7 @@ def test_evidence_for_a_label_knows_the_pixels_other_labels(
     model = load_classifiers(run, "cpu")[0].generative.whole
     found = evidence(model, data.every, data.y)
     with torch.no_grad():
-        table = model.log_q(data.every.mean).exp().view(-1, 3, 2)
+        table = model.log_q(data.seen.mean).exp().view(-1, 3, 2)
     for i in (0, 5, len(data.labelled) + 1):
         a, b = data.y[i].tolist()
         of_a = table[i].sum(1) if b < 0 else table[i, :, b]

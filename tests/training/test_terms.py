@@ -6,15 +6,16 @@ import math
 
 import pytest
 import torch
-from small_models import pixels, preset
+from small_models import batch, pixels, preset
 
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
+from hsi_ssl.training.share import whole
 from hsi_ssl.training.terms import TERMS
 from hsi_ssl.training.terms.balance import balance_cost
-from hsi_ssl.training.terms.virtual_adversarial import adversarial_cost
+from hsi_ssl.training.terms.virtual_adversarial import adversarial_costs
 
 
 def logistic(x: torch.Tensor) -> torch.Tensor:
@@ -26,7 +27,7 @@ def test_the_worst_perturbation_is_along_what_the_classifier_reads() -> None:
     """Only the first input matters, so the worst step is all along it, to one side or the other."""
     x = torch.zeros(200, 6)
     generator = torch.Generator().manual_seed(0)
-    found = float(adversarial_cost(logistic, x, logistic(x), 1.5, generator))
+    found = float(adversarial_costs(logistic, x, logistic(x), 1.5, generator).mean())
     p = torch.full((2,), 0.5)
     expected = float((p * (p.log() - logistic(torch.tensor([[1.5]]))[0])).sum())
     assert found == pytest.approx(expected, rel=1e-4)
@@ -41,7 +42,8 @@ def test_it_is_worse_than_a_random_perturbation_and_grows_with_its_length() -> N
         return torch.log_softmax(network(x), dim=1)
 
     costs = [
-        float(adversarial_cost(log_q, x, log_q(x), r, generator).detach()) for r in (0.5, 1.0, 2.0)
+        float(adversarial_costs(log_q, x, log_q(x), r, generator).mean().detach())
+        for r in (0.5, 1.0, 2.0)
     ]
     assert costs[0] < costs[1] < costs[2]
     step = torch.nn.functional.normalize(torch.randn(x.shape, generator=generator), dim=1)
@@ -58,7 +60,8 @@ def test_the_gradient_goes_to_the_perturbed_prediction_only() -> None:
     x = torch.tensor([[0.4], [-0.7]])
     clean = log_q(x)
     clean.retain_grad()
-    adversarial_cost(log_q, x, clean, 1.0, torch.Generator().manual_seed(0)).backward()
+    costs = adversarial_costs(log_q, x, clean, 1.0, torch.Generator().manual_seed(0))
+    costs.mean().backward()
     assert clean.grad is None
     assert weight.grad is not None
     assert float(weight.grad.abs().sum()) > 0
@@ -68,8 +71,8 @@ def test_balance_is_the_divergence_of_the_mean_from_the_prior() -> None:
     q = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
     prior = torch.tensor([0.5, 0.5])
     expected = 0.7 * math.log(0.7 / 0.5) + 0.3 * math.log(0.3 / 0.5)
-    assert float(balance_cost(q.log(), prior.log())) == pytest.approx(expected, rel=1e-5)
-    assert float(balance_cost(q.log(), q.mean(0).log())) == pytest.approx(0, abs=1e-6)
+    assert float(balance_cost(q.log(), prior.log(), whole(2))) == pytest.approx(expected, rel=1e-5)
+    assert float(balance_cost(q.log(), q.mean(0).log(), whole(2))) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("labels", [("y",), ("a", "b")])
@@ -80,18 +83,20 @@ def test_the_cost_holds_both_beside_its_bound(labels: tuple[str, ...]) -> None:
     generator = torch.Generator().manual_seed(1)
     labelled, pool = (torch.randn(n, 5, generator=generator) for n in (9, 40))
     y = (torch.arange(9) % 3)[:, None].expand(-1, len(labels))
-    batch = (torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40))
+    rows = torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40)
 
     def step(**weights: float) -> tuple[float, float]:
         settings = M2Settings(alpha=1, stop_gradient=0, **weights)
         task = SemiSupervisedTask(module, pixels(Inputs(labelled), y, pool, settings), settings)
-        found = task.cost(batch, 1.0, torch.Generator().manual_seed(2))
+        found = task.cost(batch(task, *rows), 1.0, torch.Generator().manual_seed(2))
         return float(found.bound.detach()), float(found.cost.detach())
 
     bound, cost = step()
     with torch.no_grad():
         each = module.log_q_each(pool)
-        balance = sum(float(balance_cost(q, module.log_p_y(v))) for v, q in enumerate(each))
+        balance = sum(
+            float(balance_cost(q, module.log_p_y(v), whole(len(q)))) for v, q in enumerate(each)
+        )
     assert step(balance=2.0) == pytest.approx((bound, cost + 2 * balance))
     steady = step(steadiness=1.0)
     assert steady[0] == bound
@@ -105,8 +110,11 @@ def test_the_log_and_the_card_name_each_term_that_is_asked_for() -> None:
     settings = M2Settings(alpha=2, steadiness=0.5, balance=0.1, propagation=1.0)
     data = pixels(Inputs(torch.randn(9, 5)), y, pool, settings)
     task = SemiSupervisedTask(module, data, settings, EStep())
-    batch = (torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40))
-    found = task.cost(batch, 1.0, torch.Generator().manual_seed(2))
+    lacking = 9 + torch.arange(40)
+    sets = torch.zeros(9, dtype=torch.long)
+    found = task.cost(
+        batch(task, torch.arange(9), sets, lacking), 1.0, torch.Generator().manual_seed(2)
+    )
     assert list(found.terms) == list(TERMS)
     weights = {name: kind().weight(settings) for name, kind in TERMS.items()}
     total = sum(weights[name] * float(cost.detach()) for name, cost in found.terms.items())

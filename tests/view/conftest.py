@@ -19,7 +19,7 @@ from hsi_ssl.maps.classify import classify
 from hsi_ssl.scenes.scene import Array
 from hsi_ssl.settings import ClassifySettings, M2Settings, PrepareSettings
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.view.server import _listening, application
+from hsi_ssl.view.server import _listening, configuration
 from hsi_ssl.view.shown import Shown
 
 ROWS, COLS, BANDS = 300, 340, 14
@@ -108,8 +108,7 @@ def serving() -> Callable[[Shown], AbstractContextManager[str]]:
 
 @contextmanager
 def _serving(found: Shown) -> Iterator[str]:
-    config = uvicorn.Config(application(found, TOKEN), log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configuration(found, TOKEN))
     with _listening(0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

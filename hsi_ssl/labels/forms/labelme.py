@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapely
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from hsi_ssl.errors import VectorError
@@ -41,6 +41,7 @@ from hsi_ssl.labels.forms.shapes import (
     spots,
     vertices,
 )
+from hsi_ssl.scenes.readers.gdal_errors import FAILURES
 from hsi_ssl.scenes.readers.geotiff import gdal_settings
 
 IGNORED = "__ignore__"
@@ -150,7 +151,7 @@ def _picture(text: Any) -> npt.NDArray[np.bool_]:
             memory.open(driver="PNG") as opened,
         ):
             plane = opened.read(1)
-    except (binascii.Error, RasterioError, TypeError) as error:
+    except (binascii.Error, *FAILURES, TypeError) as error:
         raise ValueError("its mask is no PNG in base64") from error
     found: npt.NDArray[np.bool_] = plane != 0
     return found

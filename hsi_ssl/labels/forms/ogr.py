@@ -70,7 +70,7 @@ def facts_in(source: str | bytes, layer: str | int, path: Path) -> LayerFacts:
     `source` is what GDAL calls a file, or what the file holds.
     """
     info = pyogrio.read_info(source, layer=layer, force_feature_count=True)
-    crs = info["crs"]
+    crs = info["crs"] or None
     # What GeoPackages hold where QGIS says "no CRS".
     if crs is not None and re.match(r'\w+\["Undefined ', crs):
         crs = None
@@ -109,8 +109,9 @@ def spoken(file: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except RuntimeError as error:  # the root of pyogrio's
+    except (RuntimeError, UnicodeError) as error:  # the first is the root of pyogrio's
         reason = str(error).split(";", maxsplit=1)[0].strip().rstrip(".")
+        reason = "a text in it is no UTF-8" if isinstance(error, UnicodeError) else reason
         reason = IN_MEMORY.sub("", reason)
         raise VectorError(
             f"{shown(file)} is broken or of no vector format that hsi-ssl knows ({reason}); save "

@@ -70,6 +70,8 @@ class FeatureExtractor(Method, ABC):
     """Whether it is a model of spectra, with a p(x|z)."""
     closed_form: ClassVar[bool] = False
     """Whether `solve` fits it, and no training."""
+    of_batches: ClassVar[bool] = False
+    """Whether what a spectrum costs depends on the others of its batch."""
 
     @property
     def units(self) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.extractors.autoencoder import Autoencoder, PenalisedArchitecture
 from hsi_ssl.models.networks import ACTIVATIONS
 
@@ -96,7 +98,7 @@ def hutchinson(f: nn.Module, x: Tensor, draws: int, generator: torch.Generator) 
         x = x.detach().requires_grad_()
         codes = f(x)
         for _ in range(draws):
-            coin = torch.randint(2, codes.shape, generator=generator, device=x.device)
+            coin = drawn(partial(torch.randint, 2), codes.shape, generator, device=x.device)
             v = coin.to(codes.dtype) * 2 - 1
             (back,) = torch.autograd.grad(
                 (codes * v).sum(), x, create_graph=differentiated, retain_graph=True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.extractors.autoencoder import Autoencoder, AutoencoderArchitecture
 
 
@@ -45,8 +46,8 @@ class Denoising(Autoencoder):
         """Spectra `(N, D)` with noise and zeros."""
         a = self.architecture
         if a.noise:
-            eps = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            eps = drawn(torch.randn, x.shape, generator, device=x.device, dtype=x.dtype)
             x = x + a.noise * eps
         if a.zeroed:
-            x = x * (torch.rand(x.shape, generator=generator, device=x.device) >= a.zeroed)
+            x = x * (drawn(torch.rand, x.shape, generator, device=x.device) >= a.zeroed)
         return x

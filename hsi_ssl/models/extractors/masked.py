@@ -6,10 +6,12 @@ Self-supervised: what is to be predicted comes with the spectra themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.extractors.autoencoder import Autoencoder, AutoencoderArchitecture
 from hsi_ssl.models.extractors.base import BLOCK, check_columns_are_bands
 
@@ -54,10 +56,10 @@ class Masked(Autoencoder):
     def mask(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """1 where bands of `x (N, D)` are hidden, else 0; runs begin anywhere."""
         a = self.architecture
-        first = torch.randint(a.run, (1,), generator=generator, device=x.device)
+        first = drawn(partial(torch.randint, a.run), (1,), generator, axis=None, device=x.device)
         number = (torch.arange(a.width, device=x.device) + first) // a.run
         shape = (len(x), -(-a.width // a.run) + 1)
-        hidden = torch.rand(shape, generator=generator, device=x.device) < a.share
+        hidden = drawn(torch.rand, shape, generator, device=x.device) < a.share
         mask: Tensor = hidden[:, number].to(x.dtype)
         return mask
 

@@ -7,11 +7,13 @@ of a picture; here they are runs of bands.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.extractors.base import BLOCK, DeterministicExtractor, check_columns_are_bands
 from hsi_ssl.models.networks import Architecture, perceptron
 
@@ -70,8 +72,9 @@ class Position(DeterministicExtractor):
     def pairs(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Two different pieces of each of `x (N, D)`, and their relative place, `(N,)` each."""
         pieces = self.architecture.pieces
-        first = torch.randint(pieces, (len(x),), generator=generator, device=x.device)
-        away = torch.randint(1, pieces, (len(x),), generator=generator, device=x.device)
+        any_piece, any_other = partial(torch.randint, pieces), partial(torch.randint, 1, pieces)
+        first = drawn(any_piece, (len(x),), generator, axis=-1, device=x.device)
+        away = drawn(any_other, (len(x),), generator, axis=-1, device=x.device)
         second = (first + away) % pieces
         step = second - first
         return first, second, step + pieces - 1 - (step > 0).long()

@@ -30,6 +30,7 @@ class Relational(Autoencoder):
 
     title = "relational auto-encoder"
     architecture_type = RelationalArchitecture
+    of_batches = True
 
     def penalty(
         self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator

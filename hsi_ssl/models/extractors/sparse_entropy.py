@@ -41,6 +41,7 @@ class SparseEntropy(Autoencoder):
 
     title = "auto-encoder with entropy on codes"
     architecture_type = SparseEntropyArchitecture
+    of_batches = True
 
     def penalty(
         self, x: Tensor, codes: Tensor, again: Tensor, generator: torch.Generator

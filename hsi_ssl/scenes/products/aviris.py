@@ -33,7 +33,7 @@ from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.aviris_place import place_of
 from hsi_ssl.scenes.products.bad_bands import with_nothing, without_empty_bands
 from hsi_ssl.scenes.products.swaths import Cube, cube_scene, length_of
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import names_in, opened
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.units import Kind
@@ -83,9 +83,7 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     """
     del wanted  # no flags come with it
     with opened(path) as file:
-        names: list[str] = []
-        file.visit(names.append)
-        name = _cube_in(frozenset(names))
+        name = _cube_in(frozenset(names_in(file)))
         cube = None if name is None else file[name]
         if name is None or not isinstance(cube, h5py.Dataset) or cube.ndim != len(AXES):
             raise SceneError(f"{path} holds no cube (wavelength, rows, columns); get it again")

@@ -50,7 +50,7 @@ from hsi_ssl.scenes.products.emit_members import (
 from hsi_ssl.scenes.products.located import grid_told, table_in
 from hsi_ssl.scenes.products.seen import seen_at
 from hsi_ssl.scenes.products.swaths import Cube, Located, cube_scene, length_of, located
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.times import time_among
 from hsi_ssl.scenes.units import Kind

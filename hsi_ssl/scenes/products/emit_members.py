@@ -17,7 +17,7 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
 from hsi_ssl.scenes.layers import CIRRUS, CLOUD, WATER, Layer
 from hsi_ssl.scenes.product import Candidate
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.scene import Bools
 
 BANDS_AT = "sensor_band_parameters/"

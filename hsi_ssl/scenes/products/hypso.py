@@ -31,7 +31,7 @@ from hsi_ssl.scenes.axes import PLAIN, plain_text
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.swaths import Cube, Located, cube_scene, first_time, located
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import objects_in, opened
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts
 
@@ -91,16 +91,15 @@ def _arrays(file: h5py.File, variable: str | None, path: Path) -> tuple[str, ...
     cubes: dict[str, str] = {}
     planes: dict[str, list[str]] = {}
 
-    def look(name: str, item: object) -> None:
+    for name, item in objects_in(file).items():
         place = AT_HOME.fullmatch(name)
         if place is None or not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iuf":
-            return
+            continue
         if item.ndim == len(PLAIN):
             cubes[place[2]] = name
         elif (plane := PLANE.fullmatch(place[2])) and "wavelength" in item.attrs:
             planes.setdefault(plane[1], []).append(name)
 
-    file.visititems(look)
     asked = None if variable is None else variable.strip("/").split("/")[-1]
     found = [name for name in {**planes, **cubes} if asked in {None, name}]
     if not found:

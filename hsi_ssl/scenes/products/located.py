@@ -10,7 +10,7 @@ import numpy as np
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
 from hsi_ssl.scenes.lookup import Numbers, Table
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.scene import Grid
 
 

@@ -43,7 +43,8 @@ from hsi_ssl.scenes.products.neon_metadata import (
     weather_in,
 )  # fmt: skip
 from hsi_ssl.scenes.products.neon_radiance import SummedReader
-from hsi_ssl.scenes.readers.hdf5 import cube_reader, numeric_arrays, opened
+from hsi_ssl.scenes.readers.hdf5 import cube_reader, numeric_arrays
+from hsi_ssl.scenes.readers.hdf5_file import names_in, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import band_facts_of, measured_of
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.units import Kind, Units, units_of
@@ -74,9 +75,8 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     SceneError
         It is no cube (rows, cols, bands), or radiance without its decimals.
     """
-    found: list[str] = []
     with opened(path) as file:
-        file.visit(lambda name: found.append(name) if _is_cube(name) else None)
+        found = list(filter(_is_cube, names_in(file)))
         cube = file[found[0]]
         if not isinstance(cube, h5py.Dataset) or cube.ndim != len(PLAIN):
             raise SceneError(

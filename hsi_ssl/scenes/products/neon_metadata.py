@@ -32,7 +32,7 @@ from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.readers.cf_grid import Placed
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.scene import Bools, Grid
 from hsi_ssl.scenes.wavelengths import BandFacts
 

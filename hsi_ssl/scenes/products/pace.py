@@ -33,7 +33,7 @@ from hsi_ssl.scenes.layers import CLOUD, GLINT, SNOW, Layer
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.products.swaths import Cube, cube_scene, located
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.readers.hdf5_metadata import listed
 from hsi_ssl.scenes.scene import Bools, Scene
 from hsi_ssl.scenes.times import time_among

@@ -17,7 +17,7 @@ import numpy as np
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.layers import CLOUD, GLINT, Layer, any_of, doubtful
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.scene import Bools, Scene
 
 MASKS = {"Cloud_Mask": CLOUD, "SunGlint_Mask": GLINT}

@@ -214,7 +214,7 @@ def _strict(scene: Scene, item: Item) -> Scene:
 
 
 def _unclear(path: Path, band: int, size: tuple[int, int]) -> Bools:
-    with geotiff.opened(path) as raster:
+    with geotiff.looked_into(path) as raster:
         if (raster.height, raster.width) != size:
             raise SceneError(
                 f"{path} has {raster.height} x {raster.width} pixels and its cube {size[0]} x "

@@ -21,7 +21,8 @@ from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.readers.cf import number_type
 from hsi_ssl.scenes.readers.cf_grid import wgs84
-from hsi_ssl.scenes.readers.hdf5 import cube_reader, opened
+from hsi_ssl.scenes.readers.hdf5 import cube_reader
+from hsi_ssl.scenes.readers.hdf5_file import opened
 from hsi_ssl.scenes.readers.hdf5_metadata import (
     attributes_of,
     is_netcdf,

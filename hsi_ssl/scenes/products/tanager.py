@@ -43,7 +43,7 @@ from hsi_ssl.scenes.products.swaths import (
     first_time,
     located,
 )
-from hsi_ssl.scenes.readers.hdf5 import opened
+from hsi_ssl.scenes.readers.hdf5_file import names_in, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import listed
 from hsi_ssl.scenes.readers.hdfeos import grid_facts
 from hsi_ssl.scenes.scene import Bools, Grid, Scene
@@ -121,10 +121,8 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
 
 def _names(file: h5py.File, variable: str | None, path: Path) -> tuple[str, str, str]:
     """Where the cube lies: grid or swath, its fields, its name."""
-    found: list[str] = []
-    file.visit(found.append)
     wanted = None if variable is None else variable.strip("/").split("/")[-1]
-    cubes = [match for name in found if (match := CUBE.fullmatch(name))]
+    cubes = [match for name in names_in(file) if (match := CUBE.fullmatch(name))]
     cubes = [match for match in cubes if wanted in {None, match[4]}]
     if not cubes:
         raise SceneError(

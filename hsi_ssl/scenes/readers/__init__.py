@@ -17,8 +17,8 @@ FORMATS: Registry[Format] = Registry(
     {
         "MATLAB": f"{HOME}.matlab:FORMAT",
         "HDF5": f"{HOME}.hdf5:FORMAT",
-        "NumPy array": f"{HOME}.numpy_file:ARRAY",
-        "NumPy archive": f"{HOME}.numpy_file:ARCHIVE",
+        "NumPy array": f"{HOME}.numpy_file:FORMAT",
+        "NumPy archive": f"{HOME}.numpy_archive:FORMAT",
         "netCDF-3": f"{HOME}.netcdf3:FORMAT",
         "GDAL": f"{HOME}.geotiff:FORMAT",
         "ENVI": f"{HOME}.envi:FORMAT",

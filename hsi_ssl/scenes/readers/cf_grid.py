@@ -7,6 +7,7 @@ row of the array is the first of the scene, whatever GDAL's netCDF driver takes 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from hsi_ssl.scenes.scene import Array, CubeReader, Floats, Grid
 Transform = tuple[float, float, float, float, float, float]
 CRS_TEXTS = ("crs_wkt", "spatial_ref", "epsg_code", "spatial_epsg")
 """Attributes of grid mappings that name a CRS: CF's, GDAL's, and what others write."""
+ATTRIBUTE = re.compile("[A-Za-z][A-Za-z0-9_]*")
+"""Names of attributes that describe a CRS."""
 UNEVEN = 0.01
 """Steps that a coordinate may lie beside its place."""
 LOST = 0.25
@@ -160,8 +163,9 @@ def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
     that it does not know it keeps the ellipsoid alone, as a CRS in degrees: that is none.
     """
     import rasterio
-    from rasterio.errors import RasterioError
     from scipy.io import netcdf_file
+
+    from hsi_ssl.scenes.readers.gdal_errors import FAILURES
 
     if not mapping:
         return None
@@ -180,16 +184,19 @@ def _crs_by_gdal(mapping: Mapping[str, Any]) -> str | None:
             for variable, attributes in (said | {"crs": mapping}).items():
                 for key, value in attributes.items():
                     number = np.asarray(value)
-                    if number.dtype.kind in "iuf":
+                    if not ATTRIBUTE.fullmatch(key) or hasattr(file.variables[variable], key):
+                        continue
+                    if number.dtype.kind in "iuf" and number.size:
                         setattr(file.variables[variable], key, number.astype(np.float64))
                     elif number.dtype.kind in "SU" and number.size == 1:
-                        setattr(file.variables[variable], key, plain_text(number))
+                        text = plain_text(number).encode("ascii", "replace")
+                        setattr(file.variables[variable], key, text)
         try:
             with rasterio.open(path) as dataset:
                 crs = dataset.crs
                 lost = not crs or (crs.is_geographic and "latitude_longitude" not in name)
                 return None if lost else str(crs.to_wkt())
-        except RasterioError:
+        except FAILURES:
             return None
 
 

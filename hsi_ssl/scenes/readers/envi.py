@@ -16,6 +16,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from rasterio.io import DatasetReader
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
@@ -76,7 +78,7 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
         plain = Path(folder.name) / "cube.img"
         if packed:
             with plain.open("wb") as target:
-                unpack(data, target)
+                unpack(data, target, layout.size)
             _refuse_cut_short(plain, data, layout)
         else:
             plain.symlink_to(data.resolve())
@@ -214,13 +216,26 @@ class RawReader:
     """An uncompressed cube: read by GDAL, but for pictures as the raw numbers that it is.
 
     GDAL needs milliseconds for each call, and of a BIP file reads whole lines for a few bands; a
-    picture from afar is hundreds of short reads.
+    picture from afar is hundreds of short reads. Of what is missing at a file's end GDAL gives
+    zeros, so its length is looked at after each read.
     """
 
     def __init__(self, gdal: CubeReader, flat: FlatReader) -> None:
         self._gdal = gdal
         self._flat = flat
-        self.window, self.pixels, self.thinned = gdal.window, gdal.pixels, flat.thinned
+        self.thinned = flat.thinned
+
+    def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
+        """Raw values of a window `(rows, cols, bands)`."""
+        found = self._gdal.window(row0, row1, col0, col1)
+        self._flat.check_length()
+        return found
+
+    def pixels(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Array:
+        """Raw spectra `(n, bands)` of single pixels."""
+        found = self._gdal.pixels(rows, cols)
+        self._flat.check_length()
+        return found
 
     def close(self) -> None:
         """Release the file."""

@@ -5,6 +5,7 @@ No memory map: its pages would count as this process's memory, and a cube may be
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import SceneError
+from hsi_ssl.scenes.promises import refuse_absurd
 from hsi_ssl.scenes.readers.boxes import BoxReader, memory_order
 from hsi_ssl.scenes.scene import Array
 
@@ -53,6 +55,7 @@ class FlatReader(BoxReader):
         file: BinaryIO | None = None,
         step: int | None = None,
     ) -> None:
+        refuse_absurd(path, *shape)
         # What one look costs: a row of pixels, or a band's row or column.
         whole = {axes[2]} | ({axes[1]} if axes == BY_PIXEL else set())
         rows, cols, bands = (size if axis in whole else 1 for axis, size in enumerate(shape))
@@ -62,18 +65,32 @@ class FlatReader(BoxReader):
         self._axes = axes
         self._swap = not dtype.isnative
         outer, *inner = (shape[axis] for axis in axes)
-        size = int(np.prod(inner)) * dtype.itemsize
+        size = math.prod(inner) * dtype.itemsize
         self._apart = step is not None and step != size
         self._step = size if step is None else step
         self._file = file if file is not None else path.open("rb", buffering=0)
         held = os.fstat(self._file.fileno()).st_size
-        wanted = offset + (outer - 1) * self._step + size
-        if held < wanted:
+        self._end = wanted = offset + (outer - 1) * self._step + size
+        if held < wanted or offset < 0 or self._step < 0:
             self.close()
             raise SceneError(
                 f"{path} is cut short: {held} bytes where its cube of {shape} needs {wanted}; "
                 "get the file again"
             )
+
+    def check_length(self) -> None:
+        """Refuse a file that has become shorter than the cube since it was opened.
+
+        Raises
+        ------
+        SceneError
+            It has.
+        """
+        if os.fstat(self._file.fileno()).st_size < self._end:
+            raise self._shorter()
+
+    def _shorter(self) -> SceneError:
+        return SceneError(f"{self._path} became shorter while it was read; get the file again")
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
         """Raw values of a box `(rows, cols, bands)`."""
@@ -172,7 +189,7 @@ class FlatReader(BoxReader):
         while len(view):
             got = os.preadv(self._file.fileno(), [view], start)
             if got == 0:
-                raise SceneError(f"{self._path} became shorter while it was read")
+                raise self._shorter()
             view, start = view[got:], start + got
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from hsi_ssl.scenes.readers.gdal_errors import FAILURES
 from hsi_ssl.scenes.scene import Array
 
 SAMPLES = (5, 16)
@@ -122,7 +122,7 @@ def _no_alpha(dataset: DatasetReader, band: int) -> str | None:
     for samples in SAMPLES:
         try:
             values = _sample(dataset, band, samples)
-        except RasterioError:  # a broken file: said when it is read
+        except FAILURES:  # a broken file: said when it is read
             return None
         shown = values[values > 0]
         if shown.size:

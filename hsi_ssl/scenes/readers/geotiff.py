@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import Interleaving
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
@@ -25,9 +25,12 @@ from hsi_ssl.scenes.described import described_facts
 from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.measured import Measured, decoding
 from hsi_ssl.scenes.origins import Origins
+from hsi_ssl.scenes.promises import refuse_absurd, refuse_empty_promise
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
+from hsi_ssl.scenes.readers.gdal_errors import FAILURES, one_sentence, reason
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
 from hsi_ssl.scenes.readers.gdal_origins import Sources
+from hsi_ssl.scenes.readers.vrt_sources import look_at_sources
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, GroundPoint, Scene
 from hsi_ssl.scenes.times import Taken, time_of
 from hsi_ssl.scenes.units import Units, band_units, envi_units
@@ -46,6 +49,10 @@ CACHE = 160 * 2**20
 """Bytes of GDAL's cache of decoded blocks: a tile of 512 x 512 pixels and 268 bands of two bytes.
 GDAL's own choice, a twentieth of the machine's memory, is too much beside a model."""
 ENVI = "ENVI"
+ELSEWHERE = {"VRT", "WCS", "WMS", "WMTS"}
+"""Drivers of GDAL for rasters whose numbers are not in the file."""
+LARGEST_BLOCK, MOST_IN_BLOCK = 2**28, 2**11
+"""Bytes of a block that GDAL unpacks at once, and how many times what the file has."""
 UNTURNED = ("netCDF", "HDF5", "HDF5Image")
 """Drivers of GDAL that take arrays for planes of bands, or for something else, unasked."""
 RAW = {
@@ -101,17 +108,29 @@ def scene_of(
     Raises
     ------
     SceneError
-        Its values are complex numbers.
+        Its values are complex numbers; what it says of them is broken.
     """
+    try:
+        with one_sentence(path), gdal_settings():
+            return _scene_of(dataset, path, on_close, unmasked, header, notes)
+    except BaseException:
+        dataset.close()
+        raise
+
+
+def _scene_of(
+    dataset: DatasetReader,
+    path: Path,
+    on_close: Callable[[], None] | None,
+    unmasked: Callable[[CubeReader], CubeReader],
+    header: Mapping[str, str] | None,
+    notes: tuple[str, ...],
+) -> Scene:
     dtype = np.result_type(*dataset.dtypes)
     if dtype.kind not in "iuf":
-        dataset.close()
         raise SceneError(f"{path} holds values of type {dtype}; expected real numbers")
     sources = Sources(dataset, header)
-    with gdal_settings():
-        layout = layout_of(
-            dataset, path.name, lambda: _has_wavelengths(dataset, path, header, sources)
-        )
+    layout = layout_of(dataset, path.name, lambda: _has_wavelengths(dataset, path, header, sources))
     measured = _measured(dataset, layout, header or {}, sources)
     how = decoding(dtype, measured, marked=layout.each_its_own)
     reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
@@ -194,6 +213,8 @@ def opened(
         As in `open_cube`.
     """
     named = named or path
+    if not is_virtual(path):
+        look_at_sources(path)
     dataset = _opened(gdal_name(path), named, driver)
     if dataset.driver in UNTURNED:
         dataset.close()
@@ -210,14 +231,51 @@ def opened(
                 f"{named} holds no {variable}; it holds {', '.join(inside) or 'one raster only'}"
             )
         return _opened(inside[variable.strip("/")], named)
-    if dataset.count == 0:
+    try:
+        if dataset.count == 0:
+            if not inside:
+                raise SceneError(f"{named} holds no bands")
+            raise SceneError(
+                f"{named} holds several data sets: {', '.join(inside)}; choose one with --variable"
+            )
+        _refuse_absurd(dataset, named)
+    except BaseException:
         dataset.close()
-        if not inside:
-            raise SceneError(f"{named} holds no bands")
-        raise SceneError(
-            f"{named} holds several data sets: {', '.join(inside)}; choose one with --variable"
-        )
+        raise
     return dataset
+
+
+@contextlib.contextmanager
+def looked_into(path: Path) -> Iterator[DatasetReader]:
+    """Open a raster to ask it something; whatever GDAL refuses meanwhile is one sentence.
+
+    Raises
+    ------
+    SceneError, SceneNotFoundError
+        As in `open_cube`.
+    """
+    with gdal_settings(), opened(path) as dataset, one_sentence(path):
+        yield dataset
+
+
+def _refuse_absurd(dataset: DatasetReader, path: Path) -> None:
+    """Refuse a raster that is larger than any, or than its files can hold, or in huge blocks."""
+    shape = dataset.height, dataset.width, dataset.count
+    refuse_absurd(path, *shape)
+    if is_virtual(path) or dataset.driver in ELSEWHERE:
+        return
+    with one_sentence(path):
+        size = np.dtype(dataset.dtypes[0]).itemsize
+        high, wide = dataset.block_shapes[0]
+        files = [Path(name) for name in dataset.files]
+    held = sum(file.stat().st_size for file in files if file.is_file())
+    refuse_empty_promise(path, shape, size, held)
+    together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
+    if high * wide * together * size > max(LARGEST_BLOCK, MOST_IN_BLOCK * held):
+        raise SceneError(
+            f"{path} promises blocks of {high} x {wide} pixels and is of {held} bytes; get the "
+            "file again"
+        )
 
 
 class GdalReader(BoxReader):
@@ -315,8 +373,8 @@ class GdalReader(BoxReader):
         try:
             with self._lock, gdal_settings():
                 return picture_with_alpha(self._dataset, self._layout)
-        except RasterioError as error:
-            raise SceneError(f"{self._path} is cut short or broken ({_reason(error)})") from error
+        except FAILURES as error:
+            raise SceneError(f"{self._path} is cut short or broken ({reason(error)})") from error
 
     def _read(self, found: Array, bands: list[int], window: Window) -> None:
         """Fill `found (rows, cols, bands)`, thinned out if it is smaller than the window.
@@ -330,11 +388,11 @@ class GdalReader(BoxReader):
                 self._dataset.read(indexes=indexes, window=window, out=found.transpose(2, 0, 1))
                 if self._masks is not None:
                     self._masks.cover(found, bands, self._dataset, window)
-        except RasterioError as error:
+        except FAILURES as error:
             last = window.row_off + window.height - 1
             raise SceneError(
                 f"{self._path} is cut short or broken: rows {window.row_off} to {last} cannot "
-                f"be read ({_reason(error)}); get the file again"
+                f"be read ({reason(error)}); get the file again"
             ) from error
 
     def close(self) -> None:
@@ -375,26 +433,20 @@ def _opened(
             # A cube without coordinates is nothing to warn of.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name, driver=driver, **options)
-    except RasterioError as error:
-        if is_virtual(path) and NOT_THERE.search(_reason(error)):
+    except FAILURES as error:
+        if is_virtual(path) and NOT_THERE.search(reason(error)):
             raise SceneNotFoundError(
-                f"there is nothing at {shown(path)} ({_reason(error)}); check the address"
+                f"there is nothing at {shown(path)} ({reason(error)}); check the address"
             ) from error
         raise SceneError(
-            f"{shown(path)} is broken or of no format that hsi-ssl knows ({_reason(error)})"
+            f"{shown(path)} is broken or of no format that hsi-ssl knows ({reason(error)})"
         ) from error
 
 
 def gdal_settings() -> rasterio.Env:
-    """GDAL with a small cache, unless the user's environment sets one."""
-    return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE)
-
-
-def _reason(error: BaseException) -> str:
-    """The first thing that went wrong, in GDAL's words: rasterio's own often say nothing."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).strip().rstrip(".").splitlines()[0]
+    """GDAL with a small cache, unless the user's environment sets one; a VRT may bring no code."""
+    own = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE}
+    return rasterio.Env(GDAL_VRT_ENABLE_PYTHON="NO", **own)
 
 
 def _measured(

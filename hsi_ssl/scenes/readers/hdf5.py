@@ -7,15 +7,14 @@ three-dimensional array holds the bands. MATLAB's v7.3 files are HDF5 with all a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
+from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import (
     BANDS,
     COLS,
@@ -35,6 +34,7 @@ from hsi_ssl.scenes.readers.cf import number_type
 from hsi_ssl.scenes.readers.cf_grid import Placed, UpsideDown, placed, turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
+from hsi_ssl.scenes.readers.hdf5_file import BROKEN, left_open, objects_in, opened
 from hsi_ssl.scenes.readers.hdf5_metadata import (
     attributes_of,
     band_facts_of,
@@ -45,7 +45,6 @@ from hsi_ssl.scenes.readers.hdf5_metadata import (
     units_of_cube,
     wavelength_vectors,
 )
-from hsi_ssl.scenes.readers.hdf5_probe import look_first
 from hsi_ssl.scenes.readers.laid_out import LaidOutReader
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, Scene
 from hsi_ssl.scenes.times import Taken, time_among
@@ -59,13 +58,10 @@ LARGEST_CACHE, SMALLEST_CACHE = 400 * 2**20, 2**20
 FULLY_READ_FIRST = 0.75
 """Share of a cache's chunks among which those that were read whole give way first. With 1 HDF5
 removes none that were read in part (`findings/chunk-cache-without-end.sh`)."""
+LARGEST_CHUNK = 2**30
+"""Bytes of a packed chunk, unpacked."""
 LARGE_PLANE = 2**16
 """Pixels of a chunk that windows take in parts."""
-BROKEN = (
-    ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
-    ValueError,
-)  # fmt: skip
-"""What comes of a damaged file: HDF5's own errors, and names and attributes of another type."""
 NUMBERS = "iufb"
 """Kinds of numpy types that are numbers (or yes and no, in a label plane)."""
 
@@ -288,48 +284,22 @@ def _own_labels(
     return labels if arrays.get(labels) in (sizes, sizes[::-1]) else None
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading; whatever HDF5 refuses is one sentence.
-
-    Raises
-    ------
-    SceneError
-        The file is cut short, broken, or no HDF5.
-    """
-    look_first(path)
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except HsiSslError:
-        raise
-    except BROKEN as error:
-        raise SceneError(
-            f"{path} is cut short, broken or no HDF5 file ({error}); get the file again"
-        ) from error
-
-
 def numeric_arrays(
     file: h5py.File, *, reverse: bool = False, logical: bool = False
 ) -> dict[str, tuple[int, ...]]:
     """Name -> shape of all arrays of numbers in the file; MATLAB's logical ones only if asked."""
     found: dict[str, tuple[int, ...]] = {}
-
-    def look(name: str | bytes, item: object) -> None:
-        if isinstance(name, bytes):
-            return  # no text: nobody could ask for it
+    for name, item in objects_in(file).items():
         if reverse and matlab_sparse.is_sparse(item) and not name.startswith("#"):
             size = matlab_sparse.shape(item)
             if min(size) > 1:
                 found[name] = size
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in NUMBERS or not item.size:
-            return
+            continue
         if not reverse:
             found[name] = tuple(item.shape)
         elif matlab_cells.is_numbers(name, item, logical=logical):
             found[name] = tuple(item.shape[::-1])
-
-    file.visititems(look)
     return found
 
 
@@ -357,20 +327,26 @@ class ChunkReader(BoxReader):
 
     def __init__(self, path: Path, name: str, *, axes: tuple[int, int, int]) -> None:
         self._path = path
-        self._file = h5py.File(path, "r")
-        self._cube = _cached(self._file, name, axes)
         self._axes = axes
-        chunks = self._cube.chunks or (1, *self._cube.shape[1:])
-        # Where in the file's order rows, columns and bands are.
-        places = [axes.index(axis) for axis in range(3)]
-        shape, piece = (
-            (sizes[places[0]], sizes[places[1]], sizes[places[2]])
-            for sizes in (self._cube.shape, chunks)
-        )
-        self._stored = number_type(attributes_of(self._cube), self._cube.dtype)
-        packed = self._cube.id.get_create_plist().get_nfilters() > 0
-        self.unpacks_again = packed and _kept(self._cube, axes) > LARGEST_CACHE
-        """Whether windows unpack a chunk again that others have met."""
+        with left_open(path) as self._file:
+            self._cube = _cached(self._file, name, axes)
+            chunks = self._cube.chunks or (1, *self._cube.shape[1:])
+            # Where in the file's order rows, columns and bands are.
+            places = [axes.index(axis) for axis in range(3)]
+            shape, piece = (
+                (sizes[places[0]], sizes[places[1]], sizes[places[2]])
+                for sizes in (self._cube.shape, chunks)
+            )
+            self._stored = number_type(attributes_of(self._cube), self._cube.dtype)
+            packed = self._cube.id.get_create_plist().get_nfilters() > 0
+            if packed and np.prod(chunks, dtype=float) * self._cube.dtype.itemsize > LARGEST_CHUNK:
+                raise SceneError(
+                    f"{path} holds {name} in chunks of {' x '.join(map(str, chunks))} numbers, "
+                    f"each of which is unpacked whole: expected at most {LARGEST_CHUNK // 2**30} "
+                    "GB; repack it with smaller ones (h5repack -l)"
+                )
+            self.unpacks_again = packed and _kept(self._cube, axes) > LARGEST_CACHE
+            """Whether windows unpack a chunk again that others have met."""
         super().__init__(shape, self._stored.newbyteorder("="), piece)
 
     def box(self, rows: slice, cols: slice, bands: slice) -> Array:
@@ -378,7 +354,7 @@ class ChunkReader(BoxReader):
         wanted = (rows, cols, bands)
         try:
             stored = self._cube[tuple(wanted[axis] for axis in self._axes)]
-        except OSError as error:
+        except BROKEN as error:
             raise SceneError(
                 f"{self._path} is broken: part of its cube cannot be read ({error}); "
                 "get the file again"

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from hsi_ssl.scenes.axes import Dimension, names_wavelengths, plain_text
 from hsi_ssl.scenes.measured import Measured
 from hsi_ssl.scenes.readers import cf, hdfeos
+from hsi_ssl.scenes.readers.hdf5_file import objects_in
 from hsi_ssl.scenes.units import Units, kind_in, units_of
 from hsi_ssl.scenes.wavelengths import BandFacts, band_facts, unit_in
 
@@ -209,13 +210,11 @@ def _vectors(
         )
     }  # fmt: skip
 
-    def look(name: str, item: object) -> None:
+    for name, item in objects_in(file).items():
         if isinstance(item, h5py.Dataset) and h5py.check_string_dtype(item.dtype) is not None:
             named = name.rsplit("/", maxsplit=1)[-1]
             if names_wavelengths(named) or _plain(named).startswith(("fwhm", *GOOD_BANDS_NAMES)):
                 found[name] = np.size(listed(item[()]))
-
-    file.visititems(look)
     return dict(sorted(found.items(), key=lambda pair: -_shared(pair[0], cube.name.strip("/"))))
 
 

@@ -7,6 +7,7 @@ code 10, as in the SVHN data set and others; 1 to 9 stay. (http://yann.lecun.com
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -100,7 +101,7 @@ def _opened(
     """The file (unpacked), and the shape, type and place of its numbers."""
     if variable is not None:
         raise SceneNotFoundError(f"{path} holds one array without a name; leave out --variable")
-    file = unpacked(path)
+    file = unpacked(path, _promised(unpacking.first_bytes(path, 4 + 4 * IMAGE_AXES)))
     start = file.read(4)
     sizes = file.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
@@ -108,6 +109,16 @@ def _opened(
         raise SceneError(f"{path} is cut short: its header is not whole; get the file again")
     shape = struct.unpack(f">{start[3]}I", sizes)
     return file, shape, np.dtype(TYPES[start[2]]), 4 + 4 * start[3]
+
+
+def _promised(start: bytes) -> int:
+    """Bytes of a whole file that begins so, where it is packed."""
+    axes = start[3] if is_idx(start) else 0
+    sizes = start[4 : 4 + 4 * axes]
+    if len(sizes) < 4 * axes or not axes:
+        return len(start)
+    count = math.prod(int(size) for size in struct.unpack(f">{axes}I", sizes))
+    return 4 + 4 * axes + count * np.dtype(TYPES[start[2]]).itemsize
 
 
 def takes(head: Head) -> bool:

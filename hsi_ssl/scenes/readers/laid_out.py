@@ -7,7 +7,6 @@ chunk is unpacked once, into planes of bands in a temporary file that goes when 
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 import threading
@@ -18,9 +17,9 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.flat import BY_BAND, FlatReader
+from hsi_ssl.scenes.readers.unpacking import enough_space
 from hsi_ssl.scenes.scene import Array
 
 FEW = 16
@@ -83,23 +82,16 @@ class LaidOutReader(BoxReader):
         rows, cols, bands = self.shape
         high, _, deep = self._chunk
         file = tempfile.TemporaryFile(prefix="hsi-ssl-", buffering=0)
+        size = rows * cols * bands * self.dtype.itemsize
         try:
-            for band in range(0, bands, deep):
-                of_bands = slice(band, min(band + deep, bands))
-                for row in range(0, rows, high):
-                    of_rows = slice(row, min(row + high, rows))
-                    box = self._reader.box(of_rows, slice(0, cols), of_bands)
-                    for i, plane in enumerate(np.moveaxis(box, 2, 0), start=band):
-                        _write(file, plane, (i * rows + row) * cols * self.dtype.itemsize)
-        except OSError as error:
-            file.close()
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise
-            size = rows * cols * bands * self.dtype.itemsize
-            raise SceneError(
-                f"no space to unpack {self._path} in {tempfile.gettempdir()}: expected room for "
-                f"{size / 1e9:.1f} GB; set TMPDIR to a folder with as much"
-            ) from error
+            with enough_space(self._path, size):
+                for band in range(0, bands, deep):
+                    of_bands = slice(band, min(band + deep, bands))
+                    for row in range(0, rows, high):
+                        of_rows = slice(row, min(row + high, rows))
+                        box = self._reader.box(of_rows, slice(0, cols), of_bands)
+                        for i, plane in enumerate(np.moveaxis(box, 2, 0), start=band):
+                            _write(file, plane, (i * rows + row) * cols * self.dtype.itemsize)
         except BaseException:
             file.close()
             raise

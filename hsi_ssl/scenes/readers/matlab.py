@@ -1,36 +1,45 @@
-"""MATLAB's .mat, versions 4 to 7 through scipy, 7.3 through HDF5; the array is found by its shape.
+"""MATLAB's .mat: versions 4 to 7 by their own layout, 7.3 through HDF5; arrays found by shape.
 
-Versions up to 7 give a variable only whole, so the cube lies in memory. In version 7.3 it does not.
+A cube is read by windows: where it lies in the file (versions 4 to 6), or in a temporary file into
+which it is unpacked once (7, and 6 told to pack).
 """
 
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.axes import Asked
+from hsi_ssl.scenes.axes import Asked, Order
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.readers import hdf5, matlab_cells
 from hsi_ssl.scenes.readers.choosing import PLANE, choose
+from hsi_ssl.scenes.readers.flat import FlatReader
+from hsi_ssl.scenes.readers.hdf5_file import opened
+from hsi_ssl.scenes.readers.matlab4 import Level4
+from hsi_ssl.scenes.readers.matlab5 import Level5
+from hsi_ssl.scenes.readers.matlab_stored import (
+    CELL,
+    CHAR,
+    LOGICAL,
+    NUMBERS,
+    SPARSE,
+    BrokenError,
+    Stored,
+)
 from hsi_ssl.scenes.readers.named_arrays import scene_of_arrays
 from hsi_ssl.scenes.scene import Array, Scene
 
-NUMERIC = {"double", "single"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
-"""MATLAB's classes of plain numeric arrays."""
-SPARSE = "sparse"
-"""The class of matrices of which only what is not 0 is kept; they are planes."""
-LOGICAL = "logical"
-"""Yes and no: a mask, or labels of one class where nothing else can be meant."""
-STRUCT = "struct"
-CELL = "cell"
-"""The class of arrays whose elements are arrays: of texts, class names."""
+ARRAYS = (NUMBERS, SPARSE)
+"""What is meant where nothing else is said; yes and no only where there is nothing else."""
+BROKEN = (BrokenError, StopIteration, struct.error, ValueError, ArithmeticError, LookupError)
+"""What comes of a file that contradicts itself."""
 
 
 def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -> Scene:  # noqa: B008
@@ -48,11 +57,15 @@ def open_cube(path: Path, variable: str | None = None, asked: Asked = Asked()) -
     """
     if is_hdf5(path):
         return hdf5.open_cube(path, variable, asked, reverse=True)
-    held = _Held(path)
-    return scene_of_arrays(
-        path, held.shapes(), held.numbers, _dotted(variable), asked, format="MATLAB",
-        labels=lambda name: _Held(path).numbers(name),  # what is held goes with the cube
-    )  # fmt: skip
+    with _arrays(path) as arrays:
+
+        def cube(name: str, order: Order) -> FlatReader:
+            return _numbers(arrays[name], name, path).reader(path, order)
+
+        return scene_of_arrays(
+            path, _shapes(arrays, *ARRAYS), partial(_load, path), _dotted(variable), asked,
+            format="MATLAB", cube=cube,
+        )  # fmt: skip
 
 
 def read_plane(
@@ -65,21 +78,23 @@ def read_plane(
     """
     if is_hdf5(path):
         return hdf5.read_plane(path, variable, shape, reverse=True)
-    held = _Held(path)
-    cells = held.cells()
-    choosing = partial(
-        choose, variable=_dotted(variable), path=path, dimensions=PLANE, shape=shape, texts=cells
-    )
-    try:
-        name = choosing(held.shapes())
-    except (SceneError, SceneNotFoundError):
-        more = held.shapes(logical=True)
-        if more == held.shapes():
-            raise
-        name = choosing(more)
-    if name in cells:
-        return matlab_cells.of_loaded(held.array(name), name, path), None
-    return held.numbers(name), None
+    with _arrays(path) as arrays:
+        cells = _shapes(arrays, CELL)
+        choosing = partial(
+            choose, variable=_dotted(variable), path=path, dimensions=PLANE, shape=shape,
+            texts=cells,
+        )  # fmt: skip
+        numbers = _shapes(arrays, *ARRAYS)
+        try:
+            name = choosing(numbers)
+        except (SceneError, SceneNotFoundError):
+            more = _shapes(arrays, *ARRAYS, LOGICAL)
+            if more == numbers:
+                raise
+            name = choosing(more)
+        if name in cells:
+            return _texts(arrays[name], name, path), None
+        return _numbers(arrays[name], name, path).values(), None
 
 
 def cell_texts(path: Path, names: Collection[str]) -> tuple[str, ...]:
@@ -88,20 +103,26 @@ def cell_texts(path: Path, names: Collection[str]) -> tuple[str, ...]:
     Nothing where there is none; errors as for cubes.
     """
     if is_hdf5(path):
-        with hdf5.opened(path) as file:
+        with opened(path) as file:
             for name in matlab_cells.shapes(file):
                 if name.rpartition("/")[2].lower() in names:
                     with contextlib.suppress(SceneError):  # of numbers, say
                         cells = matlab_cells.texts(file, name, path)
                         return tuple(map(str, cells.ravel(order="F")))
         return ()
-    held = _Held(path)
-    for name in held.cells("char"):
-        if name.rpartition(".")[2].lower() in names:
-            with contextlib.suppress(SceneError):
-                array = matlab_cells.of_loaded(held.array(name), name, path)
-                return tuple(str(text).strip() for text in array.ravel(order="F"))
+    with _arrays(path) as arrays:
+        for name in _shapes(arrays, CELL, CHAR):
+            if name.rpartition(".")[2].lower() in names:
+                with contextlib.suppress(SceneError):
+                    texts = _texts(arrays[name], name, path)
+                    return tuple(str(text).strip() for text in texts.ravel(order="F"))
     return ()
+
+
+def plane_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what may be a plane in a file up to version 7; errors as for cubes."""
+    with _arrays(path) as arrays:
+        return _shapes(arrays, *ARRAYS, LOGICAL)
 
 
 def is_hdf5(path: Path) -> bool:
@@ -109,109 +130,78 @@ def is_hdf5(path: Path) -> bool:
     return bool(h5py.is_hdf5(path))
 
 
-def _variables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Name -> shape and MATLAB's class of what is not empty."""
-    from scipy.io import whosmat  # slow to import, and most scenes are in other formats
+@contextlib.contextmanager
+def _arrays(path: Path) -> Iterator[dict[str, Stored]]:
+    """The arrays of a file up to version 7; what contradicts itself in them is one sentence.
 
-    with _one_sentence(path):
-        return {name: (shape, kind) for name, shape, kind in whosmat(path) if np.prod(shape)}
+    Raises
+    ------
+    SceneError
+        The file is broken, or none of MATLAB's.
+    """
+    try:
+        with path.open("rb") as file:
+            old = 0 in file.read(4)
+        with contextlib.closing((Level4 if old else Level5)(path)) as held:
+            yield held.arrays
+    except HsiSslError:
+        raise
+    except BROKEN as error:
+        said = str(error) or "an array is not whole"
+        raise SceneError(
+            f"{path} is cut short, broken or no MATLAB file ({said}); get the file again"
+        ) from error
+
+
+def _shapes(arrays: dict[str, Stored], *kinds: str) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in arrays.items() if array.kind in kinds}
 
 
 def _load(path: Path, name: str) -> Array:
-    from scipy.io import loadmat
+    """All numbers of an array."""
+    with _arrays(path) as arrays:
+        return _numbers(arrays[name], name, path).values()
 
-    with _one_sentence(path):
-        return _dense(loadmat(path, variable_names=[name], chars_as_strings=True)[name])
+
+def _numbers(array: Stored, name: str, path: Path) -> Stored:
+    """The array, which holds real numbers.
+
+    Raises
+    ------
+    SceneError
+        It holds something else.
+    """
+    if array.kind not in (*ARRAYS, LOGICAL):
+        raise SceneError(f"{name} in {path} holds {array.kind}; expected real numbers")
+    return array
 
 
-def _dense(value: Any) -> Array:
-    """A sparse matrix with all its zeros, as large as they may be; others as they are."""
-    dense: Array = value.toarray() if hasattr(value, "toarray") else value
-    return dense
+def _texts(array: Stored, name: str, path: Path) -> Array:
+    """The texts of a cell array, in its shape, or of the rows of an array of characters.
+
+    Raises
+    ------
+    SceneError
+        A cell holds something else than one text.
+    """
+    if array.kind == CHAR:
+        return np.array(array.texts(), str)
+    flat = [_text(part) for part in array.parts]
+    if None in flat:
+        raise SceneError(f"{name} in {path} is a cell array of more than text; expected names")
+    return np.array(flat, str).reshape(array.shape, order="F")
+
+
+def _text(cell: Stored) -> str | None:
+    """A text of one line, None of anything else."""
+    if cell.kind != CHAR:
+        return None
+    texts = cell.texts() if 0 not in cell.shape else [""]
+    return texts[0] if len(texts) == 1 else None
 
 
 def _dotted(variable: str | None) -> str | None:
     return None if variable is None else variable.strip("/").replace("/", ".")
-
-
-class _Held:
-    """The arrays of numbers and of cells of a file up to version 7, those within structs as well.
-
-    A struct is read whole, once: its shapes stand nowhere else.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._variables = _variables(path)
-        self._inside: dict[str, Any] = {}
-        for name, (_, kind) in self._variables.items():
-            if kind == STRUCT:
-                self._look(name, _load(path, name))
-
-    def shapes(self, *, logical: bool = False) -> dict[str, tuple[int, ...]]:
-        """Name -> shape; logical arrays only if asked."""
-        kinds = {*NUMERIC, SPARSE, *([LOGICAL] if logical else [])}
-        found = {name: shape for name, (shape, kind) in self._variables.items() if kind in kinds}
-        inside = {
-            name: array.shape
-            for name, array in self._inside.items()
-            if array.dtype.kind in "iuf" or (logical and array.dtype.kind == "b")
-        }
-        return {**found, **inside}
-
-    def cells(self, *more: str) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of cell arrays, and at the top of what is of one of `more` classes."""
-        kinds = {CELL, *more}
-        found = {name: shape for name, (shape, kind) in self._variables.items() if kind in kinds}
-        inside = {n: array.shape for n, array in self._inside.items() if array.dtype.kind == "O"}
-        return {**found, **inside}
-
-    def array(self, name: str) -> Array:
-        """The array of that name, whatever it holds."""
-        if name in self._inside:
-            return _dense(self._inside[name])
-        return _load(self._path, name)
-
-    def numbers(self, name: str) -> Array:
-        """The array of that name.
-
-        Raises
-        ------
-        SceneError
-            It holds something else than real numbers.
-        """
-        array = self.array(name)
-        if array.dtype.kind not in "iufb":
-            raise SceneError(
-                f"{name} in {self._path} holds values of type {array.dtype}; expected numbers"
-            )
-        return array
-
-    def _look(self, name: str, struct: Array) -> None:
-        """Note what is in a struct of one element; those of several are tables, not images."""
-        if struct.dtype.names is None or struct.size != 1:
-            return
-        for field in struct.dtype.names:
-            value = struct.ravel()[0][field]
-            if not hasattr(value, "dtype") or not np.prod(value.shape):
-                continue
-            if value.dtype.names is not None:
-                self._look(f"{name}.{field}", value)
-            elif value.dtype.kind in "iufbO":
-                self._inside[f"{name}.{field}"] = value
-
-
-@contextlib.contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
-    """scipy meets a broken file with whatever its bytes lead to: zlib.error, TypeError, ..."""
-    try:
-        yield
-    except HsiSslError:
-        raise
-    except Exception as error:
-        raise SceneError(
-            f"{path} is cut short, broken or no MATLAB file ({error}); get the file again"
-        ) from error
 
 
 MATLAB_5 = b"MATLAB 5.0 MAT-file"

@@ -10,19 +10,17 @@ import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
+from hsi_ssl.scenes.readers.hdf5_file import objects_in
 from hsi_ssl.scenes.scene import Array
 
 
 def shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
     """Name -> shape, with MATLAB's axes, of the cell arrays of a file, those in structs as well."""
     found: dict[str, tuple[int, ...]] = {}
-
-    def look(name: str, item: object) -> None:
+    for name, item in objects_in(file).items():
         if isinstance(item, h5py.Dataset) and item.size and not name.startswith("#"):
             if h5py.check_ref_dtype(item.dtype) is not None and _is_cell(item):
                 found[name] = tuple(item.shape[::-1])
-
-    file.visititems(look)
     return found
 
 
@@ -66,20 +64,6 @@ def texts(file: h5py.File, name: str, path: Path) -> Array:
     return np.array(flat, str).reshape(cells.shape)
 
 
-def of_loaded(cells: Array, name: str, path: Path) -> Array:
-    """The same of a cell array that scipy has read.
-
-    Raises
-    ------
-    SceneError
-        A cell holds something else.
-    """
-    flat = [_loaded(cell) for cell in cells.ravel()]
-    if None in flat:
-        raise SceneError(f"{name} in {path} is a cell array of more than text; expected names")
-    return np.array(flat, str).reshape(cells.shape)
-
-
 def _text(cell: Any) -> str | None:
     """A text of one line, None of anything else; MATLAB marks what is empty."""
     if not isinstance(cell, h5py.Dataset):
@@ -89,10 +73,3 @@ def _text(cell: Any) -> str | None:
     if cell.dtype != np.uint16:
         return None
     return np.asarray(cell[()], "<u2").tobytes().decode("utf-16-le", "replace")
-
-
-def _loaded(cell: Any) -> str | None:
-    found = np.asarray(cell)
-    if not found.size:
-        return ""
-    return str(found.ravel()[0]) if found.size == 1 and found.dtype.kind == "U" else None

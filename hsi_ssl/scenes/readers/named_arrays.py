@@ -1,4 +1,4 @@
-"""Cubes in files that hold arrays by name and give them only whole: .mat to version 7, .npz."""
+"""Cubes in files that hold arrays by name and say little of them: .mat to version 7, .npz."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hsi_ssl.scenes.axes import BANDS, Asked, decide, names_wavelengths
+from hsi_ssl.scenes.axes import BANDS, Asked, Order, decide, names_wavelengths
 from hsi_ssl.scenes.origins import Origins
+from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf_grid import turned
 from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
-from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.scenes.wavelengths import band_facts, unit_in, with_facts
 
@@ -24,7 +24,7 @@ def scene_of_arrays(
     asked: Asked,
     *,
     format: str,  # as in Scene
-    labels: Callable[[str], Array] | None = None,
+    cube: Callable[[str, Order], BoxReader],
 ) -> Scene:
     """The array `variable`, or the only one of three dimensions, with wavelengths and labels.
 
@@ -33,9 +33,10 @@ def scene_of_arrays(
     arrays
         Name -> shape of what the file holds; fields of structs are called `data.cube`.
     load
-        Gives the array of a name; it is unpacked into memory.
-    labels
-        The same for the plane of labels, when that is asked for; by default `load`.
+        Gives the array of a name, a small one: wavelengths, the plane of labels when it is asked
+        for.
+    cube
+        Gives a reader of the array of a name, whose axes are as told.
 
     Raises
     ------
@@ -61,9 +62,6 @@ def scene_of_arrays(
         planes={n: size for n, size in arrays.items() if len(size) == PLANE and min(size) > 1},
     )
     rows, cols, bands = decided.sizes(shape)
-    cube = load(name)
-    cube = cube.astype(cube.dtype.newbyteorder("="), copy=False)
-    cube = cube.transpose([decided.order.index(axis) for axis in range(3)])
     sizes = tuple(n for n, axis in zip(shape, decided.order, strict=True) if axis != BANDS)
     planes = [found for found, size in arrays.items() if size == sizes]
     vectors = [found for found in vectors if max(arrays[found]) == bands]
@@ -76,16 +74,18 @@ def scene_of_arrays(
     )
 
     def own_labels() -> tuple[Array, None]:
-        return turned((labels or load)(planes[0]), decided, upside_down=False), None
+        return turned(load(planes[0]), decided, upside_down=False), None
 
+    reader = cube(name, decided.order)
     scene = Scene(
         path=path,
         format=format,
         rows=rows,
         cols=cols,
         bands=bands,
-        dtype=cube.dtype,
-        reader=ArrayReader(cube),
+        dtype=reader.dtype,
+        reader=reader,
+        block=reader.piece[:2],
         label_reader=own_labels if len(planes) == 1 else None,
         notes=decided.notes,
         origins=Origins(axes=decided.origin),

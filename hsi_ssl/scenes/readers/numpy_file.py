@@ -1,26 +1,26 @@
-"""NumPy's .npy: one array, read by pieces; .npz: several; nothing that would be unpickled."""
+"""NumPy's .npy: one array, read by pieces; nothing that would be unpickled."""
 
 from __future__ import annotations
 
-import contextlib
-import zipfile
-import zlib
+import math
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, Order, decide
-from hsi_ssl.scenes.format import Format, Head
+from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.origins import Origins
-from hsi_ssl.scenes.readers.choosing import CUBE, PLANE, choose
+from hsi_ssl.scenes.promises import LONGEST
+from hsi_ssl.scenes.readers.choosing import CUBE, choose
 from hsi_ssl.scenes.readers.flat import FlatReader
-from hsi_ssl.scenes.readers.named_arrays import scene_of_arrays
 from hsi_ssl.scenes.scene import Array, Scene
 
 MAGIC = np.lib.format.MAGIC_PREFIX
 NUMBERS, TEXTS = "iufb", "US"
 """Kinds of numpy types that are numbers, and that hold text, which names classes in labels."""
+LAST_LETTER = 0x10FFFF
 OBJECTS = "objects are never unpickled: save text as names.astype(str)"
 
 
@@ -63,49 +63,53 @@ def read_plane(
 
     Errors as for cubes.
     """
-    _header(path, variable, TEXTS)
-    try:
-        return np.load(path, allow_pickle=False), None
-    except (ValueError, EOFError) as error:
-        raise _broken(path, error) from error
+    sizes, fortran, dtype, offset = _header(path, variable, TEXTS)
+    count = math.prod(sizes)
+    if count * dtype.itemsize > path.stat().st_size - offset:
+        raise broken(path, f"less than an array of {sizes}")
+    values = np.fromfile(path, dtype, count, offset=offset)
+    return shaped(values, sizes, fortran, path), None
 
 
-def open_archive(path: Path, variable: str | None = None, asked: Asked = Asked()) -> Scene:  # noqa: B008
-    """Open a cube (rows, cols, bands) of an archive: `variable`, or the only array of three axes.
+def header_in(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    """Shape, whether in Fortran's order, and number type of an array that begins here in a file.
 
-    It is unpacked into memory. Errors as for `open_cube`.
+    Raises
+    ------
+    SceneError
+        The text that tells them is broken.
     """
-    arrays = _members(path)
-    shapes = {name: array.shape for name, array in arrays.items()}
-    return scene_of_arrays(path, shapes, arrays.__getitem__, variable, asked, format="NumPy")
-
-
-def read_archive_plane(
-    path: Path, variable: str | None = None, shape: tuple[int, int] | None = None
-) -> tuple[Array, float | None]:
-    """Raw values, also text, of a label array: `variable`, or the only one that may be a plane."""
-    arrays = _members(path, NUMBERS + TEXTS)
-    if not arrays:
-        raise SceneError(f"{path} holds no array of numbers or text, and {OBJECTS}")
-    numbers, texts = (
-        {name: array.shape for name, array in arrays.items() if array.dtype.kind in kinds}
-        for kinds in (NUMBERS, TEXTS)
-    )
-    name = choose(numbers, variable, path=path, dimensions=PLANE, shape=shape, texts=texts)
-    return arrays[name], None
-
-
-def _members(path: Path, kinds: str = NUMBERS) -> dict[str, Array]:
-    """The arrays of some kinds in an archive."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {}
-            for name in archive.files:
-                with contextlib.suppress(ValueError):  # objects, which would be unpickled
-                    found[name] = archive[name]
-            return {name: array for name, array in found.items() if array.dtype.kind in kinds}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise _broken(path, error) from error
+        version = np.lib.format.read_magic(file)
+        first = np.lib.format.read_array_header_1_0
+        read = first if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    except Exception as error:  # whatever Python's own parser meets in the text
+        raise broken(path, error) from error
+    if any(not 0 <= size <= LONGEST for size in shape):
+        raise SceneError(f"{path} tells of an array of shape {shape}; get the file again")
+    return shape, fortran, dtype
+
+
+def shaped(values: Array, shape: tuple[int, ...], fortran: bool, path: Path) -> Array:
+    """Flat values in their shape, numbers in the machine's byte order.
+
+    Raises
+    ------
+    SceneError
+        They are texts of letters that are none.
+    """
+    if values.dtype.kind == "U" and values.dtype.itemsize:
+        letters = values.view(values.dtype.str[0] + "u4")
+        if len(letters) and letters.max() > LAST_LETTER:
+            raise broken(path, "its texts are no Unicode")
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return values.reshape(shape, order="F" if fortran else "C")
+
+
+def broken(path: Path, error: object) -> SceneError:
+    """What to say of a file whose parts contradict each other."""
+    return SceneError(f"{path} is cut short or broken ({error}); get the file again")
 
 
 def _header(
@@ -119,16 +123,10 @@ def _header(
         raise SceneNotFoundError(f"{path} holds one array without a name; leave out --variable")
     try:
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = read(file)
+            shape, fortran, dtype = header_in(file, path)
             offset = file.tell()
-    except (ValueError, EOFError) as error:
-        raise _broken(path, error) from error
+    except OSError as error:
+        raise SceneError(f"{path} cannot be read: {error.strerror}") from error
     if dtype.kind not in NUMBERS + also:
         expected = "real numbers or text" if also else "real numbers"
         hint = f"; {OBJECTS}" if also and dtype.kind == "O" else ""
@@ -136,16 +134,6 @@ def _header(
     return shape, fortran, dtype, offset
 
 
-def _broken(path: Path, error: Exception) -> SceneError:
-    return SceneError(f"{path} is cut short or broken ({error}); get the file again")
-
-
-def is_archive(head: Head) -> bool:
-    """Whether a file is an archive of arrays, by its suffix: it is a ZIP like many others."""
-    return head.path.suffix.lower() == ".npz"
-
-
-ARRAY = Format(
+FORMAT = Format(
     "NumPy array", lambda head: head.start.startswith(MAGIC), open_cube, read_plane, open_cube
 )
-ARCHIVE = Format("NumPy archive", is_archive, open_archive, read_archive_plane, open_archive)

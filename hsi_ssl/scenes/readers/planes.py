@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf import number_type
+from hsi_ssl.scenes.readers.hdf5_file import BROKEN, left_open
 from hsi_ssl.scenes.readers.hdf5_metadata import attributes_of
 from hsi_ssl.scenes.scene import Array
 
@@ -26,20 +26,19 @@ class PlanesReader(BoxReader):
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         self._path = path
-        self._file = h5py.File(path, "r")
-        self._planes = [self._file[name] for name in names]
-        first = self._planes[0]
-        for plane in self._planes:
-            if plane.shape != first.shape or plane.dtype != first.dtype:
-                said = (
-                    f"{path} holds {first.name} of {first.shape} {first.dtype} and {plane.name} of "
-                    f"{plane.shape} {plane.dtype}; expected all bands alike: get the file again"
-                )
-                self._file.close()
-                raise SceneError(said)
-        self._stored = number_type(attributes_of(first), first.dtype)
-        rows, cols = first.shape
-        piece = first.chunks or (1, cols)
+        with left_open(path) as self._file:
+            self._planes = [self._file[name] for name in names]
+            first = self._planes[0]
+            for plane in self._planes:
+                if plane.shape != first.shape or plane.dtype != first.dtype:
+                    raise SceneError(
+                        f"{path} holds {first.name} of {first.shape} {first.dtype} and "
+                        f"{plane.name} of {plane.shape} {plane.dtype}; expected all bands alike: "
+                        "get the file again"
+                    )
+            self._stored = number_type(attributes_of(first), first.dtype)
+            rows, cols = first.shape
+            piece = first.chunks or (1, cols)
         shape = rows, cols, len(self._planes)
         super().__init__(shape, self._stored.newbyteorder("="), (piece[0], piece[1], 1))
 
@@ -51,7 +50,7 @@ class PlanesReader(BoxReader):
         try:
             for plane, into in zip(wanted, found, strict=True):
                 into[...] = plane[rows, cols].view(self._stored)
-        except OSError as error:
+        except BROKEN as error:
             raise SceneError(
                 f"{self._path} is broken: part of its bands cannot be read ({error}); get the file "
                 "again"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import gzip
-import shutil
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,8 +32,35 @@ def first_bytes(path: Path, count: int) -> bytes:
         return b""
 
 
-def unpack(path: Path, target: BinaryIO) -> None:
-    """Write what `path` holds to `target`, in little memory.
+@contextmanager
+def enough_space(path: Path, size: int) -> Iterator[None]:
+    """Say how much room `path` needs, unpacked, where the temporary folder is full.
+
+    Raises
+    ------
+    SceneError
+        It is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise SceneError(
+            f"no space to unpack {path} in {tempfile.gettempdir()}: expected room for up to "
+            f"{size / 1e9:.1f} GB; set TMPDIR to a folder with as much"
+        ) from error
+
+
+def put(file: BinaryIO, piece: bytes) -> None:
+    """Write all of a piece; the system may take less at a time."""
+    left = memoryview(piece)
+    while left:
+        left = left[file.write(left) :]
+
+
+def unpack(path: Path, target: BinaryIO, most: int) -> None:
+    """Write what `path` holds, `most` bytes of it, to `target`, in little memory.
 
     Raises
     ------
@@ -40,24 +68,22 @@ def unpack(path: Path, target: BinaryIO) -> None:
         `path` is cut short or broken, or the temporary folder is full.
     """
     try:
-        with gzip.open(path, "rb") as packed:
-            shutil.copyfileobj(packed, target, PIECE)
-        target.flush()
+        with enough_space(path, most), gzip.open(path, "rb") as packed:
+            left = most
+            while left and (piece := packed.read(min(PIECE, left))):
+                put(target, piece)
+                left -= len(piece)
+            target.flush()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SceneError(
             f"{path} is cut short or broken ({str(error).rstrip('.')}); get the file again"
         ) from error
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise SceneError(
-            f"no space to unpack {path} in {tempfile.gettempdir()}; set TMPDIR to another folder, "
-            "or unpack it yourself"
-        ) from error
 
 
-def unpacked(path: Path) -> BinaryIO:
+def unpacked(path: Path, most: int) -> BinaryIO:
     """The file, open for reading; if compressed, an unpacked copy that vanishes on closing.
+
+    Of that the first `most` bytes alone.
 
     Raises
     ------
@@ -68,7 +94,7 @@ def unpacked(path: Path) -> BinaryIO:
         return path.open("rb", buffering=0)
     file = tempfile.TemporaryFile(buffering=0)
     try:
-        unpack(path, file)
+        unpack(path, file, most)
         file.seek(0)
     except BaseException:
         file.close()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hsi_ssl.models.tables import marginals
 from hsi_ssl.training.e_step import EStep
+from hsi_ssl.training.share import Share
 from hsi_ssl.training.terms.step import Step
 
 if TYPE_CHECKING:
@@ -37,14 +38,15 @@ class Balance:
             return total
         each = marginals(step.log_q_lacking, step.module.architecture.counts)
         for v, log_q in enumerate(each):
-            total = total + balance_cost(log_q, step.module.log_p_y(v))
+            total = total + balance_cost(log_q, step.module.log_p_y(v), step.lacking)
         return total
 
 
-def balance_cost(log_q: Tensor, log_prior: Tensor) -> Tensor:
-    """KL(mean of q(y|x) over a batch || p(y)), a scalar, of log q(y|x) `(N, K)`.
+def balance_cost(log_q: Tensor, log_prior: Tensor, share: Share) -> Tensor:
+    """KL(mean of q(y|x) over a batch || p(y)), a scalar, of log q(y|x) `(n, K)` of a share of it.
 
     It keeps a class from swallowing another while there are few labels to hold them apart.
     """
-    log_mean = torch.logsumexp(log_q, dim=0) - torch.log(torch.tensor(float(len(log_q))))
-    return (log_mean.exp() * (log_mean - log_prior)).sum()
+    mean = share.mean_of_all(log_q.exp().T)
+    log_mean = mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
+    return (mean * (log_mean - log_prior)).sum()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hsi_ssl.models.bounds import mean_j
 from hsi_ssl.training.e_step import EStep, log_of
+from hsi_ssl.training.share import Share
 from hsi_ssl.training.terms.step import Step
 
 if TYPE_CHECKING:
@@ -40,29 +41,32 @@ class Bound:
     def cost(self, step: Step) -> Tensor:
         """J / N of the two batches."""
         complete, incomplete = step.nothing, step.nothing
-        whole = (step.y >= 0).all(dim=1)
-        if bool(whole.all()):
-            complete = self._mean(step, step.x, step.y)
-        elif bool(whole.any()):
-            complete = self._mean(step, step.x[whole], step.y[whole])
+        if bool(step.complete.all()):
+            complete = self._mean(step, step.labelled, step.x, step.y)
+        elif bool(step.complete.any()):
+            rows, share = step.labelled.among(step.complete)
+            complete = self._mean(step, share, step.x[rows], step.y[rows].clamp(min=0))
         if len(step.rows):
             pseudo = step.e_step.pseudo_labels
             log_q = None
             if pseudo is not None and step.settings.stop_gradient == 1:
                 log_q = [log_of(q[step.rows]) for q in pseudo]
-            incomplete = self._mean(step, step.x_lacking, step.y_lacking, log_q)
+            incomplete = self._mean(step, step.lacking, step.x_lacking, step.y_lacking, log_q)
         return mean_j(complete, incomplete, share_unlabelled=step.share_lacking)
 
     @staticmethod
-    def _mean(step: Step, x: Tensor, y: Tensor, log_q: list[Tensor] | None = None) -> Tensor:
+    def _mean(
+        step: Step, share: Share, x: Tensor, y: Tensor, log_q: list[Tensor] | None = None
+    ) -> Tensor:
         settings = step.settings
-        return step.module.cost(
+        costs = step.module.cost(
             x,
             y,
-            step.generator,
+            share.numbers(step.generator),
             kl_weight=step.kl_weight,
             exact=settings.exact_classes,
             samples=settings.samples,
             stop_gradient=settings.stop_gradient,
             log_q=log_q,
-        ).mean()
+        )
+        return share.mean(costs)

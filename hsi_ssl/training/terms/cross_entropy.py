@@ -31,4 +31,4 @@ class CrossEntropy:
 
     def cost(self, step: Step) -> Tensor:
         """Mean over the pixels that were drawn for each label set."""
-        return cross_entropy_of_sets(step.log_q[0], step.y, step.sets)
+        return cross_entropy_of_sets(step.log_q[0], step.y, step.sets, step.labelled)

@@ -43,5 +43,5 @@ class FeaturePrior:
         each = marginals(step.log_q_lacking, step.module.architecture.counts)
         for v, log_q in enumerate(each):
             change = step.module.log_p_y(v) - log_priors[v][step.rows]
-            total = total + (log_q.exp() * change).sum(-1).mean()
+            total = total + step.lacking.mean((log_q.exp() * change).sum(-1))
         return step.share_lacking * total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from hsi_ssl.training.e_step import EStep
@@ -44,11 +43,11 @@ class PseudoLabels:
         pseudo, total = step.e_step.pseudo_labels, step.nothing
         if pseudo is None or not len(step.rows):
             return total
-        for of_set, q, y in zip(step.log_q[1], pseudo, step.y_lacking.T, strict=True):
-            unknown = torch.nonzero(y < 0).flatten()
-            if len(unknown) == len(y):
-                total = total + cross_entropy(of_set, q[step.rows])
-            elif len(unknown):
+        for of_set, q, of_batch in zip(step.log_q[1], pseudo, step.unknown.T, strict=True):
+            if bool(of_batch.all()):
+                total = total + cross_entropy(of_set, q[step.rows], step.lacking)
+            elif bool(of_batch.any()):
+                unknown, share = step.lacking.among(of_batch)
                 target = q[step.rows[unknown]]
-                total = total + cross_entropy(of_set[:, unknown], target)
+                total = total + cross_entropy(of_set[:, unknown], target, share)
         return total

@@ -12,6 +12,7 @@ from torch import Tensor
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs
+from hsi_ssl.training.share import Share
 from hsi_ssl.training.supervised_task import learnt_log_q
 
 if TYPE_CHECKING:
@@ -22,18 +23,26 @@ if TYPE_CHECKING:
 class Step:
     """A batch of pixels drawn for their labels, and one of pixels that lack a label.
 
-    `x (n, D)`, `y (n, V)`; `sets (n,)`: for which label set each was drawn. `rows (m,)` among all
-    training pixels of those that lack a label, `x_lacking (m, D)`, `y_lacking (m, V)`; -1 is not
-    known. `share_lacking`: of all training pixels. `inputs`: all training pixels.
+    Of several processes each has its share of both, `labelled` and `lacking`, which take means and
+    give random numbers. Of these `x (n, D)`, `y (n, V)`, and `rows (m,)` among all training pixels
+    of those that lack a label, `x_lacking (m, D)`, `y_lacking (m, V)`; -1 is not known.
+
+    Of the whole batch: `sets (N,)`, for which label set each pixel was drawn; `complete (N,)`,
+    whether all of its labels are known; `unknown (M, V)`, which labels the others lack.
+    `share_lacking`: of all training pixels. `inputs`: pixels seen as these are.
     """
 
     module: DeclaredVAE
     settings: M2Settings
     inputs: Inputs
     e_step: EStep
+    labelled: Share
+    lacking: Share
     x: Tensor
     y: Tensor
     sets: Tensor
+    complete: Tensor
+    unknown: Tensor
     rows: Tensor
     x_lacking: Tensor
     y_lacking: Tensor
@@ -49,8 +58,9 @@ class Step:
         700 rows take less than those of 500 and of 200.
         """
         if self.e_step.pseudo_labels is None or not len(self.rows):
-            return self._learnt(self.x), []
-        found = self._learnt(torch.cat([self.x, self.x_lacking]))
+            return self._learnt(self.x, self.labelled), []
+        both = self.labelled.beside(self.lacking)
+        found = self._learnt(torch.cat([self.x, self.x_lacking]), both)
         split = [of_set.split([len(self.x), len(self.rows)], dim=1) for of_set in found]
         return [labelled for labelled, _ in split], [lacking for _, lacking in split]
 
@@ -59,8 +69,9 @@ class Step:
         """log q of all label sets `(m, M)` of the pixels that lack a label, a table."""
         return self.module.log_q(self.x_lacking)
 
-    def _learnt(self, x: Tensor) -> list[Tensor]:
-        return learnt_log_q(self.module, self.inputs, x, self.settings, self.generator)
+    def _learnt(self, x: Tensor, share: Share) -> list[Tensor]:
+        numbers = share.numbers(self.generator)
+        return learnt_log_q(self.module, self.inputs, x, self.settings, numbers)
 
     @property
     def nothing(self) -> Tensor:
@@ -86,4 +97,4 @@ class Term(Protocol):
         """What it is, for the card's sentence; None where it has nothing to work with."""
 
     def cost(self, step: Step) -> Tensor:
-        """Mean cost a pixel, a scalar, with gradient."""
+        """Mean cost a pixel, a scalar, with gradient: this process's part (`Share.mean`)."""

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.terms.step import Step
 
@@ -38,36 +39,37 @@ class VirtualAdversarial:
         """Mean over the pixels that lack a label."""
         if not len(step.rows):
             return step.nothing
-        return adversarial_cost(
+        costs = adversarial_costs(
             step.module.log_q,
             step.x_lacking,
             step.log_q_lacking,
             step.settings.radius,
-            step.generator,
+            step.lacking.numbers(step.generator),
         )
+        return step.lacking.mean(costs)
 
 
-def adversarial_cost(
+def adversarial_costs(
     log_q: Callable[[Tensor], Tensor],
     x: Tensor,
     log_q_x: Tensor,
     radius: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """Mean KL(q(y|x) || q(y|x + r)), r the perturbation of length `radius` that changes it most.
+    """KL(q(y|x) || q(y|x + r)) `(N,)`, r the perturbation of length `radius` that changes it most.
 
     Virtual adversarial training (Miyato, Maeda, Koyama, Ishii 2018, arXiv:1704.03976, eqs. 5-8,
     one power iteration). `log_q` gives log q(y|.) `(N, K)`; `x (N, D)`; `log_q_x (N, K)` its value
     at x, to which the gradient is stopped: the perturbed prediction is pulled to the clean one.
     """
     clean = log_q_x.detach()
-    direction = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    direction = drawn(torch.randn, x.shape, generator, device=x.device, dtype=x.dtype)
     probe = (PROBE * F.normalize(direction, dim=-1)).requires_grad_()
     with torch.enable_grad():
-        (worst,) = torch.autograd.grad(_divergence(clean, log_q(x + probe)), probe)
-    return _divergence(clean, log_q(x + radius * F.normalize(worst, dim=-1))) / len(x)
+        (worst,) = torch.autograd.grad(_divergence(clean, log_q(x + probe)).sum(), probe)
+    return _divergence(clean, log_q(x + radius * F.normalize(worst, dim=-1)))
 
 
 def _divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p || q), summed over pixels."""
-    return (log_p.exp() * (log_p - log_q)).sum()
+    """KL(p || q) of each pixel."""
+    return (log_p.exp() * (log_p - log_q)).sum(-1)

@@ -1,0 +1,118 @@
+"""Pixels whose spectra are read from the dataset in every epoch, where memory cannot hold them.
+
+Chunks of the file are taken in random order, `BUFFER` of them at a time; the pixels of these are
+shuffled together. While one buffer is learnt from, a thread reads the next. So memory does not
+grow with the number of pixels, and each chunk is checked by its checksum whenever it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hsi_ssl.datasets.checked_rows import CHUNK_ROWS, READ_ROWS
+from hsi_ssl.training.inputs import Inputs
+
+BUFFER = 64
+"""Chunks whose pixels are shuffled together."""
+PIECE = 16
+"""Chunks of which raw spectra lie in memory at a time."""
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class StreamedInputs:
+    """What a model sees of pixels, `Inputs` that are read when they are wanted.
+
+    `rows (N,)`: of the dataset, ascending within each of a few runs; `read` gives their inputs;
+    `width`: columns.
+    """
+
+    rows: Rows
+    read: Callable[[Rows], Inputs]
+    width: int
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def blocks(self, size: int) -> Iterator[Inputs]:
+        """All pixels in their order, `size` at a time; of each piece read the last may be fewer."""
+        for first in range(0, len(self), READ_ROWS):
+            piece = self.read(self.rows[first : first + READ_ROWS]).to(self.device)
+            yield from piece.blocks(size)
+
+    def some(self, most: int) -> Inputs:
+        """At most so many of the pixels, evenly spaced."""
+        step = max(1, -(-len(self) // most))
+        return self.read(self.rows[::step]).to(self.device)
+
+    def shuffled(
+        self, rows: Tensor, size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Inputs, Tensor]]:
+        """Each of the pixels `rows (n,)` once, in batches of `size`: rows, and where they are.
+
+        That is inputs and rows of these. The last batch may be smaller.
+        """
+        mine = rows.cpu().numpy()
+        chunk = self.rows[mine] // CHUNK_ROWS
+        by_chunk = np.argsort(chunk, kind="stable")
+        each = np.split(mine[by_chunk], np.flatnonzero(np.diff(chunk[by_chunk])) + 1)
+        order = _shuffled(len(each), generator)
+        groups = [
+            [each[i] for i in order[first : first + BUFFER]]
+            for first in range(0, len(each) if len(mine) else 0, BUFFER)
+        ]
+        left = np.zeros(0, np.int64)
+        left_inputs: Inputs | None = None
+        with ThreadPoolExecutor(1, "reads ahead") as thread:
+            ahead = thread.submit(self._buffer, groups[0]) if groups else None
+            for number in range(len(groups)):
+                assert ahead is not None
+                found, inputs = _result(ahead)
+                if number + 1 < len(groups):
+                    ahead = thread.submit(self._buffer, groups[number + 1])
+                inputs = inputs.to(self.device)
+                if left_inputs is not None:
+                    found, inputs = np.concatenate([left, found]), joined([left_inputs, inputs])
+                at = torch.from_numpy(_shuffled(len(found), generator))
+                last = number + 1 == len(groups)
+                whole = len(found) if last else len(found) // size * size
+                of_found = torch.from_numpy(found)
+                for some in at[:whole].split(size):
+                    yield of_found[some].to(self.device), inputs, some.to(self.device)
+                rest = at[whole:]
+                left, left_inputs = found[rest.numpy()], inputs.rows(rest.to(self.device))
+
+    def _buffer(self, chunks: list[Rows]) -> tuple[Rows, Inputs]:
+        """The pixels of some chunks, and their inputs, on the CPU."""
+        rows = np.sort(np.concatenate(chunks))
+        rows = rows[np.argsort(self.rows[rows], kind="stable")]
+        pieces = np.array_split(rows, max(1, len(chunks) // PIECE))
+        return rows, joined([self.read(self.rows[piece]) for piece in pieces])
+
+
+def _shuffled(count: int, generator: torch.Generator) -> npt.NDArray[np.int64]:
+    found = torch.randperm(count, generator=generator, device=generator.device)
+    order: npt.NDArray[np.int64] = found.cpu().numpy()
+    return order
+
+
+def _result(ahead: Future[tuple[Rows, Inputs]]) -> tuple[Rows, Inputs]:
+    return ahead.result()
+
+
+def joined(inputs: list[Inputs]) -> Inputs:
+    """Inputs of pixels, one after another."""
+    if len(inputs) == 1:
+        return inputs[0]
+    logvars = [one.logvar for one in inputs if one.logvar is not None]
+    mean = torch.cat([one.mean for one in inputs])
+    return Inputs(mean, torch.cat(logvars) if logvars else None, inputs[0].noise_sd)
