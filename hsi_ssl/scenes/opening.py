@@ -15,6 +15,7 @@ from hsi_ssl.scenes.axes import Asked, order_of
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.product import Overlap, Product, Quality, Wanted
 from hsi_ssl.scenes.products import product_at, product_in, refuse_folder
+from hsi_ssl.scenes.products.stac_item import lacks_item
 from hsi_ssl.scenes.readers import FORMATS, geotiff
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
@@ -80,7 +81,9 @@ def open_scene(
         scene.close()
         raise
     told = order is not None and chosen.open_turned is None
-    return _with_asked(scene, told, wavelengths, _unused(scene, None, overlap, quality))
+    unused = _unused(scene, None, overlap, quality)
+    lacking = lacks_item(path)
+    return _with_asked(scene, told, wavelengths, (*unused, *([lacking] if lacking else [])))
 
 
 def _unused(
