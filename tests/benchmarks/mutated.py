@@ -96,7 +96,10 @@ def command_line() -> None:
     """Go through the inputs, and say or write what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--inputs", type=int, default=20_000, help="In all.")
-    parser.add_argument("--first", type=int, default=0, help="Number of the first of each case.")
+    parser.add_argument(
+        "--first", type=int, default=0,
+        help="Number of the first of each case; -1: an unchanged one, which must be accepted.",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", action="append", default=[], help="A case, or a group of them.")
     parser.add_argument("--but", action="append", default=[], help="All but a case or a group.")
@@ -126,8 +129,8 @@ def command_line() -> None:
         each = max(len(case.actions) for case in cases)
         asked.first = -each
     for outcome in harness.run(cases, each, given=shared, jobs=asked.jobs, first=asked.first):
-        if asked.valid and outcome.kind == REFUSED:
-            outcome.kind, outcome.where = "valid refused", outcome.case + outcome.command
+        if outcome.kind == REFUSED and (asked.valid or outcome.number == -1):
+            outcome.kind, outcome.where = "valid refused", f"{outcome.case}: {outcome.command}"
             outcome.detail = outcome.said
         found.add(outcome)
         if sys.stderr.isatty():
