@@ -12,6 +12,7 @@ from hsi_ssl import __version__
 from hsi_ssl.errors import HsiSslError, ToldElsewhereError
 
 from .output import one_line
+from .raw_lines import left_out
 from .stopping import exit_code, stops_heard
 
 COMMANDS = {
@@ -86,7 +87,7 @@ def main() -> None:
     SIGTERM.
     """
     os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own warnings: ours say what matters
-    with stops_heard() as stop:
+    with left_out(), stops_heard() as stop:
         try:
             cli(prog_name="hsi-ssl")
         except BaseException as error:

@@ -168,19 +168,26 @@ def others_heard(terminal: Terminal) -> Iterator[None]:
             told = True
             terminal.warn(str(message))
 
-    def ignored(found: sys.UnraisableHookArgs) -> None:
-        passed_over(found.exc_type, found.exc_value, None)
-
-    def passed_over(kind: type[BaseException], error: object, trace: object) -> None:
-        terminal.detail(f"{kind.__name__}: {' '.join(str(error).split())}")
-
     log = _Log(terminal)
     root, hooks = logging.getLogger(), (sys.unraisablehook, sys.excepthook)
+
+    def ignored(found: sys.UnraisableHookArgs) -> None:
+        if isinstance(found.exc_value, Exception):
+            heard(found.exc_type, found.exc_value, None)
+        else:  # a stop
+            hooks[0](found)
+
+    def heard(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            terminal.detail(f"{kind.__name__}: {' '.join(str(error).split())}")
+        else:
+            hooks[1](kind, error, trace)
+
     with warnings.catch_warnings():
         warnings.showwarning = show
         root.addHandler(log)
         # Compiled modules tell of such an error twice: as one that ends all, and as one ignored.
-        sys.unraisablehook, sys.excepthook = ignored, passed_over
+        sys.unraisablehook, sys.excepthook = ignored, heard
         try:
             yield
         finally:

@@ -182,3 +182,14 @@ def test_attributes_of_other_types_than_they_should_be(tmp_path: Path, name: str
         file["cube"].attrs[name] = ODD[odd]()
     with contextlib.suppress(SceneError), open_scene(path) as scene:
         assert scene.read().shape == (6, 8, 5)
+
+
+def test_pixels_without_area_have_no_place(tmp_path: Path) -> None:
+    path = write_cube(tmp_path / "s.tif")
+    content = path.read_bytes()
+    size = struct.pack("<d", 30.0)
+    assert content.count(size) >= 2
+    path.write_bytes(content.replace(size, bytes(8), 1))
+    with open_scene(path) as scene:
+        assert not scene.grid.placed
+        assert any("of no area" in note for note in scene.notes)

@@ -309,12 +309,14 @@ def _contradicted(grid: Grid, located: Geolocation | None, rows: int, cols: int)
     """A note where a pixel's latitude and longitude lie elsewhere than the corners put it."""
     if located is None or grid.crs is None or grid.transform is None:
         return ()
+    from rasterio import Env
     from rasterio.crs import CRS
     from rasterio.warp import transform
 
     at = [(0, 0), (0, cols - 1), (rows - 1, 0), (rows - 1, cols - 1)]
     x, y = ([float(plane[place]) for place in at] for plane in (located.x, located.y))
-    east, north = transform(CRS.from_epsg(4326), CRS.from_wkt(grid.crs), x, y)
+    with Env():  # where places that are none become infinite, and no error
+        east, north = transform(CRS.from_epsg(4326), CRS.from_wkt(grid.crs), x, y)
     a, _, c, _, e, f = grid.transform
     off = max(
         max(abs((px - c) / a - 0.5 - col), abs((py - f) / e - 0.5 - row))
