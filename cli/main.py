@@ -87,6 +87,7 @@ def main() -> None:
     SIGTERM.
     """
     os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own warnings: ours say what matters
+    os.environ["GDAL_VRT_ENABLE_PYTHON"] = "NO"  # code that a raster brings along
     with left_out(), stops_heard() as stop:
         try:
             cli(prog_name="hsi-ssl")

@@ -93,8 +93,9 @@ def in_blocks(path: Path) -> Iterator[Typed]:
     """Lines of a document's blocks of code that call the command line."""
     for block in blocks(path.read_text(encoding="utf-8")):
         for i, line in enumerate(block.lines):
-            if line.startswith("hsi-ssl "):
-                yield Typed(f"{path.name}:{block.line + i}", line)
+            typed = re.sub(r"^(srun )?torchrun .* -m hsi_ssl\.cli ", "hsi-ssl ", line)
+            if typed.startswith("hsi-ssl "):
+                yield Typed(f"{path.name}:{block.line + i}", typed)
 
 
 def in_recipes() -> Iterator[Typed]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from hsi_ssl.checksums import sealed
 from hsi_ssl.datasets.scalings.shapes import continuum_removed
 from hsi_ssl.discovery.discover import Discovery, Group
 from hsi_ssl.discovery.survey import Surveyed
@@ -89,7 +90,7 @@ def write_discovery(
     with written_beside(folder, meanwhile=meanwhile, overwrite=overwrite) as beside:
         beside.mkdir()
         (beside / "index.html").write_text(html, encoding="utf-8")
-        text = json.dumps(found.to_json(), indent=1, allow_nan=False)
+        text = json.dumps(sealed(found.to_json()), indent=1, allow_nan=False)
         (beside / "groups.json").write_text(text + "\n", encoding="utf-8")
         _write_csv(beside / "groups.csv", [GROUP_COLUMNS, *map(_row, _both(found))])
         means, spreads = _spectra(found)

@@ -21,6 +21,8 @@ class Lost(NamedTuple):
 
     rank: int
     why: str
+    spoke: bool = False
+    """Whether it has said so by itself."""
 
 
 def key(rank: int) -> str:
@@ -69,7 +71,7 @@ class Heartbeat(threading.Thread):
     def _hear(self, rank: int, words: str) -> None:
         known = json.loads(words)
         if "failed" in known:
-            self.lost = self.lost or Lost(rank, f"has stopped: {known['failed']}")
+            self.lost = self.lost or Lost(rank, f"has stopped: {known['failed']}", spoke=True)
         before, looks = self._last.get(rank, ("", 0))
         looks = looks + 1 if before == words else 0
         self._last[rank] = words, looks

@@ -245,7 +245,7 @@ class Several(Processes):
 
     def _refuse_lost(self) -> None:
         if self.heart.lost is not None:
-            rank, why = self.heart.lost
+            rank, why, _ = self.heart.lost
             raise ProcessError(f"process {rank} of {self.size} {why}")
 
     def _gone(self, how: str) -> ProcessError:
@@ -306,7 +306,9 @@ def joined(watcher: Watcher = SILENT) -> Iterator[Processes]:
                     "process 0 does not answer any more; what it has saved goes on with --resume"
                 )
             raise
-        if isinstance(error, ProcessError) and not processes.first:
+        lost = processes.heart.lost
+        spoken = lost is not None and lost.spoke and lost.rank == 0
+        if isinstance(error, ProcessError) and not processes.first and not spoken:
             watcher.if_stopped(str(error))
         own = str(error) or type(error).__name__
         with contextlib.suppress(RuntimeError):
