@@ -189,8 +189,8 @@ def test_pixels_without_area_have_no_place(tmp_path: Path) -> None:
     path = tmp_path / "s.vrt"
     rasterio.shutil.copy(write_cube(tmp_path / "s.tif"), path, driver="VRT")
     text = path.read_text()
-    assert text.count("3.0000000000000000e+01") == 1
-    path.write_text(text.replace("3.0000000000000000e+01", "0", 1))
+    assert " 3.0000000000000000e+01," in text
+    path.write_text(text.replace(" 3.0000000000000000e+01,", " 0,", 1))
     with open_scene(path) as scene:
         assert not scene.grid.placed
         assert any("of no area" in note for note in scene.notes)
