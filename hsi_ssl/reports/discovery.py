@@ -124,7 +124,7 @@ def _write_map(found: Discovery, scene: Surveyed, path: Path) -> None:
         "MODEL": str(found.settings.model),
         "MODEL_SHA256": card["weights_sha256"],
         "LABEL_SET": found.classes.label_set.name,
-        "SETTINGS": json.dumps(found.settings.model_dump(mode="json")),
+        "SETTINGS": json.dumps(found.settings.model_dump(mode="json", exclude={"output"})),
     }
     with class_map(
         path,

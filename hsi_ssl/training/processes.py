@@ -363,7 +363,8 @@ def _met(rank: int, size: int) -> Several:
             if time.monotonic() > until:
                 raise RuntimeError("timed out")
             time.sleep(EVERY / 10)
-        backend = "cpu:gloo,cuda:nccl" if dist.is_nccl_available() else "gloo"
+        gpus = torch.cuda.is_available() and dist.is_nccl_available()
+        backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=STEP)
     except RuntimeError as error:
         came = "" if len(missing) == size else f" ({len(missing)} of {size} have not come)"

@@ -69,9 +69,6 @@ def test_the_commands_of_the_page_do_as_it_says(tiny_dataset: Dataset, tmp_path:
         assert "Traceback" not in done.stderr
     for name, kind in (("m1", "m1"), ("m2", "m2"), ("m2-long", "m2"), ("m1-streamed", "m1")):
         load_run(tmp_path / "runs" / name, kind)
-    refused = run(commands[0], tmp_path)  # without --overwrite
-    assert refused.returncode != 0
-    assert refused.stderr.count("holds a trained model; pass --overwrite") == 1
 
 
 @pytest.mark.parametrize(

@@ -131,8 +131,8 @@ def two_sets(run: Path, processes: Processes, epochs: int, *, resume: bool = Fal
 @pytest.mark.slow
 def test_two_processes_train_by_every_term_as_one_does(tmp_path: Path) -> None:
     with one_thread():
-        two_sets(tmp_path / "one", ALONE, 25)  # of four steps each
-    found = together(lambda processes: two_sets(tmp_path / "two", processes, 25))
+        two_sets(tmp_path / "one", ALONE, 12)  # of four steps each
+    found = together(lambda processes: two_sets(tmp_path / "two", processes, 12))
     assert found == [None, None]
     assert len(curve(tmp_path / "one")) == 8
     assert_same(tmp_path / "one", tmp_path / "two")

@@ -120,11 +120,11 @@ def bounds(run: Path) -> list[str]:
 def test_m1_learns_from_a_stream_as_from_memory(tiny_dataset: Dataset, tmp_path: Path) -> None:
     with one_thread():
         cards = [
-            train_m1(m1_settings(tiny_dataset, tmp_path / name, epochs=30, stream=name == "stream"))
+            train_m1(m1_settings(tiny_dataset, tmp_path / name, epochs=15, stream=name == "stream"))
             for name in ("memory", "stream")
         ]
     kept, read = (card["metrics"]["bound_train"] for card in cards)
-    assert read == pytest.approx(kept, rel=0.05)
+    assert read == pytest.approx(kept, rel=0.1)
 
 
 @pytest.mark.slow

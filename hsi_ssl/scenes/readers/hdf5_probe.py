@@ -23,8 +23,9 @@ SECONDS = 6.0
 MOST_OBJECTS = 20_000
 MOST_TEXTS = 100_000
 """Of an array of texts of variable length, which are read."""
-LARGE = 2**31
-"""Bytes that may be promised whatever a file holds."""
+LARGE = 2**27
+"""Bytes that may be promised whatever a file holds: planes and texts are read at once, as wider
+numbers."""
 MOST_PACKED = 4096
 """Times as many bytes as an array has in its file; gzip packs to a thousandth at best."""
 LOOK = """
