@@ -189,6 +189,7 @@ class _Run:
         errors: dict[int, Exception] = {}
         tasks = map(self._task_of(place), wanted, self._outputs)
         done = 0
+        self._say_if_stopped(done)
         for number, outcome in place.results(tasks, self._watcher_of):
             done += 1
             try:
@@ -199,12 +200,16 @@ class _Run:
                     self._watcher.say(f"{wanted[number].path}: failed; why is told at the end")
             if len(wanted) > 1:
                 self._watcher.progress("scenes", done, len(wanted))
-            self._watcher.if_stopped(
-                f"{done} of {len(wanted)} scenes are done; the same command leaves their maps and "
-                "makes the others"
-            )
+            self._say_if_stopped(done)
         failed += [(str(wanted[number].path), errors[number]) for number in sorted(errors)]
         return [one for number in sorted(maps) for one in maps[number]]
+
+    def _say_if_stopped(self, done: int) -> None:
+        if self._among:
+            self._watcher.if_stopped(
+                f"{done} of {len(self._wanted)} scenes are done; the same command leaves their "
+                "maps and makes the others"
+            )
 
     def _task_of(self, place: Place) -> Callable[[Wanted, Path], Task]:
         return self._own_task if isinstance(place, Here) else self._task

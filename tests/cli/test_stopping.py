@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hsi_ssl.cli.stopping import Stop, advise, stops_heard
@@ -99,6 +100,30 @@ def test_a_comparison_takes_its_processes_along(
     assert code == 128 + number
     done = len(list(out.glob("cells/*.json")))
     assert f"{done} of 120 cells are done and kept in {out}; the same command goes on" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_many_scenes_take_their_workers_along(
+    tiny_dataset: Dataset, m2_run: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    scenes, maps = tmp_path / "scenes", tmp_path / "maps"
+    scenes.mkdir()
+    cube = np.tile(tiny_dataset.spectra().reshape(40, 30, 12), (10, 10, 1))
+    for i in range(40):
+        np.save(scenes / f"s{i}.npy", cube)
+    code, said = stopped(
+        [
+            "classify", str(scenes), "--model", str(m2_run), "-o", str(maps), "--workers", "2",
+            "--axes", "rows,cols,bands",
+        ],
+        number,
+        lambda: bool(list(maps.glob("*.tif"))),
+        group=number == signal.SIGINT,  # as a terminal does
+    )  # fmt: skip
+    assert code == 128 + number
+    assert "of 40 scenes are done; the same command leaves their maps and makes the" in said
+    assert not [path for path in maps.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.slow
