@@ -127,7 +127,7 @@ def main() -> None:
         cli = [sys.executable, "-m", "hsi_ssl.cli"]
         size = ["--scenes", "2", "--rows", "120", "--cols", "60"]
         subprocess.run([*cli, "simulate", "-o", "cubes", *size], check=True)
-        subprocess.run([*cli, "-q", "prepare", "cubes", "--unlabelled", "10000"], check=True)
+        subprocess.run([*cli, "prepare", "cubes", "-q", "--unlabelled", "10000"], check=True)
         for kind in KINDS:
             one, two = Path("runs/m1" if kind == "M1" else "runs/one"), Path("runs/two")
             started(kind, one, 1)
