@@ -85,7 +85,7 @@ def write(costs: list[torch.Tensor], run: Path, processes: Processes) -> None:
 def started(kind: str, run: Path, processes: int) -> None:
     """Train by torchrun."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    script = [str(Path(__file__).resolve()), "--train", kind, "--run", str(run)]
+    script = [str(Path(__file__).resolve()), "--train", kind, "--into", str(run)]
     subprocess.run([*command, *script], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
@@ -115,10 +115,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--report", type=Path, help="Markdown file whose section is replaced.")
     parser.add_argument("--train", choices=KINDS)
-    parser.add_argument("--run", type=Path)
+    parser.add_argument("--into", type=Path)
     asked = parser.parse_args()
     if asked.train:
-        train(asked.train, asked.run)
+        train(asked.train, asked.into)
         return
     report = asked.report and asked.report.resolve()
     columns = f"steps 1 to {STEPS}, cost | weights in the end | seconds, one and two processes"
