@@ -59,6 +59,10 @@ FLAG: dict[str, Any] = {"is_flag": True, "default": None}
 @options.force
 @options.reading
 @click.option("--window", type=int, help="Pixels a core takes at a time [default: 65536].")
+@options.workers
+@click.option(
+    "--shard", metavar="I/N", help="Of N shares of the scenes take the I-th, counted from 1."
+)
 @options.device
 @options.overwrite
 @options.common
@@ -73,6 +77,9 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     --format envi writes ENVI classifications (.img, .hdr) with the same beside them. -o m.vrt makes
     one mosaic of scenes in one CRS; their maps lie in the folder m.
 
+    A map that is there stays where its record (.record.json) says that it was made of the same; a
+    scene that fails costs no other, and is told at the end (docs/many-scenes.md).
+
     \b
     hsi-ssl classify
     hsi-ssl classify flight.tif -o map.tif --confidence --spatial tuned
@@ -80,12 +87,19 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
     hsi-ssl classify flight1.tif flight2.tif -o flights.vrt
     hsi-ssl classify core.h5 --reject 0.01
     hsi-ssl classify flight.tif --area quarry.gpkg
+    hsi-ssl classify flights/ -o maps/ --workers 8
     """
     settings = options.override(options.read_project(project).classify, **given)
 
+    from hsi_ssl.errors import ScenesError
     from hsi_ssl.maps.classify import classify
 
-    found = classify(settings, overwrite=overwrite, watcher=terminal)
+    try:
+        found = classify(settings, overwrite=overwrite, watcher=terminal)
+    except ScenesError as error:
+        failed = [{"scene": name, "reason": reason} for name, reason in error.failed]
+        terminal.result({"scenes": error.results, "failed": failed})
+        raise
     results = [result.to_json() for result in found]
     terminal.result(
         results[0] if len(results) == 1 else {"scenes": results},
@@ -95,6 +109,7 @@ def command(project: Path | None, terminal: Terminal, *, overwrite: bool, **give
             f"{'' if r.masked is None else f'{r.masked:,} masked, '}"
             f"{r.pixels_per_second:,.0f} pixels/s"
             for r in found
+            if not r.left
         ),
         *(f"wrote {path}, over them" for path in sorted({r.mosaic for r in found if r.mosaic})),
     )

@@ -11,6 +11,8 @@ import click
 from hsi_ssl import __version__
 from hsi_ssl.errors import HsiSslError, ToldElsewhereError
 
+from .output import one_line
+from .raw_lines import left_out
 from .stopping import exit_code, stops_heard
 
 COMMANDS = {
@@ -85,7 +87,8 @@ def main() -> None:
     SIGTERM.
     """
     os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own warnings: ours say what matters
-    with stops_heard() as stop:
+    os.environ["GDAL_VRT_ENABLE_PYTHON"] = "NO"  # code that a raster brings along
+    with left_out(), stops_heard() as stop:
         try:
             cli(prog_name="hsi-ssl")
         except BaseException as error:
@@ -100,7 +103,7 @@ def main() -> None:
                     f"there is not enough memory ({said or 'for this'}); take a part of the scene"
                 )
             if not isinstance(error, ToldElsewhereError):
-                click.echo(click.style("Error: ", fg="red") + said, err=True)
+                click.echo(click.style("Error: ", fg="red") + one_line(said), err=True)
             if "RANK" in os.environ:  # messages to processes that are gone would hold this one up
                 sys.stdout.flush()
                 os._exit(2)

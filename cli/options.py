@@ -230,6 +230,25 @@ force = click.option(
 )
 
 
+def workers(command: F) -> F:
+    """Add where tasks are done, one for each scene."""
+    for add in (
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Of a Dask cluster, tcp://...: its workers take a scene each.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Processes of one thread that take a scene each [default: 1, all threads].",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
 def reading(command: F) -> F:
     """Add what says how scenes are read."""
     for add in (

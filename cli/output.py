@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,25 @@ from .stopping import advise
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Characters that move a terminal's cursor, colour it or turn the order of letters."""
+WORD = re.compile(r"\S{1001,}")
+LONGEST = 2500
+"""Letters of a sentence: what is longer quotes a file."""
+
+
+def readable(text: str) -> str:
+    """A text from wherever, as a terminal may show it: nothing in it steers, no word is endless."""
+    text = STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+    return WORD.sub(lambda found: f"{found[0][:500]}...{found[0][-100:]}", text)
+
+
+def one_line(sentence: str) -> str:
+    """A sentence on one line, and not longer than one is."""
+    found = readable(" ".join(sentence.splitlines()))
+    return found if len(found) <= LONGEST else f"{found[: LONGEST - 500]} ... {found[-400:]}"
 
 
 class Terminal(Watcher):
@@ -52,7 +72,7 @@ class Terminal(Watcher):
         """Print a warning on standard error, even when quiet."""
         if self.silent:
             return
-        self._print(click.style("Warning: ", fg="yellow") + sentence, err=True)
+        self._print(one_line(sentence), err=True, head=click.style("Warning: ", fg="yellow"))
 
     def if_stopped(self, sentence: str) -> None:
         """Keep the sentence for Ctrl-C and SIGTERM."""
@@ -85,7 +105,8 @@ class Terminal(Watcher):
             self._tasks[what] = self._bars.add_task(what, total=total)
         self._bars.update(self._tasks[what], completed=done, total=total)
 
-    def _print(self, text: str, *, err: bool) -> None:
+    def _print(self, text: str, *, err: bool, head: str = "") -> None:
+        text = head + readable(text)
         # Above the bars on a terminal; what goes to a file goes there whatever bars there are.
         if self._bars is not None and (err or sys.stdout.isatty()):
             self._bars.console.print(text, markup=False, highlight=False)
@@ -147,19 +168,26 @@ def others_heard(terminal: Terminal) -> Iterator[None]:
             told = True
             terminal.warn(str(message))
 
-    def ignored(found: sys.UnraisableHookArgs) -> None:
-        passed_over(found.exc_type, found.exc_value, None)
-
-    def passed_over(kind: type[BaseException], error: object, trace: object) -> None:
-        terminal.detail(f"{kind.__name__}: {' '.join(str(error).split())}")
-
     log = _Log(terminal)
     root, hooks = logging.getLogger(), (sys.unraisablehook, sys.excepthook)
+
+    def ignored(found: sys.UnraisableHookArgs) -> None:
+        if isinstance(found.exc_value, Exception):
+            heard(found.exc_type, found.exc_value, None)
+        else:  # a stop
+            hooks[0](found)
+
+    def heard(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            terminal.detail(f"{kind.__name__}: {' '.join(str(error).split())}")
+        else:
+            hooks[1](kind, error, trace)
+
     with warnings.catch_warnings():
         warnings.showwarning = show
         root.addHandler(log)
         # Compiled modules tell of such an error twice: as one that ends all, and as one ignored.
-        sys.unraisablehook, sys.excepthook = ignored, passed_over
+        sys.unraisablehook, sys.excepthook = ignored, heard
         try:
             yield
         finally:

@@ -60,6 +60,7 @@ SHARE_OR_NONE = click.FloatRange(0, 1, max_open=True)
     help="[default: noise; max for pictures]",
 )
 @click.option("--components", type=int, help="Components of noise and mnf [default: 30].")
+@options.workers
 @options.seed
 @click.option(
     "--privileged",

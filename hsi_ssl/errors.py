@@ -4,6 +4,8 @@ The message says what was expected, what was found and what to do. The command l
 without a traceback and exits with code 2; anything else that escapes is our bug (code 1).
 """
 
+from typing import Any
+
 from hsi_ssl.hidden import visible
 
 
@@ -77,6 +79,27 @@ class ToldElsewhereError(HsiSslError, RuntimeError):
 
 class OutputError(HsiSslError, OSError):
     """An output cannot be written: it exists, the folder is read-only, the disk is full."""
+
+
+class WorkerError(HsiSslError, RuntimeError):
+    """A process that works for this one died, or a cluster's is not there or not like this one."""
+
+
+class ScenesError(HsiSslError, RuntimeError):
+    """Some of many scenes failed and the others are done.
+
+    `failed` are their names and the reasons, `results` what `--json` tells of the others.
+    """
+
+    def __init__(
+        self, failed: list[tuple[str, str]], scenes: int, results: list[dict[str, Any]]
+    ) -> None:
+        self.failed, self.results = failed, results
+        lines = "".join(f"\n  {name}: {reason}" for name, reason in failed)
+        super().__init__(
+            f"{len(failed)} of {scenes} scenes failed; the other maps are there, and the same "
+            f"command tries these again:{lines}"
+        )
 
 
 class HsiSslWarning(UserWarning):

@@ -108,7 +108,21 @@ class ReadingSettings(Settings):
         )
 
 
-class PrepareSettings(ReadingSettings):
+class ManyScenesSettings(ReadingSettings):
+    """How a command takes many scenes, a task each."""
+
+    workers: int = Field(1, ge=1, le=1024)
+    """Processes of one thread each, a scene at a time; 1: this one, with all its threads."""
+    scheduler: str | None = None
+    """Address of a Dask cluster's scheduler, whose workers take the scenes."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether scenes are opened by other processes than this one."""
+        return self.workers > 1 or self.scheduler is not None
+
+
+class PrepareSettings(ManyScenesSettings):
     """`[prepare]`: from labelled cubes to a dataset."""
 
     sources: tuple[str, ...] = ()
@@ -380,7 +394,7 @@ class M2Settings(TrainingSettings):
         return values
 
 
-class ClassifySettings(ReadingSettings):
+class ClassifySettings(ManyScenesSettings):
     """`[classify]`: from scenes to maps."""
 
     scenes: tuple[str, ...] = ()
@@ -414,6 +428,8 @@ class ClassifySettings(ReadingSettings):
     """Go on where a scene's numbers are not like those that the model learnt from."""
     window: int = Field(65_536, ge=256)
     """Pixels read and classified at a time."""
+    shard: str | None = None
+    """`i/n`: of n shares of the scenes the i-th, counted from 1."""
     device: str = "auto"
 
     @field_validator("spatial", mode="before")
@@ -553,6 +569,6 @@ def load_project(path: Path | None) -> Project:
         raise SettingsError(f"no settings file {path}; `hsi-ssl init` writes one") from None
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}; name a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers too long for Python, lists too deep
         raise SettingsError(f"{path} is no valid TOML: {error}") from error
     return checked(Project, table, where=str(path))

@@ -67,6 +67,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     found.close()
 
 
+@pytest.fixture(scope="session")
+def dask_cluster() -> Iterator[Any]:
+    """A Dask cluster of two worker processes of one thread."""
+    from distributed import LocalCluster
+
+    with LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=2, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
 @pytest.fixture
 def hears() -> Hears:
     """A watcher that keeps what it is told."""

@@ -12,20 +12,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BASE = {
     "errors", "os_errors", "hidden", "claims", "files", "watcher", "closing", "registry",
-    "checksums", "json_text", "plain", "stopping",
+    "cells", "checksums", "json_text", "plain", "stopping",
 }  # fmt: skip
 """Modules beside the packages that all may import."""
 LAYERS = {
+    "running": set(),
     "scenes": set(),
     "masks": {"scenes"},
     "catalog": {"scenes", "labels", "checking"},
     "labels": {"scenes", "catalog", "masks"},
     "libraries": {"scenes"},
-    "datasets": {"labels", "scenes", "settings"},
+    "datasets": {"running", "labels", "scenes", "settings"},
     "models": set(),
     "inference": {"models", "datasets", "labels"},
     "training": {"inference", "models", "datasets", "labels", "scenes"},
-    "maps": {"inference", "models", "masks", "labels", "scenes", "datasets", "reports"},
+    "maps": {"running", "inference", "models", "masks", "labels", "scenes", "datasets", "reports"},
     "suggesting": {"inference", "maps", "datasets", "labels", "scenes"},
     "quantising": {
         "training", "reports", "maps", "inference", "models", "libraries", "datasets", "labels",
@@ -33,7 +34,7 @@ LAYERS = {
     },
     "discovery": {"inference", "maps", "libraries", "datasets", "labels", "scenes"},
     "reports": {"discovery", "maps", "inference", "libraries", "datasets", "labels", "scenes"},
-    "comparing": {"training", "inference", "models", "datasets", "labels", "reports"},
+    "comparing": {"running", "training", "inference", "models", "datasets", "labels", "reports"},
     "view": {
         "reports", "maps", "inference", "masks", "datasets", "labels", "scenes", "catalog",
     },

@@ -122,3 +122,11 @@ def test_strength_of_the_prior_on_maps(given: object, kept: object) -> None:
 def test_a_strength_that_is_none_is_refused_in_one_sentence(given: object) -> None:
     with pytest.raises(SettingsError, match="a strength from 0 to 10, learnt or tuned"):
         checked(ClassifySettings, {"spatial": given}, where="here")
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000])
+def test_values_that_toml_gives_up_on_are_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "hsi-ssl.toml"
+    path.write_text(f"[m1]\nlatent = {value}\n")
+    with pytest.raises(SettingsError, match="is no valid TOML"):
+        load_project(path)

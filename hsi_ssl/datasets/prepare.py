@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
 from hsi_ssl.datasets.planning import CLASSES_LEAST, Bools, Plan, planned
 from hsi_ssl.datasets.privileged import beside, seconds_of, write_privileged
+from hsi_ssl.datasets.reading import Spectra, openings_of
 from hsi_ssl.datasets.sampling import Draw, TilePool, joined
 from hsi_ssl.datasets.scaling import Scaler, fit_scaler, rows_to_fit
 from hsi_ssl.datasets.splits import (
@@ -40,15 +41,16 @@ from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.labels.vectors import vector_file
+from hsi_ssl.running.starting import place_of
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.settings import PrepareSettings
 from hsi_ssl.watcher import SILENT, Watcher
 
 PATHS = {
     "sources", "output", "labels", "classes", "train_labels", "test_labels", "wavelengths", "mask",
-    "mask_out", "privileged",
+    "mask_out", "privileged", "workers", "scheduler",
 }  # fmt: skip
-"""Settings that depend on where files lie; the dataset lists its sources anyway."""
+"""Settings that say where files lie, which the dataset lists anyway, and how the work is done."""
 
 
 def prepare(
@@ -85,6 +87,7 @@ def sources_of(settings: PrepareSettings, *, watcher: Watcher = SILENT) -> Sourc
     Bands to exclude are flagged as bad; other bands than those of the first scene are resampled,
     where the settings say so.
     """
+    place_of(settings.workers, settings.scheduler).close()  # is it there?
     each: list[Sources] = []
     with ExitStack() as on_error:
         for name in settings.label_sets or (None,):
@@ -172,18 +175,24 @@ def _prepared(
     watcher: Watcher,
 ) -> Dataset:
     """The dataset, written to `path`."""
-    bands = same_bands([s.scene for s in sources.scenes], watcher)
+    before = [s.scene for s in sources.scenes]
+    bands = same_bands(before, watcher)
     if not sources.image_like:
         sources = in_one_unit(sources, watcher)
     seeds = np.random.SeedSequence(settings.seed).spawn(4)
     split_rng, draw_rng, pool_rng, fit_rng = (np.random.default_rng(seed) for seed in seeds)
     plan = planned(sources, settings, split_rng, draw_rng, watcher)
-    with writing_dataset(
-        path,
-        bands=int(plan.used.sum()),
-        dtype=np.result_type(*(scene.dtype for scene in plan.scenes)),
-    ) as writer:
-        rows = _taken(writer, sources, plan, settings, pool_rng, watcher)
+    with (
+        closing(place_of(settings.workers, settings.scheduler, watcher)) as place,
+        writing_dataset(
+            path,
+            bands=int(plan.used.sum()),
+            dtype=np.result_type(*(scene.dtype for scene in plan.scenes)),
+        ) as writer,
+    ):
+        openings = openings_of(sources, before, settings) if settings.elsewhere else ()
+        spectra = Spectra(plan.scenes, plan.used, place, openings)
+        rows = _taken(writer, spectra, sources, plan, settings, pool_rng, watcher)
         columns, cards = _columns(plan, rows, watcher)
         learnt = np.flatnonzero(np.isin(rows.part, (Part.TRAIN, Part.POOL)))
         fit = rows_to_fit(learnt, fit_rng)
@@ -219,6 +228,7 @@ def _prepared(
 
 def _taken(
     writer: DatasetWriter,
+    spectra: Spectra,
     sources: Sources,
     plan: Plan,
     settings: PrepareSettings,
@@ -227,7 +237,7 @@ def _taken(
 ) -> Rows:
     """Spectra written; the pixels that they are of."""
     counts = [len(label_set) for label_set in plan.label_sets]
-    taker = Taker(plan.scenes, plan.used, writer, watcher, counts)
+    taker = Taker(spectra, writer, watcher, counts)
     taker.take_draws(plan.draws)
     eligible = _eligible(plan.split, plan.draws, anywhere=settings.transductive)
     tile = 1 if sources.image_like else settings.tile

@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.datasets.reading import Spectra
 from hsi_ssl.datasets.sampling import Draw, Places, TilePool, joined
 from hsi_ssl.datasets.store import DatasetWriter, Part
 from hsi_ssl.errors import SceneError
 from hsi_ssl.labels.label_set import UNLABELLED
-from hsi_ssl.scenes.scene import Scene, valid_spectra
 from hsi_ssl.watcher import Watcher
 
 Bools = npt.NDArray[np.bool_]
@@ -40,16 +39,15 @@ class Taker:
 
     def __init__(
         self,
-        scenes: Sequence[Scene],
-        used: Bools,
+        spectra: Spectra,
         writer: DatasetWriter,
         watcher: Watcher,
         classes: Sequence[int],
     ) -> None:
         """`classes`: how many each label set has."""
         self._first = np.cumsum([0, *classes])
-        self._scenes = scenes
-        self._used = used
+        self._spectra = spectra
+        self._scenes = scenes = spectra.scenes
         self._writer = writer
         self._watcher = watcher
         self._asked = np.zeros(len(scenes), np.int64)
@@ -119,7 +117,7 @@ class Taker:
             scene = self._scenes[i]
             # Not one of those taken is valid; one of the others may be.
             if not any(
-                scene.valid(scene.read(*window), self._used).any()
+                scene.valid(scene.read(*window), self._spectra.used).any()
                 for window in scene.windows(BLOCK)
             ):
                 raise SceneError(
@@ -135,9 +133,10 @@ class Taker:
         """Read and write these pixels; which of them are valid, `(n,)`."""
         valid = np.zeros(len(places), bool)
         done = 0
-        for number, some in self._blocks(places):
-            spectra, good = self._read(number, places.flat[some])
-            self._writer.append(spectra if good.all() else spectra[good])
+        blocks = list(self._blocks(places))
+        read = self._spectra.read((number, places.flat[some]) for number, some in blocks)
+        for (number, some), (spectra, good) in zip(blocks, read, strict=True):
+            self._writer.append(spectra)
             valid[some] = good
             kept = some[good]
             self._done.append((places[kept], part[kept]))
@@ -151,7 +150,7 @@ class Taker:
         """Which of these pixels are valid."""
         valid = np.zeros(len(places), bool)
         for number, some in self._blocks(places):
-            valid[some] = self._read(number, places.flat[some])[1]
+            valid[some] = self._spectra.here(number, places.flat[some])[1]
         return valid
 
     def _blocks(self, places: Places) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
@@ -161,11 +160,3 @@ class Taker:
         for number, (start, stop) in enumerate(itertools.pairwise(bounds.tolist())):
             for first in range(start, stop, BLOCK):
                 yield number, order[first : min(first + BLOCK, stop)]
-
-    def _read(self, number: int, flat: npt.NDArray[np.int32]) -> tuple[npt.NDArray[Any], Bools]:
-        """Used bands `(n, bands)` of pixels of a scene, and which of them are valid."""
-        scene = self._scenes[number]
-        spectra = scene.pixels(*np.divmod(flat, scene.cols))
-        if not self._used.all():
-            spectra = spectra[:, self._used]
-        return spectra, valid_spectra(spectra, scene.nodata)

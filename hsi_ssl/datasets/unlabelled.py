@@ -17,6 +17,7 @@ from hsi_ssl.datasets.facts import facts_of
 from hsi_ssl.datasets.learnt_numbers import LearntNumbers
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.one_unit import in_one_unit
+from hsi_ssl.datasets.reading import Spectra
 from hsi_ssl.datasets.sampling import TilePool
 from hsi_ssl.datasets.scaling import fit_scaler, rows_to_fit
 from hsi_ssl.datasets.store import Dataset, open_dataset, writing_dataset
@@ -24,6 +25,7 @@ from hsi_ssl.datasets.taking import Taker
 from hsi_ssl.errors import SceneError
 from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
 from hsi_ssl.labels.sources import Sources
+from hsi_ssl.running.places import Here
 from hsi_ssl.watcher import SILENT, Watcher
 
 TILE = 8
@@ -66,7 +68,7 @@ def draw_unlabelled(
     with writing_dataset(
         path, bands=int(used.sum()), dtype=np.result_type(*(scene.dtype for scene in scenes))
     ) as writer:
-        taker = Taker(scenes, used, writer, watcher, [0])
+        taker = Taker(Spectra(scenes, used, Here()), writer, watcher, [0])
         anywhere = [np.ones((scene.rows, scene.cols), bool) for scene in scenes]
         taker.take_pool(TilePool(anywhere, TILE, pool_rng), pixels)
         if not taker.taken:

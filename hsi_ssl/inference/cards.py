@@ -66,6 +66,7 @@ class RunCard(BandsCard):
     git_commit: str | None = field(kw_only=True)
     created: str = field(kw_only=True)
     weights_sha256: str = field(kw_only=True)
+    metrics_sha256: str | None = field(kw_only=True, default=None)
     architecture: dict[str, Any] = field(kw_only=True)
     dataset: DatasetOfRun = field(kw_only=True)
     training: TrainingCard = field(kw_only=True)

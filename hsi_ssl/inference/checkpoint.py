@@ -132,7 +132,7 @@ def _visible(run: Path) -> set[str]:
 
 
 def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dict[str, Any]:
-    """Write weights and card at once; the card names the weights' checksum.
+    """Write weights, card and log at once; the card names the others' checksums.
 
     The reports on a model that was here before, and what was discovered with it, go with it.
 
@@ -156,7 +156,8 @@ def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dic
             **card,
         }
         if (run / LAST_METRICS).exists():
-            shutil.copyfile(run / LAST_METRICS, beside.with_name(METRICS))
+            log = shutil.copyfile(run / LAST_METRICS, beside.with_name(METRICS))
+            whole["metrics_sha256"] = hashlib.sha256(log.read_bytes()).hexdigest()
         _write_card(beside, whole)
     return whole
 
@@ -337,7 +338,7 @@ def load_state(run: Path, device: torch.device) -> tuple[dict[str, Tensor], dict
         if not isinstance(values, dict) or not isinstance(values["progress"], dict):
             raise ValueError("it says no progress")
         return {name: t.to(device) for name, t in tensors.items()}, values
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise ModelError(
             f"{run / STATE} is broken ({error}); start anew with --overwrite"
         ) from error

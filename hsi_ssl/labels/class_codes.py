@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.cells import records_of, whole_number
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.codes import LARGEST_CODE
@@ -88,19 +89,23 @@ def read_classes(path: Path) -> ClassFile:
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{path} cannot be read ({error}); expected a CSV in UTF-8") from error
     lines = text.splitlines() or [""]
-    table = csv.DictReader(lines, delimiter=";" if ";" in lines[0] else ",")
-    if not {"code", "name"} <= set(table.fieldnames or ()):
+    try:
+        columns, table = records_of(lines, ";" if ";" in lines[0] else ",")
+    except ValueError as error:
+        raise LabelError(f"{path} is no table: {error}; save it again") from error
+    if not {"code", "name"} <= set(columns):
         raise LabelError(
             f"{path}: expected columns code, name and colour, found "
-            f"{', '.join(table.fieldnames or ()) or 'nothing'}"
+            f"{', '.join(columns) or 'nothing'}"
         )
     classes: list[LabelClass] = []
     for line, row in enumerate(table, start=2):
-        code, name, colour = ((row.get(column) or "").strip() for column in COLUMNS)
+        text, name, colour = (row.get(column, "").strip() for column in COLUMNS)
+        code = whole_number(text)
         place = f"{path}, line {line}"
-        if not code.isdecimal() or not UNLABELLED_CODE < int(code) <= LARGEST_CODE:
+        if code is None or not UNLABELLED_CODE < code <= LARGEST_CODE:
             raise LabelError(
-                f"{place}: code {code!r}; expected a whole number, 1 to {LARGEST_CODE}"
+                f"{place}: code {text!r}; expected a whole number, 1 to {LARGEST_CODE}"
             )
         if is_no_class(name):
             raise LabelError(f"{place}: {name!r} stands for no class; give it another name")
@@ -108,11 +113,11 @@ def read_classes(path: Path) -> ClassFile:
             raise LabelError(
                 f"{place}: colour {colour!r}; expected one such as #3366aa, or nothing"
             )
-        if any(c.code == int(code) or c.name == name for c in classes):
+        if any(c.code == code or c.name == name for c in classes):
             raise LabelError(
                 f"{place}: code {code} or name {name} is there twice; keep one of them"
             )
-        classes.append(LabelClass(int(code), name, colour or distinct_colour(len(classes))))
+        classes.append(LabelClass(code, name, colour or distinct_colour(len(classes))))
     return ClassFile(path, tuple(classes))
 
 
@@ -261,7 +266,7 @@ def _name_in(value: Any, layer: Layer) -> Any:
         return value
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
     if not isinstance(found, dict):
         return value
@@ -310,7 +315,7 @@ def with_names(
     there = {c.name for c in known}
     new = [name for name in names if name not in there]
     for name in sorted(new, key=lambda name: (not name.isdecimal(), name)):
-        own = int(name) if name.isdecimal() else 0
+        own = whole_number(name) or 0
         code = own if 0 < own <= LARGEST_CODE and own not in taken else max(taken, default=0) + 1
         if code > LARGEST_CODE:
             raise LabelError(

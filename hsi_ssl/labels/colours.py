@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from hsi_ssl.cells import whole_number
+
 CHANNELS, LEVELS = 3, 256
 
 
@@ -14,7 +16,8 @@ def hex_of(text: str) -> str | None:
         return f"#{match[1]}"
     if match := re.fullmatch("#([0-9a-f])([0-9a-f])([0-9a-f])", text):
         return "#" + "".join(2 * part for part in match.groups())
-    numbers = [int(number) for number in re.findall(r"\d+", text)[:CHANNELS]]
-    if len(numbers) == CHANNELS and all(number < LEVELS for number in numbers):
+    found = [whole_number(number) for number in re.findall(r"\d+", text)[:CHANNELS]]
+    numbers = [number for number in found if number is not None and number < LEVELS]
+    if len(numbers) == CHANNELS:
         return "#" + "".join(f"{number:02x}" for number in numbers)
     return None

@@ -83,6 +83,11 @@ def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, 
     raise SceneNotFoundError(f"there is no file or folder {source}; {hint}")
 
 
+def named_again(source: str, found: Found) -> str:
+    """What a cube that a source holds is found again by: the catalog's name, else its file."""
+    return source if source in entries() else str(found.cube)
+
+
 def _from_catalog(
     known: Entry, data_folder: Path | None, watcher: Watcher
 ) -> tuple[str, list[Found]]:

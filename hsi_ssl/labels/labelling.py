@@ -49,6 +49,8 @@ class LabelledScene:
     train_labels: Codes | None = field(default=None, repr=False)
     test_labels: Codes | None = field(default=None, repr=False)
     polygons: npt.NDArray[np.int32] | None = field(default=None, repr=False)
+    found: Found | None = field(default=None, repr=False)
+    """Where the scene lies, to open it again."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def drawn(
                 tuple(dict.fromkeys(vector_file(path) for path in one.layers)),
                 one.found.role,
                 polygons=polygons,
+                found=one.found,
             )
             for one, codes, polygons in zip(opened, found.codes, found.polygons, strict=True)
         ),
@@ -165,7 +168,7 @@ def own(opened: Sequence[Opened], names: LabelSet, rules: LabelRules, watcher: W
         names = _named_by_overlap(opened, planes, names, watcher)
     return Labelled(
         tuple(
-            LabelledScene(one.scene, plane, _paths(one, some), one.found.role)
+            LabelledScene(one.scene, plane, _paths(one, some), one.found.role, found=one.found)
             for one, plane, some in zip(opened, planes, sources, strict=True)
         ),
         names,
@@ -189,7 +192,9 @@ def published(
         names = _named_by_overlap(opened, both, names, watcher)
     return Labelled(
         tuple(
-            LabelledScene(one.scene, None, _paths(one, one.train), one.found.role, a, b)
+            LabelledScene(
+                one.scene, None, _paths(one, one.train), one.found.role, a, b, found=one.found
+            )
             for one, a, b in zip(opened, train, test, strict=True)
         ),
         names,

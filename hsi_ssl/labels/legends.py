@@ -10,8 +10,6 @@ stand in a VRT that GDAL makes of the raster in memory, attribute tables in `NAM
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +17,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import rasterio.shutil
+from defusedxml.ElementTree import fromstring
 from rasterio.io import DatasetReader, MemoryFile
 
+from hsi_ssl.cells import records_of, whole_number
 from hsi_ssl.errors import LabelError, SceneError
+from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.colours import hex_of
 from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.labels.qgis_styles import palette, whole, xml_root
@@ -35,6 +36,7 @@ from hsi_ssl.scenes.virtual import is_virtual
 
 CLASSES_TAG = "CLASSES"
 """Tag of our maps with the names by code, for a map that has lost what lay beside it."""
+CLR = re.compile(r"\s*(-?\d+)\s+(\d+)\s+(\d+)\s+(\d+)(?:\s+(\d+))?(?:\s+(.*))?")
 CODE = {"code", "value", "id", "val", "pixel"}
 NAME = {"name", "class", "label", "class_name", "classname", "category", "description"}
 LISTS = {
@@ -146,8 +148,11 @@ def _text(path: Path) -> str:
 def _csv(path: Path) -> Found:
     lines = _text(path).splitlines() or [""]
     delimiter = next((d for d in (";", "\t") if d in lines[0]), ",")
-    table = csv.DictReader(lines, delimiter=delimiter)
-    keys = {(key or "").strip().lower(): key for key in table.fieldnames or ()}
+    try:
+        columns, table = records_of(lines, delimiter)
+    except ValueError as error:
+        raise LabelError(f"{path} is no table: {error}; save it again") from error
+    keys = {key.strip().lower(): key for key in columns}
     code_key = next((keys[k] for k in keys if k in CODE), None)
     name_key = next((keys[k] for k in keys if k in NAME), None)
     colour_key = next((keys[k] for k in keys if k in COLOUR), None)
@@ -155,7 +160,7 @@ def _csv(path: Path) -> Found:
     if code_key is None or (name_key is None and colour_key is None and None in parts):
         raise LabelError(
             f"{path}: expected columns code, name and colour, found "
-            f"{', '.join(table.fieldnames or ()) or 'nothing'}"
+            f"{', '.join(columns) or 'nothing'}"
         )
     names: dict[int, str] = {}
     colours: dict[int, str] = {}
@@ -163,9 +168,9 @@ def _csv(path: Path) -> Found:
         text = (row.get(code_key) or "").strip()
         if not text:
             continue
-        if not re.fullmatch(r"-?\d+(\.0*)?", text):
+        code = whole_number(re.sub(r"\.0*$", "", text))
+        if code is None:
             raise LabelError(f"{path}, line {line}: code {text!r}; expected a whole number")
-        code = int(float(text))
         if name_key is not None and (row.get(name_key) or "").strip():
             names[code] = " ".join((row[name_key] or "").split())
         colour = None if colour_key is None else hex_of(row.get(colour_key) or "")
@@ -180,14 +185,14 @@ def _clr(path: Path) -> Found:
     names: dict[int, str] = {}
     colours: dict[int, str] = {}
     for line, text in enumerate(_text(path).splitlines(), start=1):
-        match = re.fullmatch(r"\s*(-?\d+)\s+(\d+)\s+(\d+)\s+(\d+)(?:\s+(\d+))?(?:\s+(.*))?", text)
-        if match is None:
+        match = CLR.fullmatch(text)
+        code = None if match is None else whole_number(match[1])
+        if match is None or code is None:
             if text.strip() and not text.lstrip().startswith("#"):
                 raise LabelError(
                     f"{path}, line {line}: {text.strip()!r}; expected value, red, green, blue, name"
                 )
             continue
-        code = int(match[1])
         colour = hex_of(",".join(match.group(2, 3, 4)))
         if colour is not None:
             colours[code] = colour
@@ -199,7 +204,7 @@ def _clr(path: Path) -> Found:
 def tagged_names(tag: str) -> dict[int, str]:
     """Names by code from the tag's value; none where it is broken."""
     try:
-        return {int(code): str(name) for code, name in json.loads(tag).items()}
+        return {int(code): str(name) for code, name in parsed(tag).items()}
     except (ValueError, AttributeError):
         return {}
 
@@ -221,8 +226,8 @@ def _of_gdal(raster: DatasetReader) -> Found:
     try:
         with MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(raster, memory.name, driver="VRT")
-            root = ET.fromstring(decoded(memory.read()))
-    except (*FAILURES, ET.ParseError):
+            root = fromstring(decoded(memory.read()))
+    except (*FAILURES, ET.ParseError, ValueError):
         return {}, {}
     return _of_band(root.find("VRTRasterBand"))
 
@@ -242,9 +247,10 @@ def _of_band(band: ET.Element | None) -> Found:
         texts = [(c.text or "").strip() for c in band.iterfind("CategoryNames/Category")]
         names = {code: text for code, text in enumerate(texts) if text}
     colours = {
-        code: "#" + "".join(f"{min(255, int(entry.get(f'c{i}', '0'))):02x}" for i in (1, 2, 3))
+        code: colour
         for code, entry in enumerate(band.iterfind("ColorTable/Entry"))
         if entry.get("c4", "255") != "0"
+        and (colour := hex_of(",".join(entry.get(f"c{i}", "0") for i in (1, 2, 3))))
     }
     known = {code: c for code, c in colours.items() if not names or code in names}
     return names, known
@@ -269,6 +275,7 @@ def _table(band: ET.Element) -> dict[int, str]:
     found: dict[int, str] = {}
     for i, row in enumerate(table.iter("Row")):
         cells = [(cell.text or "").strip() for cell in row.iter("F")]
+        cells += [""] * (len(usages) - len(cells))
         code = i if value is None else whole(cells[value])
         if code is not None and cells[named]:
             found[code] = cells[named]

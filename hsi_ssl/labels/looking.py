@@ -108,10 +108,13 @@ class Plane:
         return found
 
 
-def looked_at(scenes: Sequence[Scene], reading: Reading, watcher: Watcher) -> list[Scene | None]:
+def looked_at(
+    scenes: Sequence[Scene], reading: Reading, watcher: Watcher, *, needed: bool = True
+) -> list[Scene | None]:
     """The scenes with all that is not to be looked at as if it held no measurement.
 
-    None for a scene of which nothing is to be looked at, which is said.
+    None for a scene of which nothing is to be looked at, which is said. Unless it is `needed`, that
+    may be all of them.
 
     Raises
     ------
@@ -140,13 +143,45 @@ def looked_at(scenes: Sequence[Scene], reading: Reading, watcher: Watcher) -> li
             found.append(None)
             continue
         found.append(masked(scene, looked))
-    if not any(found):
-        given = " and ".join(str(path) for path in (*reading.mask, *reading.mask_out))
-        raise LabelError(
-            f"{given} leaves nothing of {scenes[0].path} to look at; give masks that leave some "
-            "of its pixels"
-        )
+    if needed and not any(found):
+        raise _nothing_left(scenes[0], reading)
     return found
+
+
+def masks_of(
+    scenes: Sequence[Scene], reading: Reading, watcher: Watcher
+) -> list[tuple[tuple[Path, ...], tuple[Path, ...]] | None]:
+    """The user's masks, as `mask` and `mask_out`, that mark each scene, by place and name alone.
+
+    None for a scene in which no mask says to look at anything, which is said.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError, VectorError, LabelError
+        As `looked_at`.
+    """
+    files = [path for path in reading.mask if path != AUTO]
+    within = _areas(files, scenes, "--mask", watcher)
+    without = _areas(reading.mask_out, scenes, "--mask-out", watcher)
+    auto = tuple(path for path in reading.mask if path == AUTO)
+    found: list[tuple[tuple[Path, ...], tuple[Path, ...]] | None] = []
+    for scene, inside, outside in zip(scenes, within, without, strict=True):
+        if files and not inside:
+            watcher.say(f"left out {scene.path}: no mask says to look at anything in it")
+            found.append(None)
+        else:
+            found.append(((*inside, *auto), tuple(outside)))
+    if not any(found):
+        raise _nothing_left(scenes[0], reading)
+    return found
+
+
+def _nothing_left(scene: Scene, reading: Reading) -> LabelError:
+    given = " and ".join(str(path) for path in (*reading.mask, *reading.mask_out))
+    return LabelError(
+        f"{given} leaves nothing of {scene.path} to look at; give masks that leave some of its "
+        "pixels"
+    )
 
 
 def _any(looked: Masks, scene: Scene) -> bool:

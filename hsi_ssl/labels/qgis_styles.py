@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.colours import hex_of
 
@@ -41,11 +44,14 @@ def xml_root(text: str, where: str) -> ET.Element:
     LabelError
         It is no XML, or declares entities.
     """
-    if "<!ENTITY" in text:
-        raise LabelError(f"{where} declares entities, which a style has none of; save it again")
     try:
-        return ET.fromstring(text)
-    except ET.ParseError as error:
+        root: ET.Element = fromstring(text)
+        return root
+    except DefusedXmlException:
+        raise LabelError(
+            f"{where} declares entities, which a style has none of; save it again"
+        ) from None
+    except (ET.ParseError, ValueError) as error:
         raise LabelError(f"{where} is no XML ({error}); save the style again") from error
 
 

@@ -143,7 +143,10 @@ def resolve(
         names = _merged(opened)
         if not labelled:
             found_labels = Labelled(
-                tuple(LabelledScene(one.scene, role=one.found.role) for one in opened), names
+                tuple(
+                    LabelledScene(one.scene, role=one.found.role, found=one.found) for one in opened
+                ),
+                names,
             )
         elif train_labels:
             found_labels = published(opened, names, rules, watcher)
@@ -163,6 +166,32 @@ def resolve(
         class_file=found_labels.class_file,
         recoded=found_labels.recoded,
     )
+
+
+def open_found(
+    found: Found, reading: Reading, watcher: Watcher = SILENT, *, among: bool = False
+) -> Scene | None:
+    """Open one scene that was found, without labels, as `resolve` does; what it notes is said.
+
+    None where it turns out to be no cube or its masks leave nothing of it, which is said: of a
+    file that was met in a folder, and `among` others.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError, VectorError, LabelError
+        It is no cube that can be read; its masks do not fit, or leave nothing.
+    """
+    scene = _open(found, reading, watcher)
+    if scene is None:
+        return None
+    with ExitStack() as on_error:
+        on_error.callback(scene.close)
+        looked = looked_at([scene], reading, watcher, needed=not among)[0]
+        if looked is None:
+            return None
+        _tell_notes([Opened(found, looked)], watcher)
+        on_error.pop_all()
+    return looked
 
 
 def _found(

@@ -162,6 +162,18 @@ def _ecostress(path: Path) -> SpectralLibrary:
             f"{path} is no ECOSTRESS database of spectral ({error}); make one with "
             "spectral.database.EcostressDatabase.create"
         ) from error
+    told = (str, str, str | None, str | None, str, bytes, bytes)
+    for row in rows:
+        if not all(isinstance(value, kind) for value, kind in zip(row, told, strict=True)):
+            raise LibraryError(
+                f"{path}: expected texts, and spectra as bytes, in its tables; make it again with "
+                "spectral.database.EcostressDatabase.create"
+            )
+        if len(row[5]) != len(row[6]) or len(row[5]) % 4:
+            raise LibraryError(
+                f"{path}: the spectrum of {row[0]} has {len(row[5]) / 4:g} wavelengths and "
+                f"{len(row[6]) / 4:g} values; make the database again"
+            )
     # Of soils, rocks and man-made materials the first word says little ("Construction Asphalt").
     minerals = iter(materials([row[0] for row in rows if row[1].lower() == "mineral"]))
     found: list[LibrarySpectrum] = []

@@ -7,7 +7,6 @@ comma; names may be missing; lines that begin with `#`, `%`, `!` or `//` are com
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.cells import rows_of
 from hsi_ssl.errors import LibraryError
 from hsi_ssl.scenes.wavelengths import NANOMETRES, singular, unit_in
 
@@ -70,8 +70,11 @@ def read_table(path: Path) -> Table:
     lines = list(enumerate(_text(path).splitlines(), start=1))
     comments = [line.strip() for _, line in lines if line.strip().startswith(COMMENTS)]
     kept = [(i, s) for i, s in lines if s.strip(" \t;,") and not s.strip().startswith(COMMENTS)]
-    delimiter, decimal = _form([line for _, line in kept])
-    rows = [(i, _cells(line, delimiter)) for i, line in kept]
+    try:
+        delimiter, decimal = _form([line for _, line in kept])
+        rows = [(i, _cells(line, delimiter)) for i, line in kept]
+    except ValueError as error:
+        raise LibraryError(f"{path} is no CSV of spectra: {error}; save it again") from error
     width = max((len(cells) for _, cells in rows), default=0)
     if width < FEWEST:
         raise LibraryError(
@@ -167,7 +170,7 @@ def _cells(line: str, delimiter: str | None) -> list[str]:
     if delimiter is None:
         return line.split() or [""]
     line = line.strip(" \r\n")
-    cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [""])]
+    cells = [cell.strip() for cell in next(iter(rows_of([line], delimiter)), [""])]
     # Spreadsheets close every row with a delimiter; a missing last value is missing anyway.
     while len(cells) > 1 and not cells[-1]:
         cells.pop()

@@ -23,7 +23,9 @@ S = TypeVar("S", bound=Settings)
 T = TypeVar("T")
 RunFiles = dict[str, bytes]
 """The files of a run folder by name: the card in JSON, the weights as safetensors."""
-WRITTEN = {"schema", "hsi_ssl", "torch", "git_commit", "created", "weights_sha256"}
+WRITTEN = {
+    "schema", "hsi_ssl", "torch", "git_commit", "created", "weights_sha256", "metrics_sha256",
+}  # fmt: skip
 """What `save_run` says of a card by itself."""
 
 

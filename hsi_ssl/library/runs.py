@@ -24,7 +24,8 @@ from hsi_ssl.library.among import among_neighbours, grid_neighbours
 from hsi_ssl.library.scenes import PathLike
 from hsi_ssl.library.spectra import Fitted, fitted_spectra
 from hsi_ssl.library.telling import TELLING
-from hsi_ssl.maps.classify import ClassifyResult, classify_scenes, classify_sources
+from hsi_ssl.maps.classify import classify_scenes, classify_sources
+from hsi_ssl.maps.one_map import ClassifyResult
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.settings import ClassifySettings, prior_strength
 from hsi_ssl.watcher import Watcher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,6 +105,11 @@ def as_numbers(spectra: npt.ArrayLike) -> Array:
     SceneError
         It holds no numbers, or none.
     """
+    if isinstance(spectra, str | os.PathLike):
+        raise SceneError(
+            f"expected spectra (..., bands), found the path {os.fspath(spectra)}: a file is for "
+            "`run.classify(path)`, its spectra are `open_scene(path).read()`"
+        )
     masked = np.ma.getmaskarray(spectra) if isinstance(spectra, np.ma.MaskedArray) else None
     try:
         values = np.asarray(spectra)

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import rasterio
 import rasterio.shutil
+from defusedxml.ElementTree import fromstring
 
 from hsi_ssl.errors import OutputError
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet
@@ -83,7 +84,7 @@ def _plain(name: str) -> str:
 
 def _corrected(about: Path, units: Sequence[str | None]) -> None:
     """Give GDAL's .aux.xml the units that it leaves out, and take a former header out of it."""
-    root = ET.fromstring(about.read_text(encoding="utf-8"))
+    root: ET.Element = fromstring(about.read_text(encoding="utf-8"))
     for fields in root.findall("Metadata[@domain='ENVI']"):
         root.remove(fields)
     for band in root.findall("PAMRasterBand"):

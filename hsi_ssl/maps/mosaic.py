@@ -33,6 +33,7 @@ from hsi_ssl.maps.legend import (
     qml,
 )
 from hsi_ssl.maps.rasters import raster_errors
+from hsi_ssl.maps.records import Facts, record_path, write_record
 from hsi_ssl.scenes.scene import Scene
 
 MOSAIC_SUFFIX = ".vrt"
@@ -63,8 +64,6 @@ def check_mosaic(
     scenes: Sequence[Scene],
     layers: Sequence[Layer],
     inputs: Sequence[Path],
-    *,
-    overwrite: bool,
 ) -> None:
     """Refuse a mosaic that could not be made, before any work is done.
 
@@ -73,7 +72,7 @@ def check_mosaic(
     SceneError
         A scene has no coordinates, lies at an angle, or is in another CRS than the first.
     OutputError
-        A file of the mosaic exists and may not be replaced, or is a folder, or is one of `inputs`.
+        A file of the mosaic is one of `inputs`.
     """
     first = scenes[0]
     for scene in scenes:
@@ -89,7 +88,6 @@ def check_mosaic(
             )
     files = mosaic_outputs(path, layers).values()
     refuse_inputs(files, inputs)
-    refuse_taken(files, overwrite)
 
 
 def withdraw_mosaic(path: Path) -> None:
@@ -97,7 +95,7 @@ def withdraw_mosaic(path: Path) -> None:
 
     It would show new pixels by old names and counts. The new one stands once all maps do.
     """
-    withdraw(path, mosaic_outputs(path, LAYERS).values())
+    withdraw(path, [*mosaic_outputs(path, LAYERS).values(), record_path(path)])
 
 
 def write_mosaic(
@@ -106,9 +104,10 @@ def write_mosaic(
     label_set: LabelSet,
     *,
     layers: Mapping[Layer, Sequence[Path]],
+    made_of: Facts,
     overwrite: bool = False,
 ) -> None:
-    """Write the mosaic of finished maps and of their layers.
+    """Write the mosaic of finished maps and of their layers, with a record of what it is `made_of`.
 
     `label_set` are all classes of the maps. Pixels are counted in the mosaic, where scenes overlap
     once.
@@ -116,10 +115,12 @@ def write_mosaic(
     Raises
     ------
     OutputError
-        As `check_mosaic`; the disk is full.
+        A file of the mosaic exists and may not be replaced; the disk is full.
     """
     places = mosaic_outputs(path, tuple(layers)).values()
-    with written_beside(path, also=places, overwrite=overwrite) as beside:
+    refuse_taken(places, overwrite)
+    also = [*places, record_path(path)]
+    with written_beside(path, also=also, overwrite=overwrite) as beside:
         finished = mosaic_outputs(beside, tuple(layers))
         with raster_errors(path):
             # Parts are named from where the mosaic will lie; to be drawn now, by whole paths.
@@ -132,6 +133,7 @@ def write_mosaic(
                 _write_vrt(finished[layer], parts, path.parent, None)
         finished["style"].write_text(qml(label_set), encoding="utf-8")
         finished["legend"].write_text(legend_csv(label_set, counts), encoding="utf-8")
+        write_record(record_path(beside), made_of, finished.values(), {})
 
 
 @dataclass(frozen=True)

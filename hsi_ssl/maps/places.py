@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.files import refuse_taken
@@ -20,14 +20,26 @@ from hsi_ssl.maps.class_map import (
 from hsi_ssl.maps.envi import ENVI_SUFFIX, refuse_sheared
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.stac import item_path
-from hsi_ssl.scenes.scene import Grid, Scene
+from hsi_ssl.scenes.scene import Grid
 
 Format = Literal["geotiff", "envi"]
 SUFFIXES: dict[Format, str] = {"geotiff": ".tif", "envi": ENVI_SUFFIX}
 
 
+class Called(Protocol):
+    """What a scene's map is named after."""
+
+    @property
+    def path(self) -> Path:
+        """The scene's file."""
+
+    @property
+    def name(self) -> str:
+        """The file's name without endings."""
+
+
 def map_paths(
-    scenes: Sequence[Scene],
+    scenes: Sequence[Called],
     output: Path | None,
     format: Format | None = None,
     ending: str = MAP_ENDING,

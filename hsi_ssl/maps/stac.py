@@ -106,7 +106,7 @@ def former_item(path: Path) -> list[Path]:
         ours = "stac_version" in found and found["assets"]["map"]["href"] == _relative(
             path, path.parent
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
     return [place] if ours else []
 

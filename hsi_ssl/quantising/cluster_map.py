@@ -86,7 +86,7 @@ def write_cluster_map(
         "SCENE": scene.path.name,
         "MODEL": str(settings.model or settings.run),
         "LABEL_SET": label_set.name,
-        "SETTINGS": json.dumps(settings.model_dump(mode="json")),
+        "SETTINGS": json.dumps(settings.model_dump(mode="json", exclude={"output"})),
     }
     say_where(scene, watcher)
     done = 0

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from hsi_ssl.checksums import sealed
 from hsi_ssl.datasets.scalings.shapes import continuum_removed
 from hsi_ssl.discovery.discover import Discovery, Group
 from hsi_ssl.discovery.survey import Surveyed
@@ -89,7 +90,7 @@ def write_discovery(
     with written_beside(folder, meanwhile=meanwhile, overwrite=overwrite) as beside:
         beside.mkdir()
         (beside / "index.html").write_text(html, encoding="utf-8")
-        text = json.dumps(found.to_json(), indent=1, allow_nan=False)
+        text = json.dumps(sealed(found.to_json()), indent=1, allow_nan=False)
         (beside / "groups.json").write_text(text + "\n", encoding="utf-8")
         _write_csv(beside / "groups.csv", [GROUP_COLUMNS, *map(_row, _both(found))])
         means, spreads = _spectra(found)
@@ -123,7 +124,7 @@ def _write_map(found: Discovery, scene: Surveyed, path: Path) -> None:
         "MODEL": str(found.settings.model),
         "MODEL_SHA256": card["weights_sha256"],
         "LABEL_SET": found.classes.label_set.name,
-        "SETTINGS": json.dumps(found.settings.model_dump(mode="json")),
+        "SETTINGS": json.dumps(found.settings.model_dump(mode="json", exclude={"output"})),
     }
     with class_map(
         path,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hsi_ssl.errors import ModelError
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style
 from hsi_ssl.reports.html import inline_svg
 from hsi_ssl.reports.metrics import Calibration
@@ -52,28 +55,39 @@ def _curve(axes: Axes, calibration: Calibration, **how: Any) -> None:
 
 
 def training_figure(path: Path, card: dict[str, Any]) -> Any:
-    """The bound, or minus the cost, and the validation scores over epochs; None without a log."""
+    """The bound, or minus the cost, and the validation scores over epochs; None without a log.
+
+    Raises
+    ------
+    ModelError
+        The log is broken, or not as it was written.
+    """
     if not path.exists():
         return None
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        return None
-    curves = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    told = next(name.removesuffix("_batch") for name in curves if name.endswith("_batch"))
-    batch, validation = (curves[f"{told}_{of}"] for of in ("batch", "validation"))
+    try:
+        curves = _curves(path.read_bytes(), card.get("metrics_sha256"))
+        if not curves:
+            return None
+        told = next((name.removesuffix("_batch") for name in curves if name.endswith("_batch")), "")
+        batch, validation = (curves[f"{told}_{of}"] for of in ("batch", "validation"))
+        epochs = curves["epoch"]
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise ModelError(
+            f"{path} is broken ({error}); bring back a copy, or remove it: the report then goes "
+            "without the curves of the training"
+        ) from error
     with style(SENTINEL):
         figure = Figure(figsize=(4.6, 3.9), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True)
-        upper.plot(curves["epoch"], batch, color=BLUE, label="training")
-        upper.plot(curves["epoch"], validation, color=ORANGE, label="validation")
-        settled = np.concatenate([c[len(rows) // 20 :] for c in (batch, validation)])
+        upper.plot(epochs, batch, color=BLUE, label="training")
+        upper.plot(epochs, validation, color=ORANGE, label="validation")
+        settled = np.concatenate([c[len(epochs) // 20 :] for c in (batch, validation)])
         upper.set_ylim(*_clear_of_the_start(settled))
         upper.set_ylabel("bound (nats)" if told == "bound" else told.replace("_", " "))
         upper.legend(loc="lower right")
         for name, label, colour in (("macro_f1", "macro-F1", ORANGE), ("oa", "accuracy", GREY)):
             if name in curves:
-                lower.plot(curves["epoch"], curves[name], color=colour, label=label)
+                lower.plot(epochs, curves[name], color=colour, label=label)
         lower.legend(loc="lower right")
         lower.set_ylabel("validation")
         lower.set_xlabel("epoch")
@@ -82,8 +96,26 @@ def training_figure(path: Path, card: dict[str, Any]) -> Any:
         return inline_svg(figure)
 
 
+def _curves(log: bytes, sha256: str | None) -> dict[str, npt.NDArray[np.float64]]:
+    """Columns of metrics.csv, of which the card may know the checksum.
+
+    Raises
+    ------
+    ValueError, TypeError
+        It is not as it was written, or no table of numbers.
+    """
+    if sha256 is not None and hashlib.sha256(log).hexdigest() != sha256:
+        raise ValueError("it is not as it was written")
+    rows = list(csv.DictReader(io.StringIO(log.decode("utf-8"), newline="")))
+    names = list(rows[0]) if rows else []
+    return {name: np.array([float(row[name]) for row in rows]) for name in names}
+
+
 def _clear_of_the_start(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Limits without the first epochs' plunge, which would flatten all that follows."""
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
     margin = 0.06 * (high - low) or 1.0
     return low - margin, high + margin

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.checksums import sealed
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.files import written_beside
 from hsi_ssl.inference.checkpoint import METRICS
@@ -128,7 +129,7 @@ def write_evaluation_report(
     with written_beside(folder, overwrite=overwrite) as beside:
         beside.mkdir()
         (beside / "index.html").write_text(html, encoding="utf-8")
-        text = json.dumps(evaluation.to_json(), indent=1, allow_nan=False)
+        text = json.dumps(sealed(evaluation.to_json()), indent=1, allow_nan=False)
         (beside / "metrics.json").write_text(text + "\n", encoding="utf-8")
         _write_csv(beside / "scores.csv", _score_rows(evaluation))
         _write_csv(beside / "per_class.csv", _per_class_rows(evaluation))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hsi_ssl.checksums import sealed
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.vectors import vector_file
@@ -92,7 +93,7 @@ def write_reference_report(
     with written_beside(folder, overwrite=overwrite) as beside:
         beside.mkdir()
         (beside / "index.html").write_text(html, encoding="utf-8")
-        text = json.dumps(metrics, indent=1, allow_nan=False)
+        text = json.dumps(sealed(metrics), indent=1, allow_nan=False)
         (beside / "metrics.json").write_text(text + "\n", encoding="utf-8")
         for one, answer, name in zip(found, answers, names, strict=True):
             place = beside if len(found) == 1 else beside / name

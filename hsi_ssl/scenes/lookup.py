@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.ortho import Ints, Ortho, strips
+from hsi_ssl.scenes.reprojecting import reprojected
 from hsi_ssl.scenes.scene import Bools, Grid
 
 Numbers = npt.NDArray[Any]
@@ -130,7 +131,6 @@ def _apart(some: Ints, grid: Grid, own: Grid) -> float:
     Of the middle one; `some (4, n)`: row and column of pixels and of cells.
     """
     from rasterio.crs import CRS
-    from rasterio.warp import transform
 
     if own.geolocation is None or grid.transform is None:
         return 0.0
@@ -144,8 +144,9 @@ def _apart(some: Ints, grid: Grid, own: Grid) -> float:
     if own.crs is not None and grid.crs is not None:
         there = CRS.from_wkt(grid.crs)
         if own.crs != grid.crs:
-            x, y = (np.asarray(v) for v in transform(CRS.from_wkt(own.crs), there, x, y))
+            x, y = reprojected(CRS.from_wkt(own.crs), there, x, y)
         if there.is_geographic:  # on the same side of the date line
             x = c + (x - c + A_TURN / 2) % A_TURN - A_TURN / 2
     cells = np.linalg.solve(np.array([[a, b], [d, e]]), np.stack([x - c, y - f]))
-    return float(np.median(np.hypot(cells[0] - along[known] - 0.5, cells[1] - down[known] - 0.5)))
+    beside = np.hypot(cells[0] - along[known] - 0.5, cells[1] - down[known] - 0.5)
+    return float(np.median(np.where(np.isfinite(beside), beside, np.inf)))

@@ -15,6 +15,7 @@ from hsi_ssl.scenes.axes import Asked, order_of
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.product import Overlap, Product, Quality, Wanted
 from hsi_ssl.scenes.products import product_at, product_in, refuse_folder
+from hsi_ssl.scenes.products.stac_item import lacks_item
 from hsi_ssl.scenes.readers import FORMATS, geotiff
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
@@ -80,7 +81,9 @@ def open_scene(
         scene.close()
         raise
     told = order is not None and chosen.open_turned is None
-    return _with_asked(scene, told, wavelengths, _unused(scene, None, overlap, quality))
+    unused = _unused(scene, None, overlap, quality)
+    lacking = lacks_item(path)
+    return _with_asked(scene, told, wavelengths, (*unused, *([lacking] if lacking else [])))
 
 
 def _unused(
@@ -128,7 +131,8 @@ def _soundly_placed(scene: Scene) -> Scene:
     grid, notes = scene.grid, []
     if grid.transform is not None:
         a, b, _, d, e, _ = grid.transform
-        if not np.isfinite(grid.transform).all() or not np.isfinite(a * e - b * d):
+        area = a * e - b * d
+        if not np.isfinite(grid.transform).all() or not np.isfinite(area) or not area:
             notes.append("what it tells of the place of its pixels is no place")
             grid = replace(grid, transform=None)
     points = [p for p in grid.control_points if np.isfinite((p.row, p.col, p.x, p.y, p.z)).all()]
@@ -138,7 +142,8 @@ def _soundly_placed(scene: Scene) -> Scene:
     if not notes:
         return scene
     said = tuple(
-        f"{scene.path.name}: {note} (not a number, or infinite): not used" for note in notes
+        f"{scene.path.name}: {note} (not a number, infinite, or of no area): not used"
+        for note in notes
     )
     origins = scene.origins if grid.placed else replace(scene.origins, transform=None)
     return replace(scene, grid=grid, origins=origins, notes=(*scene.notes, *said))

@@ -7,8 +7,6 @@ ENVI domain. Then come a companion .hdr, the catalog or a CSV given by the user.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hsi_ssl.cells import rows_of
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.envi_header import (
     esri_wavelengths,
@@ -317,7 +316,10 @@ def csv_facts(path: Path, bands: int) -> BandFacts:
         raise SceneNotFoundError(f"no file {path} with wavelengths") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SceneError(f"{path} is no CSV with wavelengths ({error})") from error
-    rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+    try:
+        rows = [row for row in rows_of(text.splitlines()) if any(cell.strip() for cell in row)]
+    except ValueError as error:
+        raise SceneError(f"{path} is no CSV with wavelengths: {error}; save it again") from error
     names = [cell.strip().lower() for cell in rows[0]] if rows else []
     if len(names) == 1 and _number(names[0]) is not None:
         names = ["wavelength"]

@@ -54,7 +54,7 @@ from hsi_ssl.training import loop
 
 TIMES = {
     "created", "datetime", "seconds", "spectra_per_second", "supervised_seconds", "checksums",
-    "git_commit", "wall_seconds", "extractor_seconds", "m2_seconds",
+    "git_commit", "wall_seconds", "extractor_seconds", "m2_seconds", "metrics_sha256",
 }  # fmt: skip
 """Of JSON and CSV: what differs from run to run, checksums of it, commits."""
 DATED = {"c/index.html", "q/index.html"}

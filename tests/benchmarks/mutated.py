@@ -15,6 +15,7 @@ import argparse
 import math
 import os
 import sys
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -96,8 +97,12 @@ def command_line() -> None:
     """Go through the inputs, and say or write what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--inputs", type=int, default=20_000, help="In all.")
-    parser.add_argument("--first", type=int, default=0, help="Number of the first of each case.")
+    parser.add_argument(
+        "--first", type=int, default=0,
+        help="Number of the first of each case; -1: an unchanged one, which must be accepted.",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="At most, of inputs.")
     parser.add_argument("--only", action="append", default=[], help="A case, or a group of them.")
     parser.add_argument("--but", action="append", default=[], help="All but a case or a group.")
     parser.add_argument("--seed", type=int, help="One input of --only, told whole.")
@@ -121,15 +126,17 @@ def command_line() -> None:
         _one(asked, cases, shared)
         return
     each = math.ceil(asked.inputs / len(cases))
-    found = Found()
+    found, until = Found(), time.monotonic() + 60 * asked.minutes
     if asked.valid:
         each = max(len(case.actions) for case in cases)
         asked.first = -each
     for outcome in harness.run(cases, each, given=shared, jobs=asked.jobs, first=asked.first):
-        if asked.valid and outcome.kind == REFUSED:
-            outcome.kind, outcome.where = "valid refused", outcome.case + outcome.command
+        if outcome.kind == REFUSED and (asked.valid or outcome.number == -1):
+            outcome.kind, outcome.where = "valid refused", f"{outcome.case}: {outcome.command}"
             outcome.detail = outcome.said
         found.add(outcome)
+        if time.monotonic() > until:
+            break
         if sys.stderr.isatty():
             print(".", end="", file=sys.stderr, flush=True)
     group_of = {case.name: case.group for case in cases}

@@ -34,7 +34,7 @@ from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset, Part, open_dataset
 from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.labels.label_set import codes_to_indices
-from hsi_ssl.maps.classify import classify_scene
+from hsi_ssl.maps.one_map import classify_scene
 from hsi_ssl.reports.metrics import score
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings, M2Settings, PrepareSettings

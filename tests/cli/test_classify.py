@@ -70,7 +70,7 @@ def test_one_scene_and_the_promised_keys(run: Path, scenes: Path, project: Path)
     assert (found["map"], found["pixels"], found["classified"]) == ("south_classes.tif", 1200, 1160)
     assert found["counts"]["0"] == 40
     assert set(found["counts"]) == {"0", "2", "7", "32"}
-    names = ("tif", "tif.aux.xml", "qml", "csv", "png")
+    names = ("tif", "tif.aux.xml", "qml", "csv", "png", "record.json")
     assert {p.name for p in project.glob("south*")} == {
         *(f"south_classes.{ending}" for ending in names),
         "south_classes_confidence.tif",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import struct
 import subprocess
 import sys
 import warnings
@@ -13,6 +15,7 @@ import pytest
 
 from hsi_ssl.cli.output import Terminal, others_heard
 from hsi_ssl.errors import PictureWarning
+from hsi_ssl.stopping import Stopped
 
 ROWS, COLS = 24, 30
 NAMES = ("\u77f3\u82f1", "\u0645\u0631\u0645\u0631", "\U0001f332 $oak$")
@@ -68,3 +71,48 @@ def test_names_in_any_script_leave_the_terminal_clean(tmp_path: Path) -> None:
     assert all(line.startswith("Warning: no installed font") for line in said)
     page = (tmp_path / "balance" / "index.html").read_text(encoding="utf-8")
     assert all(name in page for name in NAMES)
+
+
+def lost(error: BaseException) -> None:
+    """As a compiled module tells of an error that it cannot pass on."""
+
+    def called_back(*_: object) -> None:
+        raise error
+
+    ctypes.CFUNCTYPE(None)(called_back)()
+
+
+def test_errors_that_others_cannot_pass_on_are_details(capfd: pytest.CaptureFixture[str]) -> None:
+    for verbosity, shown in ((0, ""), (1, "ValueError: no text\n")):
+        with Terminal(verbosity=verbosity) as terminal, others_heard(terminal):
+            lost(ValueError("no\n text"))
+            sys.excepthook(ValueError, ValueError("no text"), None)
+        assert capfd.readouterr() == (2 * shown, "")
+
+
+def test_a_stop_that_is_lost_reaches_who_hears_of_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: heard.append(found.exc_value))
+    stop = Stopped(2)
+    with Terminal() as terminal, others_heard(terminal):
+        lost(stop)
+    assert heard == [stop]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("details", [False, True])
+def test_what_a_library_writes_past_its_settings_comes_with_details(
+    tmp_path: Path, details: bool
+) -> None:
+    path = tmp_path / "cube.tif"
+    path.write_bytes(b"II+\0\x08\0\0\0" + struct.pack("<Q", 2**62) + bytes(100))
+    more = ["-v"] if details else []
+    done = subprocess.run(
+        [sys.executable, "-m", "hsi_ssl.cli", "info", str(path), *more],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("Error: ") or details
+    assert ("_tiffSeekProc: Invalid argument." in lines) == details
+    assert len(lines) == 1 or details

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from hsi_ssl.checksums import unsealed
 from hsi_ssl.discovery.discover import Discovery, discover
 from hsi_ssl.errors import ModelError, OutputError, SettingsError
 from hsi_ssl.inference.discovered import load_discovered, save_discovered
@@ -103,7 +103,7 @@ def test_outputs(found: Discovery, project: Any, tmp_path: Path) -> None:
     assert 'src="http' not in html
     assert html.count("<svg") == 2 * len(found.groups)  # its spectrum, and its shape
     group = found.groups[0]
-    told = json.loads((folder / "groups.json").read_text(encoding="utf-8"))
+    told = unsealed((folder / "groups.json").read_text(encoding="utf-8"))
     assert told["groups"][0]["code"] == 33
     assert told["groups"][0]["matches"][0]["material"] == "alunite"
     with (folder / "groups.csv").open(newline="", encoding="utf-8") as file:

@@ -54,7 +54,8 @@ class Corpus:
 
     def action(self, number: int) -> list[str]:
         """Arguments of the command that reads input `number`."""
-        chosen = self.case.actions[number % len(self.case.actions)]
+        actions = self.case.actions
+        chosen = actions[(number if number >= 0 else -1 - number) % len(actions)]
         return [f"in/{self.main}".rstrip("/.") if word == "@" else word for word in chosen]
 
 

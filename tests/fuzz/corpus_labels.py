@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import zipfile
 from collections.abc import Callable
@@ -432,6 +433,7 @@ def ecostress(folder: Path) -> Path:
     text = folder / "mineral.sulfate.none.S-1.jpl.perkin.spectrum.txt"
     text.write_text(head + rows + "\n")
     path = folder / "ecostress.db"
+    logging.getLogger("spectral").setLevel(logging.WARNING)
     made = EcostressDatabase.create(str(path), str(folder))
     made.db.close()
     text.unlink()

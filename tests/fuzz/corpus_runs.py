@@ -114,7 +114,7 @@ def runs() -> list[Case]:
         *info,
         classify,
         INFO,
-        ("features", SCENE, "--m1", "given/m1", "-o", "out/f.tif", "-q"),
+        ("features", SCENE, "--m1", "given/pca", "-o", "out/f.tif", "-q"),
         INFO,
     )
     figures = (
@@ -200,10 +200,10 @@ def runs() -> list[Case]:
         "out/r",
         "-q",
     )
-    masked = ("classify", SCENE, "--model", "given/m2", "--mask", "@", "-o", "out/map.tif", "-q")
+    masked = ("classify", SCENE, "--model", "given/lvq", "--mask", "@", "-o", "out/map.tif", "-q")
     return [
         *found,
-        Case("report", "runs", partial(copied, name="report"), info, ("metrics.json", "*.json")),
+        Case("report", "runs", partial(copied, name="report"), info, ("**/*.json",)),
         Case(
             "report sealed",
             "runs",
@@ -261,17 +261,16 @@ def datasets() -> list[Case]:
         INFO_WORDS,
         ("balance", "@", "--report", "out/r", "-q"),
         INFO,
-        ("features", "@", "--m1", "given/m1", "-o", "out/f.h5", "-q"),
+        ("features", "@", "--m1", "given/pca", "-o", "out/f.h5", "-q"),
         ("train-m1", "@", "-o", "out/m1", "--extractor", "pca", "-q"),
         INFO,
         ("train-m2", "@", "--no-m1", "--model", "lvq", "-o", "out/lvq", "-q"),
-        ("suggest", "given/m2", "@", "-o", "out/s.gpkg", "-n", "5", "-q"),
+        ("suggest", "given/lvq", "@", "-o", "out/s.gpkg", "-n", "5", "-q"),
     )
     write = partial(copied, name="dataset.h5")
     return [
         Case("dataset", "datasets", write, actions),
         Case("dataset sealed", "datasets", write, actions, also=of_arrays),
-        Case("features of a dataset", "datasets", partial(copied, name="features.h5"), (INFO,)),
     ]
 
 
@@ -305,7 +304,7 @@ supervised_epochs = 1
 learning_rate = 0.001
 
 [classify]
-model = "given/m2"
+model = "given/lvq"
 spatial = 0.5
 """
 

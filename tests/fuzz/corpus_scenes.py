@@ -29,7 +29,7 @@ from wyvern_files import write_wyvern
 
 DRAWN = 3
 """Scenes a way, each of other types, axes and places."""
-READ = ("classify", "@", "--model", "given/m2", "-o", "out/map.tif", "--resample", "--force", "-q")
+READ = ("classify", "@", "--model", "given/lvq", "-o", "out/map.tif", "--resample", "--force", "-q")
 MASKED = ("mask", "@", "-o", "out/mask.tif", "-q")
 PREPARED = ("prepare", "@", "--labels", "given/labels.tif", "-o", "out/d.h5", "-q")
 ACTIONS = (INFO, INFO_WORDS, READ, INFO, MASKED, INFO_WORDS, INFO, PREPARED)

@@ -141,7 +141,7 @@ class Guard:
     """Hears of what Python does; once set it stays, so it listens only while it is told to."""
 
     def __init__(self, allowed: Path) -> None:
-        self.allowed, self.listens = str(allowed), False
+        self.allowed, self.listens = f"{allowed}{os.sep}", False
         self.heard: list[str] = []
         sys.addaudithook(self._hear)
 

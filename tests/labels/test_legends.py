@@ -128,3 +128,30 @@ def test_class_names_in_windows_1252(tmp_path: Path) -> None:
     (tmp_path / "map.hdr").write_bytes(header.encode("windows-1252"))
     (tmp_path / "map.img").write_bytes(bytes([0, 1, 2]))
     assert legend_of(tmp_path / "map.img").names == {0: "Unclassified", 1: "Grünstein", 2: "Löss"}
+
+
+def test_attribute_tables_with_too_few_cells_name_nothing(tmp_path: Path, write_tif: Write) -> None:
+    path = write_tif("l.tif", CODES)
+    cut = TABLE.replace("<F>2</F><F>Pine</F>", "<F>2</F>").replace("<F>1</F><F>Oak</F>", "")
+    (tmp_path / "l.tif.aux.xml").write_text(cut)
+    assert legend_of(path).names == {3: "Soil"}
+    strange = CATEGORIES.replace(
+        "</CategoryNames>", '</CategoryNames><ColorTable><Entry c1="²" c2="-" c3="9"/></ColorTable>'
+    )
+    (tmp_path / "l.tif.aux.xml").write_text(strange)
+    assert legend_of(path).names == NAMES | {0: "none"}
+
+
+@pytest.mark.parametrize("name", ["l.csv", "l.clr"])
+def test_codes_of_thousands_of_digits_are_refused(tmp_path: Path, name: str) -> None:
+    digits = "9" * 5000
+    (tmp_path / "l.csv").write_text(f"code,name\n{digits},Oak\n")
+    (tmp_path / "l.clr").write_text(f"{digits} 0 0 0 255 Oak\n")
+    with pytest.raises(LabelError, match=r"line \d"):
+        legend_file(tmp_path / name)
+
+
+def test_cells_without_end_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text(f"code,name\n1,{'x' * 200_000}\n")
+    with pytest.raises(LabelError, match=r"l\.csv is no table: .* letters"):
+        legend_file(tmp_path / "l.csv")

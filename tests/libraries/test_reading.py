@@ -338,3 +338,24 @@ def test_usgs_splib06(real_data: Callable[[str], Path]) -> None:
     assert (np.diff(alunite.wavelengths_nm) >= 0).all()
     assert alunite.wavelengths_nm[[0, -1]] == pytest.approx([383.15, 2508.2])
     assert np.nanmax(alunite.reflectance) < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE Spectra SET XData = 'no'", "spectra as bytes"),
+        ("UPDATE Samples SET Name = x'ff'", "expected texts"),
+        ("UPDATE Spectra SET YData = x'00000000'", "211 wavelengths and 1 values"),
+        ("UPDATE Spectra SET XData = x'0000'", "0.5 wavelengths"),
+    ],
+)
+def test_a_database_with_other_cells_is_refused(tmp_path: Path, change: str, words: str) -> None:
+    import sqlite3
+
+    write_ecostress(tmp_path, "S-12")
+    path = database(tmp_path)
+    with sqlite3.connect(path) as connection:
+        connection.execute(change)
+    connection.close()
+    with pytest.raises(LibraryError, match=words):
+        open_library(path)

@@ -77,6 +77,7 @@ def test_what_is_no_measurement_is_zero(run: hsi_ssl.Run, cube: Cube) -> None:
         (np.ones((3, 0)), "holds no spectrum"),
         (5.0, "holds no spectrum"),
         (np.full((4, 12), "a"), "type <U1"),
+        (Path("cores/a.h5"), r"the path cores/a.h5: a file is for `run.classify"),
         (np.ones((4, 12), complex), "type complex128"),
         ([[1, 2], [3]], "expected an array of spectra"),
     ],

@@ -17,7 +17,8 @@ from rasterio.transform import Affine
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError, VectorError
 from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.labels.area import PolygonArea, areas
-from hsi_ssl.maps.classify import classify, classify_scene
+from hsi_ssl.maps.classify import classify
+from hsi_ssl.maps.one_map import classify_scene
 from hsi_ssl.models.spatial import SWEEPS
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.settings import ClassifySettings

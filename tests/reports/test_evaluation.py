@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,19 @@ import rasterio
 import sklearn.metrics as sk
 from rasterio.transform import Affine
 
+from hsi_ssl.checksums import unsealed
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.describing.telling import describe
 from hsi_ssl.errors import DatasetError, LabelError, ModelError, OutputError, SceneNotFoundError
 from hsi_ssl.files import fingerprint
+from hsi_ssl.inference.checkpoint import read_card
 from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.inference.discovered import map_classes
 from hsi_ssl.labels.label_set import red_green_blue
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.reports.areas import estimated_areas
 from hsi_ssl.reports.evaluation import Evaluation, evaluate, with_maps
+from hsi_ssl.reports.evaluation_figures import training_figure
 from hsi_ssl.reports.evaluation_page import largest_confusions, write_evaluation_report
 from hsi_ssl.reports.model_maps import glance
 from hsi_ssl.scenes.opening import open_scene
@@ -115,7 +120,7 @@ def test_report_files_agree_with_the_scores(evaluation: Evaluation, tmp_path: Pa
     written = {p.name for p in (tmp_path / "report").iterdir()}
     tables = {"scores.csv", "per_class.csv", "confusion.csv"}
     assert written == {"index.html", "metrics.json", *tables}
-    assert json.loads((tmp_path / "report/metrics.json").read_text()) == evaluation.to_json()
+    assert unsealed((tmp_path / "report/metrics.json").read_text()) == evaluation.to_json()
     with (tmp_path / "report/confusion.csv").open() as file:
         head, *rows = csv.reader(file)
     assert head == ["true code", "true name", "predicted 2", "predicted 7", "predicted 32"]
@@ -335,3 +340,36 @@ def test_the_page_stands_alone_and_fits(
     assert browser.evaluate("document.querySelectorAll('svg').length") == 6
     broken = "[...document.images].filter(i => !i.naturalWidth).length"
     assert browser.evaluate(broken) == 0
+
+
+def test_a_damaged_log_is_refused(m2_run: Path, tmp_path: Path) -> None:
+    card = read_card(m2_run)
+    log, whole = tmp_path / "metrics.csv", (m2_run / "metrics.csv").read_bytes()
+    log.write_bytes(whole)
+    assert "</svg>" in str(training_figure(log, card))
+    digit = whole.rindex(b"1")
+    log.write_bytes(whole[:digit] + b"2" + whole[digit + 1 :])
+    with pytest.raises(ModelError, match=r"metrics\.csv is broken \(it is not as it was written"):
+        training_figure(log, card)
+    assert training_figure(log, {**card, "metrics_sha256": None}) is not None
+    for broken in (b"\xff", b"epoch,a\n1,x\n", b"epoch,a_batch\n1\n", b"epoch\n1\n", b"a\n1,2\n"):
+        log.write_bytes(broken)
+        with pytest.raises(ModelError, match=r"metrics\.csv is broken .* remove it"):
+            training_figure(log, {"training": card["training"]})
+    for empty in (b"", b"epoch,bound_batch\n"):
+        log.write_bytes(empty)
+        assert training_figure(log, {"training": card["training"]}) is None
+    log.write_bytes(b"epoch,bound_batch,bound_validation\n1,inf,nan\n")
+    assert training_figure(log, {"training": card["training"]}) is not None
+
+
+def test_a_damaged_report_is_noticed(evaluation: Evaluation, tmp_path: Path) -> None:
+    metrics = write_evaluation_report(evaluation, tmp_path / "report").parent / "metrics.json"
+    whole = metrics.read_text()
+    assert describe(metrics.parent).values["oa"] == evaluation.to_json()["oa"]
+    place = re.search(r'"oa": (\d)', whole)
+    assert place is not None
+    other = str((int(place[1]) + 1) % 10)
+    metrics.write_text(whole[: place.start(1)] + other + whole[place.end(1) :])
+    with pytest.raises(ModelError, match=r"metrics\.json is broken \(oa differ.* make the report"):
+        describe(metrics.parent)

@@ -218,7 +218,7 @@ def test_a_mosaic_is_judged_on_all_its_scenes(
     ]
     label_set = LabelSet("minerals", tuple(LabelClass(c, f"class {c}", "#123456") for c in
                                            (2, 7, 32)))  # fmt: skip
-    write_mosaic(tmp_path / "m.vrt", parts, label_set, layers={})
+    write_mosaic(tmp_path / "m.vrt", parts, label_set, layers={}, made_of={})
     dataset = dataset_of(TRUE, TRUE, grids=[GRID, east], scenes=("a", "b"))
     found = judged(tmp_path / "m.vrt", dataset)
     both = np.concatenate([TRUE, TRUE]), np.concatenate([codes, TRUE])

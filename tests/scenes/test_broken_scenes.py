@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import scipy.io
 from placed_files import write_cube
 
@@ -182,3 +183,14 @@ def test_attributes_of_other_types_than_they_should_be(tmp_path: Path, name: str
         file["cube"].attrs[name] = ODD[odd]()
     with contextlib.suppress(SceneError), open_scene(path) as scene:
         assert scene.read().shape == (6, 8, 5)
+
+
+def test_pixels_without_area_have_no_place(tmp_path: Path) -> None:
+    path = tmp_path / "s.vrt"
+    rasterio.shutil.copy(write_cube(tmp_path / "s.tif"), path, driver="VRT")
+    text = path.read_text()
+    assert " 3.0000000000000000e+01," in text
+    path.write_text(text.replace(" 3.0000000000000000e+01,", " 0,", 1))
+    with open_scene(path) as scene:
+        assert not scene.grid.placed
+        assert any("of no area" in note for note in scene.notes)

@@ -42,6 +42,7 @@ import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from hsi_ssl.cells import whole_number
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms.documents import BYTE_ORDER_MARKS, contents, hex_colour
 from hsi_ssl.labels.forms.drawn import CLASS, Drawn
@@ -156,12 +157,13 @@ def _regions(file: Path, text: str) -> tuple[list[_Region], tuple[int, int] | No
         elif key == "roi rgb value" and regions:
             regions[-1].colour = hex_colour(NUMBER.findall(value))
         elif key == "roi npts" and regions:
-            regions[-1].points = int(value) if value.isdecimal() else None
+            regions[-1].points = whole_number(value)
         elif key.startswith("file dimension"):
             size = SIZE.search(value)
-            shape = (int(size[2]), int(size[1])) if size else None
+            rows, cols = (whole_number(size[i]) if size else None for i in (2, 1))
+            shape = None if rows is None or cols is None else (rows, cols)
         elif key == "number of rois":
-            announced = int(value) if value.isdecimal() else None
+            announced = whole_number(value)
         elif not match and (names := _columns(value)) is not None:
             columns = names
         if (table := text[remark.end() : end]).strip():
@@ -228,9 +230,7 @@ def _numbers(file: Path, lines: list[str], x: int, y: int) -> Ints:
     try:
         found = np.array([(row[x], row[y]) for row in rows]).astype(np.float64)
     except ValueError as error:
-        raise VectorError(
-            f"{file}: X and Y are no numbers ({error}); write the file again"
-        ) from error
+        raise VectorError(f"{file}: X and Y are no numbers; write the file again") from error
     whole = np.isfinite(found) & (np.floor(found) == found) & (np.abs(found) < 2**31)
     if not whole.all():
         odd = found[~whole.all(axis=1)][0]

@@ -24,6 +24,11 @@ READ = (SHAPES, INDEX, FIELDS, CRS, ".cpg")
 MEMBERS = {*READ, ".qpj", ".sbn", ".sbx"}
 """Suffixes by which a set may be named."""
 ZIP = ".zip"
+TEXTS = {CRS, ".cpg", ".qpj"}
+LONGEST_TEXT = 2**20
+"""Bytes of a member that is a text."""
+LARGE, MOST_PACKED = 2**28, 500
+"""Bytes of other members whatever they are packed to; beyond, times as many as packed."""
 OF_FINDER = "__MACOSX"
 """Folder in ZIPs of macOS, whose files only look like members."""
 
@@ -171,12 +176,25 @@ def sets_in(archive: Path) -> list[ShapeSet]:
         )
     if any(entry.flag_bits & 1 for entry in entries):
         raise VectorError(f"{archive} is encrypted; unzip it with its password and name the .shp")
+    for entry in entries:
+        if _is_member_name(entry.filename) and _explodes(entry):
+            raise VectorError(
+                f"{archive}: {entry.filename} would unpack from {entry.compress_size:,} to "
+                f"{entry.file_size:,} bytes, which no shapefile does; zip it again"
+            )
     stems = [_stem(members[SHAPES]) for members in whole]
     last = [stem.rpartition("/")[2] for stem in stems]
     return [
         ShapeSet(archive, short if last.count(short) == 1 else stem, members)
         for stem, short, members in zip(stems, last, whole, strict=True)
     ]
+
+
+def _explodes(entry: zipfile.ZipInfo) -> bool:
+    """Whether a member is larger than memory should hold, or than any of its kind."""
+    if PurePosixPath(entry.filename).suffix.lower() in TEXTS:
+        return entry.file_size > LONGEST_TEXT
+    return entry.file_size > LARGE and entry.file_size > MOST_PACKED * entry.compress_size
 
 
 def may_hold_sets(archive: Path) -> bool:

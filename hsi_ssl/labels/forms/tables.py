@@ -6,7 +6,6 @@ or tabs stand between values; decimal commas are read where they do not.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from hsi_ssl.cells import rows_of
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms.drawn import Drawn, drawn, layer_named
 from hsi_ssl.labels.layers import Features, LayerFacts, Place, listed
@@ -66,7 +66,10 @@ def takes(file: Path) -> bool:
             head = _decoded(opened.read(HEAD))
     except OSError:
         return False
-    columns = _columns(head)
+    try:
+        columns = _columns(head)
+    except ValueError:
+        return False
     return bool(_candidates(columns)) or any(_plain(c) in WKT for c in columns)
 
 
@@ -100,13 +103,12 @@ def _decoded(data: bytes) -> str:
 
 
 def _delimiter(head: str) -> str:
-    line = head.split("\n", 1)[0]
+    line = next(iter(head.splitlines()), "")
     return max((",", ";", "\t", "|"), key=line.count)
 
 
 def _columns(head: str) -> list[str]:
-    line = head.split("\n", 1)[0].strip("\r")
-    return next(csv.reader([line], delimiter=_delimiter(head)), [])
+    return next(iter(rows_of(head.splitlines()[:1], _delimiter(head))), [])
 
 
 def _plain(column: str) -> str:
@@ -132,7 +134,10 @@ def _read(file: Path) -> list[Drawn]:
         raise VectorError(f"{file} cannot be read: {error.strerror}") from error
     lines = text.splitlines()
     delimiter = _delimiter(text[:HEAD])
-    rows = [row for row in csv.reader(lines, delimiter=delimiter) if any(c.strip() for c in row)]
+    try:
+        rows = [row for row in rows_of(lines, delimiter) if any(c.strip() for c in row)]
+    except ValueError as error:
+        raise VectorError(f"{file} is no table: {error}; save it again") from error
     columns, rows = [c.strip() for c in rows[0]], rows[1:]
     for number, row in enumerate(rows, start=2):
         if len(row) != len(columns):

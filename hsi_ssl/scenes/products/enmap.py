@@ -33,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.rpc import RPC
 
+from hsi_ssl.cells import whole_number
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
@@ -165,8 +166,8 @@ def _bands(root: Element, detector: str) -> _Bands:
 def _listed(root: Element, detector: str) -> npt.NDArray[np.int64]:
     """Numbers of a detector's bands among all, from 1."""
     place = f"specific/{detector.lower()}ProductQuality/expectedChannelsList"
-    each = [part.strip() for part in (text_at(root, place) or "").split(",")]
-    return np.array([int(part) for part in each if part.isdigit()], np.int64)
+    each = map(whole_number, (text_at(root, place) or "").split(","))
+    return np.array([number for number in each if number is not None], np.int64)
 
 
 def _with_facts(

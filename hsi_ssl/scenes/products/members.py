@@ -76,7 +76,7 @@ def delivery_at(candidate: Candidate, named: Named) -> Delivery | None:
     every = _deliveries(candidate.folder)
     ours = {of: one for of, one in every.items() if _is(one, named)}
     if own is not None:
-        found = ours.get(own[0])
+        found = ours.get(own[0].lower())
         if found is None:
             return None
     else:
@@ -128,14 +128,14 @@ def _parts(path: Path) -> tuple[str, str, str] | None:
 
 
 def _deliveries(folder: Path) -> dict[str, Delivery]:
-    """All that lie in a folder, by how their members begin."""
+    """All that lie in a folder, by how their members begin, in small letters."""
     found: dict[str, Delivery] = {}
     for path in sorted(folder.iterdir()):
         parts = _parts(path)
         if parts is None or not path.is_file():
             continue
         of, what, suffix = parts
-        files = found.setdefault(of, Delivery(folder, of, {})).files
+        files = found.setdefault(of.lower(), Delivery(folder, of, {})).files
         if suffix == ".xml" if what == METADATA else suffix in IMAGES:
             known = files.get(what)
             if known is None or _rank(path) < _rank(known):

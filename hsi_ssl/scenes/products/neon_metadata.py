@@ -28,6 +28,7 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
+from hsi_ssl.cells import whole_number
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import plain_text
 from hsi_ssl.scenes.origins import Origin
@@ -162,7 +163,8 @@ def _crs(texts: dict[str, str]) -> tuple[str | None, str]:
     for name in ("EPSG Code", "Coordinate_System_String"):
         text = texts.get(name, "").strip()
         try:
-            crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_wkt(text)
+            code = whole_number(text)
+            crs = CRS.from_wkt(text) if code is None else CRS.from_string(f"EPSG:{code}")
             return str(crs.to_wkt()), name
         except CRSError:
             continue

@@ -58,6 +58,18 @@ def main(candidate: Candidate) -> Path | None:
     return None
 
 
+def lacks_item(path: Path) -> str | None:
+    """What to say of a file that is called as Wyvern's cubes are, and has no Item beside it."""
+    name = path.name
+    ours = path.suffix.lower() in RASTERS and name.lower().startswith(WYVERN)
+    if not ours or any(True for _ in items_beside(path)):
+        return None
+    return (
+        f"{name} is called as a scene of Wyvern's, and no STAC Item lies beside it: what that says "
+        "of bands and numbers is not known; put both into one folder"
+    )
+
+
 def _in_folder(candidate: Candidate) -> Path | None:
     rasters = {p.name for suffix in RASTERS for p in candidate.members(f"*{suffix}")}
     items = [item for path in candidate.members("*.json") if (item := item_at(path)) is not None]

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from hsi_ssl.cells import whole_number
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.products.xml_metadata import numbers_of
@@ -30,9 +31,10 @@ class Tags(NamedTuple):
 
 def in_order(bands: Sequence[Element], numbers: Sequence[str]) -> list[Element]:
     """Bands by their numbers; as they follow each other where one has none."""
-    if not all(number.strip().isdigit() for number in numbers):
+    known = [number for number in map(whole_number, numbers) if number is not None]
+    if len(known) < len(numbers):
         return list(bands)
-    return [bands[i] for i in np.argsort([int(number) for number in numbers], kind="stable")]
+    return [bands[i] for i in np.argsort(known, kind="stable")]
 
 
 def with_told(

@@ -5,6 +5,7 @@ Read by defusedxml, which refuses entities that would expand without end or fetc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -53,11 +54,12 @@ def text_at(root: Element, place: str) -> str | None:
 
 
 def number_at(root: Element, place: str) -> float | None:
-    """The number there; None where there is none."""
+    """The number there; None where there is none, or none that is finite."""
     try:
-        return float(text_at(root, place) or "")
+        found = float(text_at(root, place) or "")
     except ValueError:
         return None
+    return found if math.isfinite(found) else None
 
 
 def numbers_of(elements: Iterable[Element], tag: str) -> Floats:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.cells import whole_number
 from hsi_ssl.scenes.axes import COLS, ROWS, Decided, Dimension, plain_text
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.scene import Array, CubeReader, Floats, Grid
@@ -146,7 +147,8 @@ def _crs(mapping: Mapping[str, Any]) -> tuple[str | None, Origin | None]:
         if not text:
             continue
         try:
-            crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
+            code = whole_number(text)
+            crs = CRS.from_user_input(text if code is None else f"EPSG:{code}")
             return str(crs.to_wkt()), Origin(f"the attribute {name} of its grid mapping")
         except (CRSError, ValueError):  # of `EPSG:` and no number
             continue

@@ -444,8 +444,9 @@ def _opened(
 
 
 def gdal_settings() -> rasterio.Env:
-    """GDAL with a small cache, unless the user's environment sets one."""
-    return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE)
+    """GDAL with a small cache, unless the user's environment sets one; a VRT may bring no code."""
+    own = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE}
+    return rasterio.Env(GDAL_VRT_ENABLE_PYTHON="NO", **own)
 
 
 def _measured(

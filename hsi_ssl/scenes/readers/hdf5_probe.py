@@ -14,16 +14,18 @@ import sys
 import threading
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hsi_ssl.errors import SceneError
 
-SECONDS = 10.0
+SECONDS = 6.0
 """For all that one file says."""
 MOST_OBJECTS = 20_000
 MOST_TEXTS = 100_000
 """Of an array of texts of variable length, which are read."""
-LARGE = 2**31
-"""Bytes that may be promised whatever a file holds."""
+LARGE = 2**27
+"""Bytes that may be promised whatever a file holds: planes and texts are read at once, as wider
+numbers."""
 MOST_PACKED = 4096
 """Times as many bytes as an array has in its file; gzip packs to a thousandth at best."""
 LOOK = """
@@ -31,7 +33,7 @@ import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 import h5py
 most_objects, most_texts, large, packed = map(int, sys.argv[2:])
-class Stop(Exception):
+class Broken(Exception):
     pass
 def look(path):
     left = most_objects
@@ -42,6 +44,18 @@ def look(path):
                 thing.attrs[name]
             except Exception:
                 pass
+    def sound(array):
+        # Of another type than these HDF5 reads addresses out of numbers.
+        for name in ("DIMENSION_LABELS", "DIMENSION_LIST"):
+            if name in array.attrs:
+                kind = array.attrs.get_id(name).get_type()
+                if name == "DIMENSION_LABELS":
+                    if not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
+                        raise Broken
+                elif not isinstance(kind, h5py.h5t.TypeVlenID) or not isinstance(
+                    kind.get_super(), h5py.h5t.TypeReferenceID
+                ):
+                    raise Broken
     def axes(array):
         for axis in array.dims:
             axis.label
@@ -58,10 +72,14 @@ def look(path):
                 if here and size * thing.dtype.itemsize > max(large, packed * held):
                     promised[:] = [str(name), list(map(str, thing.shape)), held]
                     return True
+                sound(thing)
                 axes(thing)
                 if h5py.check_vlen_dtype(thing.dtype) or h5py.check_string_dtype(thing.dtype):
                     if size <= most_texts:
                         thing[()]
+        except Broken:
+            promised[:] = [None]
+            return True
         except Exception:
             pass
         return None if left else True
@@ -112,10 +130,13 @@ Found = tuple[str, list[str], int]
 
 @lru_cache(maxsize=4096)
 def _looked(path: str, changed: int, size: int) -> Found | tuple[()] | None:
-    """What the helper has found in a file as it is now; None where it did not survive that."""
+    """What the helper has found in a file as it is now; None where HDF5 would not survive that."""
     del changed, size
     with _LOCK:
-        return _helper(os.getpid()).looked(path)
+        found = _helper(os.getpid()).looked(path)
+    if found is None or found == [None]:
+        return None
+    return (found[0], found[1], found[2]) if found else ()
 
 
 class _Helper:
@@ -124,17 +145,18 @@ class _Helper:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
-    def looked(self, path: str) -> Found | tuple[()] | None:
+    def looked(self, path: str) -> list[Any] | None:
+        """What it answers; None where it did not survive the file."""
         process = self._process or self._started()
         if process is None or process.stdin is None or process.stdout is None:
-            return ()  # no helper can be had here
+            return []  # no helper can be had here
         self._process = process
         timer = threading.Timer(SECONDS, process.kill)
         timer.start()
         try:
             process.stdin.write(json.dumps(path) + "\n")
             process.stdin.flush()
-            found: Found | tuple[()] | None = tuple(json.loads(process.stdout.readline()))
+            found: list[Any] | None = json.loads(process.stdout.readline())
         except (OSError, ValueError):
             found = None
         finally:

@@ -8,6 +8,7 @@ code 10, as in the SVHN data set and others; 1 to 9 stay. (http://yann.lecun.com
 from __future__ import annotations
 
 import math
+import os
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -78,9 +79,11 @@ def read_plane(
         if len(found) != 1:
             raise SceneError(f"{path} holds numbers {found}; expected labels (n,)")
         file.seek(offset)
+        held = os.fstat(file.fileno()).st_size - offset
+        if held < found[0] * dtype.itemsize:
+            there = held // dtype.itemsize
+            raise SceneError(f"{path} is cut short: {there} of {found[0]} labels")
         values = np.frombuffer(file.read(found[0] * dtype.itemsize), dtype)
-    if len(values) != found[0]:
-        raise SceneError(f"{path} is cut short: {len(values)} of {found[0]} labels")
     if (values == 0).any() and values.max() >= CODE_OF_ZERO:
         raise LabelError(
             f"{path} holds class 0 and classes above 9; expected digits, so that 0, which means "

@@ -5,13 +5,13 @@ Values are numbers or, where one is none, class names, which a CSV may quote and
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from hsi_ssl.cells import rows_of
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.encoding import decoded
 from hsi_ssl.scenes.format import Format
@@ -71,7 +71,7 @@ def _names(lines: list[str], shape: tuple[int, int] | None, path: Path) -> Array
     lines = [line for line in every if line.strip()]
     try:
         tables = list(_tables(lines))
-    except csv.Error as error:
+    except ValueError as error:
         raise SceneError(f"{path} is no table ({error}); expected codes or class names") from error
     even = [
         table
@@ -103,7 +103,7 @@ def _tables(lines: list[str]) -> Iterator[Table]:
     """The cells of all lines, by each of what may stand between them that does."""
     for delimiter in DELIMITERS:
         if any(delimiter in line for line in lines):
-            yield list(csv.reader(lines, delimiter=delimiter))
+            yield rows_of(lines, delimiter)
     yield [line.split() for line in lines]
 
 

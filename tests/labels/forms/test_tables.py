@@ -13,6 +13,7 @@ from rasterio.warp import transform
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms import tables
 from hsi_ssl.labels.sources import resolve
+from hsi_ssl.labels.vectors import layers_at
 
 Write = Callable[..., Path]
 GRID = Affine(10, 0, 300_000, 0, -10, 5_000_000)
@@ -100,3 +101,13 @@ def test_x_and_y_that_are_neither_are_refused(tmp_path: Path, write_scene: Write
     path.write_text("x,y,class\n-5000,12,a\n-5001,13,b\n")
     with pytest.raises(VectorError, match="easting and northing"):
         resolve([str(write_scene("s.tif"))], labels=[path])
+
+
+def test_old_ends_of_lines_and_endless_cells(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"row,col,class\r3,4,oak\r5,6,pine\r")
+    (facts,) = layers_at(path)
+    assert facts.features == 2
+    path.write_text(f"row,col,class\n3,4,{'x' * 200_000}\n")
+    with pytest.raises(VectorError, match="is no table"):
+        layers_at(path)

@@ -145,3 +145,17 @@ def test_a_zip_beside_a_scene_is_its_labels(zipped: Zip, write_cube: Write, tmp_
     assert label_files([tmp_path], "--labels") == {path: True}
     _, (found,) = find(str(write_cube(tmp_path / "s.tif")), None, SILENT)
     assert found.labels == path
+
+
+@pytest.mark.parametrize(("suffix", "size"), [(".prj", 2**21), (".dbf", 2**28 + 1)])
+def test_members_that_would_explode_are_refused(
+    zipped: Zip, tmp_path: Path, suffix: str, size: int
+) -> None:
+    path = zipped("labels.zip", {"roads": 2}, tuple(s for s in ALL if s != suffix))
+    piece = bytes(2**20)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open(f"roads{suffix}", "w") as member:
+            for _ in range(size // len(piece) + 1):
+                member.write(piece)
+    with pytest.raises(VectorError, match=rf"roads{suffix} would unpack from .*no shapefile does"):
+        layers_at(path)

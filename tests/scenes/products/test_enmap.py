@@ -86,6 +86,13 @@ def test_any_member_stands_for_the_product(product: Path, what: str) -> None:
     assert found.main == _member(product, "SPECTRAL_IMAGE.TIF")
 
 
+def test_metadata_in_other_letters_are_those_of_their_image(product: Path) -> None:
+    metadata = _member(product, "METADATA.XML")
+    metadata.rename(metadata.with_name(metadata.name.lower()))
+    with open_scene(product if product.is_dir() else product.parent) as scene:
+        assert scene.format == "EnMAP L2A"
+
+
 @pytest.mark.parametrize("name", ["", "north slope"])
 def test_members_without_their_beginning_are_known_by_the_metadata(
     tmp_path: Path, name: str

@@ -32,6 +32,13 @@ def changed(path: Path, **assets: Any) -> None:
     item.write_text(json.dumps(told))
 
 
+def test_a_scene_without_its_item_says_so(cube: Path) -> None:
+    cube.with_suffix(".json").unlink()
+    with open_scene(cube) as scene:
+        assert scene.format == "GeoTIFF"
+        assert any("no STAC Item lies beside it" in note for note in scene.notes)
+
+
 def test_any_member_opens_the_scene(cube: Path) -> None:
     names = ["", f"{cube.stem}.json", cube.name, f"{cube.stem}_data_mask.tiff"]
     for path in [cube.parent / name for name in names]:

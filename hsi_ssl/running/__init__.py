@@ -1,0 +1,1 @@
+"""Where work is done: here, in processes beside this one, on a cluster."""
