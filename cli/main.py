@@ -9,7 +9,7 @@ import sys
 import click
 
 from hsi_ssl import __version__
-from hsi_ssl.errors import HsiSslError, ToldElsewhereError
+from hsi_ssl.errors import HsiSslError, ScenesError, ToldElsewhereError
 
 from .output import one_line
 from .raw_lines import left_out
@@ -97,13 +97,14 @@ def main() -> None:
                 sys.exit(exit_code(stop.number))
             if not isinstance(error, HsiSslError | MemoryError):
                 raise
-            said = str(error)
+            said = error.lines if isinstance(error, ScenesError) else [str(error)]
             if isinstance(error, MemoryError):
-                said = (
-                    f"there is not enough memory ({said or 'for this'}); take a part of the scene"
-                )
+                why = str(error) or "for this"
+                said = [f"there is not enough memory ({why}); take a part of the scene"]
             if not isinstance(error, ToldElsewhereError):
-                click.echo(click.style("Error: ", fg="red") + one_line(said), err=True)
+                click.echo(
+                    click.style("Error: ", fg="red") + "\n".join(map(one_line, said)), err=True
+                )
             if "RANK" in os.environ:  # messages to processes that are gone would hold this one up
                 sys.stdout.flush()
                 os._exit(2)

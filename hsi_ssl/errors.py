@@ -92,18 +92,20 @@ class WorkerError(HsiSslError, RuntimeError):
 class ScenesError(HsiSslError, RuntimeError):
     """Some of many scenes failed and the others are done.
 
-    `failed` are their names and the reasons, `results` what `--json` tells of the others.
+    `failed` are their names and the reasons, `results` what `--json` tells of the others; `lines`
+    say it for people, a scene each after the first.
     """
 
     def __init__(
         self, failed: list[tuple[str, str]], scenes: int, results: list[dict[str, Any]]
     ) -> None:
         self.failed, self.results = failed, results
-        lines = "".join(f"\n  {name}: {reason}" for name, reason in failed)
-        super().__init__(
+        self.lines = [
             f"{len(failed)} of {scenes} scenes failed; the other maps are there, and the same "
-            f"command tries these again:{lines}"
-        )
+            "command tries these again:",
+            *(f"  {name}: {reason.removeprefix(f'{name} ')}" for name, reason in failed),
+        ]
+        super().__init__("\n".join(self.lines))
 
 
 class HsiSslWarning(UserWarning):

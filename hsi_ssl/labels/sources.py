@@ -174,13 +174,10 @@ def resolve(
     )
 
 
-def open_found(
-    found: Found, reading: Reading, watcher: Watcher = SILENT, *, among: bool = False
-) -> Scene | None:
+def open_found(found: Found, reading: Reading, watcher: Watcher = SILENT) -> Scene | None:
     """Open one scene that was found, without labels, as `resolve` does; what it notes is said.
 
-    None where it turns out to be no cube or its masks leave nothing of it, which is said: of a
-    file that was met in a folder, and `among` others.
+    None for a file that was met in a folder and turns out to be no cube, which is said.
 
     Raises
     ------
@@ -192,7 +189,7 @@ def open_found(
         return None
     with ExitStack() as on_error:
         on_error.callback(scene.close)
-        looked = looked_at([scene], reading, watcher, needed=not among)[0]
+        looked = looked_at([scene], reading, watcher)[0]
         if looked is None:
             return None
         _tell_notes([Opened(found, looked)], watcher)

@@ -16,6 +16,7 @@ from hsi_ssl.inference.checkpoint import CARD
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
 from hsi_ssl.labels.area import areas
 from hsi_ssl.labels.finding import Found
+from hsi_ssl.labels.looking import looked_at
 from hsi_ssl.labels.sources import open_found
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.one_map import (
@@ -285,15 +286,22 @@ def map_one(
     watcher: Watcher,
 ) -> list[ClassifyResult]:
     """Map one scene, `among` others or alone, for each label set; none where it is left out."""
-    opened = scene or open_found(found, settings.reading, watcher, among=among)
+    reading = settings.reading
+    opened = scene or open_found(found, replace(reading, mask=(), mask_out=()), watcher)
     if opened is None:
         return []
+
+    def look() -> Scene | None:
+        if scene is not None:
+            return scene
+        return looked_at([opened], reading, watcher, needed=not among)[0]
+
     try:
         area = None
         if settings.area is not None:
             area = areas(settings.area, [opened], watcher)[0]
         return made_or_left(
-            opened, classifiers, settings, output,
+            opened, look, classifiers, settings, output,
             area=area, overwrite=overwrite, watcher=watcher,
         )  # fmt: skip
     finally:

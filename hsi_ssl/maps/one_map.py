@@ -7,7 +7,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,6 +207,7 @@ def classify_scene(
 
 def made_or_left(
     scene: Scene,
+    look: Callable[[], Scene | None],
     classifiers: Sequence[Classifier],
     settings: ClassifySettings,
     output: Path,
@@ -216,6 +217,9 @@ def made_or_left(
     watcher: Watcher = SILENT,
 ) -> list[ClassifyResult]:
     """The map of a scene for each label set, made, or left where it was made of the same before.
+
+    `look` gives the scene with what masks leave of it, None for nothing; to propose them takes
+    longer than to find that a map is there.
 
     Raises
     ------
@@ -227,6 +231,7 @@ def made_or_left(
     layers, found = asked_layers(settings), list[ClassifyResult]()
     inputs = [path for path in (settings.wavelengths, settings.area) if path is not None]
     inputs += [scene.path, *settings.mask, *settings.mask_out]
+    looked: Scene | None = None
     match: BandMatch | None = None
     for classifier in classifiers:
         path = of_label_set(output, classifier.label_set, len(classifiers))
@@ -238,9 +243,12 @@ def made_or_left(
             check_place(
                 path, layers, scene.map_grid, inputs, stac=settings.stac, overwrite=overwrite
             )
-            match = match or _fitted([scene], classifier, settings, watcher)[0]
+            looked = looked or look()
+            if looked is None:
+                return found
+            match = match or _fitted([looked], classifier, settings, watcher)[0]
             made = classify_scene(
-                scene, classifier, settings, path,
+                looked, classifier, settings, path,
                 match=match, area=area, overwrite=overwrite, watcher=watcher,
             )  # fmt: skip
             found.append(made)

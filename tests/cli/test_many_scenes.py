@@ -81,7 +81,7 @@ def test_failures_are_told_at_the_end_and_the_exit_code_is_2(project: Path) -> N
     assert "left maps/a_classes.tif as it is" in ran.stdout
     *_, head, last = ran.stderr.strip().splitlines()
     assert head.startswith("Error: 1 of 3 scenes failed; the other maps are there")
-    assert last.startswith("  flights/bad.tif: flights/bad.tif has 11 bands")
+    assert last.startswith("  flights/bad.tif: has 11 bands")
     (project / "flights" / "bad.tif").unlink()
     again = call(*command, "--json")
     assert again.exit_code == 0

@@ -247,7 +247,7 @@ def test_a_damaged_cube_in_a_folder_fails_and_what_is_no_cube_is_left_out(
         file["hsimage/data"] = np.ones((20, 20, 12), np.uint16)
     whole = (flights / "cut.h5").read_bytes()
     (flights / "cut.h5").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ScenesError, match=r"cut\.h5 is cut short.* or take it out of") as caught:
+    with pytest.raises(ScenesError, match=r"cut\.h5: is cut short.* or take it out") as caught:
         classify(asked(), watcher=hears)
     assert [Path(name).name for name, _ in caught.value.failed] == ["cut.h5"]
     assert any("left out" in one and "notes.h5" in one for one in hears.warned)
