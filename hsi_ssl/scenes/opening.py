@@ -21,6 +21,10 @@ from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import companion_facts, csv_facts, with_facts
 
+NO_PLACE = "not a number, infinite, or of no area"
+FEWEST_POINTS = 3
+"""Control points that tell a place, a direction and a size."""
+
 
 def open_scene(
     path: Path,
@@ -133,18 +137,18 @@ def _soundly_placed(scene: Scene) -> Scene:
         a, b, _, d, e, _ = grid.transform
         area = a * e - b * d
         if not np.isfinite(grid.transform).all() or not np.isfinite(area) or not area:
-            notes.append("what it tells of the place of its pixels is no place")
+            notes.append(f"what it tells of the place of its pixels is no place ({NO_PLACE})")
             grid = replace(grid, transform=None)
     points = [p for p in grid.control_points if np.isfinite((p.row, p.col, p.x, p.y, p.z)).all()]
     if len(points) < len(grid.control_points):
-        notes.append("some of its ground control points are none")
+        notes.append(f"some of its ground control points are none ({NO_PLACE})")
         grid = replace(grid, control_points=tuple(points))
+    if 0 < len(grid.control_points) < FEWEST_POINTS:
+        notes.append(f"fewer than {FEWEST_POINTS} ground control points place nothing")
+        grid = replace(grid, control_points=())
     if not notes:
         return scene
-    said = tuple(
-        f"{scene.path.name}: {note} (not a number, infinite, or of no area): not used"
-        for note in notes
-    )
+    said = tuple(f"{scene.path.name}: {note}: not used" for note in notes)
     origins = scene.origins if grid.placed else replace(scene.origins, transform=None)
     return replace(scene, grid=grid, origins=origins, notes=(*scene.notes, *said))
 

@@ -16,6 +16,7 @@ import rasterio
 import rasterio.shutil
 import scipy.io
 from placed_files import write_cube
+from rasterio.control import GroundControlPoint
 
 from hsi_ssl.errors import LabelError, SceneError
 from hsi_ssl.labels.rasters import read_label_plane
@@ -194,3 +195,14 @@ def test_pixels_without_area_have_no_place(tmp_path: Path) -> None:
     with open_scene(path) as scene:
         assert not scene.grid.placed
         assert any("of no area" in note for note in scene.notes)
+
+
+def test_two_control_points_place_nothing(tmp_path: Path) -> None:
+    points = [GroundControlPoint(i, i, 300_000 + i, 5_000_000 - i) for i in (0, 5, 9)]
+    for count in (1, 2, 3):
+        path = write_cube(tmp_path / f"{count}.tif", transform=None, crs=None)
+        with rasterio.open(path, "r+") as raster:
+            raster.gcps = points[:count], rasterio.CRS.from_epsg(32633)
+        with open_scene(path) as scene:
+            assert scene.grid.placed == (count == 3)
+            assert any("fewer than 3" in note for note in scene.notes) == (count < 3)
