@@ -25,6 +25,10 @@ class SceneError(HsiSslError, ValueError):
     """A cube can be found but not used: broken, ambiguous, or without a valid pixel."""
 
 
+class DamagedSceneError(SceneError):
+    """A file of a format that is known is not whole: a scene that was, not some other file."""
+
+
 class SceneNotFoundError(HsiSslError, FileNotFoundError):
     """A file, or a data set inside it, is not there."""
 

@@ -18,7 +18,7 @@ from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.telling import is_library
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.products import mains_in, product_at, refuse_folder
+from hsi_ssl.scenes.products import mains_in, product_at, refuse_broken, refuse_folder
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 
 
@@ -137,6 +137,7 @@ def _folder(path: Path, reading: Reading) -> Description:
         raise SceneError(product)
     if mains:
         refuse_folder(path)
+    refuse_broken(path)
     raise ModelError(
         f"{path} is a folder without {CARD} or a report, and without a product that can be read; "
         "give a run folder, a dataset or a scene"

@@ -14,13 +14,13 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from rasterio import Affine, Env
+from rasterio import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.transform import GCPTransformer
-from rasterio.warp import transform
 
 from hsi_ssl.errors import LabelError
+from hsi_ssl.scenes.reprojecting import reprojected as reprojected_points
 from hsi_ssl.scenes.scene import Grid, GroundPoint
 
 Floats = npt.NDArray[np.float64]
@@ -137,8 +137,7 @@ def between(ours: Gridded, theirs: Gridded) -> Mapping:
 
     def reprojected(xy: Floats) -> Floats:
         x, y = ground(xy).T
-        with Env():
-            return pixels(np.stack(transform(here, there, x, y), axis=1))
+        return pixels(np.stack(reprojected_points(here, there, x, y), axis=1))
 
     return reprojected
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from hsi_ssl.catalog.entries import LabelSetEntry, entry
 from hsi_ssl.closing import Closes
-from hsi_ssl.errors import CatalogError, LabelError, SceneError, SceneNotFoundError
+from hsi_ssl.errors import (
+    CatalogError,
+    DamagedSceneError,
+    LabelError,
+    SceneError,
+    SceneNotFoundError,
+)
 from hsi_ssl.labels.class_codes import ClassFile
 from hsi_ssl.labels.finding import Found, find
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
@@ -209,7 +215,10 @@ def _found(
 
 
 def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
-    """The scene, or None for a file met in a folder that turns out to be no cube."""
+    """The scene, or None for a file met in a folder that turns out to be no cube.
+
+    One that is damaged is a cube.
+    """
     try:
         scene = open_scene(
             found.cube,
@@ -222,6 +231,8 @@ def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
     except SceneError as error:
         if not found.searched or reading.variable:
             raise
+        if isinstance(error, DamagedSceneError):
+            raise DamagedSceneError(f"{error}, or take it out of the folder") from error
         watcher.warn(f"left out: {error}")
         return None
     if reading.scale is not None:

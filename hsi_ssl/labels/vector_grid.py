@@ -10,7 +10,7 @@ import shapely
 from rasterio import Env
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
-from rasterio.warp import transform, transform_bounds
+from rasterio.warp import transform_bounds
 
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.forms.shape_sets import CRS as CRS_MEMBER
@@ -25,6 +25,8 @@ from hsi_ssl.labels.frames import (
     spoken,
 )
 from hsi_ssl.labels.layers import Layer, repaired
+from hsi_ssl.scenes.readers.gdal_errors import FAILURES
+from hsi_ssl.scenes.reprojecting import reprojected
 from hsi_ssl.watcher import SILENT, Watcher
 
 Floats = npt.NDArray[np.float64]
@@ -217,8 +219,7 @@ def _reprojected(layer: Layer, scene: Gridded, frame: Frame, ours: CRS, theirs: 
             )
 
     def reproject(xy: Floats) -> Floats:
-        with Env():
-            found = np.stack(transform(theirs, ours, xy[:, 0], xy[:, 1]), axis=1)
+        found = np.stack(reprojected(theirs, ours, xy[:, 0], xy[:, 1]), axis=1)
         return frame.to_pixels(found)
 
     found = np.full(len(layer), None, object)
@@ -246,9 +247,8 @@ def _near(
     The box is half as large again as the scene each way; None across the date line.
     """
     middle = np.array([scene.cols, scene.rows]) / 2 + [[0, 0], [1, 0], [0, 1]]
-    with Env():
-        left, bottom, right, top = _bounds(scene, frame, ours, theirs)
-        steps = np.stack(transform(ours, theirs, *frame.to_map(middle).T), axis=1)
+    left, bottom, right, top = _bounds(scene, frame, ours, theirs)
+    steps = np.stack(reprojected(ours, theirs, *frame.to_map(middle).T), axis=1)
     with np.errstate(invalid="ignore"):  # infinite where the layer's CRS cannot hold the scene
         sizes = np.linalg.norm(steps[1:] - steps[0], axis=1)
     pixel = float(sizes.min()) if np.isfinite(sizes).all() else np.inf
@@ -272,11 +272,15 @@ def _bounds(
     """
     if scene.grid.geolocation is None:
         edges = frame.to_map(corners(scene))
-        bounds = transform_bounds(ours, theirs, *edges.min(axis=0), *edges.max(axis=0))
+        try:
+            with Env():
+                bounds = transform_bounds(ours, theirs, *edges.min(axis=0), *edges.max(axis=0))
+        except FAILURES:
+            bounds = 4 * (np.inf,)
         return (bounds[0], bounds[1], bounds[2], bounds[3])
     x, y = (np.linspace(0, size, OVER) for size in (scene.cols, scene.rows))
     xy = frame.to_map(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2))
-    found = np.stack(transform(ours, theirs, *xy.T), axis=1)
+    found = np.stack(reprojected(ours, theirs, *xy.T), axis=1)
     if theirs.is_geographic and np.ptp(found[:, 0]) > HALF_A_TURN:  # date line or a pole
         return (-np.inf, -np.inf, np.inf, np.inf)
     (left, bottom), (right, top) = found.min(axis=0).tolist(), found.max(axis=0).tolist()

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.ortho import Ints, Ortho, strips
+from hsi_ssl.scenes.reprojecting import reprojected
 from hsi_ssl.scenes.scene import Bools, Grid
 
 Numbers = npt.NDArray[Any]
@@ -129,9 +130,7 @@ def _apart(some: Ints, grid: Grid, own: Grid) -> float:
 
     Of the middle one; `some (4, n)`: row and column of pixels and of cells.
     """
-    from rasterio import Env
     from rasterio.crs import CRS
-    from rasterio.warp import transform
 
     if own.geolocation is None or grid.transform is None:
         return 0.0
@@ -145,8 +144,7 @@ def _apart(some: Ints, grid: Grid, own: Grid) -> float:
     if own.crs is not None and grid.crs is not None:
         there = CRS.from_wkt(grid.crs)
         if own.crs != grid.crs:
-            with Env():  # where places that are none become infinite, and no error
-                x, y = (np.asarray(v) for v in transform(CRS.from_wkt(own.crs), there, x, y))
+            x, y = reprojected(CRS.from_wkt(own.crs), there, x, y)
         if there.is_geographic:  # on the same side of the date line
             x = c + (x - c + A_TURN / 2) % A_TURN - A_TURN / 2
     cells = np.linalg.solve(np.array([[a, b], [d, e]]), np.stack([x - c, y - f]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hsi_ssl.errors import SceneError, SceneNotFoundError
+from hsi_ssl.errors import DamagedSceneError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, order_of
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.product import Overlap, Product, Quality, Wanted
@@ -204,7 +204,7 @@ def _format(path: Path) -> Format:
     except OSError as error:
         raise SceneError(f"{path} cannot be read: {error.strerror}") from error
     if not start:
-        raise SceneError(f"{path} is empty; get the file again")
+        raise DamagedSceneError(f"{path} is empty; get the file again")
     head = Head(path, start, hdf5_inside)
     return next((one for one in FORMATS.values() if one.takes(head)), geotiff.FORMAT)
 

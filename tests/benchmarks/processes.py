@@ -4,7 +4,9 @@
 
 M1, M2 and M1+M2 learn a simulated drill-core scene by `torchrun`, by one process and by two, of one
 thread each; told is the largest difference of a step's cost, as a share of it, among the first
-hundred steps of the main loop, then how far weights are apart in the end and how long both took.
+hundred steps of the main loop. Beside it that of one process that takes the rows of each batch in
+reverse order, with their own random numbers: the same sums, rounded otherwise, which is what
+training makes of rounding by itself.
 """
 
 from __future__ import annotations
@@ -23,22 +25,51 @@ import torch
 from kills import replace_section
 from machine import machine_in_words, today
 
+from hsi_ssl.models.draws import RowsGenerator
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training import loop
+from hsi_ssl.training import loop, m1_stage, semi_supervised_task
+from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.processes import Processes, joined
+from hsi_ssl.training.share import Share
 from hsi_ssl.training.task import StepCost, Turn
 
 TITLE = "## Two processes instead of one"
 STEPS = 100
 DATASET = Path("runs/dataset.h5")
-KINDS = ("M1", "M2", "M1+M2")
+KINDS: dict[str, dict[str, Any]] = {
+    "M1 of 64-64 hidden units": {"hidden": (64, 64), "latent": 10},
+    "M1 of 500-500 hidden units": {},
+    "M2 of 64 hidden units": {"hidden": (64,), "hidden_classifier": (64,), "latent": 10},
+    "M2": {},
+    "M1+M2": {},
+}
 
 
-def train(kind: str, run: Path) -> None:
+class Reversed(Share):
+    """All rows of a batch, the last one first, each with its own random numbers."""
+
+    def numbers(self, generator: torch.Generator) -> torch.Generator:
+        """Those of the rows."""
+        assert isinstance(self.at, torch.Tensor)
+        return RowsGenerator(generator, self.at, self.of)
+
+    def beside(self, other: Share) -> Share:
+        """Its rows, and after them those of another batch."""
+        assert isinstance(self.at, torch.Tensor)
+        assert isinstance(other.at, torch.Tensor)
+        return Reversed(torch.cat([self.at, self.of + other.at]), self.of + other.of, 0)
+
+
+def reversed_share(processes: Processes, rows: int) -> Share:
+    """In the place of `share_of`, in one process."""
+    return Reversed(torch.arange(rows - 1, -1, -1), rows, rows, processes)
+
+
+def train(kind: str, run: Path, *, turned: bool) -> None:
     """Train in one of the processes that there are; the first writes each step's cost."""
-    from hsi_ssl.training.m1_stage import train_m1
-    from hsi_ssl.training.m2_stage import train_m2
-
+    if turned:
+        for module in (m1_stage, semi_supervised_task):
+            vars(module)["share_of"] = reversed_share
     costs: list[torch.Tensor] = []
     within = loop._Loop._steps
 
@@ -57,12 +88,14 @@ def train(kind: str, run: Path) -> None:
     loop._Loop._steps = steps  # type: ignore[method-assign]
     with joined() as processes:
         common = {"dataset": DATASET, "output": run, "device": "cpu", "patience": 99}
-        if kind == "M1":
-            found = M1Settings.model_validate({**common, "epochs": 4})
-            train_m1(found, overwrite=True, processes=processes)
+        common |= {"epochs": 4, **KINDS[kind]}
+        if kind.startswith("M1 "):
+            m1_stage.train_m1(
+                M1Settings.model_validate(common), overwrite=True, processes=processes
+            )
         else:
             m1 = Path("runs/m1") if kind == "M1+M2" else None
-            asked = {**common, "m1": m1, "epochs": 4, "supervised_epochs": 5}
+            asked = {**common, "m1": m1, "supervised_epochs": 5}
             train_m2(M2Settings.model_validate(asked), overwrite=True, processes=processes)
         main_loop = costs[-main_steps(run) :] if processes.first else costs
         write(main_loop, run, processes)
@@ -82,59 +115,46 @@ def write(costs: list[torch.Tensor], run: Path, processes: Processes) -> None:
         run.with_suffix(".json").write_text(json.dumps(whole.tolist()))
 
 
-def started(kind: str, run: Path, processes: int) -> None:
-    """Train by torchrun."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    script = [str(Path(__file__).resolve()), "--train", kind, "--run", str(run)]
-    subprocess.run([*command, *script], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def started(kind: str, run: Path, processes: int, *more: str) -> list[float]:
+    """Train by torchrun; gives each step's cost."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(processes), str(Path(__file__).resolve())]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "--train", kind, "--into", str(run), *more], check=True, env=environ)
+    found: list[float] = json.loads(run.with_suffix(".json").read_text())[:STEPS]
+    if len(found) < STEPS:
+        raise RuntimeError(f"{len(found)} steps instead of {STEPS}")
+    return found
 
 
-def apart(one: Path, two: Path) -> tuple[float, float]:
-    """Largest relative difference of steps' costs, and of weights as a share of their norm."""
-    from safetensors.torch import load_file
-
-    costs = [torch.tensor(json.loads(run.with_suffix(".json").read_text())) for run in (one, two)]
-    first, second = (of_run[:STEPS] for of_run in costs)
-    if len(first) < STEPS or len(first) != len(second):
-        raise RuntimeError(f"{len(first)} and {len(second)} steps instead of {STEPS}")
-    weights = [load_file(run / "model.safetensors") for run in (one, two)]
-    flat = [
-        torch.cat([t.double().flatten() for t in of_run.values() if t.is_floating_point()])
-        for of_run in weights
-    ]
-    of_costs = float(((second - first) / first).abs().max())
-    return of_costs, float((flat[1] - flat[0]).norm() / flat[0].norm())
-
-
-def seconds(run: Path) -> float:
-    """Of the main loop, by the card."""
-    return float(json.loads((run / "model.json").read_text())["training"]["seconds"])
+def apart(one: list[float], other: list[float]) -> str:
+    """The largest relative difference."""
+    return f"{max(abs(b - a) / abs(a) for a, b in zip(one, other, strict=True)):.1e}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--report", type=Path, help="Markdown file whose section is replaced.")
     parser.add_argument("--train", choices=KINDS)
-    parser.add_argument("--run", type=Path)
+    parser.add_argument("--into", type=Path)
+    parser.add_argument("--turned", action="store_true", help="Rows in reverse order.")
     asked = parser.parse_args()
     if asked.train:
-        train(asked.train, asked.run)
+        train(asked.train, asked.into, turned=asked.turned)
         return
     report = asked.report and asked.report.resolve()
-    columns = f"steps 1 to {STEPS}, cost | weights in the end | seconds, one and two processes"
-    lines = [f"| relative difference | {columns} |", "|---|---:|---:|---:|"]
+    lines = [f"| cost of steps 1 to {STEPS} | two processes | rows reversed |", "|---|---:|---:|"]
     with tempfile.TemporaryDirectory(prefix="processes-") as folder, chdir(folder):
         cli = [sys.executable, "-m", "hsi_ssl.cli"]
         size = ["--scenes", "2", "--rows", "120", "--cols", "60"]
         subprocess.run([*cli, "simulate", "-o", "cubes", *size], check=True)
-        subprocess.run([*cli, "-q", "prepare", "cubes", "--unlabelled", "10000"], check=True)
+        subprocess.run([*cli, "prepare", "cubes", "-q", "--unlabelled", "10000"], check=True)
         for kind in KINDS:
-            one, two = Path("runs/m1" if kind == "M1" else "runs/one"), Path("runs/two")
-            started(kind, one, 1)
-            started(kind, two, 2)
-            of_costs, of_weights = apart(one, two)
-            took = f"{seconds(one):.1f}, {seconds(two):.1f}"
-            lines.append(f"| {kind} | {of_costs:.1e} | {of_weights:.1e} | {took} |")
+            name = "m1" if kind.startswith("M1 ") else "m2"
+            one = started(kind, Path("runs") / name, 1)
+            two = started(kind, Path("runs/two"), 2)
+            turned = started(kind, Path("runs/turned"), 1, "--turned")
+            lines.append(f"| {kind} | {apart(one, two)} | {apart(one, turned)} |")
             print(lines[-1], flush=True)
     if report:
         about = f"`python tests/benchmarks/processes.py`, {today()}, {machine_in_words()}."

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -16,12 +17,20 @@ import rasterio
 from hearing import Hears
 from rasterio.transform import Affine
 
+from hsi_ssl.datasets.prepare import prepare
 from hsi_ssl.datasets.store import Dataset
-from hsi_ssl.errors import BandsError, OutputError, SceneNotFoundError, ScenesError, SettingsError
+from hsi_ssl.errors import (
+    BandsError,
+    DamagedSceneError,
+    OutputError,
+    SceneNotFoundError,
+    ScenesError,
+    SettingsError,
+)
 from hsi_ssl.inference.classifier import load_classifiers
 from hsi_ssl.maps.classify import classify, classify_scenes
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.settings import ClassifySettings
+from hsi_ssl.settings import ClassifySettings, PrepareSettings
 
 Cube = npt.NDArray[np.uint16]
 Wavelengths = npt.NDArray[np.float64]
@@ -228,6 +237,22 @@ def test_scenes_that_fail_are_told_at_the_end_with_their_reasons(
         "a_classes.tif", "c_classes.tif",
     }  # fmt: skip
     assert not list((tmp_path / "maps").glob("b*")) + list((tmp_path / "maps").glob("aa*"))
+
+
+def test_a_damaged_cube_in_a_folder_fails_and_what_is_no_cube_is_left_out(
+    asked: Callable[..., ClassifySettings], flights: Path, hears: Hears
+) -> None:
+    (flights / "notes.h5").write_text("none of HDF5's", encoding="ascii")
+    with h5py.File(flights / "cut.h5", "w") as file:
+        file["hsimage/data"] = np.ones((20, 20, 12), np.uint16)
+    whole = (flights / "cut.h5").read_bytes()
+    (flights / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ScenesError, match=r"cut\.h5 is cut short.* or take it out of") as caught:
+        classify(asked(), watcher=hears)
+    assert [Path(name).name for name, _ in caught.value.failed] == ["cut.h5"]
+    assert any("left out" in one and "notes.h5" in one for one in hears.warned)
+    with pytest.raises(DamagedSceneError, match=r"cut\.h5 is cut short"):
+        prepare(PrepareSettings(sources=(str(flights),)))
 
 
 def test_one_scene_alone_fails_as_itself(

@@ -10,11 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
+
 from hsi_ssl.errors import SceneError
 from hsi_ssl.registry import Registry
 from hsi_ssl.scenes.product import Candidate, Product
+from hsi_ssl.scenes.readers.hdf5_file import opened
 
 HOME = "hsi_ssl.scenes.products"
+STORE = ".zarr"
 PRODUCTS: Registry[Product] = Registry(
     "hsi_ssl.products",
     "product",
@@ -63,16 +67,35 @@ def product_at(path: Path, variable: str | None = None) -> Member | None:
 
 
 def mains_in(folder: Path) -> list[Path]:
-    """The files that hold the cubes of products whose members lie in a folder, each once."""
+    """The files that hold the cubes of products whose members lie in a folder, each once.
+
+    Of folders in it only stores are looked at, by their suffix.
+    """
     found: dict[Path, None] = {}
     for path in sorted(folder.iterdir()):
         try:
-            member = product_at(path) if path.is_file() else None
+            member = product_at(path) if path.is_file() or path.suffix == STORE else None
         except SceneError:  # who opens it says what is wrong
             continue
         if member is not None:
             found[member.main] = None
     return list(found)
+
+
+def refuse_broken(folder: Path) -> None:
+    """Refuse a folder for what is wrong with the first member of a product in it; pass if nothing.
+
+    Raises
+    ------
+    SceneError
+        A product in it lacks a member, or a file of HDF5 is broken.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            product_at(path)
+            if h5py.is_hdf5(path):
+                with opened(path):
+                    pass
 
 
 def product_in(folder: Path, variable: str | None = None) -> Member | None:
@@ -93,10 +116,11 @@ def refuse_folder(folder: Path) -> None:
     Raises
     ------
     SceneError
-        Always.
+        Always; where what is in it is broken, for that.
     """
     mains = mains_in(folder)
     if not mains:
+        refuse_broken(folder)
         raise SceneError(f"{folder} is a folder; give the files in it")
     if len(mains) == 1:
         raise SceneError(f"{folder} is a folder; give the file in it, {mains[0].name}")

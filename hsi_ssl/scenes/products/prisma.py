@@ -41,6 +41,7 @@ from hsi_ssl.scenes.readers.boxes import BoxReader
 from hsi_ssl.scenes.readers.cf_grid import wgs84
 from hsi_ssl.scenes.readers.hdf5 import cube_reader
 from hsi_ssl.scenes.readers.hdf5_file import opened
+from hsi_ssl.scenes.reprojecting import reprojected
 from hsi_ssl.scenes.scene import Floats, Grid, Scene
 from hsi_ssl.scenes.smile import smile_in_words
 from hsi_ssl.scenes.times import time_among
@@ -309,14 +310,11 @@ def _contradicted(grid: Grid, located: Geolocation | None, rows: int, cols: int)
     """A note where a pixel's latitude and longitude lie elsewhere than the corners put it."""
     if located is None or grid.crs is None or grid.transform is None:
         return ()
-    from rasterio import Env
     from rasterio.crs import CRS
-    from rasterio.warp import transform
 
     at = [(0, 0), (0, cols - 1), (rows - 1, 0), (rows - 1, cols - 1)]
     x, y = ([float(plane[place]) for place in at] for plane in (located.x, located.y))
-    with Env():  # where places that are none become infinite, and no error
-        east, north = transform(CRS.from_epsg(4326), CRS.from_wkt(grid.crs), x, y)
+    east, north = reprojected(CRS.from_epsg(4326), CRS.from_wkt(grid.crs), x, y)
     a, _, c, _, e, f = grid.transform
     off = max(
         max(abs((px - c) / a - 0.5 - col), abs((py - f) / e - 0.5 - row))

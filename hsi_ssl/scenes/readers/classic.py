@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from hsi_ssl.errors import SceneError
+from hsi_ssl.errors import DamagedSceneError, SceneError
 from hsi_ssl.scenes.scene import Array
 
 MAGIC = (b"CDF\1", b"CDF\2", b"CDF\5")
@@ -61,7 +61,7 @@ def header_of(path: Path) -> Header:
         with path.open("rb") as file:
             return _Parser(file).header()
     except (struct.error, EOFError, KeyError, IndexError, ValueError, OverflowError) as error:
-        raise SceneError(
+        raise DamagedSceneError(
             f"{path} is cut short or broken: its netCDF header cannot be read ({error}); get the "
             "file again"
         ) from error

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.io import DatasetReader
 
-from hsi_ssl.errors import SceneError, SceneNotFoundError
+from hsi_ssl.errors import DamagedSceneError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.envi_header import (
     Fields,
     Layout,
@@ -301,7 +301,7 @@ def _gdal_finds(header: Path, data: Path) -> bool:
 def _refuse_cut_short(data: Path, named: Path, layout: Layout) -> None:
     size = data.stat().st_size
     if size < layout.size:
-        raise SceneError(
+        raise DamagedSceneError(
             f"{named} is cut short: {size} bytes where its header tells of {layout.size}; "
             "get the file again"
         )

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.errors import SceneError
+from hsi_ssl.errors import DamagedSceneError, SceneError
 from hsi_ssl.scenes.promises import refuse_absurd
 from hsi_ssl.scenes.readers.boxes import BoxReader, memory_order
 from hsi_ssl.scenes.scene import Array
@@ -73,7 +73,7 @@ class FlatReader(BoxReader):
         self._end = wanted = offset + (outer - 1) * self._step + size
         if held < wanted or offset < 0 or self._step < 0:
             self.close()
-            raise SceneError(
+            raise DamagedSceneError(
                 f"{path} is cut short: {held} bytes where its cube of {shape} needs {wanted}; "
                 "get the file again"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import CRSError, RasterioError
 
-from hsi_ssl.errors import SceneError
+from hsi_ssl.errors import DamagedSceneError
 
 FAILURES = (RasterioError, CRSError, CPLE_BaseError, UnicodeError)
 """Some of GDAL's errors come as they are; texts that are no UTF-8 come as errors of Python's."""
@@ -27,7 +27,7 @@ def one_sentence(path: Path) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        raise SceneError(
+        raise DamagedSceneError(
             f"{path} is cut short or broken ({reason(error)}); get the file again"
         ) from error
 

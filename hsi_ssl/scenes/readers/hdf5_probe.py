@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hsi_ssl.errors import SceneError
+from hsi_ssl.errors import DamagedSceneError
 
 SECONDS = 6.0
 """For all that one file says."""
@@ -112,13 +112,13 @@ def look_first(path: Path) -> None:
         return  # whoever opens it says so
     found = _looked(str(path.resolve()), state.st_mtime_ns, state.st_size)
     if found is None:
-        raise SceneError(
+        raise DamagedSceneError(
             f"{path} is broken: HDF5 fails on its attributes; bring back a copy, or download it "
             "again"
         )
     if found:
         name, shape, held = found
-        raise SceneError(
+        raise DamagedSceneError(
             f"{path} promises {name} of {' x '.join(shape)} numbers and holds {held} bytes of it; "
             "get the file again"
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
+from hsi_ssl.errors import DamagedSceneError, HsiSslError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, Order
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.readers import hdf5, matlab_cells
@@ -148,7 +148,7 @@ def _arrays(path: Path) -> Iterator[dict[str, Stored]]:
         raise
     except BROKEN as error:
         said = str(error) or "an array is not whole"
-        raise SceneError(
+        raise DamagedSceneError(
             f"{path} is cut short, broken or no MATLAB file ({said}); get the file again"
         ) from error
 

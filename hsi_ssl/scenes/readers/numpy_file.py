@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from hsi_ssl.errors import SceneError, SceneNotFoundError
+from hsi_ssl.errors import DamagedSceneError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, Order, decide
 from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.origins import Origins
@@ -109,7 +109,7 @@ def shaped(values: Array, shape: tuple[int, ...], fortran: bool, path: Path) -> 
 
 def broken(path: Path, error: object) -> SceneError:
     """What to say of a file whose parts contradict each other."""
-    return SceneError(f"{path} is cut short or broken ({error}); get the file again")
+    return DamagedSceneError(f"{path} is cut short or broken ({error}); get the file again")
 
 
 def _header(

@@ -32,6 +32,15 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 }
 
 
+def test_a_broken_product_in_a_folder_is_told_as_by_itself(tmp_path: Path) -> None:
+    path = write_prisma(tmp_path / "PRS_L2D_STD.he5", on_grid(20, 26))
+    path.write_bytes(path.read_bytes()[:4000])
+    (tmp_path / "browse.png").write_bytes(b"\x89PNG\r\n")
+    refused([path.name, "cut short"], "info", tmp_path)
+    with pytest.raises(SceneError, match=r"PRS_L2D_STD\.he5 is cut short"):
+        open_scene(tmp_path)
+
+
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 def test_the_only_product_in_a_folder(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     folder = tmp_path / "Sommer 24"
