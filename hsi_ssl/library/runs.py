@@ -251,7 +251,7 @@ class Run:
             Replace maps that are there.
         **settings
             Those of `[classify]` in `hsi-ssl.toml`: `confidence`, `probabilities`, `reject`,
-            `spatial`, `area` and so on.
+            `spatial`, `area` and so on; `workers`, `scheduler` and `shard` of many scenes.
 
         Returns
         -------
@@ -261,6 +261,8 @@ class Run:
 
         Raises
         ------
+        ScenesError
+            Some of several scenes failed; the other maps are made.
         HsiSslError
             As `hsi_ssl.maps.classify.classify`.
 
