@@ -113,7 +113,11 @@ class Shared:
         unknown = ~(np.isfinite(x) & np.isfinite(y))
         if unknown.any():
             x, y = np.where(unknown, 0, x), np.where(unknown, 0, y)
-        wide, high = (max(2, int(np.floor(r + 1 - ROUNDING)) + 1) for r in corners.reach)
+        wide, high = (
+            # Of a pixel that reaches over all values more would be nothing but nothing around.
+            min(max(2, int(np.floor(r + 1 - ROUNDING)) + 1), size + 2)
+            for r, size in zip(corners.reach, values.shape[::-1], strict=True)
+        )
         values = np.pad(values, ((high, high), (wide, wide)))
         x, y = x + wide, y + high
         top = _first(y, values.shape[0] - high)

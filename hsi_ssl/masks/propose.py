@@ -13,7 +13,7 @@ from hsi_ssl.masks.cracks import find_cracks
 from hsi_ssl.masks.highlights import fit_highlights
 from hsi_ssl.masks.lanes import Lanes, find_lanes
 from hsi_ssl.masks.layered import lay_layers
-from hsi_ssl.masks.sketch import fit_eye, sample, sketch
+from hsi_ssl.masks.sketch import fit_eye, numbers, sample, sketch
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -45,7 +45,7 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
         reason = "nothing is looked for in such a scene"
         watcher.say(f"{scene.name}: {_with_layers(reason, mask, scene)}: {_shares(mask)}")
         return mask
-    highlights = fit_highlights(raw[:, eye.bands].astype(np.float32), raw, scene.wavelengths_nm)
+    highlights = fit_highlights(numbers(raw[:, eye.bands]), raw, scene.wavelengths_nm)
     landscape = _grows(scene, raw)
     del pieces, valid, raw
     found = sketch(scene, eye, highlights, watcher)

@@ -42,6 +42,10 @@ MIDDLE = 128
 """Byte of the scene's middle brightness, and of the mean of each shape."""
 PER_LN, PER_NOISE = 32.0, 2.0
 """Steps of a byte in one unit of ln brightness, and in one unit of noise of a shape."""
+LEAST = 1e-30
+"""Of a spectrum over its mean: of numbers as far apart as that nothing is told."""
+LARGEST = 1e30
+"""Number that is told from larger ones: of any more, sums would be infinite."""
 FEW = 64
 """Valid pixels that are needed to fit a sketch."""
 
@@ -133,7 +137,7 @@ def fit_eye(scene: Scene, pieces: list[Array], valid: list[Bools]) -> Eye | None
     if sum(int(v.sum()) for v in valid) < FEW:
         return None
     bands = _bands(scene, pieces, valid)
-    spectra = [piece[..., bands].astype(np.float32) for piece in pieces]
+    spectra = [numbers(piece[..., bands]) for piece in pieces]
     means = [x.mean(axis=-1) for x in spectra]
     some = np.concatenate([m[v] for m, v in zip(means, valid, strict=True)])
     middle = float(np.median(some))
@@ -144,7 +148,7 @@ def fit_eye(scene: Scene, pieces: list[Array], valid: list[Bools]) -> Eye | None
     ]
     every = np.concatenate([n[v] for n, v in zip(normal, valid, strict=True)])
     usual = np.median(every, axis=0)
-    if not usual.max() > 0:
+    if not usual.max() > LEAST:
         return None
     usual = np.maximum(usual, 1e-3 * usual.max()).astype(np.float32)
     every = np.clip(every / usual, -1, 4)
@@ -161,7 +165,7 @@ def _bands(scene: Scene, pieces: list[Array], valid: list[Bools]) -> npt.NDArray
     some = np.concatenate(
         [p[v][:: max(1, len(p[v]) // 64)] for p, v in zip(pieces, valid, strict=True)]
     )
-    level = np.median(some[:, good].astype(np.float32), axis=0)
+    level = np.median(numbers(some[:, good]), axis=0)
     kept = good[level > 0] if (level > 0).any() else good
     chosen = np.linspace(0, len(kept) - 1, min(BANDS + 2, len(kept))).round().astype(int)
     if len(chosen) == BANDS + 2:  # the sensor's ends are its noisiest
@@ -239,7 +243,7 @@ def _look_at(
     flat = raw.reshape(-1, raw.shape[-1])
     some = flat.T[eye.bands]  # band by band from here on: all sums run over long rows
     valid = _valid(scene, flat, some)
-    spectra = some.astype(np.float32)
+    spectra = numbers(some)
     if not valid.all():
         spectra[:, ~valid] = eye.middle
     mean = spectra.mean(axis=0)
@@ -248,6 +252,13 @@ def _look_at(
     planes[:, rows, cols] = eye.look(spectra, mean).reshape(-1, *shape)
     mask[rows, cols] = codes.reshape(shape)
     return valid.size
+
+
+def numbers(raw: Array) -> Floats:
+    """Raw numbers as floats of 32 bits that can be added and compared, however large they are."""
+    if np.issubdtype(raw.dtype, np.floating):
+        raw = np.clip(raw, -LARGEST, LARGEST)
+    return raw.astype(np.float32)
 
 
 def _valid(scene: Scene, flat: Array, some: Array) -> Bools:
