@@ -66,11 +66,11 @@ from hsi_ssl.scenes.readers.named_arrays import scene_of_arrays
 
 
 def open_cube(path, variable):
-    from hsi_ssl.scenes.readers.numpy_file import ARRAY
+    from hsi_ssl.scenes.readers import numpy_file
 
     cube = path.with_suffix(".npy")
     np.save(cube, np.array(json.loads(path.read_text())["cube"]))
-    return ARRAY.open_turned(cube, variable)
+    return numpy_file.open_cube(cube, variable)
 
 
 FORMAT = Format("dummy", lambda head: head.path.suffix == ".dummy", open_cube, open_cube)
@@ -84,9 +84,9 @@ def main(candidate):
 
 
 def open_cube(path, wanted):
-    from hsi_ssl.scenes.readers.numpy_file import ARRAY
+    from hsi_ssl.scenes.readers import numpy_file
 
-    return ARRAY.open_turned(path.with_suffix(".npy"), wanted.variable)
+    return numpy_file.open_cube(path.with_suffix(".npy"), wanted.variable)
 
 
 PRODUCT = Product("dummy", main, open_cube)

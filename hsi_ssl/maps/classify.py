@@ -73,11 +73,7 @@ def classify(
     BandsError, UnitsError, OutputError, LabelError
         As `classify_scene`.
     """
-    if not settings.scenes:
-        raise SettingsError(
-            "no scene to classify; name files, folders or data sets of the catalog, "
-            "or put them into [classify] as scenes"
-        )
+    _refuse_none(settings.scenes)
     classifiers = load_classifiers(settings.model, settings.device)
     return classify_sources(classifiers, settings, overwrite=overwrite, watcher=watcher)
 
@@ -113,6 +109,14 @@ def classify_scenes(
     return _classified(classifiers, settings, scenes, overwrite, watcher)
 
 
+def _refuse_none(scenes: Sequence[object]) -> None:
+    if not scenes:
+        raise SettingsError(
+            "no scene to classify; name files, folders or data sets of the catalog, "
+            "or put them into [classify] as scenes"
+        )
+
+
 def _classified(
     classifiers: Sequence[Classifier],
     settings: ClassifySettings,
@@ -120,6 +124,7 @@ def _classified(
     overwrite: bool,
     watcher: Watcher,
 ) -> list[ClassifyResult]:
+    _refuse_none(settings.scenes if scenes is None else scenes)
     for classifier in classifiers:
         check_novelty(classifier, settings)
     mosaics = _mosaics(settings, classifiers)

@@ -164,7 +164,7 @@ def test_classify_writes_what_predict_gives(
         run.classify("flight.npy", device="cpu")
     with pytest.raises(hsi_ssl.HsiSslError, match="exists already"):
         run.classify("flight.npy", "map.tif")
-    with pytest.raises(hsi_ssl.HsiSslError, match="no source"):
+    with pytest.raises(hsi_ssl.HsiSslError, match="no scene to classify"):
         run.classify([])
 
 

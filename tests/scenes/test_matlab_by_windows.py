@@ -31,7 +31,7 @@ def write(path: Path, packed: bool, **arrays: Any) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_window_of_a_cube_is_all_that_lies_in_memory(tmp_path: Path, packed: bool) -> None:
-    cube = np.zeros((100, 300, 300), np.uint16)
+    cube = np.zeros((600, 300, 100), np.uint16)
     cube[7, 11] = np.arange(100)
     path = write(tmp_path / "cube.mat", packed, data={"cube": cube})
     open_scene(path).close()  # what is imported for it

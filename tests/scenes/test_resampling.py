@@ -121,7 +121,8 @@ def test_what_is_not_measured_is_in_no_band_made_of_it() -> None:
     np.testing.assert_allclose(values[0, 1][~touched], 1000 + like_nm[~touched], rtol=1e-6)
     np.testing.assert_allclose(values[1, 3], 1000 + like_nm, rtol=1e-6)
     assert not found.valid(values[2]).any()
-    np.testing.assert_array_equal(found.pixels([0, 1], [1, 2]), values[[0, 1], [1, 2]])
+    picked = found.pixels([0, 1], [1, 2])  # sums of single pixels may round otherwise
+    np.testing.assert_allclose(picked, values[[0, 1], [1, 2]], rtol=1e-6)
     some = [30, 2, 20]
     thin = found.thinned([0, 1], [1, 3], some)
     np.testing.assert_allclose(thin, values[np.ix_([0, 1], [1, 3], some)], rtol=1e-6)
