@@ -90,7 +90,9 @@ def make_dataset(path: Path) -> Dataset:
         neighbours=np.full((len(x), 8), -1, np.int32),
         meta={
             "title": "mixtures",
-            "sources": [{"name": "mixtures", "fingerprint": "", "rows": 50, "cols": 80}],
+            "sources": [
+                {"name": "mixtures", "path": "mixtures", "fingerprint": "", "rows": 50, "cols": 80}
+            ],
             "bands": BANDS,
             "used_bands": list(range(BANDS)),
             "wavelengths_nm": WAVELENGTHS.tolist(),
@@ -102,7 +104,6 @@ def make_dataset(path: Path) -> Dataset:
             "transductive": False,
             "split": {"kind": "pixels", "guard": 0},
             "image_like": False,
-            "counts": {},
         },
         overwrite=True,
     )
