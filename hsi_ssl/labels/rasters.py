@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.closing import Closes
-from hsi_ssl.errors import SceneError
+from hsi_ssl.errors import LabelError, SceneError
 from hsi_ssl.labels import texts
 from hsi_ssl.labels.arrays import PLANE, plane_of
 from hsi_ssl.labels.codes import checked_codes
@@ -22,6 +22,8 @@ from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 
 NO_LEGEND = Legend({}, {}, None)
+MOST_PLANES = 1000
+"""Bands of a raster that has one a class: of more it is a cube, or broken."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ def open_label_raster(
                 scene.nodata,
                 names,
                 close=scene.close,
+            )
+        if scene.bands > MOST_PLANES:
+            raise LabelError(
+                f"{path} has {scene.bands} bands; expected labels in one band, colours, or a band "
+                f"for each of {MOST_PLANES} classes at most"
             )
         with scene:
             return _of_array(

@@ -10,11 +10,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
+import rasterio
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.labelling import raster_is_placed
+from hsi_ssl.labels.rasters import open_label_raster
 from hsi_ssl.labels.rules import LabelRules
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.watcher import Watcher
@@ -48,6 +50,17 @@ def test_the_same_grid_is_taken_without_a_word(
     found = plane(write_scene("s.tif"), write_tif("l.tif", CODES), watcher=hears)
     assert (found == CODES).all()
     assert hears.all == ""
+
+
+def test_a_raster_of_more_bands_than_classes_is_no_labels(tmp_path: Path) -> None:
+    path = tmp_path / "many.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=1, height=1, count=1001, dtype="uint8",
+        crs="EPSG:32633", transform=Affine(30, 0, 5e5, 0, -30, 5e6),
+    ) as raster:  # fmt: skip
+        raster.write(np.ones((1001, 1, 1), np.uint8))
+    with pytest.raises(LabelError, match="has 1001 bands; expected labels in one band"):
+        open_label_raster(path)
 
 
 def test_labels_250_m_beside_label_what_lies_there(

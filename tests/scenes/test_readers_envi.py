@@ -260,3 +260,10 @@ def test_a_file_that_is_cut_while_it_is_read_is_refused(
         scene.pixels(last, np.array([scene.cols - 1]))
     with pytest.raises(SceneError, match="became shorter"):
         scene.thinned(last, np.arange(scene.cols), range(scene.bands))
+
+
+def test_data_that_are_gone_while_their_header_is_there(tmp_path: Path, cube: Cube) -> None:
+    write(tmp_path, cube)
+    (tmp_path / "cube.img").unlink()
+    with pytest.raises(SceneNotFoundError, match=r"cube\.img"):
+        open_scene(tmp_path / "cube.img")

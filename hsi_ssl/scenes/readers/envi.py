@@ -299,7 +299,12 @@ def _gdal_finds(header: Path, data: Path) -> bool:
 
 
 def _refuse_cut_short(data: Path, named: Path, layout: Layout) -> None:
-    size = data.stat().st_size
+    try:
+        size = data.stat().st_size
+    except FileNotFoundError:
+        raise SceneNotFoundError(
+            f"{data} is not there, while its header is; put both into one folder"
+        ) from None
     if size < layout.size:
         raise DamagedSceneError(
             f"{named} is cut short: {size} bytes where its header tells of {layout.size}; "
