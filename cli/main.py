@@ -11,7 +11,7 @@ import click
 from hsi_ssl import __version__
 from hsi_ssl.errors import HsiSslError, ScenesError, ToldElsewhereError
 
-from .output import one_line
+from .output import has_joined, one_line
 from .raw_lines import left_out
 from .stopping import exit_code, stops_heard
 
@@ -105,7 +105,7 @@ def main() -> None:
                 click.echo(
                     click.style("Error: ", fg="red") + "\n".join(map(one_line, said)), err=True
                 )
-            if "RANK" in os.environ:  # messages to processes that are gone would hold this one up
+            if has_joined():  # messages to processes that are gone would hold this one up
                 sys.stdout.flush()
                 os._exit(2)
             sys.exit(2)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .output import Terminal, others_heard
+from .output import SIZE, Terminal, is_further_process, others_heard, several_started
 
 if TYPE_CHECKING:
     from hsi_ssl.checking import Settings
@@ -330,11 +330,10 @@ def refuse_several(command: str) -> None:
     """
     from hsi_ssl.errors import SettingsError
 
-    processes = os.environ.get("WORLD_SIZE", "1")
-    if processes != "1":
+    if several_started():
         raise SettingsError(
-            f"hsi-ssl {command} works in one process, and {processes} were started (WORLD_SIZE): "
-            "start it without torchrun, which is for train-m1 and train-m2"
+            f"hsi-ssl {command} works in one process, and {os.environ[SIZE]} were started "
+            f"({SIZE}): start it without torchrun, which is for train-m1 and train-m2"
         )
 
 
@@ -358,7 +357,7 @@ def common(command: F) -> F:
     @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings.")
     @functools.wraps(command)
     def wrapped(*args: Any, as_json: bool, verbose: bool, quiet: bool, **kwargs: Any) -> Any:
-        verbosity, silent = int(verbose) - int(quiet), os.environ.get("RANK", "0") != "0"
+        verbosity, silent = int(verbose) - int(quiet), is_further_process()
         with (
             Terminal(as_json=as_json, verbosity=verbosity, silent=silent) as terminal,
             others_heard(terminal),

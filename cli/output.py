@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import warnings
@@ -26,8 +27,25 @@ if TYPE_CHECKING:
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Characters that move a terminal's cursor, colour it or turn the order of letters."""
 WORD = re.compile(r"\S{1001,}")
+SIZE = "WORLD_SIZE"
+"""Variable that tells how many processes were started together; others' systems set `RANK` too."""
 LONGEST = 2500
 """Letters of a sentence: what is longer quotes a file."""
+
+
+def several_started() -> bool:
+    """Whether this is one of several processes of a command, as `torchrun` starts them."""
+    return os.environ.get(SIZE, "1") != "1"
+
+
+def has_joined() -> bool:
+    """Whether it may be in touch with the others."""
+    return several_started() and "RANK" in os.environ
+
+
+def is_further_process() -> bool:
+    """Whether another process of this command than the first, which alone speaks."""
+    return has_joined() and os.environ["RANK"] != "0"
 
 
 def readable(text: str) -> str:

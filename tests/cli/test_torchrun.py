@@ -82,3 +82,13 @@ def test_other_commands_say_that_they_work_in_one_process(
     assert ran.code == 2
     assert f"hsi-ssl {words[0]}" in ran.err
     assert "works in one process, and 2 were started" in ran.err
+
+
+@pytest.mark.parametrize("rank", ["1", "3"])
+def test_a_rank_alone_silences_nobody(
+    hsi_ssl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    """Other systems set it too, without any further process of ours."""
+    expected = hsi_ssl("catalog", "list").out
+    monkeypatch.setenv("RANK", rank)
+    assert hsi_ssl("catalog", "list").out == expected != ""
