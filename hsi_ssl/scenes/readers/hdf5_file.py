@@ -16,7 +16,6 @@ from hsi_ssl.errors import DamagedSceneError, HsiSslError, SceneError
 from hsi_ssl.scenes.readers.hdf5_probe import look_first
 from hsi_ssl.stopping import uninterrupted
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 BROKEN = (
     ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
     ValueError,
@@ -43,16 +42,11 @@ def left_open(path: Path) -> Iterator[h5py.File]:
             file.close()
         if isinstance(error, BROKEN) and not isinstance(error, HsiSslError):
             said = " ".join(str(error).split())
-            kind = DamagedSceneError if _begins_as_hdf5(path) else SceneError
+            kind = DamagedSceneError if h5py.is_hdf5(path) else SceneError
             raise kind(
                 f"{path} is cut short, broken or no HDF5 file ({said}); get the file again"
             ) from error
         raise
-
-
-def _begins_as_hdf5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(SIGNATURE)) == SIGNATURE
 
 
 @contextmanager
