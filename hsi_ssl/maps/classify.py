@@ -133,10 +133,10 @@ def _classified(
         place: Place = place_of(settings.workers, settings.scheduler, watcher)
         held.callback(place.close)
         plan = planned(settings, watcher, scenes)
-        for name, path in mosaics.items():
-            of = next(one.label_set for one in classifiers if one.label_set.name == name)
-            maps = [of_label_set(one, of, len(classifiers)) for one in plan.outputs]
-            make_way(path, maps, settings, overwrite=overwrite)
+        for label_set in (one.label_set for one in classifiers):
+            if mosaic := mosaics.get(label_set.name):
+                maps = [of_label_set(one, label_set, len(classifiers)) for one in plan.outputs]
+                make_way(mosaic, maps, settings, overwrite=overwrite)
         run = _Run(plan.wanted, plan.outputs, classifiers, settings, overwrite, watcher)
         failed = list(plan.failed)
         results = run.all(place, failed)

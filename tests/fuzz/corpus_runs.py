@@ -203,23 +203,12 @@ def runs() -> list[Case]:
     masked = ("classify", SCENE, "--model", "given/lvq", "--mask", "@", "-o", "out/map.tif", "-q")
     return [
         *found,
-        Case("report", "runs", partial(copied, name="report"), info, ("**/*.json",)),
-        Case(
-            "report sealed",
-            "runs",
-            partial(copied, name="report"),
-            info,
-            ("**/*.json",),
-            also=of_cards,
-        ),
-        Case("discovery", "runs", partial(copied, name="discovered"), info, ("**/*.json",)),
-        Case(
-            "discovery sealed",
-            "runs",
-            partial(copied, name="discovered"),
-            info,
-            ("**/*.json",),
-            also=of_cards,
+        *(
+            Case(
+                title + sealed, "runs", partial(copied, name=name), info, ("**/*.json",), also=also
+            )
+            for title, name in (("report", "report"), ("discovery", "discovered"))
+            for sealed, also in (("", None), (" sealed", of_cards))
         ),
         Case(
             "comparison",
