@@ -157,7 +157,7 @@ def _map_names(scene: Scene) -> dict[int, str] | None:
     if scene.format not in {"GeoTIFF", "ENVI", "VRT"} or scene.path.suffix.lower() == ".hdr":
         return None
     from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
-    from hsi_ssl.scenes.readers.geotiff import looked_into
+    from hsi_ssl.scenes.readers.gdal_opening import looked_into
 
     with looked_into(scene.path) as dataset:
         tag = dataset.tags().get(CLASSES_TAG)

@@ -28,9 +28,9 @@ from hsi_ssl.labels.no_class import is_no_class
 from hsi_ssl.labels.qgis_styles import palette, whole, xml_root
 from hsi_ssl.scenes.encoding import decoded
 from hsi_ssl.scenes.opening import is_raster
-from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.readers.gdal_errors import FAILURES
+from hsi_ssl.scenes.readers.gdal_opening import looked_into
 from hsi_ssl.scenes.readers.matlab import cell_texts
 from hsi_ssl.scenes.virtual import is_virtual
 
@@ -212,7 +212,7 @@ def tagged_names(tag: str) -> dict[int, str]:
 def _inside(path: Path) -> tuple[Found, Found]:
     """What our tag says, and what GDAL knows."""
     try:
-        with geotiff.looked_into(data_of(path)) as raster:
+        with looked_into(data_of(path)) as raster:
             tag = raster.tags().get(CLASSES_TAG, "{}")
             return (tagged_names(tag), {}), _of_gdal(raster)
     except SceneError:  # what is wrong is told where the raster is read

@@ -19,6 +19,7 @@ from hsi_ssl.labels.legends import Legend, legend_file, legend_of
 from hsi_ssl.scenes.opening import is_raster, open_scene, plane_grid, read_plane
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
+from hsi_ssl.scenes.readers.gdal_opening import looked_into
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 
 NO_LEGEND = Legend({}, {}, None)
@@ -171,7 +172,7 @@ def _order(path: Path) -> Literal["C", "F"]:
 
 def _band_names(path: Path) -> tuple[str, ...]:
     try:
-        with geotiff.looked_into(data_of(path)) as raster:
+        with looked_into(data_of(path)) as raster:
             return tuple(name or "" for name in raster.descriptions)
     except SceneError:  # compressed, say
         return ()

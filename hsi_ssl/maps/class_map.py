@@ -41,7 +41,7 @@ from hsi_ssl.maps.placed import to_be_placed, write_placed
 from hsi_ssl.maps.rasters import blocks, draft, optimised, raster_errors, read_back, unlocated
 from hsi_ssl.reports.figures import map_quicklook
 from hsi_ssl.scenes.ortho import Ortho
-from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.readers.gdal_opening import gdal_settings
 from hsi_ssl.scenes.scene import Grid
 
 Layer = Literal["confidence", "entropy", "novelty", "p_value", "probabilities"]

@@ -19,7 +19,7 @@ from hsi_ssl.maps.bands import ModelBands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.maps.map_grid import onto_map_grid, say_where
 from hsi_ssl.maps.rasters import draft, optimised, raster_errors, read_back
-from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.readers.gdal_opening import gdal_settings
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 

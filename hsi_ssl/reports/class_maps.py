@@ -29,8 +29,8 @@ from hsi_ssl.reports.figures import paint
 from hsi_ssl.reports.html import picture_uri
 from hsi_ssl.reports.thumbnails import see_through, shrinking
 from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.envi import data_of
+from hsi_ssl.scenes.readers.gdal_opening import looked_into
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 
 SIDE = 900
@@ -228,7 +228,7 @@ def _notes(
 def _tags(path: Path) -> dict[str, str]:
     """What `classify` wrote into a map: MODEL_SHA256, LABEL_SET, SETTINGS, CLASSES."""
     try:
-        with geotiff.looked_into(data_of(path)) as raster:
+        with looked_into(data_of(path)) as raster:
             found: dict[str, str] = raster.tags()
             return found
     except SceneError:  # compressed ENVI data, say: nothing of ours

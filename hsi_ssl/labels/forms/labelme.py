@@ -42,7 +42,7 @@ from hsi_ssl.labels.forms.shapes import (
     vertices,
 )
 from hsi_ssl.scenes.readers.gdal_errors import FAILURES
-from hsi_ssl.scenes.readers.geotiff import gdal_settings
+from hsi_ssl.scenes.readers.gdal_opening import gdal_settings
 
 IGNORED = "__ignore__"
 PAIR = 2

@@ -28,6 +28,7 @@ from hsi_ssl.scenes.hidden import without
 from hsi_ssl.scenes.origins import Origin
 from hsi_ssl.scenes.product import Candidate, Product, Wanted
 from hsi_ssl.scenes.readers import geotiff
+from hsi_ssl.scenes.readers.gdal_opening import looked_into
 from hsi_ssl.scenes.scene import Bools, Scene
 from hsi_ssl.scenes.stac_bands import Asset, Item, item_at, items_beside
 from hsi_ssl.scenes.times import time_of
@@ -226,7 +227,7 @@ def _strict(scene: Scene, item: Item) -> Scene:
 
 
 def _unclear(path: Path, band: int, size: tuple[int, int]) -> Bools:
-    with geotiff.looked_into(path) as raster:
+    with looked_into(path) as raster:
         if (raster.height, raster.width) != size:
             raise SceneError(
                 f"{path} has {raster.height} x {raster.width} pixels and its cube {size[0]} x "

@@ -37,6 +37,7 @@ from hsi_ssl.scenes.envi_header import (
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.readers import geotiff
 from hsi_ssl.scenes.readers.flat import BY_BAND, BY_LINE, BY_PIXEL, FlatReader
+from hsi_ssl.scenes.readers.gdal_opening import opened
 from hsi_ssl.scenes.readers.unpacking import is_gzip, unpack
 from hsi_ssl.scenes.scene import Array, CubeReader, Scene
 from hsi_ssl.scenes.wavelengths import headers_beside
@@ -261,7 +262,7 @@ def _scene(
     on_close: Callable[[], None] | None = None,
 ) -> Scene:
     """Open uncompressed data through GDAL; errors call it `named`, where that is another file."""
-    dataset = geotiff.opened(data, variable, driver=geotiff.ENVI, named=named or data)
+    dataset = opened(data, variable, driver=geotiff.ENVI, named=named or data)
     if _shape(dataset) != (layout.rows, layout.cols, layout.bands):
         dataset.close()
         raise SceneError(f"{path} cannot be read: GDAL takes its header for another; get it again")

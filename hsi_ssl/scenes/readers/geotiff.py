@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import re
 import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.enums import Interleaving
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
+from hsi_ssl.errors import LabelError, SceneError
 from hsi_ssl.scenes.described import described_facts
 from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.measured import Measured, decoding
 from hsi_ssl.scenes.origins import Origins
-from hsi_ssl.scenes.promises import refuse_absurd, refuse_empty_promise
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
 from hsi_ssl.scenes.readers.gdal_errors import FAILURES, one_sentence, reason
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
+from hsi_ssl.scenes.readers.gdal_opening import gdal_settings, handle_of, opened
 from hsi_ssl.scenes.readers.gdal_origins import Sources
-from hsi_ssl.scenes.readers.vrt_sources import look_at_sources
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, GroundPoint, Scene
 from hsi_ssl.scenes.times import Taken, time_of
 from hsi_ssl.scenes.units import Units, band_units, envi_units
-from hsi_ssl.scenes.virtual import gdal_name, is_virtual, shown
 from hsi_ssl.scenes.wavelengths import (
     BandFacts,
     companion_facts,
@@ -45,28 +38,13 @@ from hsi_ssl.scenes.wavelengths import (
     with_facts,
 )
 
-CACHE = 160 * 2**20
-"""Bytes of GDAL's cache of decoded blocks: a tile of 512 x 512 pixels and 268 bands of two bytes.
-GDAL's own choice, a twentieth of the machine's memory, is too much beside a model."""
 ENVI = "ENVI"
-ELSEWHERE = {"VRT", "WCS", "WMS", "WMTS"}
-"""Drivers of GDAL for rasters whose numbers are not in the file."""
-LARGEST_BLOCK, MOST_IN_BLOCK = 2**28, 2**11
-"""Bytes of a block that GDAL unpacks at once, and how many times what the file has."""
-UNTURNED = ("netCDF", "HDF5", "HDF5Image")
-"""Drivers of GDAL that take arrays for planes of bands, or for something else, unasked."""
 RAW = {
     "BT", "EHdr", "ENVI", "ERS", "FAST", "GenBin", "ISCE", "ISIS2", "ISIS3", "KRO", "LAN", "MFF",
     "NITF", "PAux", "PDS", "PDS4", "PNM", "ROI_PAC", "RRASTER", "VICAR",
 }  # fmt: skip
 """Drivers of GDAL for raw numbers: thinning out, they take the first pixel of each cell, not the
 middle one as the others and as masks do."""
-NOT_THERE = re.compile(
-    "does not exist|response code: 40|Could not resolve|Couldn't connect|connect to"
-)
-"""In what GDAL says of files that are not on the server or in the archive."""
-
-
 FACTOR = "reflectance_scale_factor"
 """The field of an ENVI header, as a tag."""
 OTHER_FORMATS = (
@@ -196,88 +174,6 @@ def colours(scene: Scene) -> Array:
     return scene.read() if found is None else found
 
 
-def opened(
-    path: Path,
-    variable: str | None = None,
-    *,
-    driver: str | None = None,
-    named: Path | None = None,
-) -> DatasetReader:
-    """Open a raster, or the data set `variable` inside it, through GDAL (`driver`, if given).
-
-    Errors speak of `named`, by default of `path`.
-
-    Raises
-    ------
-    SceneError, SceneNotFoundError
-        As in `open_cube`.
-    """
-    named = named or path
-    if not is_virtual(path):
-        look_at_sources(path)
-    dataset = _opened(gdal_name(path), named, driver)
-    if dataset.driver in UNTURNED:
-        dataset.close()
-        raise SceneError(
-            f"{shown(named)} is {dataset.driver.removesuffix('Image')}, expected as a file of this "
-            "machine: on servers and in archives GDAL reads it, which does not know which axis "
-            "holds the bands; download or unpack it first"
-        )
-    inside = {name.split(":")[-1].strip("/"): name for name in dataset.subdatasets}
-    if variable is not None:
-        dataset.close()
-        if variable.strip("/") not in inside:
-            raise SceneNotFoundError(
-                f"{named} holds no {variable}; it holds {', '.join(inside) or 'one raster only'}"
-            )
-        return _opened(inside[variable.strip("/")], named)
-    try:
-        if dataset.count == 0:
-            if not inside:
-                raise SceneError(f"{named} holds no bands")
-            raise SceneError(
-                f"{named} holds several data sets: {', '.join(inside)}; choose one with --variable"
-            )
-        _refuse_absurd(dataset, named)
-    except BaseException:
-        dataset.close()
-        raise
-    return dataset
-
-
-@contextlib.contextmanager
-def looked_into(path: Path) -> Iterator[DatasetReader]:
-    """Open a raster to ask it something; whatever GDAL refuses meanwhile is one sentence.
-
-    Raises
-    ------
-    SceneError, SceneNotFoundError
-        As in `open_cube`.
-    """
-    with gdal_settings(), opened(path) as dataset, one_sentence(path):
-        yield dataset
-
-
-def _refuse_absurd(dataset: DatasetReader, path: Path) -> None:
-    """Refuse a raster that is larger than any, or than its files can hold, or in huge blocks."""
-    shape = dataset.height, dataset.width, dataset.count
-    refuse_absurd(path, *shape)
-    if is_virtual(path) or dataset.driver in ELSEWHERE:
-        return
-    with one_sentence(path):
-        size = np.dtype(dataset.dtypes[0]).itemsize
-        high, wide = dataset.block_shapes[0]
-        files = [Path(name) for name in dataset.files]
-    held = sum(file.stat().st_size for file in files if file.is_file())
-    refuse_empty_promise(path, shape, size, held)
-    together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
-    if high * wide * together * size > max(LARGEST_BLOCK, MOST_IN_BLOCK * held):
-        raise SceneError(
-            f"{path} promises blocks of {high} x {wide} pixels and is of {held} bytes; get the "
-            "file again"
-        )
-
-
 class GdalReader(BoxReader):
     """A raster read through GDAL, one thread at a time.
 
@@ -325,7 +221,7 @@ class GdalReader(BoxReader):
             return self._thinned_here(rows, cols, bands)
         with self._lock:
             if level not in self._overviews:
-                reduced = _opened(
+                reduced = handle_of(
                     self._dataset.name, self._path, self._dataset.driver, overview_level=level
                 )
                 self._overviews[level] = GdalReader(
@@ -423,30 +319,6 @@ def _evenly(places: npt.NDArray[np.int64], size: int) -> list[tuple[slice, int]]
     if not len(even) or (np.diff(even) != step).any() or even[-1] - step // 2 + step > size:
         return []
     return [*parts, (slice(first, last), step)]
-
-
-def _opened(
-    name: str, path: Path, driver: str | None = None, **options: int | str
-) -> DatasetReader:
-    try:
-        with gdal_settings(), warnings.catch_warnings():
-            # A cube without coordinates is nothing to warn of.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(name, driver=driver, **options)
-    except FAILURES as error:
-        if is_virtual(path) and NOT_THERE.search(reason(error)):
-            raise SceneNotFoundError(
-                f"there is nothing at {shown(path)} ({reason(error)}); check the address"
-            ) from error
-        raise SceneError(
-            f"{shown(path)} is broken or of no format that hsi-ssl knows ({reason(error)})"
-        ) from error
-
-
-def gdal_settings() -> rasterio.Env:
-    """GDAL with a small cache, unless the user's environment sets one; a VRT may bring no code."""
-    own = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE}
-    return rasterio.Env(GDAL_VRT_ENABLE_PYTHON="NO", **own)
 
 
 def _measured(
