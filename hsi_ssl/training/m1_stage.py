@@ -10,15 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hsi_ssl.datasets.checked_rows import READ_ROWS
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
-from hsi_ssl.datasets.store import Dataset, Part, open_dataset
-from hsi_ssl.errors import DatasetError, ModelError, SettingsError
+from hsi_ssl.datasets.store import Dataset, open_dataset
+from hsi_ssl.errors import ModelError, SettingsError
 from hsi_ssl.inference.checkpoint import (
     STATE,
     begin_run,
@@ -32,9 +29,9 @@ from hsi_ssl.inference.precision import keep_freed_memory
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor, LatentUse
 from hsi_ssl.models.method import architecture_of, differing
-from hsi_ssl.training.inputs import Inputs, Pixels
+from hsi_ssl.training.inputs import Pixels
 from hsi_ssl.training.loop import Fit, Progress, fit
-from hsi_ssl.training.memory import streamed_in_words, streams
+from hsi_ssl.training.m1_data import BLOCK, JUDGED, M1Data, scaled_blocks
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.share import Share, share_of
 from hsi_ssl.training.stage import (
@@ -48,7 +45,6 @@ from hsi_ssl.training.stage import (
     network_scaler,
     sd_floor,
 )
-from hsi_ssl.training.streaming import StreamedInputs
 from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.transfer import other_sensor, transferred
 from hsi_ssl.watcher import SILENT, Watcher
@@ -57,11 +53,6 @@ if TYPE_CHECKING:
     from hsi_ssl.settings import M1Settings
 
 DRAWN_SPECTRA = 12
-HELD_OUT = 0.1
-"""Share of the training pixels that validate when the dataset has no validation pixels."""
-BLOCK = 8192
-JUDGED = 65_536
-"""Spectra that tell what a closed form has kept, at most."""
 PHASES = tuple(f"last/phase-{number}" for number in range(1, 10))
 """Folders within the run's of what is trained before the whole: logs, states to resume from."""
 OF_STEPS = OF_LOOP | {"batch"}
@@ -249,18 +240,18 @@ class _Training:
         return None if self.init_from is None else load_m1(self.init_from, "cpu")
 
     @cached_property
-    def rows(self) -> npt.NDArray[np.int64]:
-        """`Dataset.learnt_rows`.
+    def data(self) -> M1Data:
+        """The spectra to learn from."""
+        return M1Data(
+            self.dataset, self.settings, self.scaler, self.device, self.processes, self.watcher
+        )
 
-        Raises
-        ------
-        DatasetError
-            There are less than two.
-        """
-        rows = self.dataset.learnt_rows
-        if len(rows) < 2:  # noqa: PLR2004
-            raise DatasetError(f"{self.dataset.path} has {len(rows)} pixels to learn from: too few")
-        return rows
+    @cached_property
+    def spectra(self) -> tuple[Pixels, Pixels]:
+        """Those to learn from and those that stop the training, all of which the model takes."""
+        learnt, stopping = self.data.spectra
+        self.model.check(self.data.extremes(learnt), self.scaler.kind)
+        return learnt, stopping
 
     @cached_property
     def model(self) -> FeatureExtractor:
@@ -322,7 +313,7 @@ class _Training:
         """
         if self.init_from is None:
             raise SettingsError("--frozen keeps the weights of a run: name it with --init-from")
-        model, (spectra, validation) = self.model, self._spectra
+        model, (spectra, validation) = self.model, self.spectra
         self._announce(len(spectra))
         begin_run(self.settings.output)
         task = ExtractorTask(model, spectra, validation, len(spectra))
@@ -331,18 +322,18 @@ class _Training:
             f"{model.bound_name}_{of}": task.bound(some, generator)
             for of, some in (("train", spectra), ("validation", validation))
         }
-        kept = self._kept(self._judged(spectra))
+        kept = self._kept(self.data.judged(spectra))
         return {**bounds, **kept}, Fit(Progress(stopped="frozen"), {}, "float32")
 
     def solved(self) -> tuple[dict[str, Any], Fit]:
         """Fit a closed form, in one pass over blocks of spectra."""
-        started, rows = time.monotonic(), self.rows
+        started, rows = time.monotonic(), self.data.rows
         self._announce(len(rows))
         begin_run(self.settings.output)
         keep_freed_memory()
         self.model.solve(scaled_blocks(self.dataset, rows, self.scaler, self.device))
         progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
-        judged = self._scaled(rows[:: max(1, math.ceil(len(rows) / JUDGED))])
+        judged = self.data.scaled(rows[:: max(1, math.ceil(len(rows) / JUDGED))])
         shown = judged[:: max(1, len(judged) // DRAWN_SPECTRA)][:DRAWN_SPECTRA]
         with torch.no_grad():
             again = self.model.shown(shown, torch.Generator(self.device)).cpu()
@@ -352,7 +343,7 @@ class _Training:
     def by_steps(self, *, resume: bool) -> tuple[dict[str, Any], Fit]:
         """Train by the loop; what is measured afterwards only the first process knows."""
         settings, model = self.settings, self.model
-        spectra, validation = self._spectra
+        spectra, validation = self.spectra
         size = batch_size(settings.batch, len(spectra))
         task = ExtractorTask(model, spectra, validation, size, self.processes)
         self._announce(len(spectra))
@@ -372,7 +363,7 @@ class _Training:
         )
         if not self.processes.first:
             return {}, found
-        judged = self._judged(spectra)
+        judged = self.data.judged(spectra)
         model.settle(judged)
         generator = torch.Generator(self.device).manual_seed(settings.seed)
         name = model.bound_name
@@ -385,7 +376,7 @@ class _Training:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What must be the same to resume."""
-        more = {"streamed": True} if self._streamed else {}
+        more = {"streamed": True} if self.data.streamed else {}
         init_from, device = str(self.init_from), self.device.type
         return identity(self.dataset, self.settings, init_from=init_from, device=device, **more)
 
@@ -431,59 +422,6 @@ class _Training:
         if phases:
             self.watcher.say("the whole:")
 
-    @cached_property
-    def _spectra(self) -> tuple[Pixels, Pixels]:
-        """Scaled spectra to learn from, and those that stop the training."""
-        rows, validation = self.rows, self.dataset.rows(Part.VALIDATION)
-        if not len(validation):
-            held_out = max(1, int(HELD_OUT * len(rows)))
-            generator = torch.Generator().manual_seed(self.settings.seed)
-            order = torch.randperm(len(rows), generator=generator).numpy()
-            validation, rows = np.sort(rows[order[:held_out]]), np.sort(rows[order[held_out:]])
-            self.watcher.say(
-                f"no validation pixels: {held_out} of the training pixels stop the training"
-            )
-        spectra = self._seen(rows)
-        self.model.check(self._extremes(spectra), self.scaler.kind)
-        return spectra, self._seen(validation)
-
-    @cached_property
-    def _streamed(self) -> bool:
-        """Whether spectra are read again in every epoch."""
-        pixels = len(self.rows) + len(self.dataset.rows(Part.VALIDATION))
-        numbers = pixels * self.scaler.width
-        found = self.processes.told(
-            "streams", lambda: streams(self.settings.stream, numbers, self.device)
-        )
-        if found:
-            self.watcher.say(streamed_in_words(pixels, numbers, self.settings.stream))
-        return found
-
-    def _seen(self, rows: npt.NDArray[np.int64]) -> Pixels:
-        """Scaled spectra of some pixels, in memory or not."""
-        if not self._streamed:
-            return Inputs(self._scaled(rows))
-
-        def read(some: npt.NDArray[np.int64]) -> Inputs:
-            return Inputs(torch.from_numpy(self.dataset.scaled(some, self.scaler)))
-
-        return StreamedInputs(rows, read, self.scaler.width, self.device)
-
-    def _judged(self, spectra: Pixels) -> Tensor:
-        """What tells how good features are: all spectra, or of those in a file so many."""
-        return spectra.some(JUDGED if self._streamed else len(spectra)).mean
-
-    def _extremes(self, spectra: Pixels) -> Tensor:
-        """Spectra with the extremes of all in each column among them."""
-        if not self._streamed:
-            return spectra.some(len(spectra)).mean
-        each = [(some.mean.amin(0), some.mean.amax(0)) for some in spectra.blocks(BLOCK)]
-        lows, highs = (torch.stack(found) for found in zip(*each, strict=True))
-        return torch.cat([spectra.some(JUDGED).mean, lows.amin(0)[None], highs.amax(0)[None]])
-
-    def _scaled(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(self.dataset.scaled(rows, self.scaler)).to(self.device)
-
     def _announce(self, spectra: int) -> None:
         a = self.model.architecture
         widths = (a.width, *getattr(a, "hidden", ()), a.latent)
@@ -518,16 +456,6 @@ class _Training:
             "explained_variance": explained,
             **own,
         }
-
-
-def scaled_blocks(
-    dataset: Dataset, rows: npt.NDArray[np.int64], scaler: Scaler, device: torch.device
-) -> Iterator[Tensor]:
-    """Scaled spectra of `rows`, ascending, in blocks `(n, D)`: nothing is read twice."""
-    firsts = np.arange(READ_ROWS, len(dataset), READ_ROWS)
-    for some in np.split(rows, np.searchsorted(rows, firsts)):
-        if len(some):
-            yield torch.from_numpy(dataset.scaled(some, scaler)).to(device)
 
 
 def networks_of(model: FeatureExtractor) -> dict[str, Tensor]:

@@ -32,7 +32,8 @@ from hsi_ssl.models.method import architecture_of
 from hsi_ssl.settings import M1Settings
 from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.loop import fit
-from hsi_ssl.training.m1_stage import ExtractorTask, scaled_blocks
+from hsi_ssl.training.m1_data import scaled_blocks
+from hsi_ssl.training.m1_stage import ExtractorTask
 from hsi_ssl.watcher import SILENT
 
 BANDS, HIDDEN, LATENT = 268, (500, 500), 50
