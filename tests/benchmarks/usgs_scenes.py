@@ -197,34 +197,34 @@ def _houses(
     return found
 
 
-HOST: Recipe = {"Quartz HS32.4B": 0.9, "Quartz GDS74 Sand": 0.4, "Albite GDS30": 0.4}
-STAIN: Recipe = {"Goethite WS220": -2.2, "Illite IMt-1.a": -1.6}
+HOST: Recipe = {"Quartz HS32.4B": 0.3, "Quartz GDS74 Sand": -0.2, "Albite GDS30": -0.2}
+STAIN: Recipe = {"Goethite WS220": -2.2, "Illite IMt-1.a": -2.0}
 OUTCROP: dict[str, Recipe] = {
-    "quartz-rich host": {**HOST, "Kaolinite CM9": -2.0, "Chlorite SMR-13.d": -2.2, **STAIN},
+    "quartz-rich host": {**HOST, "Kaolinite CM9": -2.6, "Chlorite SMR-13.d": -2.8, **STAIN},
     "alunite": {
-        **HOST, "Alunite GDS83": 0.1, "Alunite GDS84": -0.2, "Kaolinite CM9": -1.2, **STAIN,
+        **HOST, "Alunite GDS83": 0.1, "Alunite GDS84": -0.2, "Kaolinite CM9": -1.8, **STAIN,
     },
     "kaolinite": {
-        **HOST, "Kaolinite CM9": 0.0, "Kaolinite KGa-2": 0.0, "Alunite GDS83": -1.3, **STAIN,
+        **HOST, "Kaolinite CM9": 0.0, "Kaolinite KGa-2": 0.0, "Alunite GDS83": -1.9, **STAIN,
     },
     "muscovite": {
-        **HOST, "Muscovite GDS107": 0.2, "Muscovite GDS116": 0.0, "Montmorillonite SWy-1": -1.0,
+        **HOST, "Muscovite GDS107": 0.2, "Muscovite GDS116": 0.0, "Montmorillonite SWy-1": -1.6,
         **STAIN,
     },
     "montmorillonite": {
         **HOST, "Montmorillonite SAz-1": 0.1, "Montmorillonite SWy-1": 0.0,
-        "Muscovite GDS107": -1.2, **STAIN,
+        "Muscovite GDS107": -1.8, **STAIN,
     },
     "calcite": {
-        **HOST, "Calcite WS272": 0.5, "Calcite HS48.3B": 0.3, "Montmorillonite SAz-1": -1.4,
-        "Chlorite SMR-13.d": -1.6, **STAIN,
+        **HOST, "Calcite WS272": 0.5, "Calcite HS48.3B": 0.3, "Montmorillonite SAz-1": -2.0,
+        "Chlorite SMR-13.d": -2.2, **STAIN,
     },
     "chlorite": {
         **HOST, "Chlorite SMR-13.d": 0.1, "Clinochlore GDS158": -0.5, "Calcite WS272": -0.6,
         **STAIN,
     },
     "jarosite": {
-        **HOST, "Jarosite GDS24": -0.1, "Jarosite JR2501": 0.0, "Alunite GDS84": -1.3, **STAIN,
+        **HOST, "Jarosite GDS24": -0.1, "Jarosite JR2501": 0.0, "Alunite GDS84": -1.9, **STAIN,
     },
 }  # fmt: skip
 
@@ -236,11 +236,11 @@ def outcrop(seed: int = 4127) -> Drawn:
     relief = fractal(rng, y.shape, 1.9)
     classes = _talus(rng, _layers(rng, y, x))
     lots = np.zeros(y.shape, np.intp)
-    names, shares = laid(rng, list(OUTCROP.values()), classes, lots, drift=0.7, step=0.0)
+    names, shares = laid(rng, list(OUTCROP.values()), classes, lots, drift=0.5, step=0.0)
     wavelengths, bad = _bands(1000, 2480, 8, (1345, 1425), (1795, 1955))
     edge = abs(wavelengths - 1700) / 750
     camera = Camera(
-        wavelengths, bad, blur=0.5, floor=0.005 * (1 + 3 * edge**4), per_signal=0.010, stripes=0.3,
+        wavelengths, bad, blur=0.5, floor=0.002 * (1 + 3 * edge**4), per_signal=0.005, stripes=0.3,
         skylight=0.25,
     )  # fmt: skip
     direct = sunlight(5 * relief + 0.25 * fractal(rng, y.shape, 1.2), 230, 40)
