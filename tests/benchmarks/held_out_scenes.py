@@ -8,8 +8,9 @@ own, and written on first use; the seed of a dataset draws its split and its lab
 scenes of `few_label_scenes`. The village's and the lake's labels are the class that covers half of
 a pixel or more, the outcrop's the one that covers most.
 
-What is told of them, and was looked at when their noise was set, is the macro-F1 of a support
-vector machine with ten labels a class, and nothing else. A picture of each lies beside it.
+The outcrop's grades and noise were set so that a support vector machine on the components, with
+ten labels a class, has a macro-F1 between 60 and 85 %; those of the others by eye. Nothing else was
+looked at, and no method of ours was run. This prints that score; a picture lies beside each cube.
 """
 
 from __future__ import annotations

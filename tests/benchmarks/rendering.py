@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.transform import from_origin
+from rasterio import Affine
 from scipy import ndimage
 from spectral.io import envi
 
@@ -221,6 +221,7 @@ def write_envi(
         dtype=np.int16,
         interleave="bil",
         ext="img",
+        force=True,
         metadata={
             "wavelength": [f"{w:.2f}" for w in camera.wavelengths],
             "wavelength units": "Nanometers",
@@ -245,6 +246,7 @@ def write_classes(
         codes,
         class_names=["unclassified", *names],
         ext="img",
+        force=True,
         metadata={"map info": _map_info(corner, size)},
     )
     return path.with_suffix(".img")
@@ -256,7 +258,7 @@ def write_geotiff(
     """A GeoTIFF of scaled reflectance whose bands have their wavelengths as tags."""
     numbers = scaled(reflectance).transpose(2, 0, 1)
     profile = {"driver": "GTiff", "dtype": "int16", "crs": CRS, "compress": "deflate"}
-    profile["transform"] = from_origin(*corner, size, size)
+    profile["transform"] = Affine(size, 0, corner[0], 0, -size, corner[1])
     bands, rows, cols = numbers.shape
     with rasterio.open(path, "w", height=rows, width=cols, count=bands, **profile) as file:
         file.write(numbers)
