@@ -114,9 +114,9 @@ def village(seed: int = 7301) -> Drawn:
     for centre, _, _ in houses:  # in its garden
         near = np.hypot(y - centre[0], x - centre[1]) < 5
         codes[near], height[near] = GRASS, 0
-    for number, (off, half) in enumerate(ways):
+    for off, half in ways:
         road = off < half
-        codes[road], lots[road], height[road] = ROAD, lots.max() + 1 + number, 0
+        codes[road], lots[road], height[road] = ROAD, lots.max() + 1, 0
     lit = np.ones(y.shape, np.float32)
     for centre, turn, (long, wide) in houses:
         along = (y - centre[0]) * np.cos(turn) + (x - centre[1]) * np.sin(turn)
@@ -124,11 +124,7 @@ def village(seed: int = 7301) -> Drawn:
         inside = (abs(along) < long) & (abs(across) < wide)
         codes[inside], lots[inside] = ROOF, lots.max() + 1
         height[inside] = 1.6 + 0.5 * (1 - abs(across[inside]) / wide)
-        side = np.sign(across[inside])
-        facing = np.sin(np.radians(SUN[0])) * np.cos(turn) + np.cos(np.radians(SUN[0])) * np.sin(
-            turn
-        )
-        lit[inside] = 1 + 0.3 * side * facing
+        lit[inside] = 1 + 0.3 * np.sign(across[inside]) * np.sin(np.radians(SUN[0]) + turn)
     hills = sunlight(4 * smooth(rng, y.shape, 16), *SUN)
     dark = shadows(height, *SUN)
     texture = np.exp(0.07 * smooth(rng, y.shape, 0.35) + 0.06 * smooth(rng, y.shape, 5))
@@ -315,7 +311,7 @@ def lake(seed: int = 9049) -> Drawn:
     shore = np.hypot((y - 48) / 1.25, x - 38) + 4.5 * rough
     middle = 45 + 9 * np.sin(y / 11) + 3 * np.sin(y / 4.3)
     codes[(shore < 21) | ((y < 40) & (abs(x - middle) < 0.9))] = WATER
-    codes[(shore > 15) & (shore < 16.5) & (rough > 0.9)] = TREES  # reeds and islands
+    codes[(shore > 15) & (shore < 16.5) & (rough > 0.9)] = TREES  # islands
     codes[abs(shore - 27) < 0.75] = LANE
     codes[(abs(x - 0.3 * y - 62) < 0.65) & (shore > 27)] = LANE
     classes = _one_of(codes, len(LAKE))
@@ -327,9 +323,9 @@ def lake(seed: int = 9049) -> Drawn:
         wavelengths, bad, blur=0.75, floor=0.005 * (1 + edge**2), per_signal=0.012, stripes=0.3,
         skylight=0.3, haze=0.12, reach=5,
     )  # fmt: skip
+    slopes = np.where(codes == WATER, 1, sunlight(2 * smooth(rng, y.shape, 8), 160, 50))
     crowns = np.where(codes == TREES, np.exp(0.3 * smooth(rng, y.shape, 0.3)), 1)
-    direct = sunlight(np.where(codes == WATER, 0, 2 * smooth(rng, y.shape, 8)), 160, 50) * crowns
-    ground = Ground(shares, classes, direct.astype(np.float32), np.ones_like(rough))
+    ground = Ground(shares, classes, (slopes * crowns).astype(np.float32), np.ones_like(rough))
     reflectance = rendered(ground, _library(names, wavelengths), camera, rng)
     return reflectance, camera, dominant(classes, least=0.5)
 
