@@ -97,9 +97,11 @@ class SemiSupervisedTask(PlainTask):
         return "; ".join(said)
 
     def begin_epoch(self, epoch: int) -> None:
-        """The E-step, `em_rounds` times in all."""
+        """The E-step, `em_rounds` times in all, or once."""
         every = -(-self.settings.epochs // self.settings.em_rounds)
         if not self.e_step.speaks or not len(self.lacking) or epoch % every:
+            return
+        if epoch and not self.e_step.again:
             return
         bound_teaches = self.settings.stop_gradient < 1
         self.e_step.run(
