@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BASE = {
     "errors", "os_errors", "hidden", "claims", "files", "watcher", "closing", "registry",
-    "cells", "checksums", "json_text", "plain", "stopping",
+    "cells", "checksums", "durations", "json_text", "plain", "stopping",
 }  # fmt: skip
 """Modules beside the packages that all may import."""
 LAYERS = {
