@@ -41,6 +41,7 @@ LAYERS = {
     "checking": set(),
     "settings": {"checking", "datasets", "labels", "models", "scenes"},
     "recipes": set(),
+    "doctor": set(),
 }  # fmt: skip
 """Packages of `hsi_ssl`, and single modules, and what of the others they may import at all."""
 ANYTHING = {"library", "describing"}
