@@ -17,6 +17,7 @@ from .raw_lines import left_out
 from .stopping import exit_code, stops_heard
 
 COMMANDS = {
+    "start": "start",
     "init": "init",
     "catalog": "catalog",
     "simulate": "simulate",
@@ -99,6 +100,7 @@ def cli(context: click.Context) -> None:
     """Class maps of hyperspectral images from few labelled and many unlabelled pixels.
 
     \b
+    hsi-ssl start FOLDER          the whole way, asking three questions; or step by step:
     hsi-ssl init indian-pines     choose a recipe
     hsi-ssl prepare               labelled cubes -> dataset, with its label balance
     hsi-ssl train-m1              features from every pixel
@@ -106,8 +108,13 @@ def cli(context: click.Context) -> None:
     hsi-ssl classify              a georeferenced class map
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help(), err=True)
-        context.exit(2)
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            click.echo(context.get_help(), err=True)
+            context.exit(2)
+        start = cli.get_command(context, "start")
+        assert start is not None
+        start.main([], prog_name="hsi-ssl start", standalone_mode=False)
+        return
     if context.invoked_subcommand not in SHARED:
         from .options import refuse_several
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """What moves the cursor, colours or clears."""
+KEPT = 10_000
+"""Letters in which it is looked for what is waited for."""
 
 
 @dataclass
@@ -38,6 +40,12 @@ class Recorded:
     def plain(self) -> str:
         """All of it without what steers the terminal."""
         return STEERING.sub("", self.text)
+
+    @property
+    def left(self) -> str:
+        """What is left of it on the screen: lines that took the place of others, and no drawing."""
+        lines = self.text.replace("\r\n", "\n").split("\n")
+        return "\n".join(STEERING.sub("", line.split("\r\x1b[K")[-1]) for line in lines)
 
     def each(self, pattern: str) -> list[tuple[float, re.Match[str]]]:
         """Each place where the pattern occurs, with the time at which it was written."""
@@ -59,7 +67,6 @@ def in_terminal(
     columns: int = 80,
     stop_at: str | None = None,
     until: float = 120.0,
-    environment: dict[str, str] | None = None,
 ) -> Recorded:
     """Run `hsi-ssl` with the arguments in a terminal of its own, in a folder.
 
@@ -69,11 +76,11 @@ def in_terminal(
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    around = {**os.environ, "TERM": "xterm-256color", **(environment or {})}
+    around = {**os.environ, "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"}
     for name in ("COLUMNS", "LINES", "NO_COLOR", "CI", "FORCE_COLOR"):
         around.pop(name, None)
     started = time.monotonic()
-    found, waiting, seen, stopped = Recorded(), list(typed), 0, False
+    found, waiting, unread, stopped = Recorded(), list(typed), "", False
     with subprocess.Popen(
         [sys.executable, *program, *arguments],
         stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=around,
@@ -83,6 +90,8 @@ def in_terminal(
         try:
             while time.monotonic() - started < until:
                 if not select.select([master], [], [], 0.1)[0]:
+                    if process.poll() is not None:
+                        break
                     continue
                 try:
                     piece = os.read(master, 65_536)
@@ -92,10 +101,11 @@ def in_terminal(
                     break
                 text = piece.decode(errors="replace")
                 found.pieces.append((time.monotonic() - started, text))
-                if waiting and waiting[0][0] in found.plain[seen:]:
-                    seen = len(found.plain)
+                unread = (unread + text)[-KEPT:]
+                if waiting and waiting[0][0] in unread:
+                    unread = ""
                     os.write(master, waiting.pop(0)[1].encode())
-                if stop_at is not None and not stopped and stop_at in found.plain:
+                if stop_at is not None and not stopped and stop_at in unread:
                     os.write(master, b"\x03")
                     stopped = True
         finally:
