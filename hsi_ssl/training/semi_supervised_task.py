@@ -85,6 +85,7 @@ class SemiSupervisedTask(PlainTask):
         self.pixels = len(self.inputs)
         self.lacking = torch.nonzero((self.y < 0).any(dim=1)).flatten()
         self.batch = batch_size(settings.batch_unlabelled, len(self.lacking))
+        self.steps = math.ceil(len(self.lacking) / self.batch) or self.labelled.steps
         self.terms = asked_for(settings)
 
     def objective_in_words(self) -> str:
