@@ -39,6 +39,7 @@ from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
 from hsi_ssl.labels.layers import listed
+from hsi_ssl.labels.palette import alike
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.labels.vectors import vector_file
 from hsi_ssl.running.starting import place_of
@@ -264,6 +265,9 @@ def _columns(
         before = sum(map(len, plan.label_sets[:i]))
         rare = [k - before for k in split.rare if 0 <= k - before < len(label_set)]
         kept = LabelSet(label_set.name, tuple(itertools.compress(label_set.classes, there)))
+        same = alike(kept.names, kept.colours)
+        if same is not None:
+            watcher.say(same)
         cards.append(
             {
                 "label_set": kept.to_card(),

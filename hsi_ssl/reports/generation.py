@@ -19,7 +19,7 @@ from scipy.stats import norm
 
 from hsi_ssl.files import written_beside
 from hsi_ssl.inference.generation import Generator, Measured
-from hsi_ssl.labels.label_set import distinct_colour
+from hsi_ssl.labels.palette import colours_for
 from hsi_ssl.reports.absorption import absorptions
 from hsi_ssl.reports.figures import BLUE, GREY, INK, ORANGE, on_paper, style, with_gaps, write_png
 
@@ -162,7 +162,7 @@ def _analogies(generator: Generator, measured: Measured, axis: Axis, folder: Pat
     changes = found - found[np.arange(len(found)), own][:, None]
     shown = [_shown(generator, each) for each in measured.raw]
     known = generator.classifier.label_set.colours
-    free = [distinct_colour(len(known) + i) for i in range(len(names) - len(known))]
+    free = colours_for([""] * (len(names) - len(known)), known)
     colours = [on_paper(colour) for colour in (*known, *free)]
     titles = [
         title
