@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.claims import claimed
+from hsi_ssl.datasets.asked import asked_of
 from hsi_ssl.datasets.balance import balance_folder, refuse_former_report
 from hsi_ssl.datasets.bands import Bands, in_bands_of_first, same_bands, without_ranges
 from hsi_ssl.datasets.facts import facts_of
@@ -323,6 +324,7 @@ def _meta(
         **facts_of(sources, plan.used, bands),
         "excluded_nm": [[one.low, one.high] for one in settings.excluded],
         "settings": settings.model_dump(mode="json", exclude=PATHS),
+        "asked": asked_of(settings),
         "numbers": numbers,
         "recoded": {str(value): code for value, code in sources.recoded.items()},
         "seed": settings.seed,
