@@ -54,7 +54,8 @@ class Depths:
     def interval_of(self, lines: int) -> Ints:
         """The number of each line's interval, by its middle."""
         at = (np.arange(lines) + 0.5) * (self.metres or 1.0)
-        return np.floor(at / self.every + 1e-9).astype(np.int64)
+        found: Ints = np.floor(at / self.every + 1e-9).astype(np.int64)
+        return found
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def core_log(
     whole, none = np.zeros((n, len(classes)), np.int64), np.zeros(n, np.int64)
     np.add.at(whole, interval, counts)
     np.add.at(none, interval, nothing)
-    edges = depths.top + np.arange(n + 1) * depths.every
+    edges: Floats = np.asarray(depths.top + np.arange(n + 1) * depths.every, np.float64)
     edges[-1] = depths.top + len(nothing) * (depths.metres or 1.0)
     return CoreLog(classes, edges, whole, none, depths.unit)
 

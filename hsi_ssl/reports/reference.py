@@ -136,7 +136,7 @@ class _Once(Watcher):
         self._watcher = watcher
         self._told: set[str] = set()
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: float, total: float) -> None:
         self._watcher.progress(what, done, total)
 
     def say(self, sentence: str) -> None:

@@ -53,6 +53,10 @@ class Task(Protocol):
     def bound_name(self) -> str:
         """What the log calls what is minimised, with its sign turned: a bound, if it is one."""
 
+    @property
+    def steps(self) -> int:
+        """Batches an epoch, for those who wait; 0 where only the first epoch tells."""
+
     def begin_epoch(self, epoch: int) -> None:
         """Whatever is worked out from the weights (their average, if there is one) before it."""
 
@@ -83,6 +87,7 @@ class PlainTask:
 
     module: nn.Module
     bound_name = "bound"
+    steps = 0
 
     def begin_epoch(self, epoch: int) -> None:
         """Do nothing."""

@@ -43,7 +43,7 @@ def test_lines_of_an_interval_are_counted_together(tmp_path: Path) -> None:
     assert log.edges.tolist() == [0, 2, 4, 5]
     assert log.counts.tolist() == [[3, 1], [0, 3], [0, 0]]
     assert log.unclassified.tolist() == [0, 1, 2]
-    np.testing.assert_allclose(log.shares, [[0.75, 0.25], [0, 1], [np.nan, np.nan]])
+    np.testing.assert_allclose(log.shares, np.array([[0.75, 0.25], [0, 1], [np.nan, np.nan]]))
 
 
 def test_depth_runs_along_the_longer_side_or_as_told(tmp_path: Path) -> None:

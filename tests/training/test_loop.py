@@ -6,6 +6,7 @@ import csv
 import itertools
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,8 +66,9 @@ loop.SECONDS_BETWEEN_STATES = 0.0
 
 class Slow(Watcher):
     def progress(self, what, done, total):
-        print(done, flush=True)
-        time.sleep(0.2)
+        if done == int(done):
+            print(int(done), flush=True)
+            time.sleep(0.2)
 
 kind, settings = sys.argv[1:]
 if kind == "m1":
@@ -359,14 +361,37 @@ def test_a_cosine_over_other_epochs_is_not_resumed(tiny_dataset: Dataset, tmp_pa
         train_m1(settings.model_copy(update={"epochs": 6}), resume=True)
 
 
-def test_a_line_every_few_steps_says_where_training_stands(
+def test_each_epoch_says_where_training_stands_and_the_end_what_is_kept(
+    tiny_dataset: Dataset, tmp_path: Path, hears: Hears
+) -> None:
+    card = train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), watcher=hears)
+    best = card["training"]["best_epoch"]
+    assert [line.split(":")[0] for line in hears.stood] == [f"epoch {i} of 6" for i in range(1, 7)]
+    assert all(re.search(r": bound -?[\d.]+, best -?[\d.]+ in epoch \d$", s) for s in hears.stood)
+    assert max(map(len, hears.stood)) < 60
+    assert any(re.fullmatch(r"trained for [\d.]+ s: 6 epochs", said) for said in hears.said)
+    kept = next(said for said in hears.said if said.startswith("kept: "))
+    assert kept.startswith(f"kept: the state after epoch {best}, the best on the validation pixels")
+    assert "(bound on log p(x) " in kept
+
+
+def test_the_end_says_why_it_came(tiny_dataset: Dataset, tmp_path: Path, hears: Hears) -> None:
+    settings = m1_settings(tiny_dataset, tmp_path / "m1", patience=1, learning_rate=0.3, epochs=99)
+    card = train_m1(settings, watcher=hears)
+    assert card["training"]["stopped"] == "patience"
+    assert any("; 1 in a row were no better on the validation pixels" in s for s in hears.said)
+
+
+def test_progress_moves_within_an_epoch(
     tiny_dataset: Dataset, tmp_path: Path, hears: Hears
 ) -> None:
     train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), watcher=hears)
-    lines = [s for s in hears.said if s.startswith("epoch")]
-    assert lines[0].startswith("epoch 1, step ")
-    assert lines[-1].startswith("epoch 6, step ")
-    assert all("bound" in s and "validation" in s and "improvement" in s for s in lines)
+    done = [done for what, done, total in hears.steps if what == "training" and total == 6]
+    assert done == sorted(done)
+    assert set(range(1, 7)) <= set(done)
+    within = [d for d in done if 0 < d < 1]
+    assert len(within) > 3
+    assert within[0] == pytest.approx(1 / (len(within) + 1))
 
 
 def test_divergence_in_the_first_epoch_is_told(tiny_dataset: Dataset, tmp_path: Path) -> None:
