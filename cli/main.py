@@ -29,6 +29,7 @@ COMMANDS = {
     "distil": "distil",
     "evaluate": "evaluate",
     "classify": "classify",
+    "areas": "areas",
     "view": "view",
     "suggest": "suggest",
     "features": "features",

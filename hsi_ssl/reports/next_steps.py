@@ -42,13 +42,13 @@ def _after_evaluation(evaluation: Evaluation, dataset: Dataset) -> Iterator[Step
         yield Step(
             "It is no better than guessing: before anything else, look whether labels lie where "
             "they should and whether the bands are those of the scene.",
-            f"hsi-ssl info {scene}" if scene else "",
+            f"hsi-ssl info {scene}",
         )
     poor = _poor(evaluation)
     if poor:
         yield Step(
             f"Label more pixels of {poor}; the model can say which would help most.",
-            f"hsi-ssl suggest {run} {scene}" if scene and not dataset.meta["image_like"] else "",
+            "" if dataset.meta["image_like"] else f"hsi-ssl suggest {run} {scene}",
         )
     limits = evaluation.intervals
     if limits is not None and limits.units > 1 and limits.effective < FEW:
@@ -60,13 +60,13 @@ def _after_evaluation(evaluation: Evaluation, dataset: Dataset) -> Iterator[Step
         yield Step(
             "Look at what no class explains: many pixels are unlike those that it was validated "
             "on.",
-            f"hsi-ssl classify {scene} --model {run} --reject {REJECT}" if scene else "",
+            f"hsi-ssl classify {scene} --model {run} --reject {REJECT}",
         )
-    if scene and not dataset.meta["image_like"] and not evaluation.maps:
-        yield Step("Make the map.", f"hsi-ssl classify {scene} --model {run}")
-    elif evaluation.maps:
+    if evaluation.maps:
         one = shlex.quote(str(evaluation.maps[0].path))
         yield Step("Look at the map beside the scene, pixel by pixel.", f"hsi-ssl view {one}")
+    elif not dataset.meta["image_like"]:
+        yield Step("Make the map.", f"hsi-ssl classify {scene} --model {run}")
 
 
 def after_balance(balance: Balance, path: Path | None) -> list[Step]:
@@ -107,6 +107,5 @@ def _poor(evaluation: Evaluation) -> str:
 
 
 def _scene_of(dataset: Dataset) -> str:
-    """The first scene's path, for a command; empty where it is not known."""
-    path = str(dataset.meta["sources"][0].get("path") or "")
-    return shlex.quote(path) if path else ""
+    """The first scene's path, for a command; SCENE where it is not known."""
+    return shlex.quote(str(dataset.meta["sources"][0].get("path") or "SCENE"))

@@ -46,9 +46,8 @@ def understood(line: str) -> PrepareSettings:
     with command.make_context("prepare", words[2:]) as context:
         assert isinstance(context, click.Context)
         given = {k: v for k, v in context.params.items() if k in PrepareSettings.model_fields}
-        found: PrepareSettings = options.override(
-            PrepareSettings(), **options.vectors_are_labels(given)
-        )
+        found = options.override(PrepareSettings(), **options.vectors_are_labels(given))
+        assert isinstance(found, PrepareSettings)
         return found
 
 
