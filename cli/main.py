@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import signal
 import sys
 
 import click
 
 from hsi_ssl import __version__
 from hsi_ssl.errors import HsiSslError, ScenesError, ToldElsewhereError
+from hsi_ssl.stopping import Stopped
 
 from .output import has_joined, one_line
 from .raw_lines import left_out
@@ -75,6 +77,13 @@ class LazyGroup(click.Group):
             ctx.fail(f"No such command {args[0]!r}: did you mean {', '.join(near)}?")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what click would end with "Aborted!" ends as any other stop does."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Stopped(signal.SIGINT) from None
+
 
 def alike(name: str) -> list[str]:
     """Commands that a name may stand for, the likest first; `train` is like both trainings."""
@@ -134,9 +143,10 @@ def main() -> None:
         try:
             cli(prog_name="hsi-ssl")
         except BaseException as error:
-            if stop.number:  # whatever else went wrong then came of it
-                stop.say(stop.number)
-                sys.exit(exit_code(stop.number))
+            number = error.number if isinstance(error, Stopped) else stop.number
+            if number:  # whatever else went wrong then came of it
+                stop.say(number)
+                sys.exit(exit_code(number))
             if not isinstance(error, HsiSslError | MemoryError):
                 raise
             said = error.lines if isinstance(error, ScenesError) else [str(error)]

@@ -295,6 +295,7 @@ resume = click.option("--resume", is_flag=True, help="Go on with a run that was 
 def training(command: F) -> F:
     """Add what the training loop reads: epochs, learning rate, patience, resume and the like."""
     for add in (
+        click.option("--watch", is_flag=True, help="Show the curves in the browser as they grow."),
         resume,
         overwrite,
         device,
@@ -307,7 +308,7 @@ def training(command: F) -> F:
         click.option("--warm-up", type=int, help="Epochs over which the KL term rises."),
         click.option("--patience", type=int, help="Epochs without improvement before the end."),
         click.option("--learning-rate", type=float),
-        click.option("--epochs", type=int),
+        click.option("--epochs", type=int, help="Passes over the pixels to learn from, at most."),
     ):
         command = add(command)
     return command

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -77,6 +77,8 @@ class Terminal(Watcher):
             advise("")
         self._line: LiveLine | None = None
         self._stood = -math.inf
+        self.each_epoch: Callable[[], None] | None = None
+        """What else is done when something long says where it stands."""
 
     def say(self, sentence: str) -> None:
         """Print a sentence, unless quiet or --json."""
@@ -115,6 +117,8 @@ class Terminal(Watcher):
 
     def stands(self, sentence: str) -> None:
         """Put it into the live line; with -v, and where there is none, say it now and then."""
+        if self.each_epoch is not None:
+            self.each_epoch()
         if self.live and self.verbosity == 0:
             if self._line is not None:
                 self._line.stands(readable(sentence))

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .output import Terminal
+from .watching import watched
 
 
 @click.command("train-m1", short_help="Train M1, the feature extractor, on every pixel.")
@@ -56,6 +57,7 @@ def command(
     import_anglepy: Path | None,
     resume: bool,
     overwrite: bool,
+    watch: bool,
     **given: Any,
 ) -> None:
     """Train M1 on the training pixels and the unlabelled pool of DATASET [runs/dataset.h5].
@@ -88,7 +90,7 @@ def command(
         from hsi_ssl.training.m1_stage import train_m1
         from hsi_ssl.training.processes import joined
 
-        with joined(terminal) as processes:
+        with joined(terminal) as processes, watched(settings.output, terminal, wanted=watch):
             card = train_m1(
                 settings,
                 resume=resume,

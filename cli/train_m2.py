@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .output import Terminal
+from .watching import watched
 
 
 @click.command("train-m2", short_help="Train the classifier, on spectra or on M1's features.")
@@ -64,6 +65,12 @@ from .output import Terminal
 )
 @click.option("--batch-labelled", type=int, help="Labelled pixels a step.")
 @click.option("--batch-unlabelled", type=int, help="Unlabelled pixels a step.")
+@click.option(
+    "--supervised-epochs",
+    type=int,
+    help="Of the part that comes first, on labelled pixels alone; --epochs are those of the whole "
+    "after it [default: 20].",
+)
 @options.training
 @options.common
 def command(
@@ -76,6 +83,7 @@ def command(
     privileged_by: str | None,
     resume: bool,
     overwrite: bool,
+    watch: bool,
     **given: Any,
 ) -> None:
     """Train the classifier on the labelled and unlabelled pixels of DATASET [runs/dataset.h5].
@@ -107,7 +115,7 @@ def command(
     from hsi_ssl.training.m2_stage import train_m2
     from hsi_ssl.training.processes import joined
 
-    with joined(terminal) as processes:
+    with joined(terminal) as processes, watched(settings.output, terminal, wanted=watch):
         card = train_m2(
             settings,
             resume=resume,
