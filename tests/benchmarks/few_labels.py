@@ -4,8 +4,9 @@
 
 For each scene, number of labels a class and seed: the datasets of `few_label_scenes` and of
 `held_out_scenes`, on which nothing was chosen, the classifiers of `few_label_baselines`, and ours.
-Test pixels give the score and nothing else. Results are kept in FOLDER/baselines.json and FOLDER/ours.json as they come, so that a run that was
-cut off goes on; the table goes to reports/few-labels.md.
+Test pixels give the score and nothing else. Results are kept in FOLDER/baselines.json and
+FOLDER/ours.json as they come, so that a run that was cut off goes on; the table goes to
+reports/few-labels.md.
 """
 
 from __future__ import annotations
