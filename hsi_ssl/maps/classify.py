@@ -14,6 +14,7 @@ from hsi_ssl.claims import claimed
 from hsi_ssl.errors import HsiSslError, ModelError, OutputError, ScenesError, SettingsError
 from hsi_ssl.inference.checkpoint import CARD
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
+from hsi_ssl.inference.worth import poor_in_words
 from hsi_ssl.labels.area import areas
 from hsi_ssl.labels.finding import Found
 from hsi_ssl.labels.looking import looked_at
@@ -28,6 +29,7 @@ from hsi_ssl.maps.one_map import (
 from hsi_ssl.maps.places import of_label_set
 from hsi_ssl.maps.planning import Wanted, nothing_found, planned
 from hsi_ssl.maps.whole import make_way, mosaic_of
+from hsi_ssl.maps.windows import novelty_asked
 from hsi_ssl.running.places import Here, Place, value_of
 from hsi_ssl.running.starting import place_of
 from hsi_ssl.running.task import Done, Task
@@ -127,6 +129,10 @@ def _classified(
     _refuse_none(settings.scenes if scenes is None else scenes)
     for classifier in classifiers:
         check_novelty(classifier, settings)
+        kept, measure, _ = novelty_asked(classifier, settings)
+        poor = poor_in_words(classifier.card)
+        if poor is not None and kept is not None and measure == "likelihood":
+            watcher.warn(poor)
     mosaics = _mosaics(settings, classifiers)
     with ExitStack() as held:
         held.enter_context(claimed(*mosaics.values()))
