@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import time
 from pathlib import Path
 
 import click
 
 from . import options
+from .asking import agreed, asks
 from .output import Terminal
+from .steps import run_step
 from .stopping import advise
 
 
@@ -33,8 +36,6 @@ def command(
     from hsi_ssl.os_errors import os_errors
     from hsi_ssl.recipes import recipe_text
 
-    from .main import cli
-
     if project is not None:
         raise SettingsError("demo takes its settings from the RECIPE; leave out --project")
     recipe_text(recipe)
@@ -44,7 +45,6 @@ def command(
     if "HSI_SSL_DATA" in os.environ:  # it may be relative, and we leave this folder
         os.environ["HSI_SSL_DATA"] = os.path.abspath(os.environ["HSI_SSL_DATA"])
     again = ["--overwrite"] if overwrite else []
-    quiet = ["-q"] if terminal.as_json or terminal.verbosity < 0 else []
     started = time.monotonic()
     advise(f"hsi-ssl demo {recipe} -o {output} --overwrite begins again", fixed=True)
     with contextlib.chdir(output):
@@ -55,12 +55,10 @@ def command(
             ["train-m2", *again],
             ["classify", *again],
         ):
-            terminal.say("$ hsi-ssl " + " ".join(step))
-            cli.main([*step, *quiet], prog_name="hsi-ssl", standalone_mode=False)
+            run_step(step, terminal)
         maps = sorted(Path().glob("*_classes.tif"))
         shown = [part for p in maps for part in ("--map", str(p))]
-        terminal.say("$ hsi-ssl evaluate " + " ".join(shown))
-        cli.main(["evaluate", *shown, *quiet], prog_name="hsi-ssl", standalone_mode=False)
+        run_step(["evaluate", *shown], terminal)
     seconds = time.monotonic() - started
     found = {
         "report": os.fspath(output / "runs" / "m2" / "report" / "index.html"),
@@ -70,8 +68,15 @@ def command(
     }
     terminal.result(
         found,
+        "",
         f"done in {seconds:.0f} s. Open these:",
         f"  report         {found['report']}",
         f"  label balance  {found['balance']}",
         *(f"  class map      {p} (and its .png)" for p in found["maps"]),  # type: ignore[attr-defined]
+        "Look at the map over its scene, and click on pixels, in the browser:",
+        f"  hsi-ssl view {shlex.join(found['maps'])}",  # type: ignore[arg-type]
+        "Then your own scenes:",
+        "  hsi-ssl start FOLDER",
     )
+    if maps and asks(terminal) and agreed("Open it now?"):
+        run_step(["view", *map(str, found["maps"])], terminal)  # type: ignore[call-overload]

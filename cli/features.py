@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,12 @@ from .output import Terminal
 @click.command("features", short_help="Write M1's features of a scene or a dataset.")
 @click.argument("source", metavar="SCENE_OR_DATASET")
 @click.option("--m1", type=options.FILE, help="Run folder of M1 [default: runs/m1].")
-@click.option("-o", "--output", type=options.FILE, required=True, help="GeoTIFF, or HDF5.")
+@click.option(
+    "-o",
+    "--output",
+    type=options.FILE,
+    help="GeoTIFF, or HDF5 [default: <scene>_features.tif or <dataset>_features.h5 here].",
+)
 @click.option("--resample", is_flag=True, help="Bring a scene's other bands to M1's.")
 @options.force
 @options.reading
@@ -24,7 +31,7 @@ from .output import Terminal
 def command(
     source: str,
     m1: Path | None,
-    output: Path,
+    output: Path | None,
     resample: bool,
     force: bool,
     device: str | None,
@@ -36,36 +43,40 @@ def command(
     """Write features, M1's with log-variance: of a scene as a GeoTIFF, of a dataset as HDF5.
 
     \b
-    hsi-ssl features scene.tif -o scene_features.tif
+    hsi-ssl features scene.tif
     hsi-ssl features runs/dataset.h5 --m1 runs/m1 -o features.h5
     """
-    from hsi_ssl.claims import claimed
     from hsi_ssl.datasets.store import is_dataset, open_dataset
     from hsi_ssl.errors import SettingsError
-    from hsi_ssl.files import refuse_existing
     from hsi_ssl.inference.extractor import load_m1
     from hsi_ssl.labels.sources import resolve
     from hsi_ssl.maps.features import dataset_features, scene_features
 
     settings = options.read_project(project)
-    run = m1 or settings.m1.output
-    with claimed(output):
-        refuse_existing(output, overwrite)
-        extractor = load_m1(run, device or settings.m1.device)
-        if is_dataset(Path(source)):
+    run, device = m1 or settings.m1.output, device or settings.m1.device
+    if is_dataset(Path(source)):
+        output = output or Path(f"{Path(source).stem}_features.h5")
+        with _free(output, overwrite):
+            extractor = load_m1(run, device)
             pixels = dataset_features(
                 open_dataset(Path(source)), extractor, output, run=run, overwrite=overwrite
             )
-        else:
-            with resolve(
-                (source,), reading=options.reading_of(given), labelled=False, watcher=terminal
-            ) as sources:
-                if len(sources.scenes) > 1:
-                    raise SettingsError(
-                        f"{source} holds {len(sources.scenes)} scenes; name one file of them"
-                    )
+    else:
+        reading = options.reading_of(given)
+        with (
+            contextlib.nullcontext() if output is None else _free(output, overwrite),
+            resolve((source,), reading=reading, labelled=False, watcher=terminal) as sources,
+        ):
+            if len(sources.scenes) > 1:
+                raise SettingsError(
+                    f"{source} holds {len(sources.scenes)} scenes; name one file of them"
+                )
+            scene = sources.scenes[0].scene
+            output = output or Path(f"{scene.name}_features.tif")
+            with _free(output, overwrite):
+                extractor = load_m1(run, device)
                 pixels = scene_features(
-                    sources.scenes[0].scene,
+                    scene,
                     extractor,
                     output,
                     resample=resample,
@@ -78,3 +89,14 @@ def command(
         {"output": str(output), "pixels": pixels, "units": units},
         f"wrote {output}: {units} units of {pixels:,} pixels",
     )
+
+
+@contextlib.contextmanager
+def _free(output: Path, overwrite: bool) -> Iterator[None]:
+    """An output that is claimed before anything is computed for it."""
+    from hsi_ssl.claims import claimed
+    from hsi_ssl.files import refuse_existing
+
+    with claimed(output):
+        refuse_existing(output, overwrite)
+        yield

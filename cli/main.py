@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -16,6 +17,7 @@ from .raw_lines import left_out
 from .stopping import exit_code, stops_heard
 
 COMMANDS = {
+    "start": "start",
     "init": "init",
     "catalog": "catalog",
     "simulate": "simulate",
@@ -37,10 +39,13 @@ COMMANDS = {
     "compare": "compare",
     "info": "info",
     "demo": "demo",
+    "doctor": "doctor",
 }
 """Command -> module beside this one, which holds a click command called `command`."""
 
 
+LIKE, EVENLY = 0.6, 0.05
+"""Share of letters in which a command is like what was typed, and how much less is alike, too."""
 SHARED = ("train-m1", "train-m2")
 """What several processes may do together."""
 
@@ -60,20 +65,56 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is asked for; of one that there is not, those that may be meant."""
+        near = alike(args[0]) if args else []
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and near:
+            ctx.fail(f"No such command {args[0]!r}: did you mean {', '.join(near)}?")
+        return super().resolve_command(ctx, args)
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+
+def alike(name: str) -> list[str]:
+    """Commands that a name may stand for, the likest first; `train` is like both trainings."""
+
+    def likeness(command: str) -> float:
+        return max(
+            difflib.SequenceMatcher(None, name.lower(), part).ratio()
+            for part in (command, command.split("-", maxsplit=1)[0])
+        )
+
+    found = {command: likeness(command) for command in COMMANDS}
+    best = max(found.values())
+    return [c for c, share in found.items() if share >= max(LIKE, best - EVENLY)]
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="hsi-ssl")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Class maps of hyperspectral images from few labelled and many unlabelled pixels.
 
     \b
+    hsi-ssl start FOLDER          the whole way, asking three questions; or step by step:
     hsi-ssl init indian-pines     choose a recipe
     hsi-ssl prepare               labelled cubes -> dataset, with its label balance
     hsi-ssl train-m1              features from every pixel
     hsi-ssl train-m2              the classifier
     hsi-ssl classify              a georeferenced class map
     """
+    if context.invoked_subcommand is None:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            click.echo(context.get_help(), err=True)
+            context.exit(2)
+        start = cli.get_command(context, "start")
+        assert start is not None
+        start.main([], prog_name="hsi-ssl start", standalone_mode=False)
+        return
     if context.invoked_subcommand not in SHARED:
         from .options import refuse_several
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import math
 import os
 import re
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import click
 
 from hsi_ssl.json_text import finite
 from hsi_ssl.watcher import Watcher
 
+from .live import LiveLine
 from .stopping import advise
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-
+SECONDS_BETWEEN_LINES = 5.0
+"""Of those that tell where something long stands, where no live line does."""
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Characters that move a terminal's cursor, colour it or turn the order of letters."""
 WORD = re.compile(r"\S{1001,}")
@@ -61,7 +63,7 @@ def one_line(sentence: str) -> str:
 
 
 class Terminal(Watcher):
-    """The command line's watcher. Use it in a `with`, so that progress bars are cleared.
+    """The command line's watcher. Use it in a `with`, so that the live line is cleared.
 
     With `as_json`, standard output carries the one object given to `result` and nothing else. Of
     several processes of one command only one's is not `silent`.
@@ -73,8 +75,8 @@ class Terminal(Watcher):
         self.silent = silent
         if silent:
             advise("")
-        self._bars: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._line: LiveLine | None = None
+        self._stood = -math.inf
 
     def say(self, sentence: str) -> None:
         """Print a sentence, unless quiet or --json."""
@@ -104,32 +106,33 @@ class Terminal(Watcher):
             for line in lines:
                 self._print(line, err=False)
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        """Move the bar called `what`; bars show on a terminal only."""
-        if self.verbosity < 0 or not sys.stderr.isatty():
-            return
-        if self._bars is None:
-            from rich.console import Console
-            from rich.progress import Progress
+    def progress(self, what: str, done: float, total: float) -> None:
+        """Move the live line; it shows on a terminal only."""
+        if self.live:
+            if self._line is None:
+                self._line = LiveLine()
+            self._line.progress(what, done, total)
 
-            self._bars = Progress(
-                console=Console(stderr=True),
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._bars.start()
-        if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=total)
-        self._bars.update(self._tasks[what], completed=done, total=total)
+    def stands(self, sentence: str) -> None:
+        """Put it into the live line; with -v, and where there is none, say it now and then."""
+        if self.live and self.verbosity == 0:
+            if self._line is not None:
+                self._line.stands(readable(sentence))
+            return
+        now = time.monotonic()
+        if self.verbosity > 0 or now - self._stood > SECONDS_BETWEEN_LINES:
+            self._stood = now
+            self.say(sentence)
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody sees a line change."""
+        return self.verbosity >= 0 and sys.stderr.isatty()
 
     def _print(self, text: str, *, err: bool, head: str = "") -> None:
-        text = head + readable(text)
-        # Above the bars on a terminal; what goes to a file goes there whatever bars there are.
-        if self._bars is not None and (err or sys.stdout.isatty()):
-            self._bars.console.print(text, markup=False, highlight=False)
-        else:
-            click.echo(text, err=err)
+        # Above the live line, whose terminal standard output may be, too.
+        with contextlib.nullcontext() if self._line is None else self._line.away():
+            click.echo(head + readable(text), err=err)
 
     def __enter__(self) -> Self:
         return self
@@ -140,9 +143,9 @@ class Terminal(Watcher):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars, self._tasks = None, {}
+        if self._line is not None:
+            self._line.stop()
+            self._line = None
 
 
 class _Log(logging.Handler):

@@ -34,7 +34,7 @@ LAST_WORDS = 0.2
 """Seconds that saying the sentence may take then."""
 PLAIN = "nothing is half-written; the same command begins again"
 SHOW_CURSOR = "\r\x1b[K\x1b[?25h"
-"""For terminals, whose cursor progress bars hide."""
+"""For terminals, whose cursor what ran may have hidden."""
 
 
 class Stop:

@@ -6,8 +6,11 @@ from __future__ import annotations
 class Watcher:
     """Hears of progress, notes and warnings. This one keeps silent; the command line's speaks."""
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` steps of `what` are through."""
+    def progress(self, what: str, done: float, total: float) -> None:
+        """`done` of `total` steps of `what` are through; a part of one may be, too."""
+
+    def stands(self, sentence: str) -> None:
+        """Hear where something long stands, until the next such sentence takes its place."""
 
     def say(self, sentence: str) -> None:
         """Hear something worth knowing."""

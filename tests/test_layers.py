@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BASE = {
     "errors", "os_errors", "hidden", "claims", "files", "watcher", "closing", "registry",
-    "cells", "checksums", "json_text", "plain", "stopping",
+    "cells", "checksums", "durations", "json_text", "plain", "stopping",
 }  # fmt: skip
 """Modules beside the packages that all may import."""
 LAYERS = {
@@ -41,6 +41,7 @@ LAYERS = {
     "checking": set(),
     "settings": {"checking", "datasets", "labels", "models", "scenes"},
     "recipes": set(),
+    "doctor": set(),
 }  # fmt: skip
 """Packages of `hsi_ssl`, and single modules, and what of the others they may import at all."""
 ANYTHING = {"library", "describing"}

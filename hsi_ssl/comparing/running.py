@@ -28,6 +28,7 @@ from hsi_ssl.comparing.table import in_words
 from hsi_ssl.comparing.working import Trained, Work, is_trained, run_cell, train_extractor
 from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, open_dataset
+from hsi_ssl.durations import duration
 from hsi_ssl.errors import WorkerError
 from hsi_ssl.inference.extractor import check_bands, load_m1
 from hsi_ssl.inference.lineage import draw_fingerprint, seen_elsewhere
@@ -236,13 +237,6 @@ def expected(cell: Cell, measured: Iterable[Result]) -> float:
         if seconds:
             return mean(seconds)
     return mean(r.wall_seconds for r in measured)
-
-
-def duration(seconds: float) -> str:
-    """A time in words: 40 s, 12 min, 3.5 h."""
-    if seconds < 90:  # noqa: PLR2004
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
 
 
 def _settings(

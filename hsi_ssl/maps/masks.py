@@ -57,7 +57,7 @@ class _Listening(Watcher):
         self._watcher = watcher
         self.last = ""
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: float, total: float) -> None:
         """Pass it on."""
         self._watcher.progress(what, done, total)
 

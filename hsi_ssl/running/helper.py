@@ -195,7 +195,7 @@ class _Telling(Watcher):
         with self._lock, contextlib.suppress(OSError):
             self._connection.send(heard)
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: float, total: float) -> None:
         """Pass it on, not too often."""
         now = time.monotonic()
         if done == total or now - self._last > BETWEEN_STEPS:

@@ -17,7 +17,7 @@ class Once(Watcher):
         """`names` are to be left out, longer ones first; `steps`: whether progress is passed on."""
         self._watcher, self._said, self._names, self._steps = watcher, said, names, steps
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: float, total: float) -> None:
         """Pass it on, where it is wanted."""
         if self._steps:
             self._watcher.progress(what, done, total)

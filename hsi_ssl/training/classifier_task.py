@@ -47,16 +47,16 @@ class ClassifierTask(PlainTask):
         self.both, self.both_validation = both
         self.pixels = data.pixels
         self.batch = batch_size(data.settings.batch_unlabelled, self.pixels)
+        self.steps = max(STEPS_AN_EPOCH, data.labelled.steps, math.ceil(self.pixels / self.batch))
         self.names = [label_set.name for label_set in data.label_sets]
 
     def batches(self, generator: torch.Generator) -> Iterator[Rows]:
         """Each training pixel once or more, a batch drawn for its labels beside each."""
         data = self.data
         device = data.seen.mean.device
-        steps = max(STEPS_AN_EPOCH, data.labelled.steps, math.ceil(self.pixels / self.batch))
         order = torch.randperm(self.pixels, generator=generator, device=device)
-        rounds = math.ceil(steps * self.batch / self.pixels)
-        for some in order.repeat(rounds).split(self.batch)[:steps]:
+        rounds = math.ceil(self.steps * self.batch / self.pixels)
+        for some in order.repeat(rounds).split(self.batch)[: self.steps]:
             rows, sets = data.labelled.draw(generator)
             yield rows, sets, some
 

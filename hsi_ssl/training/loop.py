@@ -23,13 +23,13 @@ from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.task import Task, Turn
+from hsi_ssl.training.telling import Telling
 from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import Precision, TrainingSettings
 
 SNAPSHOT_EPOCHS: tuple[int, ...] = (0, 1, 3, 10, 30, 100, 300, 1000)
-SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_STATES = 2.0
 VALIDATION_SEED = 20_140_617
 
@@ -45,6 +45,9 @@ class Progress:
     best_epoch: int = 0
     best_score: float | None = None
     best: dict[str, float] = field(default_factory=dict)
+    generative_epoch: int | None = None
+    """Of the part that the bound judges, where there is one."""
+    best_bound: float | None = None
     without_improvement: int = 0
     stopped: str = ""
     """Why training ended: `patience`, `epochs` or `diverged`; empty while it goes on."""
@@ -69,6 +72,7 @@ class Fit:
         return {
             "epochs": p.epoch,
             "best_epoch": p.best_epoch,
+            "generative_epoch": p.generative_epoch,
             "steps": p.step,
             "seconds": p.seconds,
             "spectra_per_second": self.spectra_per_second,
@@ -151,7 +155,7 @@ class _Loop:
         self.average = Average(task.module, settings.average)
         self.progress, self.best = Progress(), weights_of(task.module)
         self.snapshots: dict[int, Tensor] = {}
-        self.said = self.saved = time.monotonic()
+        self.saved = time.monotonic()
         self.saved_epoch = 0
         self.kept: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         """The state after the last epoch, where it has not been saved."""
@@ -174,6 +178,7 @@ class _Loop:
             self._snapshot(0)
         path, known = self.run / LAST_METRICS, self.progress.epoch
         self.log = _Log(path, known, self.task.bound_name) if first else None
+        self.telling = Telling(self.watcher, self.task, self.settings, self.progress)
 
     def epoch(self) -> None:
         """One epoch, judged on the validation pixels, logged and now and then saved."""
@@ -193,19 +198,21 @@ class _Loop:
             generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
             found = self.processes.told("validated", lambda: task.validate(generator))
             self._judge(found)
+            self._judge_by_bound(found)
             if progress.epoch in SNAPSHOT_EPOCHS:
                 self._snapshot(progress.epoch)
         progress.seconds += time.monotonic() - started
         if self.log is not None:
             self.log.write(progress, means.bound, means.terms, found)
             self.kept = self._state()
-        self._tell(_line(progress, means.bound, found, task))
+        self.telling.epoch(means.steps, found)
         if time.monotonic() - self.saved > SECONDS_BETWEEN_STATES or progress.stopped:
             self.save_kept()
 
     def finish(self) -> Fit:
         """Leave the best state in the module."""
         self.task.module.load_state_dict(self.best)
+        self.telling.end()
         self._snapshot(self.progress.best_epoch)
         return Fit(self.progress, self.snapshots, self.precision)
 
@@ -261,6 +268,7 @@ class _Loop:
                     spectra += step.spectra
             self.average.update()
             steps += 1
+            self.telling.step(steps)
         task.module.eval()
         self.processes.average([bound, *terms.values()])
         mean_terms = {name: float(total) / steps for name, total in terms.items()}
@@ -273,13 +281,28 @@ class _Loop:
         if always or progress.best_score is None or found["score"] > progress.best_score:
             progress.best_score, progress.best_epoch = found["score"], progress.epoch
             progress.best, progress.without_improvement = found, 0
-            self.best = weights_of(self.task.module)
+            self._keep(by_bound=False)
         elif progress.epoch > settings.warm_up:
             progress.without_improvement += 1
         if progress.without_improvement >= settings.patience:
             progress.stopped = "patience"
         elif progress.epoch >= settings.epochs:
             progress.stopped = "epochs"
+
+    def _judge_by_bound(self, found: dict[str, float]) -> None:
+        """Keep what the bound judges if that is the best so far, or if nothing tells it apart."""
+        progress, bound = self.progress, found["bound"]
+        better = progress.best_bound is None or bound > progress.best_bound
+        if (better or found["score"] == math.inf) and self._keep(by_bound=True):
+            progress.best_bound, progress.generative_epoch = bound, progress.epoch
+
+    def _keep(self, *, by_bound: bool) -> bool:
+        """Keep the tensors that one or the other judges, and say whether there are any."""
+        state = self.task.module.state_dict().items()
+        judged = self.task.judged_by_bound
+        found = {name: t.clone() for name, t in state if judged(name) == by_bound}
+        self.best = {**self.best, **found}
+        return bool(found)
 
     def _diverged(self) -> None:
         progress, settings = self.progress, self.settings
@@ -294,15 +317,6 @@ class _Loop:
             f"{settings.learning_rate:g} may do better"
         )
         progress.stopped = "diverged"
-
-    def _tell(self, line: str) -> None:
-        now, progress = time.monotonic(), self.progress
-        if now - self.said > SECONDS_BETWEEN_LINES or progress.epoch == 1 or progress.stopped:
-            self.watcher.say(line)
-            self.said = now
-        else:
-            self.watcher.detail(line)
-        self.watcher.progress("training", progress.epoch, self.settings.epochs)
 
     def _snapshot(self, epoch: int) -> None:
         if not self.processes.first:
@@ -468,16 +482,6 @@ def _networks(module: nn.Module, turn: Turn) -> list[list[nn.Parameter]]:
 def weights_of(module: nn.Module) -> dict[str, Tensor]:
     """A copy of a module's state, to load again."""
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def _line(progress: Progress, bound_batch: float, found: dict[str, float], task: Task) -> str:
-    name, score = task.bound_name.replace("_", " "), task.score_name
-    extra = "" if score == task.bound_name else f", {score} {found[score]:.3f}"
-    return (
-        f"epoch {progress.epoch}, step {progress.step}, {progress.seconds:.0f} s: "
-        f"{name} {bound_batch:.2f}, validation {found['bound']:.2f}{extra}, "
-        f"{progress.without_improvement} without improvement"
-    )
 
 
 class _Log:

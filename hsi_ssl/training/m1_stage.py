@@ -80,6 +80,7 @@ class ExtractorTask(PlainTask):
         self.spectra, self.validation = spectra, validation
         self.batch = batch
         self.pixels = len(spectra)
+        self.steps = math.ceil(self.pixels / batch)
         self.measured = spectra.some(DRAWN_SPECTRA).mean
 
     @property

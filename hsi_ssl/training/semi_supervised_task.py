@@ -85,6 +85,7 @@ class SemiSupervisedTask(PlainTask):
         self.pixels = len(self.inputs)
         self.lacking = torch.nonzero((self.y < 0).any(dim=1)).flatten()
         self.batch = batch_size(settings.batch_unlabelled, len(self.lacking))
+        self.steps = math.ceil(len(self.lacking) / self.batch) or self.labelled.steps
         self.terms = asked_for(settings)
 
     def objective_in_words(self) -> str:
@@ -96,10 +97,18 @@ class SemiSupervisedTask(PlainTask):
                 said.append(words if term.in_bound else f"{words}, outside the bound")
         return "; ".join(said)
 
+    def judged_by_bound(self, name: str) -> bool:
+        """The generative part and its q(z|x, ...), where U's gradient does not reach q(y|x)."""
+        if self.settings.stop_gradient < 1 or self.module.after:
+            return False
+        return not name.startswith("classifier.")
+
     def begin_epoch(self, epoch: int) -> None:
-        """The E-step, `em_rounds` times in all."""
+        """The E-step, `em_rounds` times in all, or once."""
         every = -(-self.settings.epochs // self.settings.em_rounds)
         if not self.e_step.speaks or not len(self.lacking) or epoch % every:
+            return
+        if epoch and not self.e_step.again:
             return
         bound_teaches = self.settings.stop_gradient < 1
         self.e_step.run(

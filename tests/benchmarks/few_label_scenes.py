@@ -10,7 +10,7 @@ scene and seed are nested: the 5 are among the 10.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,25 +40,37 @@ PATCH = 40
 """Pixels of a patch that may train, at least."""
 
 
+Settings = Callable[[Path, int], dict[str, Any]]
+"""Of a folder for files and a seed: what `PrepareSettings` are."""
+
+
 @dataclass(frozen=True)
 class FewLabelScene:
     """A scene, how it is split, and the recipe whose model settings suit it."""
 
     title: str
     recipe: str
-    settings: Callable[[Path, int], dict[str, Any]]
-    """Of a folder for files and a seed: what `PrepareSettings` are."""
+    settings: Settings
 
 
-def dataset_of(name: str, per_class: int, seed: int, folder: Path, **more: Any) -> Dataset:
+def dataset_of(
+    name: str,
+    per_class: int,
+    seed: int,
+    folder: Path,
+    *,
+    scenes: Mapping[str, FewLabelScene] | None = None,
+    **more: Any,
+) -> Dataset:
     """The dataset of a scene with `per_class` labels a class, made on first use in `folder`.
 
-    `more` are further `PrepareSettings`; datasets that differ in these need folders of their own.
+    `scenes` are those to look it up in, by default `SCENES`. `more` are further `PrepareSettings`;
+    datasets that differ in these need folders of their own.
     """
     path = folder / f"{name}-{per_class}-{seed}.h5"
     if path.exists():
         return open_dataset(path)
-    values = {"validation": 0.0, **SCENES[name].settings(folder, seed), **more}
+    values = {"validation": 0.0, **(scenes or SCENES)[name].settings(folder, seed), **more}
     return prepare(PrepareSettings(**values, per_class=per_class, seed=seed, output=path))
 
 
@@ -73,7 +85,8 @@ def _indian_pines(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
-def _blocks(source: str) -> Callable[[Path, int], dict[str, Any]]:
+def blocks(source: str) -> Settings:
+    """Half of the blocks of a scene to learn from, half to test on."""
     return lambda folder, seed: {
         "sources": (source,),
         "split": "blocks",
@@ -114,9 +127,9 @@ SCENES = {
     "indian-pines": FewLabelScene(
         "Indian Pines, labels from the published training map", "indian-pines", _indian_pines
     ),
-    "salinas-a": FewLabelScene("Salinas A, blocks", "salinas-a", _blocks("salinas-a")),
+    "salinas-a": FewLabelScene("Salinas A, blocks", "salinas-a", blocks("salinas-a")),
     "enmap-potsdam": FewLabelScene(
-        "EnMAP Potsdam, blocks", "enmap-potsdam", _blocks("enmap-potsdam")
+        "EnMAP Potsdam, blocks", "enmap-potsdam", blocks("enmap-potsdam")
     ),
     "toulouse": FewLabelScene("Toulouse, connected patches", "indian-pines", _toulouse),
     "drillcore-sim": FewLabelScene("drillcore-sim, scenes", "drillcore", _drillcore),

@@ -102,8 +102,10 @@ class Clock(Watcher):
     def __init__(self) -> None:
         self.ends: list[tuple[float, float]] = []
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: float, total: float) -> None:
         """Look at both clocks; begin anew with each training."""
+        if done != int(done):
+            return
         if done == 1:
             self.ends = []
         self.ends.append((time.perf_counter(), time.process_time()))

@@ -82,3 +82,19 @@ def test_mistakes(hsi_ssl: Callable[..., Any], project: Path) -> None:
         assert ran.code == 2
         assert word in ran.err
         assert not Path("f.tif").exists()
+
+
+def test_without_an_output_it_lies_here_under_the_sources_name(
+    hsi_ssl: Callable[..., Any], project: Path, tiny_dataset: Dataset
+) -> None:
+    ran = hsi_ssl("features", "scene.tif")
+    assert ran.code == 0, ran.err
+    assert "wrote scene_features.tif" in ran.out
+    ran = hsi_ssl("features", tiny_dataset.path)
+    assert ran.code == 0, ran.err
+    assert "wrote dataset_features.h5" in ran.out
+    assert (project / "scene_features.tif").exists()
+    assert (project / "dataset_features.h5").exists()
+    ran = hsi_ssl("features", "scene.tif")
+    assert ran.code == 2
+    assert "scene_features.tif exists already" in ran.err

@@ -39,3 +39,34 @@ def test_an_unknown_command_is_the_users_mistake(hsi_ssl: Callable[..., Any]) ->
     ran = hsi_ssl("trane-m1")
     assert ran.code == 2
     assert "No such command" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("trian", "train-m1, train-m2"),
+        ("train", "train-m1, train-m2"),
+        ("clasify", "classify"),
+        ("evalaute", "evaluate"),
+        ("Prepare", "prepare"),
+        ("quantize", "quantise"),
+    ],
+)
+def test_an_unknown_command_names_those_that_may_be_meant(
+    hsi_ssl: Callable[..., Any], typed: str, meant: str
+) -> None:
+    ran = hsi_ssl(typed)
+    assert ran.code == 2
+    assert f"No such command '{typed}': did you mean {meant}?" in ran.err
+
+
+def test_what_is_like_no_command_is_not_guessed(hsi_ssl: Callable[..., Any]) -> None:
+    ran = hsi_ssl("xyzzy")
+    assert ran.code == 2
+    assert "did you mean" not in ran.err
+
+
+def test_alone_and_without_a_terminal_it_prints_help(hsi_ssl: Callable[..., Any]) -> None:
+    ran = hsi_ssl()
+    assert ran.code == 2
+    assert "Usage: hsi-ssl [OPTIONS] [COMMAND]" in ran.err

@@ -388,7 +388,7 @@ def test_no_scene_stays_open(
     most: list[int] = []
 
     class Counts(Hears):
-        def progress(self, what: str, done: int, total: int) -> None:
+        def progress(self, what: str, done: float, total: float) -> None:
             most.append(len(os.listdir("/proc/self/fd")))
 
     before = len(os.listdir("/proc/self/fd"))

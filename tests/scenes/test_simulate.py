@@ -145,7 +145,7 @@ def test_nothing_is_replaced_unless_asked(tmp_path: Path) -> None:
 
 def test_all_scenes_or_none(tmp_path: Path) -> None:
     class Interrupts(Watcher):
-        def progress(self, what: str, done: int, total: int) -> None:
+        def progress(self, what: str, done: float, total: float) -> None:
             if done == 2:
                 raise KeyboardInterrupt
 

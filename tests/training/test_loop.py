@@ -6,6 +6,7 @@ import csv
 import itertools
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,14 +21,18 @@ import torch
 from hearing import Hears
 from safetensors.torch import load_file
 
-from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
 from hsi_ssl.errors import ModelError, OutputError
-from hsi_ssl.inference.checkpoint import load_run
+from hsi_ssl.inference.checkpoint import LAST_METRICS, load_run
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.settings import M1Settings, M2Settings, TrainingSettings
 from hsi_ssl.training import loop
-from hsi_ssl.training.loop import learning_rate
+from hsi_ssl.training.loop import VALIDATION_SEED, learning_rate
 from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.task import PlainTask, StepCost, Task, Turn
 from hsi_ssl.watcher import Watcher
 
@@ -65,8 +70,9 @@ loop.SECONDS_BETWEEN_STATES = 0.0
 
 class Slow(Watcher):
     def progress(self, what, done, total):
-        print(done, flush=True)
-        time.sleep(0.2)
+        if done == int(done):
+            print(int(done), flush=True)
+            time.sleep(0.2)
 
 kind, settings = sys.argv[1:]
 if kind == "m1":
@@ -359,14 +365,37 @@ def test_a_cosine_over_other_epochs_is_not_resumed(tiny_dataset: Dataset, tmp_pa
         train_m1(settings.model_copy(update={"epochs": 6}), resume=True)
 
 
-def test_a_line_every_few_steps_says_where_training_stands(
+def test_each_epoch_says_where_training_stands_and_the_end_what_is_kept(
+    tiny_dataset: Dataset, tmp_path: Path, hears: Hears
+) -> None:
+    card = train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), watcher=hears)
+    best = card["training"]["best_epoch"]
+    assert [line.split(":")[0] for line in hears.stood] == [f"epoch {i} of 6" for i in range(1, 7)]
+    assert all(re.search(r": bound -?[\d.]+, best -?[\d.]+ in epoch \d$", s) for s in hears.stood)
+    assert max(map(len, hears.stood)) < 60
+    assert any(re.fullmatch(r"trained for [\d.]+ s: 6 epochs", said) for said in hears.said)
+    kept = next(said for said in hears.said if said.startswith("kept: "))
+    assert kept.startswith(f"kept: the state after epoch {best}, the best on the validation pixels")
+    assert "(bound on log p(x) " in kept
+
+
+def test_the_end_says_why_it_came(tiny_dataset: Dataset, tmp_path: Path, hears: Hears) -> None:
+    settings = m1_settings(tiny_dataset, tmp_path / "m1", patience=1, learning_rate=0.3, epochs=99)
+    card = train_m1(settings, watcher=hears)
+    assert card["training"]["stopped"] == "patience"
+    assert any("; 1 in a row were no better on the validation pixels" in s for s in hears.said)
+
+
+def test_progress_moves_within_an_epoch(
     tiny_dataset: Dataset, tmp_path: Path, hears: Hears
 ) -> None:
     train_m1(m1_settings(tiny_dataset, tmp_path / "m1"), watcher=hears)
-    lines = [s for s in hears.said if s.startswith("epoch")]
-    assert lines[0].startswith("epoch 1, step ")
-    assert lines[-1].startswith("epoch 6, step ")
-    assert all("bound" in s and "validation" in s and "improvement" in s for s in lines)
+    done = [done for what, done, total in hears.steps if what == "training" and total == 6]
+    assert done == sorted(done)
+    assert set(range(1, 7)) <= set(done)
+    within = [d for d in done if 0 < d < 1]
+    assert len(within) > 3
+    assert within[0] == pytest.approx(1 / (len(within) + 1))
 
 
 def test_divergence_in_the_first_epoch_is_told(tiny_dataset: Dataset, tmp_path: Path) -> None:
@@ -381,3 +410,29 @@ def test_a_state_is_whole_at_every_moment(tiny_dataset: Dataset, tmp_path: Path)
     assert [p.name for p in (tmp_path / "m1/last").iterdir() if p.suffix == ".new"] == []
     card, _ = load_run(tmp_path / "m1", "m1")
     assert time.strptime(card["created"][:19], "%Y-%m-%dT%H:%M:%S")
+
+
+@pytest.mark.slow
+def test_the_generative_part_keeps_its_own_best_state(
+    tiny_dataset: Dataset, tmp_path: Path, hears: Hears
+) -> None:
+    """Where it shares no gradient with q(y|x), whose macro-F1 says nothing of it."""
+    asked = {"m1": None, "epochs": 8, "supervised_epochs": 3, "latent": 3, "hidden": (16,)}
+    of_m2 = M2Settings(
+        dataset=tiny_dataset.path, output=tmp_path / "m2", device="cpu", patience=20, **asked
+    )
+    card = train_m2(of_m2, watcher=hears)
+    with (tmp_path / "m2" / LAST_METRICS).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    bounds = [float(row["bound_validation"]) for row in rows]
+    of_score = [float(row["score"]) for row in rows]
+    assert card["training"]["generative_epoch"] == bounds.index(max(bounds)) + 1
+    assert card["training"]["best_epoch"] == of_score.index(max(of_score)) + 1
+    if card["training"]["generative_epoch"] != card["training"]["best_epoch"]:
+        assert any("of the generative part" in sentence for sentence in hears.said)
+    data = M2Data(open_dataset(tiny_dataset.path), of_m2, None, torch.device("cpu"))
+    model = load_classifier(tmp_path / "m2", "cpu").model
+    assert isinstance(model, OneLabelSet)
+    task = SemiSupervisedTask(model.whole, data, of_m2)
+    kept = task.validate(torch.Generator().manual_seed(VALIDATION_SEED))["bound"]
+    assert kept == pytest.approx(max(bounds), rel=0.02)

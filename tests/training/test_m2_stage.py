@@ -100,7 +100,7 @@ def test_features_are_an_expert_of_their_own_or_all_that_there_is_to_see(
     small = {"latent": 4, "hidden": (32,), "batch": 64, "epochs": 10}
     train_m1(M1Settings(dataset=dataset.path, output=tmp_path / "m1", **small))
     m1 = load_m1(tmp_path / "m1", "cpu")
-    for beside, experts in ((True, 6), (False, 1)):
+    for beside, experts in ((True, 1 + len(M2Settings().experts)), (False, 1)):
         asked = settings(dataset, tmp_path / "m2", m1=tmp_path / "m1", side_input=beside)
         data = M2Data(dataset, asked, m1, torch.device("cpu"))
         assert data.gains.shape == (experts, data.labelled.inputs.mean.shape[1])

@@ -43,7 +43,7 @@ class Ends(Hears):
         if len(self.told) == self.advice:
             raise self.error
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: float, total: float) -> None:
         if done == self.epoch:
             self.epoch = 0
             raise self.error

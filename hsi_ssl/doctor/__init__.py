@@ -1,0 +1,1 @@
+"""What `hsi-ssl doctor` looks at: this machine, and what on it would go wrong."""
