@@ -11,7 +11,9 @@ from . import options
 from .output import Terminal
 
 EXTRACTORS = "none,pca,vae"
-CLASSIFIERS = "logistic,lda,svm,knn,forest,extra-trees,label-spreading,m2"
+CLASSIFIERS = (
+    "logistic,lda,svm,knn,forest,extra-trees,gaussian-process,label-spreading,self-training,m2"
+)
 
 
 class Names(click.ParamType[tuple[str, ...]]):

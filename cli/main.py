@@ -31,6 +31,7 @@ COMMANDS = {
     "distil": "distil",
     "evaluate": "evaluate",
     "classify": "classify",
+    "areas": "areas",
     "view": "view",
     "suggest": "suggest",
     "features": "features",

@@ -318,15 +318,18 @@ class M2Settings(TrainingSettings):
     side_input: bool = True
     """M1+M2: q(y|x) reads the scaled spectra beside M1's features, which keep less than they
     hold; in the paper the features alone."""
-    latent: int = Field(50, ge=1)
+    latent: int | None = Field(None, ge=1)
+    """Units of z. None: 50, but 3 where labels alone teach q(y|x) and x depends on them: more of
+    them explain the spectra of any class as well as the class does, and Bayes' rule tells nothing.
+    """
     hidden: Widths = (200,)
     """Hidden layers of the generative part: its cost grows with the number of classes."""
     hidden_classifier: Widths | None = (256, 256)
     """Hidden layers of each of q(y|x)'s experts; None: as `hidden`."""
     experts: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
-        0.0, 0.25, 0.5, 0.75, 1.0
+        0.25, 0.75
     )  # fmt: skip
-    """q(y|x) is a product of experts, one for each of these powers of `whitening`; held-out and
+    """q(y|x) is a product of experts, one for each of these powers of `whitening`; validation and
     neighbouring pixels say how much each counts. Where the noise of spectra is not known, or M1's
     features are all that q(y|x) reads: one."""
     activation: Activation = "relu"
@@ -343,6 +346,10 @@ class M2Settings(TrainingSettings):
     """Start q(y|x) from the classifier that was trained on the labelled pixels alone."""
     supervised_epochs: int = Field(20, ge=1)
     """Of the supervised part, whose learning rate falls along a cosine."""
+    first_teacher: bool = True
+    """Let machines that are fitted in closed form to the labels tell q(y|x) first what unlabelled
+    pixels are, and labels that they leave out how far neighbours may be believed. With one label
+    set, no free slots, no `propagation` and `stop_gradient` of 1."""
     spatial: bool = True
     """Let neighbouring pixels of the pool tell q(y|x) their class, by a Potts prior whose strength
     is learnt."""
@@ -379,7 +386,7 @@ class M2Settings(TrainingSettings):
     bayes_samples: int = Field(1, ge=1)
     novelty_samples: int = Field(8, ge=1)
     """Samples of z by which log p(x) of the validation pixels is estimated, for p-values."""
-    epochs: int = Field(24, ge=1)
+    epochs: int = Field(12, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     decay: Literal["constant", "cosine"] = "cosine"
     patience: int = Field(30, ge=1)

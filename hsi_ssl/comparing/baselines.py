@@ -44,6 +44,8 @@ BASELINES: Registry[type[Baseline]] = Registry(
         "knn": "hsi_ssl.comparing.classifiers:KNN",
         "forest": "hsi_ssl.comparing.classifiers:Forest",
         "extra-trees": "hsi_ssl.comparing.classifiers:ExtraTrees",
+        "gaussian-process": "hsi_ssl.comparing.classifiers:GaussianProcess",
         "label-spreading": "hsi_ssl.comparing.classifiers:Spreading",
+        "self-training": "hsi_ssl.comparing.classifiers:SelfTraining",
     },
 )

@@ -6,15 +6,18 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.semi_supervised import LabelSpreading
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from sklearn.svm import SVC
 
 from hsi_ssl.comparing.baselines import Array
@@ -164,6 +167,50 @@ class Spreading:
             "gamma": [width * factor for factor in (1.0, 3.0, 0.3, 0.1, 0.03)],
             "alpha": [0.2, 0.8],
         }
+
+
+class SelfTraining:
+    """A support vector machine that takes its surest finds for labels; it and its nerve are tuned.
+
+    Yarowsky 1995.
+    """
+
+    title = "self-training"
+    unlabelled = True
+
+    def estimator(self, x: Array, seed: int, threads: int) -> Any:
+        """Sureness is the distance between the two best classes, made a probability by folds."""
+        sure = CalibratedClassifierCV(
+            SVC(C=10.0, gamma=inverse_spread(x), cache_size=500), ensemble=False, cv=3
+        )
+        return SelfTrainingClassifier(sure, max_iter=10)
+
+    def grid(self, x: Array) -> Grid:
+        """Widths of the kernel, and how sure a find must be."""
+        width = inverse_spread(x)
+        return {
+            "estimator__estimator__gamma": [width * factor for factor in (0.1, 0.3, 1.0)],
+            "threshold": [0.7, 0.9],
+        }
+
+
+class GaussianProcess:
+    """Gaussian process classification, one class against the rest, tuned by marginal likelihood.
+
+    Rasmussen and Williams 2006, algorithm 3.1: Laplace's approximation.
+    """
+
+    title = "Gaussian process"
+    unlabelled = False
+
+    def estimator(self, x: Array, seed: int, threads: int) -> Any:
+        """With a Gaussian kernel as wide as suits the scale of the features."""
+        kernel = ConstantKernel(10.0) * RBF(float(np.sqrt(0.5 / inverse_spread(x))))
+        return GaussianProcessClassifier(kernel, random_state=seed, n_jobs=threads)
+
+    def grid(self, x: Array) -> Grid:
+        """Nothing is left to folds."""
+        return {}
 
 
 def inverse_spread(x: Array) -> float:

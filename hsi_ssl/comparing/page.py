@@ -21,7 +21,7 @@ from hsi_ssl.comparing.table import BEST, LEVEL, Line, answers, by_chance, size,
 from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.files import written_beside
-from hsi_ssl.labels.label_set import distinct_colour
+from hsi_ssl.labels.palette import distinct_colour
 from hsi_ssl.reports.figures import BLUE, GREEN, ORANGE, SENTINEL, VERMILION, style
 from hsi_ssl.reports.html import inline_svg, page
 

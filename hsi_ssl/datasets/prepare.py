@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.claims import claimed
+from hsi_ssl.datasets.asked import asked_of
 from hsi_ssl.datasets.balance import balance_folder, refuse_former_report
 from hsi_ssl.datasets.bands import Bands, in_bands_of_first, same_bands, without_ranges
 from hsi_ssl.datasets.facts import facts_of
@@ -39,6 +40,7 @@ from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.labels.label_set import UNLABELLED, LabelSet
 from hsi_ssl.labels.layers import listed
+from hsi_ssl.labels.palette import alike
 from hsi_ssl.labels.sources import Sources, resolve
 from hsi_ssl.labels.vectors import vector_file
 from hsi_ssl.running.starting import place_of
@@ -264,6 +266,9 @@ def _columns(
         before = sum(map(len, plan.label_sets[:i]))
         rare = [k - before for k in split.rare if 0 <= k - before < len(label_set)]
         kept = LabelSet(label_set.name, tuple(itertools.compress(label_set.classes, there)))
+        same = alike(kept.names, kept.colours)
+        if same is not None:
+            watcher.say(same)
         cards.append(
             {
                 "label_set": kept.to_card(),
@@ -319,6 +324,7 @@ def _meta(
         **facts_of(sources, plan.used, bands),
         "excluded_nm": [[one.low, one.high] for one in settings.excluded],
         "settings": settings.model_dump(mode="json", exclude=PATHS),
+        "asked": asked_of(settings),
         "numbers": numbers,
         "recoded": {str(value): code for value, code in sources.recoded.items()},
         "seed": settings.seed,

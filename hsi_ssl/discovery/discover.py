@@ -21,7 +21,8 @@ from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.inference.discovered import DiscoveredSlot, MapClasses, map_classes
 from hsi_ssl.inference.extractor import check_bands
 from hsi_ssl.labels.codes import LARGEST_CODE
-from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour, red_green_blue
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
+from hsi_ssl.labels.palette import next_colour
 from hsi_ssl.labels.sources import resolve
 from hsi_ssl.libraries.library import Resampled, resample
 from hsi_ssl.libraries.matching import Match, best_matches, spectral_angles, verdict
@@ -36,7 +37,6 @@ Floats = npt.NDArray[np.float64]
 NAME = "unknown-{}"
 MATCHES = 5
 """Materials that are told of each group, at most."""
-COLOURS_TRIED = 48
 
 
 @dataclass(frozen=True)
@@ -339,7 +339,7 @@ def _new_class(place: int, first_code: int, colours: list[str]) -> LabelClass:
     code = first_code + place
     if code > LARGEST_CODE:
         raise SettingsError(f"a group would get code {code}; maps hold {LARGEST_CODE}")
-    label = LabelClass(code, NAME.format(place + 1), _new_colour(colours))
+    label = LabelClass(code, NAME.format(place + 1), next_colour("", colours))
     colours.append(label.colour)
     return label
 
@@ -358,14 +358,3 @@ def _nearest(slot: int, known: LabelSet, total: Tally, means: Floats) -> Nearest
         known.classes[by_model],
         float(shares[by_model] / max(shares.sum(), 1e-300)),
     )
-
-
-def _new_colour(taken: Sequence[str]) -> str:
-    """The colour, of many, that is farthest from all that are taken."""
-    candidates = [distinct_colour(i) for i in range(COLOURS_TRIED)]
-    if not taken:
-        return candidates[0]
-    used = np.array([red_green_blue(colour) for colour in taken], float)
-    here = np.array([red_green_blue(colour) for colour in candidates], float)
-    away = np.linalg.norm(here[:, None] - used, axis=2).min(axis=1)
-    return candidates[int(away.argmax())]

@@ -46,6 +46,7 @@ class TrainingCard:
     seconds: float
     device: str
     best_epoch: int = 0
+    generative_epoch: int | None = None
 
 
 @dataclass(frozen=True)

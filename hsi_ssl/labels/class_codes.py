@@ -22,9 +22,10 @@ from hsi_ssl.cells import records_of, whole_number
 from hsi_ssl.errors import LabelError, OutputError
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.codes import LARGEST_CODE
-from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, all_coloured
 from hsi_ssl.labels.layers import Layer, listed
 from hsi_ssl.labels.no_class import is_no_class
+from hsi_ssl.labels.palette import by_meaning
 from hsi_ssl.labels.texts import plain_name
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -117,8 +118,8 @@ def read_classes(path: Path) -> ClassFile:
             raise LabelError(
                 f"{place}: code {code} or name {name} is there twice; keep one of them"
             )
-        classes.append(LabelClass(code, name, colour or distinct_colour(len(classes))))
-    return ClassFile(path, tuple(classes))
+        classes.append(LabelClass(code, name, colour))
+    return ClassFile(path, all_coloured(classes))
 
 
 def remembered(places: Sequence[Path]) -> ClassFile:
@@ -200,6 +201,9 @@ def coded(
     if names:
         known = (*known, *styled(layers, codes, known, nameless=False))
         classes = with_names(names, known, taken, colours)
+        told = by_meaning([c.name for c in classes[len(known) :] if c.name not in colours])
+        if told:
+            watcher.say(told)
     code_of = {c.name: c.code for c in classes} | {"": UNLABELLED_CODE}
     for i, text in enumerate(texts):
         if text is not None:
@@ -248,9 +252,8 @@ def styled(
             continue
         called = f"class {code}" if name is None or name in taken else name
         taken.add(called)
-        colour = colours.get(code, distinct_colour(len(known) + len(classes)))
-        classes.append(LabelClass(code, called, colour))
-    return tuple(classes)
+        classes.append(LabelClass(code, called, colours.get(code, "")))
+    return all_coloured([*known, *classes])[len(known) :]
 
 
 def _texts(values: npt.NDArray[Any], layer: Layer) -> Texts:
@@ -322,8 +325,8 @@ def with_names(
                 f"no code is left for the class {name}: expected codes up to {LARGEST_CODE}"
             )
         taken.add(code)
-        classes.append(LabelClass(code, name, colours.get(name, distinct_colour(len(classes)))))
-    return tuple(classes)
+        classes.append(LabelClass(code, name, colours.get(name, "")))
+    return all_coloured(classes)
 
 
 def _tell(

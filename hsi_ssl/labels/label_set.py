@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import colorsys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from hsi_ssl.labels.palette import colours_for, next_colour
 
 UNLABELLED = -1
 """Index of a pixel without label."""
@@ -65,13 +67,22 @@ class LabelSet:
     def occurring(self, codes: npt.NDArray[np.int64]) -> LabelSet:
         """The set of the given codes in ascending order; unknown ones get a name and a colour."""
         known = {c.code: c for c in self.classes}
-        return LabelSet(
-            self.name,
-            tuple(
-                known.get(code, LabelClass(code, f"class {code}", distinct_colour(i)))
-                for i, code in enumerate(sorted({int(c) for c in codes} - {UNLABELLED_CODE}))
-            ),
-        )
+        there = sorted({int(c) for c in codes} - {UNLABELLED_CODE})
+        taken = [known[code].colour for code in there if code in known]
+        found = []
+        for code in there:
+            if code not in known:
+                known[code] = LabelClass(code, f"class {code}", next_colour("", taken))
+                taken.append(known[code].colour)
+            found.append(known[code])
+        return LabelSet(self.name, tuple(found))
+
+
+def all_coloured(classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
+    """Classes of which each has a colour, those without one too."""
+    bare = [c.name for c in classes if not c.colour]
+    new = iter(colours_for(bare, [c.colour for c in classes if c.colour]))
+    return tuple(c if c.colour else replace(c, colour=next(new)) for c in classes)
 
 
 def codes_to_indices(codes: npt.NDArray[Any], label_set: LabelSet) -> npt.NDArray[np.int16]:
@@ -86,14 +97,6 @@ def indices_to_codes(indices: npt.NDArray[Any], label_set: LabelSet) -> npt.NDAr
     """Codes of indices of any shape; -1 becomes 0."""
     table: npt.NDArray[np.int64] = np.append(label_set.codes, UNLABELLED_CODE)
     return np.asarray(table[indices])
-
-
-def distinct_colour(i: int) -> str:
-    """The i-th of endlessly many colours `#rrggbb`, neighbours far apart (golden angle in hue)."""
-    hue = (i * 0.618033988749895) % 1.0
-    lightness = (0.45, 0.62, 0.33)[(i // 8) % 3]
-    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.65)
-    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
 def red_green_blue(colour: str) -> tuple[int, int, int]:

@@ -34,13 +34,14 @@ def with_style(
             watcher.say(f"colours of {facts.path} are left out: {error}")
             continue
         if style is not None:
+            watcher.say(f"{facts.path}: colours are those of {where}")
             return _styled(facts, style)
     return facts
 
 
 def _styles(file: Path, facts: LayerFacts) -> Iterator[tuple[str, str]]:
     """Where styles of a layer stand, and their text."""
-    yield from ((f"a style in {file}", text) for text in ogr.styles(file, facts.name))
+    yield from ((f"the QGIS style in {file}", text) for text in ogr.styles(file, facts.name))
     beside = file.with_suffix(".qml")
     if not is_virtual(file) and beside.is_file():
         try:

@@ -22,10 +22,11 @@ from hsi_ssl.labels.codes import (
     refuse_shape,
 )
 from hsi_ssl.labels.frames import Gridded, extent
-from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, distinct_colour
+from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass, all_coloured
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.laying import Laying
 from hsi_ssl.labels.no_class import is_no_class
+from hsi_ssl.labels.palette import by_meaning
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, own_raster
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.scene import Scene
@@ -173,8 +174,11 @@ class _Work:
             if name is None and value in recoded:
                 name = f"class {value}"
             if name is not None and (value in code_of or code not in code_of.values()):
-                colour = self._colours.get(value, distinct_colour(len(classes)))
-                classes.append(LabelClass(code, name, colour))
+                classes.append(LabelClass(code, name, self._colours.get(value, "")))
+        told = by_meaning([c.name for c in classes if not c.colour])
+        if told:
+            self._said["colours"].append(told)
+        classes = list(all_coloured(classes))
         if file is not None:
             names = self._numbering.names
             both = joined(kept, classes, "the label rasters have", f"{file.path} has")

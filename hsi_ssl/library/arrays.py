@@ -17,7 +17,8 @@ from hsi_ssl.datasets.splits import OUT, draw_parts, split_units
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.codes import LARGEST_CODE
-from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet, distinct_colour
+from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet
+from hsi_ssl.labels.palette import colours_for
 from hsi_ssl.library.positions import Positions, neighbours_of
 from hsi_ssl.watcher import Watcher
 
@@ -134,13 +135,8 @@ def label_set_of(classes: Sequence[Any]) -> LabelSet:
         raise LabelError(f"{len(classes)} classes; expected {LARGEST_CODE} at most")
     whole = all(isinstance(c, (int, np.integer)) and 0 < c <= LARGEST_CODE for c in classes)
     codes = [int(c) for c in classes] if whole else range(1, len(classes) + 1)
-    return LabelSet(
-        "labels",
-        tuple(
-            LabelClass(code, str(c), distinct_colour(i))
-            for i, (code, c) in enumerate(zip(codes, classes, strict=True))
-        ),
-    )
+    names = [str(c) for c in classes]
+    return LabelSet("labels", tuple(map(LabelClass, codes, names, colours_for(names))))
 
 
 def _parts(

@@ -112,7 +112,7 @@ class SemiSupervisedClassifier(HoldsRun[Classifier], ClassifierMixin, BaseEstima
     def __init__(
         self,
         *,
-        epochs: int = 24,
+        epochs: int = 12,
         supervised_epochs: int = 20,
         scaling: str = "noise",
         components: int = 30,

@@ -40,6 +40,7 @@ from hsi_ssl.maps.placed import ENDING as PLACED_ENDING
 from hsi_ssl.maps.placed import to_be_placed, write_placed
 from hsi_ssl.maps.rasters import blocks, draft, optimised, raster_errors, read_back, unlocated
 from hsi_ssl.reports.figures import map_quicklook
+from hsi_ssl.scenes.ground import ground_of
 from hsi_ssl.scenes.ortho import Ortho
 from hsi_ssl.scenes.readers.gdal_opening import gdal_settings
 from hsi_ssl.scenes.scene import Grid
@@ -394,4 +395,11 @@ def quicklook(
         shape = tuple(-(-side // step) for side in raster.shape)
         plane = np.asarray(raster.read(1, out_shape=shape), np.int64)
         share = (masked or 0) / (raster.width * raster.height)
-    map_quicklook(picture, plane, label_set, title, rest=rest, masked=share)
+        ground = None
+        if raster.crs is not None and not raster.transform.is_identity:
+            a, b, c, d, e, f = raster.transform[:6]
+            down, right = (n / m for n, m in zip(raster.shape, plane.shape, strict=True))
+            # Of the picture's cells, which hold several pixels of a large map.
+            grid = Grid(raster.crs.to_wkt(), (a * right, b * down, c, d * right, e * down, f))
+            ground = ground_of(grid, *plane.shape)
+    map_quicklook(picture, plane, label_set, title, rest=rest, masked=share, ground=ground)

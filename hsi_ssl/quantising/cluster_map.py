@@ -14,7 +14,8 @@ import numpy.typing as npt
 from hsi_ssl.errors import SceneError
 from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.inference.quantising import TrainedQuantiser
-from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet, distinct_colour
+from hsi_ssl.labels.label_set import UNLABELLED, LabelClass, LabelSet
+from hsi_ssl.labels.palette import distinct_colour
 from hsi_ssl.maps.bands import BandMatch, ModelBands
 from hsi_ssl.maps.class_map import class_map
 from hsi_ssl.maps.fitting import fitted

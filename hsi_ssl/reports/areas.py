@@ -50,6 +50,8 @@ class Areas:
     oa: float
     oa_error: float
     left_out: npt.NDArray[np.bool_]
+    alone: npt.NDArray[np.bool_]
+    """Which mapped classes a single test pixel was taken for, `(M,)`: no error can be told."""
 
     def to_json(self, codes: Sequence[int], hectares: float | None) -> dict[str, Any]:
         """As JSON, in hectares where a pixel's are known, else in pixels; `codes` of the K."""
@@ -81,6 +83,13 @@ class Areas:
             yield (
                 f"no {what} pixel was taken for {listed(lost)}, {100 * share:.1f} % of the mapped "
                 "area: what is truly there is not known, and the estimated areas leave it out"
+            )
+        single = [name for name, one in zip(names, self.alone, strict=True) if one]
+        if single:
+            yield (
+                f"a single {what} pixel was taken for {listed(single)}, which tells nothing of how "
+                "often that is right: the half-widths of areas, and of the overall accuracy on the "
+                f"map's area, are not known; label two {what} pixels or more there"
             )
 
 
@@ -125,4 +134,5 @@ def estimated_areas(mapped: Ints, confusion: Ints) -> Areas:
         oa=float(np.trace(p)),  # equation 1
         oa_error=float(np.sqrt(right.sum())),
         left_out=unknown,
+        alone=used & (n == 1),
     )

@@ -23,6 +23,7 @@ from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.hidden import visible
 from hsi_ssl.reports.figures import GREY, style, write_png
 from hsi_ssl.reports.html import page
+from hsi_ssl.reports.next_steps import after_balance
 from hsi_ssl.reports.scene_pictures import (
     ScenePictures,
     dataset_pictures,
@@ -61,7 +62,12 @@ def report_dataset(
     )
     title = f"{dataset.meta['title']} ({visible(str(dataset.path))})"
     return balance, write_balance_report(
-        balance, pictures, folder, title=title, overwrite=overwrite
+        balance,
+        pictures,
+        folder,
+        title=title,
+        dataset=Path(visible(str(dataset.path))),
+        overwrite=overwrite,
     )
 
 
@@ -132,9 +138,12 @@ def write_balance_report(
     folder: Path,
     *,
     title: str,
+    dataset: Path | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write index.html, balance.csv and balance.png to `folder`, all or nothing.
+
+    `dataset`: where the dataset lies; None before there is one.
 
     Returns
     -------
@@ -147,7 +156,14 @@ def write_balance_report(
     """
     with written_beside(folder, overwrite=overwrite) as beside:
         beside.mkdir()
-        html = page("balance.html", balance=balance, title=title, pictures=pictures, few=FEW)
+        html = page(
+            "balance.html",
+            balance=balance,
+            title=title,
+            pictures=pictures,
+            few=FEW,
+            steps=after_balance(balance, dataset),
+        )
         (beside / "index.html").write_text(html, encoding="utf-8")
         write_balance_csv(balance, beside / "balance.csv")
         draw_balance(balance, beside / "balance.png", title)

@@ -42,6 +42,8 @@ def calibration_figure(calibration: Calibration, before: Calibration | None) -> 
         upper.annotate("perfect", (0.12, 0.17), color=GREY, rotation=32, fontsize=9)
         lower.stairs(calibration.count, edges, fill=True, color=BLUE, alpha=0.6)
         lower.set_yscale("symlog", linthresh=1)
+        # Formulas are not set (`style`), which the scale's own labels are.
+        lower.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         lower.set_ylim(0)
         lower.set_ylabel("pixels")
         lower.set_xlabel("largest class probability")
@@ -88,12 +90,33 @@ def training_figure(path: Path, card: dict[str, Any]) -> Any:
         for name, label, colour in (("macro_f1", "macro-F1", ORANGE), ("oa", "accuracy", GREY)):
             if name in curves:
                 lower.plot(epochs, curves[name], color=colour, label=label)
-        lower.legend(loc="lower right")
+        before = card.get("metrics", {}).get("supervised", {}).get("macro_f1")
+        if before is not None:
+            kept = card["metrics"]["kept"] == "supervised"
+            told = "macro-F1, labelled pixels alone" + (" (kept)" if kept else "")
+            lower.axhline(before, color=BLUE, linewidth=1, linestyle="--", label=told)
+        if lower.get_legend_handles_labels()[0]:
+            lower.legend(loc="lower right", fontsize=8)
         lower.set_ylabel("validation")
         lower.set_xlabel("epoch")
         for axes in (upper, lower):
             axes.axvline(card["training"]["best_epoch"], color=GREY, linewidth=1, linestyle=":")
         return inline_svg(figure)
+
+
+def worth_of_unlabelled(card: dict[str, Any]) -> str:
+    """What unlabelled pixels were worth, in words; empty where validation pixels do not tell."""
+    metrics = card.get("metrics", {})
+    if metrics.get("gained") is None or not metrics.get("supervised"):
+        return ""
+    then, now = (100 * metrics[of]["macro_f1"] for of in ("supervised", "semi_supervised"))
+    scores = f"macro-F1 on the validation pixels {then:.1f} % without them, {now:.1f} % with them"
+    if metrics["kept"] == "supervised":
+        return (
+            f"Unlabelled pixels did not help here ({scores}): the model that learnt from labelled "
+            "pixels alone, the dashed line, was kept, and the curves are those of the other"
+        )
+    return f"Unlabelled pixels: {scores}, the dashed line being the labelled pixels alone"
 
 
 def _curves(log: bytes, sha256: str | None) -> dict[str, npt.NDArray[np.float64]]:

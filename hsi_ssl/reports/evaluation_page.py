@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.checksums import sealed
+from hsi_ssl.datasets.asked import prepare_command
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.files import written_beside
 from hsi_ssl.inference.checkpoint import METRICS
@@ -21,12 +22,17 @@ from hsi_ssl.inference.discovered import load_discovered, map_classes
 from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.reports.areas import Z
 from hsi_ssl.reports.evaluation import PARTS, REJECT, RULES, Evaluation
-from hsi_ssl.reports.evaluation_figures import calibration_figure, training_figure
+from hsi_ssl.reports.evaluation_figures import (
+    calibration_figure,
+    training_figure,
+    worth_of_unlabelled,
+)
 from hsi_ssl.reports.html import data_uri, page
 from hsi_ssl.reports.intervals import WORDS
 from hsi_ssl.reports.metrics import Scores
 from hsi_ssl.reports.model_figures import GENERATED, MEASURED, class_spectra, latent_figure
 from hsi_ssl.reports.model_maps import glance
+from hsi_ssl.reports.next_steps import after_evaluation
 from hsi_ssl.reports.scene_pictures import Mapped, ScenePictures, dataset_pictures
 
 CONFUSIONS_LISTED = 5
@@ -113,6 +119,9 @@ def write_evaluation_report(
         calibration=None
         if evaluation.scores.calibration is None
         else calibration_figure(evaluation.scores.calibration, evaluation.uncalibrated),
+        steps=after_evaluation(evaluation, one),
+        prepared=prepare_command(dataset.meta, evaluation.dataset),
+        worth=worth_of_unlabelled(evaluation.card),
         training=training_figure(evaluation.run / METRICS, evaluation.card),
         latent=None if classifier is None else latent_figure(classifier, one, scored),
         spectra=[] if classifier is None else class_spectra(classifier, one, scored),

@@ -24,6 +24,8 @@ from matplotlib.patches import Patch
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
 from hsi_ssl.reports.glyphs import fit_fonts, silent_glyphs
+from hsi_ssl.reports.scale_bar import ROOM, draw_ground
+from hsi_ssl.scenes.ground import Ground
 
 Array = npt.NDArray[Any]
 
@@ -187,6 +189,7 @@ def map_quicklook(
     *,
     rest: str = "not classified",
     masked: float = 0.0,
+    ground: Ground | None = None,
 ) -> None:
     """Write a picture of a class map with its legend beside it.
 
@@ -201,6 +204,8 @@ def map_quicklook(
         Codes, names and colours; classes that do not occur in the map are left out of the legend.
     rest, masked
         What 0 is called, and which share of all pixels is 0 because a mask left it out.
+    ground
+        Of the map's cells: a scale bar and an arrow to the north are drawn, as far as it tells.
     """
     share = {code: float((codes == code).mean()) for code in (0, *label_set.codes.tolist())}
     entries = [
@@ -224,7 +229,9 @@ def map_quicklook(
     longest_label = max((len(str(e.get_label())) for e in entries), default=0)
     room = 0.3 + columns * (0.5 + 0.085 * longest_label)
     with style():
-        figure = Figure(figsize=(width + room + 0.3, max(height + 0.6, 0.6 + 0.22 * len(entries))))
+        below = 0.6 if ground is None else 0.45 + ROOM
+        size = width + room + 0.3, max(height + below, 0.6 + 0.22 * len(entries))
+        figure = Figure(figsize=size)
         tall = figure.get_figheight()
         axes = figure.add_axes(
             (
@@ -237,6 +244,10 @@ def map_quicklook(
         axes.imshow(paint(codes, label_set), interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         figure.text(0.15 / figure.get_figwidth(), 1 - 0.3 / tall, title, weight="bold")
+        if ground is not None:
+            draw_ground(
+                figure, ground, cells=cols, width=width, left=0.15, top=tall - 0.45 - height
+            )
         figure.legend(
             handles=entries,
             loc="upper left",

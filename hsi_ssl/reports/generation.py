@@ -19,13 +19,14 @@ from scipy.stats import norm
 
 from hsi_ssl.files import written_beside
 from hsi_ssl.inference.generation import Generator, Measured
-from hsi_ssl.labels.label_set import distinct_colour
+from hsi_ssl.labels.palette import colours_for
 from hsi_ssl.reports.absorption import absorptions
 from hsi_ssl.reports.figures import BLUE, GREY, INK, ORANGE, on_paper, style, with_gaps, write_png
 
 Raw = npt.NDArray[Any]
 Spectra = npt.NDArray[np.float64]
 
+ORDINALS = ("first", "second", "third")
 QUANTILES = (0.025, 0.1, 0.3, 0.5, 0.7, 0.9, 0.975)
 """Of the prior of a unit of u, at which styles are shown."""
 STEPS = 9
@@ -126,7 +127,8 @@ def _styles(
     )
     _write(folder / "styles.csv", ["class", "unit of z", "quantile", *axis.columns], rows)
     if axis.side is None:
-        titles = [f"{names[y]}, unit {unit + 1}" for y, unit, _ in swept]
+        rank = {unit: i for i, unit in enumerate(units)}
+        titles = [_of_style(names[y], rank[unit], s, axis) for y, unit, s in swept]
         quantiles = [f"{100 * quantile:g} %" for quantile in QUANTILES]
         middle = len(QUANTILES) // 2
 
@@ -136,8 +138,17 @@ def _styles(
             _fit(axes)
             _mark(axes, axis, spectra[middle])
 
-        of_prior = "the unit of z at these quantiles of its prior"
+        of_prior = "how spectra of a class differ most: a latent number at these quantiles"
         _panels(folder / "styles.png", titles, draw, axis, columns=2 * len(units), legend=of_prior)
+
+
+def _of_style(name: str, rank: int, spectra: Spectra, axis: Axis) -> str:
+    """A title: which way spectra of a class differ, and where they do so most."""
+    change = np.ptp(spectra, axis=0)
+    most = int(np.argmax(np.convolve(change, np.ones(5) / 5, mode="same")))
+    waves = axis.wavelengths_nm
+    where = f"band {most + 1}" if waves is None else f"{waves[most]:.0f} nm"
+    return f"{name}: {ORDINALS[rank] if rank < len(ORDINALS) else rank + 1} way, most at {where}"
 
 
 def _analogies(generator: Generator, measured: Measured, axis: Axis, folder: Path) -> None:
@@ -157,17 +168,20 @@ def _analogies(generator: Generator, measured: Measured, axis: Axis, folder: Pat
             [_mosaic(strips, axis.side)],
         )
         return
-    legend = "left: a spectrum as if it were of each class; right: the same, less itself as its own"
+    legend = (
+        "left: a spectrum as if it were of each class; right: the same, less itself as of the "
+        "class that the model takes it for"
+    )
     own = generator.encode(measured.raw)[0]
     changes = found - found[np.arange(len(found)), own][:, None]
     shown = [_shown(generator, each) for each in measured.raw]
     known = generator.classifier.label_set.colours
-    free = [distinct_colour(len(known) + i) for i in range(len(names) - len(known))]
+    free = colours_for([""] * (len(names) - len(known)), known)
     colours = [on_paper(colour) for colour in (*known, *free)]
     titles = [
         title
         for first, k in zip(measured.titles, own, strict=True)
-        for title in (first, f"less itself as {names[k]}")
+        for title in (first, f"taken for {names[k]}: less itself as that")
     ]
 
     def draw(axes: Axes, panel: int) -> None:

@@ -57,6 +57,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "percent": percent,
         "count": lambda n: DASH if n is None else f"{n:,}",
+        "counted": counted,
         "short": short,
         "score": score,
         "range": score_range,
@@ -66,6 +67,11 @@ def _environment() -> jinja2.Environment:
         "log_place": log_place,
     }
     return environment
+
+
+def counted(n: int | None, what: str) -> str:
+    """Give a number of things: `1 pixel`, `2,000 pixels`."""
+    return f"{DASH if n is None else format(n, ',')} {what}{'' if n == 1 else 's'}"
 
 
 def wrapping(name: str) -> Markup:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.codes import LARGEST_CODE
-from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.labels.layers import listed
+from hsi_ssl.labels.palette import distinct_colour
 from hsi_ssl.maps.class_map import REJECT, REJECT_COLOUR
 from hsi_ssl.reports.class_maps import ClassMap
 

@@ -22,6 +22,8 @@ POINTS = 1500
 """Pixels of the latent space that are shown, at most."""
 FEWEST_POINTS = 20
 PERPLEXITY = 30
+POINT_AREA, POINT_SIZES = 12_000.0, (14.0, 60.0)
+"""Of all points together, and of one, in square points: few pixels are drawn larger."""
 SPECTRA = 300
 """Spectra of a class whose spread is shown, measured and generated ones."""
 PANELS = 24
@@ -65,8 +67,13 @@ def latent_figure(classifier: Classifier, dataset: Dataset, rows: Rows) -> Any:
         axes = figure.subplots()
         # Classes are drawn together, pixel by pixel, so that none lies on top of the others.
         colours = np.array(label_set.colours)[dataset.label[rows]]
-        axes.scatter(place[:, 0], place[:, 1], s=9, c=colours, linewidths=0.25, edgecolors=GREY)
-        axes.set_axis_off()
+        size = float(np.clip(POINT_AREA / len(rows), *POINT_SIZES))
+        axes.scatter(place[:, 0], place[:, 1], s=size, c=colours, linewidths=0.3, edgecolors=GREY)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[["top", "right"]].set_visible(True)
+        axes.set_xlabel("t-SNE, first axis")
+        axes.set_ylabel("second axis")
         axes.set_aspect("equal", adjustable="datalim")
         return inline_svg(figure)
 
@@ -95,12 +102,13 @@ def class_spectra(classifier: Classifier, dataset: Dataset, rows: Rows) -> list[
         band = np.quantile(measured.astype(np.float64), BAND, axis=0)
         known = classifier.wavelengths_nm
         waves = known if known is not None and len(known) == band.shape[1] else None
-        figure = _panel(band, made, waves)
+        told = "measured value" if scaler.invertible else f"scaled ({scaler.to_card()['kind']})"
+        figure = _panel(band, made, waves, told)
         found.append(ClassSpectra(one.name, one.colour, int(counts[k]), figure))
     return found
 
 
-def _panel(measured: Any, made: Any, waves: list[float] | None) -> Any:
+def _panel(measured: Any, made: Any, waves: list[float] | None, unit: str) -> Any:
     """Medians and the bands of nine in ten, over wavelengths or band numbers."""
     with style(SENTINEL):
         figure = Figure(figsize=(3.4, 2.3), layout="constrained")
@@ -117,6 +125,7 @@ def _panel(measured: Any, made: Any, waves: list[float] | None) -> Any:
         axes.set_ylim(ends.min() - margin, ends.max() + margin)
         axes.tick_params(labelsize=8)
         axes.set_xlabel("wavelength (nm)" if waves is not None else "band", fontsize=8)
+        axes.set_ylabel(unit, fontsize=8)
         return inline_svg(figure)
 
 

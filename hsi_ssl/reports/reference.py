@@ -19,9 +19,10 @@ from hsi_ssl.datasets.units import patches
 from hsi_ssl.errors import LabelError, SettingsError
 from hsi_ssl.labels.class_codes import read_classes
 from hsi_ssl.labels.codes import assigned
-from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour
+from hsi_ssl.labels.label_set import LabelClass, LabelSet, all_coloured
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.legends import legend_file
+from hsi_ssl.labels.palette import next_colour
 from hsi_ssl.labels.raster_labels import RasterSource, raster_labels
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.labels.vector_labels import drawn_labels
@@ -192,13 +193,11 @@ def _classes_of(found: ClassMap, names: Mapping[int, str]) -> LabelSet:
     values = sorted({*found.pixels, *(value for value in names if value or found.zero)})
     return LabelSet(
         found.path.stem,
-        tuple(
-            LabelClass(
-                value,
-                names.get(value, f"class {value}"),
-                found.colours.get(value, distinct_colour(i)),
-            )
-            for i, value in enumerate(values)
+        all_coloured(
+            [
+                LabelClass(value, names.get(value, f"class {value}"), found.colours.get(value, ""))
+                for value in values
+            ]
         ),
     )
 
@@ -296,7 +295,8 @@ def _meant(
             found[code] = known.classes[place]
         elif meaning.by_code and nameless:
             called = name or f"class {value}"
-            found[code] = LabelClass(value, called, distinct_colour(len(known) + len(found)))
+            taken = [*known.colours, *(c.colour for c in found.values())]
+            found[code] = LabelClass(value, called, next_colour(called, taken))
         else:
             called = name if name is not None and named(value, name) else f"code {value}"
             strange[called] = int(np.count_nonzero(sample.code == code))

@@ -20,7 +20,14 @@ from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.reports.figures import PART_COLOURS, paint, percent
 from hsi_ssl.reports.html import picture_uri
 from hsi_ssl.reports.reopening import reopened
-from hsi_ssl.reports.thumbnails import composite, see_through, shrink_codes, shrinking, shrunk
+from hsi_ssl.reports.thumbnails import (
+    colours_shown,
+    composite,
+    see_through,
+    shrink_codes,
+    shrinking,
+    shrunk,
+)
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -96,7 +103,7 @@ def scene_pictures(
     pictures = []
     if scene is not None:
         picture, bands = composite(scene, SIDE, budget)
-        pictures.append((f"bands {_band_names(scene, bands)}", picture, False))
+        pictures.append((colours_shown(scene, bands), picture, False))
         if mapped is not None:
             pictures.append((*mapped(scene, step), True))
     small = shrink_codes(codes, step)
@@ -213,9 +220,3 @@ def _parts_picture(
         here = pixel[part == kind] // step
         small[here[:, 0], here[:, 1]] = (*bytes.fromhex(PART_COLOURS[kind][1:]), 255)
     return small
-
-
-def _band_names(scene: Scene, bands: tuple[int, int, int]) -> str:
-    if scene.wavelengths_nm is None:
-        return ", ".join(str(band + 1) for band in bands)
-    return ", ".join(f"{scene.wavelengths_nm[band]:.0f}" for band in bands) + " nm"

@@ -18,6 +18,8 @@ from hsi_ssl.scenes.scene import Scene
 Picture = npt.NDArray[np.uint8]
 
 VISIBLE_NM = (640.0, 550.0, 460.0)
+NEAR_NM = (20.0, 45.0)
+"""A band this near shows the colour; of a scene with coarser steps, one step up to the second."""
 SPREAD = (0.75, 0.45, 0.15)
 """Where in the order of the good bands red, green and blue lie in scenes without visible light."""
 FEWEST_ROWS = 32
@@ -61,12 +63,30 @@ def composite_bands(scene: Scene) -> tuple[int, int, int]:
     good = np.flatnonzero(scene.good)
     if scene.wavelengths_nm is not None:
         waves = scene.wavelengths_nm[good]
-        if waves.min() < min(VISIBLE_NM) and waves.max() > max(VISIBLE_NM):
-            red, green, blue = (int(good[np.abs(waves - nm).argmin()]) for nm in VISIBLE_NM)
+        away = np.abs(waves[:, None] - VISIBLE_NM)
+        if (away.min(axis=0) <= _near(waves)).all():
+            red, green, blue = good[away.argmin(axis=0)].tolist()
             return red, green, blue
         good = good[np.argsort(waves, kind="stable")]
     red, green, blue = (int(good[int(share * (len(good) - 1))]) for share in SPREAD)
     return red, green, blue
+
+
+def colours_shown(scene: Scene, bands: tuple[int, int, int]) -> str:
+    """What a composite of these bands shows, in words: true or false colours, and which bands."""
+    if scene.wavelengths_nm is None:
+        return f"bands {', '.join(str(band + 1) for band in bands)}"
+    waves = scene.wavelengths_nm[list(bands)]
+    near = _near(scene.wavelengths_nm[scene.good])
+    true = (np.abs(waves - VISIBLE_NM) <= near).all()
+    told = ", ".join(f"{nm:.0f}" for nm in waves)
+    return f"{'true' if true else 'false'} colours: {told} nm as red, green, blue"
+
+
+def _near(waves: npt.NDArray[np.float64]) -> float:
+    """How far a band may be from a colour that it stands for, nm."""
+    steps = np.diff(np.sort(waves))
+    return float(np.clip(np.median(steps) if len(steps) else 0, *NEAR_NM))
 
 
 def affordable(scene: Scene, rows: int, budget: int) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.spatial import mean_field
+from hsi_ssl.training.first_teacher import FirstTeacher
 from hsi_ssl.training.inputs import Pixels, evidence
 from hsi_ssl.training.propagation import FeatureGraph
 
@@ -37,6 +38,10 @@ class EStep:
     none; `propagation`: exponent of what labels alone say on it; `start (N, K)`: first q(y) of the
     one label set where there are free slots, of which q(y|x) knows nothing yet.
 
+    `teacher`: tells the first log p(y|x) `(N, K)` of the one label set, None for q(y|x) itself;
+    without neighbours that is what q(y|x) learns. `again`: whether q(y|x), once taught, is asked
+    itself.
+
     `pseudo_labels`: q(y) `(N, K)` of each label set; `log_prior`: log p(y) `(N, K)` of each pixel's
     own; None where nobody tells.
     """
@@ -46,6 +51,8 @@ class EStep:
     graph: FeatureGraph | None = None
     propagation: float = 0.0
     start: Tensor | None = None
+    teacher: FirstTeacher | None = None
+    again: bool = True
     pseudo_labels: list[Tensor] | None = None
     log_prior: list[Tensor] | None = None
 
@@ -57,7 +64,8 @@ class EStep:
     @property
     def speaks(self) -> bool:
         """Whether there is anybody to tell anything."""
-        return self.spatial or self.graph is not None or self.start is not None
+        others = (self.graph, self.start, self.teacher)
+        return self.spatial or any(one is not None for one in others)
 
     def run(
         self, module: DeclaredVAE, inputs: Pixels, y: Tensor, *, first: bool, bound_teaches: bool
@@ -69,6 +77,8 @@ class EStep:
         """
         if first and self.start is not None:
             log_q = [self.start.clamp(min=LEAST).log()]
+        elif first and self.teacher is not None:
+            log_q = [self.teacher.log_posterior()]
         else:
             log_q = evidence(module, inputs, y)
         self.pseudo_labels = None
@@ -80,6 +90,8 @@ class EStep:
             ]
         elif self.start is not None and (first or not bound_teaches):
             self.pseudo_labels = [self.start]
+        elif self.teacher is not None:
+            self.pseudo_labels = [log_q[0].exp()]
         if self.graph is not None and self.propagation:
             alone = first and self.start is None
             self.log_prior = [

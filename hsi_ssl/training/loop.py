@@ -45,6 +45,9 @@ class Progress:
     best_epoch: int = 0
     best_score: float | None = None
     best: dict[str, float] = field(default_factory=dict)
+    generative_epoch: int | None = None
+    """Of the part that the bound judges, where there is one."""
+    best_bound: float | None = None
     without_improvement: int = 0
     stopped: str = ""
     """Why training ended: `patience`, `epochs` or `diverged`; empty while it goes on."""
@@ -69,6 +72,7 @@ class Fit:
         return {
             "epochs": p.epoch,
             "best_epoch": p.best_epoch,
+            "generative_epoch": p.generative_epoch,
             "steps": p.step,
             "seconds": p.seconds,
             "spectra_per_second": self.spectra_per_second,
@@ -194,6 +198,7 @@ class _Loop:
             generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
             found = self.processes.told("validated", lambda: task.validate(generator))
             self._judge(found)
+            self._judge_by_bound(found)
             if progress.epoch in SNAPSHOT_EPOCHS:
                 self._snapshot(progress.epoch)
         progress.seconds += time.monotonic() - started
@@ -276,13 +281,28 @@ class _Loop:
         if always or progress.best_score is None or found["score"] > progress.best_score:
             progress.best_score, progress.best_epoch = found["score"], progress.epoch
             progress.best, progress.without_improvement = found, 0
-            self.best = weights_of(self.task.module)
+            self._keep(by_bound=False)
         elif progress.epoch > settings.warm_up:
             progress.without_improvement += 1
         if progress.without_improvement >= settings.patience:
             progress.stopped = "patience"
         elif progress.epoch >= settings.epochs:
             progress.stopped = "epochs"
+
+    def _judge_by_bound(self, found: dict[str, float]) -> None:
+        """Keep what the bound judges if that is the best so far, or if nothing tells it apart."""
+        progress, bound = self.progress, found["bound"]
+        better = progress.best_bound is None or bound > progress.best_bound
+        if (better or found["score"] == math.inf) and self._keep(by_bound=True):
+            progress.best_bound, progress.generative_epoch = bound, progress.epoch
+
+    def _keep(self, *, by_bound: bool) -> bool:
+        """Keep the tensors that one or the other judges, and say whether there are any."""
+        state = self.task.module.state_dict().items()
+        judged = self.task.judged_by_bound
+        found = {name: t.clone() for name, t in state if judged(name) == by_bound}
+        self.best = {**self.best, **found}
+        return bool(found)
 
     def _diverged(self) -> None:
         progress, settings = self.progress, self.settings

@@ -21,6 +21,7 @@ from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_code
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.spatial import information, learnt_strength
 from hsi_ssl.training.experts import gains
+from hsi_ssl.training.first_teacher import POWER, FirstTeacher, first_teacher
 from hsi_ssl.training.inputs import (
     Inputs,
     Labelled,
@@ -29,7 +30,8 @@ from hsi_ssl.training.inputs import (
     log_q_each,
     log_q_of_experts,
 )
-from hsi_ssl.training.memory import streams
+from hsi_ssl.training.memory import Amount
+from hsi_ssl.training.neighbour_evidence import NeighbourEvidence, neighbour_evidence
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.propagation import FeatureGraph
 from hsi_ssl.training.scene_start import start_in_scenes
@@ -130,11 +132,14 @@ class M2Data:
                 f"{' and '.join(at_once)} looks at all spectra at once, which stream does not keep "
                 "in memory: leave one of them out"
             )
+        return not at_once and self.amount.streamed(self.device, self.processes)
+
+    @property
+    def amount(self) -> Amount:
+        """What inputs take: means, and the variances of M1's features."""
         variances = self.m1 is not None and self.m1.model.distributions
-        numbers = len(self.rows) * self.width * (2 if variances else 1)
-        return not at_once and self.processes.told(
-            "streams", lambda: streams(settings.stream, numbers, self.device)
-        )
+        numbers = self.pixels * self.width * (2 if variances else 1)
+        return Amount(self.pixels, numbers, self.settings.stream)
 
     @cached_property
     def y(self) -> Tensor:
@@ -198,21 +203,51 @@ class M2Data:
         With M1, each sees the spectra and a last one M1's features. One expert only, seeing them as
         they are, where the noise of spectra is not known or the features are all there is to see.
         """
+        found = self._whitened(self.settings.experts)
+        if self.m1 is None or not self.side_inputs or self.scaler.noise_sd is None:
+            return found
+        is_feature = torch.arange(self.width) < self.width - self.scaler.width
+        return torch.cat([found, is_feature[None].to(found)])
+
+    def _whitened(self, powers: tuple[float, ...]) -> Tensor:
+        """What brings spectra to powers of whitening, `(E, D)`, and leaves M1's features out.
+
+        One row of ones where the noise of spectra is not known, or features are all there is.
+        """
         noise = self.scaler.noise_sd
         if noise is None or (self.m1 is not None and not self.side_inputs):
             return torch.ones(1, self.width)
-        if self.streamed:
-            pieces = (some.mean.cpu().numpy() for some in self.every.blocks(BLOCK))
-            spread = torch.from_numpy(standard_deviation(pieces, self.width)).float()
-        else:
-            spread = self.seen.mean.std(0).cpu()
-        of_columns = torch.zeros(len(spread))
+        of_columns = torch.zeros(self.width)
         of_columns[-self.scaler.width :] = torch.from_numpy(noise)
-        found = gains(self.settings.experts, spread, of_columns)
-        if self.m1 is None:
-            return found
-        is_feature = torch.arange(len(spread)) < len(spread) - self.scaler.width
-        return torch.cat([found * ~is_feature, is_feature[None].to(found)])
+        return gains(powers, self._spread, of_columns) * (of_columns > 0)
+
+    @cached_property
+    def _spread(self) -> Tensor:
+        """Standard deviation of each column of inputs, `(D,)`."""
+        if not self.streamed:
+            return self.seen.mean.std(0).cpu()
+        pieces = (some.mean.cpu().numpy() for some in self.every.blocks(BLOCK))
+        return torch.from_numpy(standard_deviation(pieces, self.width)).float()
+
+    @cached_property
+    def first_teacher(self) -> FirstTeacher:
+        """What machines of the one label set, fitted to the labelled pixels, say of all."""
+        (gain,) = self._whitened((POWER,)).to(self.device)
+        classes, seed = len(self.label_sets[0]), self.settings.seed
+        return first_teacher(self.every, self.y[:, 0], classes, gain, seed)
+
+    def evidence_of_neighbours(self, strength: float) -> NeighbourEvidence:
+        """What left-out labels say of neighbours that agree with a strength."""
+        teacher = self.first_teacher
+        unit = torch.from_numpy(self.dataset.unit[self.rows[teacher.rows.cpu().numpy()]])
+        return neighbour_evidence(
+            teacher,
+            self.y[:, 0],
+            self.neighbours,
+            strength,
+            unit.to(self.device),
+            self.settings.seed,
+        )
 
     @cached_property
     def neighbours(self) -> Tensor:

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from hsi_ssl.datasets.store import Part, open_dataset
@@ -23,7 +22,8 @@ from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.training.classifier_stage import train_classifier
 from hsi_ssl.training.e_step import EStep
-from hsi_ssl.training.experts import held_out, in_words, weights_of_label_sets
+from hsi_ssl.training.experts import in_words, weights_of_label_sets
+from hsi_ssl.training.inputs import log_q_of_experts
 from hsi_ssl.training.loop import Fit, fit, weights_of
 from hsi_ssl.training.m2_architecture import (
     architecture_of,
@@ -35,7 +35,7 @@ from hsi_ssl.training.m2_architecture import in_words as model_in_words
 from hsi_ssl.training.m2_choice import choose_rules, keep_the_better, q_of_labels
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_finish import finish, generated, run_tensors
-from hsi_ssl.training.memory import streamed_in_words
+from hsi_ssl.training.m2_teaching import teaching
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.stage import (
@@ -123,16 +123,17 @@ def train_m2(
             training.whole(SemiSupervisedTask(training.fresh(), data, settings, EStep(), processes))
             return processes.told("card", dict)
         model, supervised = training.supervised()
-        e_step = training.e_step(model)
+        taught = teaching(data, model, watcher)
         before = weights_of(q_of_labels(model))
         if not settings.warm_start:
             weight = model.classifier.weight
             model = training.fresh()
             model.classifier.weight.copy_(weight)
-        task = SemiSupervisedTask(model, data, settings, e_step, processes)
+        task = SemiSupervisedTask(model, data, settings, taught.e_step, processes)
         found = training.whole(task)
         metrics = keep_the_better(model, before, data.validation, watcher)
         card = training.card(task, found)
+        card["label_sets"][0] |= taught.decided
         card["training"]["supervised_seconds"] = supervised.progress.seconds
         card["metrics"] = metrics
         tensors = training.finish(model.eval(), card)
@@ -187,8 +188,7 @@ class _Training:
         check_settings(settings, data)
         named = model_name({"model": settings.model, "m1": data.m1 and data.m1.card})
         if data.streamed:
-            numbers = data.pixels * data.width
-            self.watcher.say(streamed_in_words(data.pixels, numbers, settings.stream))
+            self.watcher.say(data.amount.in_words())
         for sentence in model_in_words(self.architecture, data, named):
             self.watcher.say(sentence)
 
@@ -216,39 +216,16 @@ class _Training:
             watcher=self.watcher,
             on_snapshot=lambda snapshots: None,
         )
-        if len(model.classifier) > 1:
-            sure = held_out(
-                model, self.fresh(), data.labelled, data.validation, settings, data.pixels
-            )
-            weight = weights_of_label_sets(*sure, data.neighbour_information(model))
+        if len(model.classifier) > 1 and len(data.validation):
+            log_q = log_q_of_experts(model, data.validation.inputs)
+            told = data.neighbour_information(model)
+            weight = weights_of_label_sets(log_q, data.validation.y, told)
             model.classifier.weight.copy_(weight)
             several = len(data.label_sets) > 1
             for label_set, of_set in zip(data.label_sets, weight, strict=True):
                 named = f"{label_set.name}: " if several else ""
                 self.watcher.say(named + in_words(settings.experts, of_set))
         return model, found
-
-    def e_step(self, model: DeclaredVAE) -> EStep:
-        """Who is to tell pixels of the labels that they lack."""
-        data, settings = self.data, self.settings
-        if not data.unlabelled and bool((data.y >= 0).all()):
-            return EStep()
-        started = settings.slot_start and settings.free_slots > 0 and data.unlabelled > 0
-        graph = start = None
-        if settings.propagation or (started and not settings.spatial):
-            graph = data.feature_graph()
-        if started:
-            self.watcher.say("looking for groups that no label speaks for")
-            with torch.no_grad():
-                start = data.slot_start(None if settings.spatial else graph, model)
-        strengths = data.strengths(model, start, self.watcher) if settings.spatial else []
-        return EStep(
-            neighbours=data.neighbours if any(strengths) else None,
-            strengths=strengths,
-            graph=graph if settings.propagation else None,
-            propagation=settings.propagation,
-            start=start,
-        )
 
     def whole(self, task: SemiSupervisedTask) -> Fit:
         """The whole model on all pixels."""

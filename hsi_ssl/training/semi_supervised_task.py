@@ -97,10 +97,18 @@ class SemiSupervisedTask(PlainTask):
                 said.append(words if term.in_bound else f"{words}, outside the bound")
         return "; ".join(said)
 
+    def judged_by_bound(self, name: str) -> bool:
+        """The generative part and its q(z|x, ...), where U's gradient does not reach q(y|x)."""
+        if self.settings.stop_gradient < 1 or self.module.after:
+            return False
+        return not name.startswith("classifier.")
+
     def begin_epoch(self, epoch: int) -> None:
-        """The E-step, `em_rounds` times in all."""
+        """The E-step, `em_rounds` times in all, or once."""
         every = -(-self.settings.epochs // self.settings.em_rounds)
         if not self.e_step.speaks or not len(self.lacking) or epoch % every:
+            return
+        if epoch and not self.e_step.again:
             return
         bound_teaches = self.settings.stop_gradient < 1
         self.e_step.run(

@@ -57,6 +57,12 @@ class Task(Protocol):
     def steps(self) -> int:
         """Batches an epoch, for those who wait; 0 where only the first epoch tells."""
 
+    def judged_by_bound(self, name: str) -> bool:
+        """Whether a tensor of the module is kept when the bound is best, not when the score is.
+
+        For what shares no gradient with what the score is of.
+        """
+
     def begin_epoch(self, epoch: int) -> None:
         """Whatever is worked out from the weights (their average, if there is one) before it."""
 
@@ -88,6 +94,11 @@ class PlainTask:
     module: nn.Module
     bound_name = "bound"
     steps = 0
+
+    def judged_by_bound(self, name: str) -> bool:
+        """Nothing is."""
+        del name
+        return False
 
     def begin_epoch(self, epoch: int) -> None:
         """Do nothing."""

@@ -61,6 +61,12 @@ class Telling:
             which += f" ({self._score} {progress.best_score:.{self._digits}f})"
         self._watcher.say(f"trained for {duration(progress.seconds)}: {epochs}")
         self._watcher.say(f"kept: the state after epoch {progress.best_epoch}, {which}")
+        generative = progress.generative_epoch
+        if generative is not None and generative != progress.best_epoch:
+            self._watcher.say(
+                f"of the generative part that after epoch {generative}, whose bound is the best "
+                f"there ({progress.best_bound:.2f} nats)"
+            )
 
     def _how_long(self) -> None:
         left = self._settings.epochs - self._progress.epoch

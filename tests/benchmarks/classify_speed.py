@@ -29,7 +29,8 @@ from rasterio.transform import Affine
 
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
-from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
+from hsi_ssl.labels.palette import distinct_colour
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hsi_ssl.comparing.fitting import fit_baseline
+from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS, fit_baseline
 from hsi_ssl.datasets.store import Dataset, Part
 
 Array = npt.NDArray[Any]
@@ -24,6 +24,10 @@ WIDTH, DROPOUT = 256, 0.3
 STEPS = 1000
 BATCH = 128
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-4
+NAMES = (
+    "svm", "forest", "extra-trees", "logistic", "lda", "gaussian-process", "label-spreading",
+    "self-training",
+)  # fmt: skip
 MOST_PIXELS = 32_768
 """Pixels that the spread of the bands is measured on."""
 
@@ -53,12 +57,23 @@ def baselines(dataset: Dataset, seed: int) -> Iterator[tuple[str, Array]]:
             np.full(dataset.scaler.width, dataset.scaler.noise_sd, np.float32),
         ),
     ):
-        for name in ("svm", "forest", "logistic"):
-            predictor = fit_baseline(name, x, y, seed)
+        pool = x_pool(dataset, features, centre, spread)
+        for name in NAMES:
+            predictor = fit_baseline(name, x, y, seed, pool=pool, threads=1)
             yield f"{name} on {features}", predictor.predict(x_test)
         for layers in (1, 2):
             found = network(x, y, x_test, noise_sd, layers=layers, seed=seed)
             yield f"network of {layers} on {features}", found
+
+
+def x_pool(dataset: Dataset, features: str, centre: Array, spread: Array) -> Array:
+    """Features of pixels without label, evenly spaced, for those that learn from them."""
+    rows = dataset.unlabelled_rows
+    rows = rows[:: max(1, -(-len(rows) // UNLABELLED_PIXELS))]
+    if features == "components":
+        return dataset.scaled(rows)
+    found: Array = ((dataset.spectra(rows) - centre) / spread).astype(np.float32)
+    return found
 
 
 def network(x: Array, y: Array, x_test: Array, noise_sd: Array, *, layers: int, seed: int) -> Array:

@@ -58,7 +58,7 @@ def test_polygons_become_a_dataset_whose_parts_share_no_polygon(
         assert len(set(dataset.part[dataset.unit == unit])) == 1
     assert set(dataset.part) == {Part.TRAIN, Part.VALIDATION, Part.TEST, Part.POOL}
     assert (project / "drawn.classes.csv").read_text() == (
-        "code,name,colour\n1,roof,#bd2828\n2,tree,#2854bd\n"
+        "code,name,colour\n1,roof,#e06647\n2,tree,#29471f\n"
     )
 
 

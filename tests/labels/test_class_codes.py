@@ -46,7 +46,7 @@ def test_names_keep_their_codes_when_others_come(tmp_path: Path) -> None:
         assert found[0].tolist() == [2, 3, 1, 4]
         assert classes[:2] == again.classes[:2]
         ClassFile(file.path, classes, saved=False).save()
-    assert file.path.read_text().splitlines()[:2] == ["code,name,colour", "1,roof,#bd2828"]
+    assert file.path.read_text().splitlines()[:2] == ["code,name,colour", "1,roof,#e06647"]
     assert len({c.colour for c in classes}) == 4
 
 

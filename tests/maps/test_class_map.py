@@ -17,8 +17,9 @@ from matplotlib import image
 from rio_cogeo.cogeo import cog_validate
 
 from hsi_ssl.errors import LabelError, OutputError
-from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour
+from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
+from hsi_ssl.labels.palette import distinct_colour
 from hsi_ssl.maps.class_map import LAYERS, MapWriter, class_map, outputs
 from hsi_ssl.maps.rasters import draft
 from hsi_ssl.scenes.scene import Grid, GroundPoint

@@ -10,7 +10,8 @@ import rasterio
 import spectral
 
 from hsi_ssl.errors import OutputError
-from hsi_ssl.labels.label_set import LabelClass, LabelSet, distinct_colour, red_green_blue
+from hsi_ssl.labels.label_set import LabelClass, LabelSet, red_green_blue
+from hsi_ssl.labels.palette import distinct_colour
 from hsi_ssl.maps.class_map import class_map, outputs
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Grid, GroundPoint

@@ -66,6 +66,9 @@ def test_mapped_classes_without_test_pixel_are_said() -> None:
     assert list(estimated_areas(np.array([100, 300, 0]), confusion).words(("a", "b", "c"))) == []
     single = estimated_areas(np.array([5, 5]), np.array([[1, 0], [0, 3]]))
     assert np.isnan(single.error[0])
+    (told,) = single.words(("a", "b"))
+    assert told.startswith("a single test pixel was taken for a,")
+    assert "half-widths" in told
     assert single.to_json([1, 2], None)["classes"][0]["standard_error"] is None
 
 

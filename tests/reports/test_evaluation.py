@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from hsi_ssl.labels.label_set import red_green_blue
 from hsi_ssl.maps.classify import classify
 from hsi_ssl.reports.areas import estimated_areas
 from hsi_ssl.reports.evaluation import Evaluation, evaluate, with_maps
-from hsi_ssl.reports.evaluation_figures import training_figure
+from hsi_ssl.reports.evaluation_figures import training_figure, worth_of_unlabelled
 from hsi_ssl.reports.evaluation_page import largest_confusions, write_evaluation_report
 from hsi_ssl.reports.model_maps import glance
 from hsi_ssl.scenes.opening import open_scene
@@ -142,6 +143,10 @@ def test_report_files_agree_with_the_scores(evaluation: Evaluation, tmp_path: Pa
     for name in ("quartz", "kaolinite", "white mica"):
         assert name in html
     assert "label set minerals, " not in html  # said of one among several
+    assert "What to do next" in html
+    assert "mathdefault" not in html
+    assert "hsi-ssl train-m2" in html
+    assert not re.search(r"\b1 ([a-z]+ )?pixels", re.sub("<[^>]*>", "", html))
     with pytest.raises(OutputError, match="--overwrite"):
         write_evaluation_report(evaluation, tmp_path / "report")
 
@@ -169,9 +174,10 @@ def test_the_scene_is_shown_with_the_models_map(
     dataset = changed(tiny_dataset, tmp_path / "a.h5", sources=[there])
     found = evaluate(run, dataset, device="cpu")
     html = write_evaluation_report(found, tmp_path / "report").read_text()
-    for caption in ("bands ", "map by this model", "labels", "what each pixel is used for"):
+    # The file itself has no wavelengths.
+    assert re.search(r'alt="tiny: (true|false) colours: [0-9, ]+ nm', html)
+    for caption in ("map by this model", "labels", "what each pixel is used for"):
         assert f'alt="tiny: {caption}' in html
-    assert " nm" in html[html.index("tiny: bands ") :][:60]  # the file itself has no wavelengths
     assert found.classifier is not None
     with open_scene(scene) as opened:
         classes = map_classes(found.label_set)
@@ -360,7 +366,23 @@ def test_a_damaged_log_is_refused(m2_run: Path, tmp_path: Path) -> None:
         log.write_bytes(empty)
         assert training_figure(log, {"training": card["training"]}) is None
     log.write_bytes(b"epoch,bound_batch,bound_validation\n1,inf,nan\n")
-    assert training_figure(log, {"training": card["training"]}) is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert training_figure(log, {"training": card["training"]}) is not None
+
+
+def test_the_page_says_what_unlabelled_pixels_were_worth(m2_run: Path) -> None:
+    card = read_card(m2_run)
+    metrics = {"supervised": {"macro_f1": 0.81}, "semi_supervised": {"macro_f1": 0.78}}
+    worse = {**card, "metrics": {**metrics, "gained": -0.03, "kept": "supervised"}}
+    told = worth_of_unlabelled(worse)
+    assert "did not help" in told
+    assert "81.0 % without them, 78.0 % with them" in told
+    assert "(kept)" in str(training_figure(m2_run / "metrics.csv", worse))
+    better = {**card, "metrics": {**metrics, "gained": 0.01, "kept": "semi-supervised"}}
+    assert "did not help" not in worth_of_unlabelled(better)
+    assert "(kept)" not in str(training_figure(m2_run / "metrics.csv", better))
+    assert worth_of_unlabelled({**card, "metrics": {}}) == ""
 
 
 def test_a_damaged_report_is_noticed(evaluation: Evaluation, tmp_path: Path) -> None:

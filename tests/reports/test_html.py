@@ -6,7 +6,7 @@ import io
 import matplotlib.image
 import numpy as np
 
-from hsi_ssl.reports.html import log_place, log_ticks, picture_uri, score, short, wrapping
+from hsi_ssl.reports.html import counted, log_place, log_ticks, picture_uri, score, short, wrapping
 
 
 def test_pictures_survive_the_way_into_the_page() -> None:
@@ -26,6 +26,7 @@ def test_logarithmic_axis() -> None:
 
 
 def test_scores_and_names() -> None:
+    assert [counted(n, "pixel") for n in (0, 1, 2000)] == ["0 pixels", "1 pixel", "2,000 pixels"]
     assert score(0.8341) == "83.4"
     assert score(None) == score(float("nan")) == "\N{EN DASH}"
     assert wrapping("a_b<c>") == "a_<wbr>b&lt;c&gt;"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.reports.thumbnails import composite, composite_bands, shrink_codes
+from hsi_ssl.reports.thumbnails import colours_shown, composite, composite_bands, shrink_codes
 from hsi_ssl.scenes.scene import Scene
 
 
@@ -80,12 +80,27 @@ def test_visible_bands_are_used_where_there_are_any() -> None:
     waves = np.linspace(400, 2500, 50)
     bands = composite_bands(scene(cube, wavelengths_nm=waves)[0])
     assert [round(waves[b]) for b in bands] == [657, 529, 443]
+    edge = np.linspace(460.0, 640.0, 49)  # begins and ends where blue and red are
+    bands = composite_bands(scene(cube[..., :49], wavelengths_nm=edge)[0])
+    assert [round(edge[b]) for b in bands] == [640, 550, 460]
     good = np.ones(50, bool)
     good[:20] = False
     waves = np.linspace(1000, 2500, 50)[::-1]
     swir = composite_bands(scene(cube, wavelengths_nm=waves, good=good)[0])
     assert min(swir) >= 20
     assert waves[swir[0]] > waves[swir[1]] > waves[swir[2]]
+
+
+def test_a_composite_s_bands_are_named() -> None:
+    cube = np.ones((2, 2, 3))
+    for waves, words in (
+        ([479.0, 551.0, 659.0], "true colours: 659, 551, 479 nm as red, green, blue"),
+        ([1000.0, 1500.0, 2200.0], "false colours: 1500, 1000, 1000 nm as red, green, blue"),
+    ):
+        one = scene(cube, wavelengths_nm=np.array(waves))[0]
+        assert colours_shown(one, composite_bands(one)) == words
+    one = scene(cube)[0]
+    assert colours_shown(one, composite_bands(one)).startswith("bands ")
 
 
 def test_no_label_is_lost_by_shrinking() -> None:

@@ -21,14 +21,18 @@ import torch
 from hearing import Hears
 from safetensors.torch import load_file
 
-from hsi_ssl.datasets.store import Dataset, Part, write_dataset
+from hsi_ssl.datasets.store import Dataset, Part, open_dataset, write_dataset
 from hsi_ssl.errors import ModelError, OutputError
-from hsi_ssl.inference.checkpoint import load_run
+from hsi_ssl.inference.checkpoint import LAST_METRICS, load_run
+from hsi_ssl.inference.classifier import load_classifier
+from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.settings import M1Settings, M2Settings, TrainingSettings
 from hsi_ssl.training import loop
-from hsi_ssl.training.loop import learning_rate
+from hsi_ssl.training.loop import VALIDATION_SEED, learning_rate
 from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.task import PlainTask, StepCost, Task, Turn
 from hsi_ssl.watcher import Watcher
 
@@ -406,3 +410,29 @@ def test_a_state_is_whole_at_every_moment(tiny_dataset: Dataset, tmp_path: Path)
     assert [p.name for p in (tmp_path / "m1/last").iterdir() if p.suffix == ".new"] == []
     card, _ = load_run(tmp_path / "m1", "m1")
     assert time.strptime(card["created"][:19], "%Y-%m-%dT%H:%M:%S")
+
+
+@pytest.mark.slow
+def test_the_generative_part_keeps_its_own_best_state(
+    tiny_dataset: Dataset, tmp_path: Path, hears: Hears
+) -> None:
+    """Where it shares no gradient with q(y|x), whose macro-F1 says nothing of it."""
+    asked = {"m1": None, "epochs": 8, "supervised_epochs": 3, "latent": 3, "hidden": (16,)}
+    of_m2 = M2Settings(
+        dataset=tiny_dataset.path, output=tmp_path / "m2", device="cpu", patience=20, **asked
+    )
+    card = train_m2(of_m2, watcher=hears)
+    with (tmp_path / "m2" / LAST_METRICS).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    bounds = [float(row["bound_validation"]) for row in rows]
+    of_score = [float(row["score"]) for row in rows]
+    assert card["training"]["generative_epoch"] == bounds.index(max(bounds)) + 1
+    assert card["training"]["best_epoch"] == of_score.index(max(of_score)) + 1
+    if card["training"]["generative_epoch"] != card["training"]["best_epoch"]:
+        assert any("of the generative part" in sentence for sentence in hears.said)
+    data = M2Data(open_dataset(tiny_dataset.path), of_m2, None, torch.device("cpu"))
+    model = load_classifier(tmp_path / "m2", "cpu").model
+    assert isinstance(model, OneLabelSet)
+    task = SemiSupervisedTask(model.whole, data, of_m2)
+    kept = task.validate(torch.Generator().manual_seed(VALIDATION_SEED))["bound"]
+    assert kept == pytest.approx(max(bounds), rel=0.02)

@@ -1,4 +1,4 @@
-"""The M-step: q(y|x) learns what neighbours, or groups for free slots, have told."""
+"""The M-step: q(y|x) learns what a teacher, neighbours, or groups for free slots, have told."""
 
 from __future__ import annotations
 
@@ -32,8 +32,12 @@ class PseudoLabels:
                 "cross-entropy of q(y|x) against the mean field of a Potts prior on pixels that "
                 "lack the label"
             )
+            if e_step.teacher is not None:
+                return f"{named}, at first of a kernel machine's posteriors"
             start = ", at first started from groups of pixels, for free slots"
             return named + (start if e_step.start is not None else "")
+        if e_step.teacher is not None:
+            return "cross-entropy of q(y|x) against a kernel machine's posteriors on the others"
         if e_step.start is not None:
             return "cross-entropy of q(y|x) against groups of pixels, for free slots, at first"
         return None

@@ -1,0 +1,111 @@
+"""What to do next, in a few sentences at the head of a report, the most useful first."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hsi_ssl.datasets.balance import Balance
+from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.reports.evaluation import REJECT, Evaluation
+from hsi_ssl.reports.intervals import FEW
+
+POOR = 0.6
+"""F1 below which a class is named as one to label more of."""
+FEW_TRAINED = 50
+MOST_NAMED = 3
+UNLIKE = 5
+"""So many times more rejected than expected: other pixels than those of validation."""
+
+
+class Step(NamedTuple):
+    """A sentence, and the command that does it, empty where there is none."""
+
+    say: str
+    command: str = ""
+
+
+def after_evaluation(evaluation: Evaluation, dataset: Dataset) -> list[Step]:
+    """What to do after looking at the scores of a run."""
+    return list(_after_evaluation(evaluation, dataset))
+
+
+def _after_evaluation(evaluation: Evaluation, dataset: Dataset) -> Iterator[Step]:
+    scores, run = evaluation.scores, shlex.quote(str(evaluation.run))
+    scene = _scene_of(dataset)
+    guessed = evaluation.guesser.oa
+    if scores.n and scores.oa <= guessed:
+        yield Step(
+            "It is no better than guessing: before anything else, look whether labels lie where "
+            "they should and whether the bands are those of the scene.",
+            f"hsi-ssl info {scene}",
+        )
+    poor = _poor(evaluation)
+    if poor:
+        yield Step(
+            f"Label more pixels of {poor}; the model can say which would help most.",
+            "" if dataset.meta["image_like"] else f"hsi-ssl suggest {run} {scene}",
+        )
+    limits = evaluation.intervals
+    if limits is not None and limits.units > 1 and limits.effective < FEW:
+        yield Step(
+            f"Label more places: the {evaluation.part} pixels lie in so few that the scores may be "
+            "far off."
+        )
+    if evaluation.rejected is not None and evaluation.rejected > UNLIKE * REJECT:
+        yield Step(
+            "Look at what no class explains: many pixels are unlike those that it was validated "
+            "on.",
+            f"hsi-ssl classify {scene} --model {run} --reject {REJECT}",
+        )
+    if evaluation.maps:
+        one = shlex.quote(str(evaluation.maps[0].path))
+        yield Step("Look at the map beside the scene, pixel by pixel.", f"hsi-ssl view {one}")
+    elif not dataset.meta["image_like"]:
+        yield Step("Make the map.", f"hsi-ssl classify {scene} --model {run}")
+
+
+def after_balance(balance: Balance, path: Path | None) -> list[Step]:
+    """What to do after looking at the label balance of a dataset at `path`, None before."""
+    found = []
+    if not balance.prepared or path is None:
+        return [Step("Make a dataset of it: parts, scaling, unlabelled pixels.", "hsi-ssl prepare")]
+    named = [c for c in balance.classes if (c.train or 0) < FEW_TRAINED]
+    if named:
+        rarest = sorted(named, key=lambda c: c.train or 0)[:MOST_NAMED]
+        told = ", ".join(f"{c.label.name} ({c.train or 0})" for c in rarest)
+        found.append(Step(f"Label more of what has few training pixels, if you can: {told}."))
+    untested = [c.label.name for c in balance.classes if not c.test]
+    if untested:
+        few = ", ".join(untested[:MOST_NAMED])
+        found.append(
+            Step(
+                f"Nothing will be known of how well {few}"
+                f"{' and others' if len(untested) > MOST_NAMED else ''} will be found: no test "
+                "pixel. Label more places of it, or take smaller blocks (`--block`)."
+            )
+        )
+    data = shlex.quote(str(path))
+    found.append(Step("Train the classifier.", f"hsi-ssl train-m2 {data} --no-m1"))
+    return found
+
+
+def _poor(evaluation: Evaluation) -> str:
+    """Classes with the lowest scores, with what they learnt from, in words."""
+    scores, classes = evaluation.scores, evaluation.balance.classes
+    order = np.argsort(np.where(scores.present, np.nan_to_num(scores.f1), np.inf), kind="stable")
+    low = [int(k) for k in order if scores.present[k] and np.nan_to_num(scores.f1[k]) < POOR]
+    return ", ".join(
+        f"{classes[k].label.name} (F1 {100 * np.nan_to_num(scores.f1[k]):.0f} %, "
+        f"{classes[k].train or 0:,} to learn from)"
+        for k in low[:MOST_NAMED]
+    )
+
+
+def _scene_of(dataset: Dataset) -> str:
+    """The first scene's path, for a command; SCENE where it is not known."""
+    return shlex.quote(str(dataset.meta["sources"][0].get("path") or "SCENE"))
