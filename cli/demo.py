@@ -90,14 +90,14 @@ def command(
         *([f"  maps abreast   {found['side_by_side']}"] if beside else []),
         f"  report         {found['report']}",
         f"  label balance  {found['balance']}",
-        *(f"  class map      {p} (and its .png)" for p in found["maps"]),  # type: ignore[attr-defined]
+        *(f"  class map      {p} (and its .png)" for p in found["maps"]),
         "Look at the map over its scene, and click on pixels, in the browser:",
-        f"  hsi-ssl view {shlex.join(found['maps'])}",  # type: ignore[arg-type]
+        f"  hsi-ssl view {shlex.join(found['maps'])}",
         "Then your own scenes:",
         "  hsi-ssl start FOLDER",
     )
     if maps and asks(terminal) and agreed("Open it now?"):
-        run_step(["view", *map(str, found["maps"])], terminal)  # type: ignore[call-overload]
+        run_step(["view", *map(str, found["maps"])], terminal)
 
 
 def _worth(metrics: Path) -> dict[str, Any]:

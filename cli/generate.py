@@ -54,6 +54,7 @@ def command(
     from hsi_ssl.files import refuse_existing
     from hsi_ssl.inference.classifier import load_classifier
     from hsi_ssl.inference.generation import Generator
+    from hsi_ssl.inference.worth import poor_in_words
     from hsi_ssl.maps.real_spectra import active_pool, of_dataset, of_scenes
     from hsi_ssl.reports.generation import write_generated
 
@@ -63,6 +64,9 @@ def command(
     with claimed(folder):
         refuse_existing(folder, overwrite)
         classifier = load_classifier(run, device or settings.device)
+        poor = poor_in_words(classifier.card)
+        if poor is not None:
+            terminal.warn(poor)
         generator = Generator(classifier, settings.seed if seed is None else seed)
         known = open_dataset(dataset or Path(classifier.card["dataset"]["path"]))
         pool = active_pool(known, classifier, run)

@@ -25,14 +25,14 @@ QUESTIONS = 3
 
 
 @click.command("start", short_help="From a folder of scenes and labels to the map, asking little.")
-@click.argument("folder", type=options.FILE, default=Path("."))
+@click.argument("folder", type=options.FILE, required=False)
 @click.option("--yes", is_flag=True, help="Ask nothing: take what is proposed.")
 @click.option("--quick", is_flag=True, help="Train little, for a first look.")
 @click.option("--no-view", is_flag=True, help="Do not open the map at the end.")
 @click.option("--no-browser", is_flag=True, help="Of the page at the end, only tell the address.")
 @options.common
 def command(
-    folder: Path,
+    folder: Path | None,
     yes: bool,
     quick: bool,
     no_view: bool,
@@ -65,6 +65,11 @@ def command(
     started = time.monotonic()
     advise("`hsi-ssl start` goes on with what is still to be done", fixed=True)
     if options.DEFAULT_PROJECT.exists():
+        if folder is not None:
+            raise SettingsError(
+                f"{options.DEFAULT_PROJECT} is here already: `hsi-ssl start` without {folder} goes "
+                f"on with what it says; for {folder}, start where there is none"
+            )
         options.read_project(None)
         question = f"{options.DEFAULT_PROJECT} is here already. Go on with what it says?"
         if not yes and not agreed(question):
@@ -72,8 +77,9 @@ def command(
                 f"{options.DEFAULT_PROJECT} is here already; start in another folder, or take it "
                 "away"
             )
+        terminal.say(f"goes on with what {options.DEFAULT_PROJECT} says")
     else:
-        text = _recipe(folder, terminal, asking=not yes, quick=quick)
+        text = _recipe(folder or Path(), terminal, asking=not yes, quick=quick)
         with written_beside(options.DEFAULT_PROJECT) as beside:
             beside.write_text(text, encoding="utf-8")
         terminal.say(f"\nwrote {options.DEFAULT_PROJECT}:\n")
@@ -161,7 +167,9 @@ def _from_here(path: Path) -> str:
     """A path as it is written down: from this folder where it lies within, else in full."""
     whole = os.path.abspath(path)
     here = os.path.relpath(whole)
-    return whole if here.startswith(os.pardir) else here
+    if here.startswith(os.pardir):
+        return whole
+    return here if os.sep in here or "." in here else f"./{here}"  # lest it be the catalog's
 
 
 def _steps(settings: Project) -> list[list[str]]:
@@ -181,9 +189,12 @@ def _finish(
 ) -> None:
     """Say what there is, and open the maps."""
     from hsi_ssl.durations import duration
+    from hsi_ssl.scenes.names import name_of
 
     seconds = time.monotonic() - started
-    maps = [str(path) for path in sorted(Path().glob("*_classes.tif"))]
+    there = sorted(Path().glob("*_classes.tif"))
+    names = {f"{name_of(Path(scene))}_classes.tif" for scene in settings.classify.scenes}
+    maps = [path.name for path in there if path.name in names] or [path.name for path in there]
     page = settings.m2.output / "report" / "index.html"
     found = {"maps": maps, "report": str(page), "seconds": seconds}
     terminal.result(

@@ -321,7 +321,10 @@ class M2Settings(TrainingSettings):
     side_input: bool = True
     """M1+M2: q(y|x) reads the scaled spectra beside M1's features, which keep less than they
     hold; in the paper the features alone."""
-    latent: int = Field(50, ge=1)
+    latent: int | None = Field(None, ge=1)
+    """Units of z. None: 50, but 3 where labels alone teach q(y|x) and x depends on them: more of
+    them explain the spectra of any class as well as the class does, and Bayes' rule tells nothing.
+    """
     hidden: Widths = (200,)
     """Hidden layers of the generative part: its cost grows with the number of classes."""
     hidden_classifier: Widths | None = (256, 256)

@@ -301,3 +301,16 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
             assert f"]({page.name})" in contents
             first = next(blocks(page.read_text(encoding="utf-8")))
             assert first.lines
+
+
+def test_reports_open_with_what_to_do_next_in_commands_that_parse() -> None:
+    """Those of the label balance and of an evaluation have a list of their own."""
+    found = {}
+    for path in (ROOT / "hsi_ssl/reports/templates").glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        opens = re.search(r"<h1>.*?<p>Next: (.+?)</p>", text, re.S)
+        shown = re.findall(r"<code>(hsi-ssl .+?)</code>", opens.group(1) if opens else "")
+        for command in shown:
+            parse(re.sub(r"\{\{.+?\}\}", "runs/m2", command))
+        found[path.name] = shown
+    assert all(found[f"{name}.html"] for name in ("reference", "discovery"))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import torch
-from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from hsi_ssl.claims import claimed
 from hsi_ssl.comparing.folder import Folder
@@ -33,10 +29,13 @@ from hsi_ssl.comparing.working import Trained, Work, is_trained, run_cell, train
 from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, open_dataset
 from hsi_ssl.durations import duration
-from hsi_ssl.errors import ModelError
+from hsi_ssl.errors import WorkerError
 from hsi_ssl.inference.extractor import check_bands, load_m1
 from hsi_ssl.inference.lineage import draw_fingerprint, seen_elsewhere
 from hsi_ssl.models.extractors import EXTRACTORS
+from hsi_ssl.running.places import Place, values_of
+from hsi_ssl.running.starting import place_of
+from hsi_ssl.running.task import Task
 from hsi_ssl.stopping import INTERRUPTS
 from hsi_ssl.training.stage import network_scaler
 from hsi_ssl.watcher import SILENT, Watcher
@@ -44,7 +43,6 @@ from hsi_ssl.watcher import SILENT, Watcher
 if TYPE_CHECKING:
     from hsi_ssl.settings import M1Settings, M2Settings
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
 LOOSE = {"dataset", "output", "m1", "seed", "device", "label_set"}
 """Settings that do not make another comparison: where things lie, and what a cell sets itself."""
 
@@ -71,6 +69,8 @@ def compare(
     ------
     SettingsError, DatasetError, ModelError, OutputError, DeviceError
         Before anything is written.
+    WorkerError
+        A process at work on a cell was killed, and another that began it again.
     """
     with claimed(output):
         return _compared(dataset, output, grid, m1, m2, label_set, jobs, overwrite, watcher)
@@ -102,9 +102,10 @@ def _compared(
     _say_what_is_short(opened, grid, watcher)
     folder.begin(identity, overwrite=overwrite)
     threads = max(1, torch.get_num_threads() // jobs)
-    work = Work(dataset, label_set, folder, settings, m2, threads, os.getpid())
-    run = _Run(work, grid, jobs, watcher, folder.found(grid.cells()))
-    run.all()
+    work = Work(dataset, label_set, folder, settings, m2, threads)
+    with closing(place_of(jobs, None, threads=threads)) as place:
+        run = _Run(work, grid, jobs, place, watcher, folder.found(grid.cells()))
+        run.all()
     results = grid.in_order(run.found.values())
     write_table(results, output, opened, grid)
     return results
@@ -117,6 +118,7 @@ class _Run:
     work: Work
     grid: Grid
     jobs: int
+    place: Place
     watcher: Watcher
     found: dict[Cell, Result]
     trained: dict[str, list[float]] = field(default_factory=dict)
@@ -167,25 +169,35 @@ class _Run:
         ]
         at_once = [cell for cell in missing if cell.extractor not in names]
         later = [cell for cell in missing if cell.extractor in names]
-        self._do(
-            [
-                *((train_extractor, (self.work, name, seed)) for name in names),
-                *((run_cell, (self.work, cell)) for cell in at_once),
-            ]
-        )
-        self._do([(run_cell, (self.work, cell)) for cell in later])
+        trainings = [
+            Task(f"{name}, seed {seed}", train_extractor, (self.work, name, seed)) for name in names
+        ]
+        self._do([*trainings, *map(self._cell, at_once)])
+        self._do(list(map(self._cell, later)))
 
-    def _do(self, calls: Sequence[Call]) -> None:
-        # Closing ends the processes, whatever ends this one.
-        with contextlib.closing(self._parallel(calls)) as results:
-            for done in results:
+    def _cell(self, cell: Cell) -> Task:
+        name = (
+            f"{cell.classifier} on {cell.extractor}, {cell.labels} labels a class, seed {cell.seed}"
+        )
+        return Task(name, run_cell, (self.work, cell))
+
+    def _do(self, tasks: Sequence[Task]) -> None:
+        try:
+            for _, done in values_of(self.place, tasks, self.watcher):
                 if isinstance(done, Result):
                     self._keep(done)
-                elif done.refused:
+                    continue
+                assert isinstance(done, Trained)
+                if done.refused:
                     self.watcher.warn(f"{done.name}, seed {done.seed}: {done.refused}")
                 else:
                     self.trained.setdefault(done.name, []).append(done.seconds)
                     self._tell(f"{done.name} trained, seed {done.seed} ({done.seconds:.1f} s)")
+        except WorkerError as error:
+            raise WorkerError(
+                f"{error}; what is done is kept, and the same command goes on from there: with a "
+                "smaller --jobs"
+            ) from error
 
     def _keep(self, done: Result) -> None:
         self.found[Cell(done.seed, done.labels, done.extractor, done.classifier)] = done
@@ -195,31 +207,6 @@ class _Run:
 
     def _is_there(self, extractor: str, seed: int) -> bool:
         return is_trained(self.work.folder.extractor(extractor, seed))
-
-    def _parallel(self, calls: Sequence[Call]) -> Generator[Result | Trained]:
-        """Results of calls as they come, of processes with bounded threads each.
-
-        Raises
-        ------
-        ModelError
-            A process was killed.
-        """
-        if self.jobs == 1:
-            yield from (function(*values) for function, values in calls)
-            return
-        with parallel_config(backend="loky", inner_max_num_threads=self.work.threads):
-            pool = Parallel(
-                n_jobs=self.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all"
-            )
-            try:
-                with _deaf_to_ctrl_c():
-                    results = pool(delayed(function)(*values) for function, values in calls)
-                yield from results
-            except TerminatedWorkerError as error:
-                raise ModelError(
-                    "a process that trains was killed, perhaps for want of memory; what is done "
-                    "is kept, and the same command goes on from there: with a smaller --jobs"
-                ) from error
 
     def _tell(self, sentence: str) -> None:
         left = self._left()
@@ -236,21 +223,6 @@ class _Run:
             if name in self.trained and not self._is_there(name, seed):
                 seconds += mean(self.trained[name])
         return f"about {duration(seconds / self.jobs)}"
-
-
-@contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes that are started in it do not hear Ctrl-C, which reaches all of a terminal.
-
-    What stops them is the business of the process that started them. It hears Ctrl-C in that moment
-    too, at the latest when that is over: a signal that is blocked waits, one that is ignored is
-    lost.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes inherit
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def expected(cell: Cell, measured: Iterable[Result]) -> float:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import pickle
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hsi_ssl.comparing.baselines import BASELINES, Array, Ints
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS, fit_baseline
@@ -34,6 +28,7 @@ from hsi_ssl.labels.label_set import codes_to_indices
 from hsi_ssl.reports.metrics import Scores, number
 from hsi_ssl.training.m1_stage import PHASES, train_m1
 from hsi_ssl.training.m2_stage import train_m2
+from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M1Settings, M2Settings
@@ -41,8 +36,6 @@ if TYPE_CHECKING:
 Features = Callable[[Ints], Array]
 BLOCK = 65_536
 """Spectra read at a time."""
-BETWEEN_LOOKS = 0.2
-"""Seconds between two looks at whether the parent is still there."""
 REFUSED = (ModelError, DatasetError, SettingsError, BandsError)
 """What is no fault of the machine, and would be the same again."""
 
@@ -59,29 +52,10 @@ class Work:
     m2: M2Settings
     threads: int
     """That one process may use."""
-    started_by: int
-    """Process that asks for the work: once it is gone, nobody does."""
 
     def open(self) -> Dataset:
         """The dataset, with one label set."""
         return open_dataset(self.dataset, self.label_set)
-
-    def go_on(self) -> None:
-        """Have a process end with its parent, lest it works beside the one that goes on."""
-        if self.started_by != os.getpid():
-            _end_with(self.started_by)
-
-
-@functools.cache
-def _end_with(parent: int) -> None:
-    """Watch from a thread whether the parent is still there; end this process once it is not."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(BETWEEN_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="ends with its parent", daemon=True).start()
 
 
 @dataclass(frozen=True)
@@ -94,16 +68,15 @@ class Trained:
     refused: str
 
 
-def train_extractor(work: Work, name: str, seed: int) -> Trained:
+def train_extractor(work: Work, name: str, seed: int, *, watcher: Watcher) -> Trained:
     """Train an extractor for a seed, or go on where it was cut off; a refusal is kept, too."""
-    work.go_on()
+    del watcher  # of many at a time nobody wants to hear of epochs
     run, started = work.folder.extractor(name, seed), time.monotonic()
     values = {"dataset": work.dataset, "output": run, "seed": seed}
     settings = work.m1[name].model_copy(update=values)
     try:
-        with at_most(work.threads):
-            resume = has_state(run, PHASES)
-            train_m1(settings, resume=resume, overwrite=not resume)
+        resume = has_state(run, PHASES)
+        train_m1(settings, resume=resume, overwrite=not resume)
     except REFUSED as error:
         shutil.rmtree(run, ignore_errors=True)
         write_json(refusal_of(run), {"refused": str(error)})
@@ -133,32 +106,19 @@ def is_trained(run: Path) -> bool:
     return (run / CARD).exists() or refusal_of(run).exists()
 
 
-def run_cell(work: Work, cell: Cell) -> Result:
+def run_cell(work: Work, cell: Cell, *, watcher: Watcher) -> Result:
     """Train the classifier of a cell and score it; what is found is written before it returns."""
-    work.go_on()
+    del watcher
     started = time.monotonic()
     result = Result(cell.extractor, cell.classifier, cell.labels, cell.seed)
     try:
-        with at_most(work.threads):
-            train = _baseline if cell.classifier in BASELINES else _model
-            result = train(work, cell)
+        train = _baseline if cell.classifier in BASELINES else _model
+        result = train(work, cell)
     except REFUSED as error:
         result = replace(result, refused=str(error))
     result = replace(result, wall_seconds=time.monotonic() - started)
     work.folder.keep(cell, result)
     return result
-
-
-@contextmanager
-def at_most(threads: int) -> Iterator[None]:
-    """Within it, libraries of numbers use so many threads at most."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(threads, before))
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

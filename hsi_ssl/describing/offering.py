@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -101,7 +102,8 @@ def offered(place: Path, watcher: Watcher = SILENT) -> Offer:
     folder = place if place.is_dir() else place.parent
     offer = Offer(folder)
     try:
-        found = find(str(place) if place.is_dir() else f"{folder}/{place.name}", None, SILENT)[1]
+        # With a dot before it, lest a folder called as a data set be the catalog's.
+        found = find(os.path.join(os.curdir, place), None, SILENT)[1]
     except SceneNotFoundError:
         found = []
     rasters: list[SceneOffer] = []

@@ -14,11 +14,12 @@ from hsi_ssl.claims import claimed
 from hsi_ssl.errors import HsiSslError, ModelError, OutputError, ScenesError, SettingsError
 from hsi_ssl.inference.checkpoint import CARD
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
+from hsi_ssl.inference.worth import poor_in_words
 from hsi_ssl.labels.area import areas
 from hsi_ssl.labels.finding import Found
 from hsi_ssl.labels.looking import looked_at
 from hsi_ssl.labels.sources import open_found
-from hsi_ssl.maps.mosaic import is_mosaic
+from hsi_ssl.maps.mosaic import is_mosaic, withdraw_mosaic
 from hsi_ssl.maps.one_map import (
     ClassifyResult,
     check_novelty,
@@ -27,7 +28,9 @@ from hsi_ssl.maps.one_map import (
 )
 from hsi_ssl.maps.places import of_label_set
 from hsi_ssl.maps.planning import Wanted, nothing_found, planned
+from hsi_ssl.maps.records import record_path
 from hsi_ssl.maps.whole import make_way, mosaic_of
+from hsi_ssl.maps.windows import novelty_asked
 from hsi_ssl.running.places import Here, Place, value_of
 from hsi_ssl.running.starting import place_of
 from hsi_ssl.running.task import Done, Task
@@ -127,9 +130,14 @@ def _classified(
     _refuse_none(settings.scenes if scenes is None else scenes)
     for classifier in classifiers:
         check_novelty(classifier, settings)
-    mosaics = _mosaics(settings, classifiers)
+        kept, measure, _ = novelty_asked(classifier, settings)
+        poor = poor_in_words(classifier.card)
+        if poor is not None and kept is not None and measure == "likelihood":
+            watcher.warn(poor)
+    mosaics = _mosaics(settings.output, classifiers)
+    former = _former_mosaics(settings, classifiers) if overwrite else []
     with ExitStack() as held:
-        held.enter_context(claimed(*mosaics.values()))
+        held.enter_context(claimed(*mosaics.values(), *former))
         place: Place = place_of(settings.workers, settings.scheduler, watcher)
         held.callback(place.close)
         plan = planned(settings, watcher, scenes)
@@ -137,6 +145,11 @@ def _classified(
             if mosaic := mosaics.get(label_set.name):
                 maps = [of_label_set(one, label_set, len(classifiers)) for one in plan.outputs]
                 make_way(mosaic, maps, settings, overwrite=overwrite)
+        for mosaic in former:
+            withdraw_mosaic(mosaic)
+            watcher.say(
+                f"{mosaic} is taken away, since maps of it are made anew; -o {mosaic} makes both"
+            )
         run = _Run(plan.wanted, plan.outputs, classifiers, settings, overwrite, watcher)
         failed = list(plan.failed)
         results = run.all(place, failed)
@@ -151,13 +164,21 @@ def _classified(
     return [replace(result, mosaic=mosaics.get(result.label_set)) for result in results]
 
 
-def _mosaics(settings: ClassifySettings, classifiers: Sequence[Classifier]) -> dict[str, Path]:
+def _mosaics(output: Path | None, classifiers: Sequence[Classifier]) -> dict[str, Path]:
     """Mosaics by their label sets' names."""
-    output = settings.output
     if output is None or not is_mosaic(output):
         return {}
     sets = [classifier.label_set for classifier in classifiers]
     return {one.name: of_label_set(output, one, len(sets)) for one in sets}
+
+
+def _former_mosaics(settings: ClassifySettings, classifiers: Sequence[Classifier]) -> list[Path]:
+    """Mosaics of ours over maps in the folder that the output is, where it is one."""
+    folder = settings.output
+    if folder is None or is_mosaic(folder) or not folder.is_dir():
+        return []
+    found = _mosaics(folder.with_name(f"{folder.name}.vrt"), classifiers).values()
+    return [path for path in found if path.is_file() and record_path(path).is_file()]
 
 
 def _failure(

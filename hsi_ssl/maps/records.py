@@ -1,23 +1,26 @@
 """What a map was made of, kept beside it, so that who would make it again knows that it is there.
 
-A record, `<map>.record.json`, tells the scene's file by fingerprint, size and time, what was read
-of it, the model by checksums, the settings without places, and the files that were made. The map
-itself names none of what says where, when and how it was made: its bytes are the same wherever.
+A record, `<map>.record.json`, tells the scene's file by fingerprint, size and time, the other files
+that it is read from, what was read of it, the model by checksums, the settings without places, and
+the files that were made. The map itself names none of what says where, when and how it was made:
+its bytes are the same wherever.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsi_ssl.files import fingerprint, folder_fingerprint
+from hsi_ssl.files import FINGERPRINT_BLOCK, FINGERPRINT_BLOCKS, fingerprint, folder_fingerprint
 from hsi_ssl.inference.checkpoint import DISCOVERED
 from hsi_ssl.inference.classifier import Classifier
 from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.vectors import vector_file
+from hsi_ssl.scenes.beside import files_beside
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.virtual import identity, is_virtual
 
@@ -29,6 +32,8 @@ ABOUT_RUNNING = {"output", "workers", "scheduler", "shard", "device"}
 """Settings that say where a map goes and how the work is done, not what the map is."""
 PLACES = {"scenes", "model", "area", "wavelengths", "mask", "mask_out"}
 """Settings that say where files lie, which are told by what they hold."""
+WHOLE = FINGERPRINT_BLOCKS * FINGERPRINT_BLOCK
+"""Bytes of a file whose fingerprint is of all of it."""
 Facts = dict[str, Any]
 
 
@@ -92,7 +97,8 @@ def _difference(what: str, before: Any, now: Any) -> str:
         key = keys[0]
         if what == "settings":
             return f"{key} = {_short(before.get(key))}, now {_short(now.get(key))}"
-        return f"another {what}: its {key} was another"
+        was = "were others" if key == "files beside it" else "was another"
+        return f"another {what}: its {key} {was}"
     return f"another {what}" if what == "label set" else f"other {what}"
 
 
@@ -109,8 +115,19 @@ def _of_scene(scene: Scene) -> Facts | None:
         "name": scene.path.name,
         **identity(scene),
         "time": _time(scene.path),
+        "files beside it": {
+            os.path.relpath(path, scene.path.parent): _beside(path)
+            for path in files_beside(scene.path)
+        },
         "reading": _digest(repr(_read(scene))),
     }
+
+
+def _beside(path: Path) -> list[Any]:
+    """A file beside the cube's: of one whose fingerprint is not of all of it, the time too."""
+    found = of_file(path) or []
+    whole = path.is_file() and path.stat().st_size <= WHOLE
+    return found if whole else [*found, _time(path)]
 
 
 def _read(scene: Scene) -> list[Any]:

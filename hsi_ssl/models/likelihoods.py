@@ -130,7 +130,9 @@ def log_normaliser(logits: Tensor) -> Tensor:
 def make_likelihood(name: str, width: int, sd_floor: float | Sequence[float]) -> Likelihood:
     """The likelihood of that name over `width` bands; `sd_floor` for all of them or one each."""
     if name == "gaussian":
-        return Gaussian(torch.as_tensor(sd_floor, dtype=torch.float32).expand(width).clone())
+        return Gaussian(
+            torch.as_tensor(sd_floor, dtype=torch.get_default_dtype()).expand(width).clone()
+        )
     return {"bernoulli": Bernoulli, "continuous-bernoulli": ContinuousBernoulli}[name]()
 
 

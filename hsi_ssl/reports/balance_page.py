@@ -21,7 +21,7 @@ from hsi_ssl.datasets.balance import (
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.hidden import visible
-from hsi_ssl.reports.figures import GREY, style, write_png
+from hsi_ssl.reports.figures import GREY, plain_numbers, style, write_png
 from hsi_ssl.reports.html import page
 from hsi_ssl.reports.next_steps import after_balance
 from hsi_ssl.reports.scene_pictures import (
@@ -214,6 +214,7 @@ def draw_balance(balance: Balance, path: Path, title: str) -> None:
                 va="center_baseline",
             )
         axes.set_xscale("log")
+        plain_numbers(axes.xaxis)
         axes.set_xlim(1, max(counts) * 4)
         axes.set_yticks(places, [f"{c.label.name}  {c.label.code}" for c in classes])
         axes.tick_params(axis="y", length=0)

@@ -20,6 +20,7 @@ from hsi_ssl.inference.dataset_prior import among_neighbours, strength_of
 from hsi_ssl.inference.extractor import check_bands
 from hsi_ssl.inference.lineage import seen_elsewhere
 from hsi_ssl.inference.surroundings import medians_among
+from hsi_ssl.inference.worth import poor_in_words
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.reports.class_maps import ClassMap, open_class_map
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
@@ -349,7 +350,9 @@ def _evaluation(
             uncalibrated = calibrate(truth[known], raw)
     if name_slots:
         clusters = cluster_and_label(of_rule.argmax(1), codes, own.codes, chosen.free_slots)
+    poor = poor_in_words(chosen.card)
     warnings = (
+        *(() if poor is None else (poor,)),
         *_strange_dataset(chosen.card, dataset, part),
         *_without_slot(codes[~known], dataset.label_set, part, named=name_slots),
         *words(by_rule[chosen.rule], own.names, part),

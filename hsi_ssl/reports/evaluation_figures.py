@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hsi_ssl.errors import ModelError
-from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style
+from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, plain_numbers, style
 from hsi_ssl.reports.html import inline_svg
 from hsi_ssl.reports.metrics import Calibration
 
@@ -42,8 +42,7 @@ def calibration_figure(calibration: Calibration, before: Calibration | None) -> 
         upper.annotate("perfect", (0.12, 0.17), color=GREY, rotation=32, fontsize=9)
         lower.stairs(calibration.count, edges, fill=True, color=BLUE, alpha=0.6)
         lower.set_yscale("symlog", linthresh=1)
-        # Formulas are not set (`style`), which the scale's own labels are.
-        lower.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        plain_numbers(lower.yaxis)
         lower.set_ylim(0)
         lower.set_ylabel("pixels")
         lower.set_xlabel("largest class probability")

@@ -17,9 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
 
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, red_green_blue
@@ -79,6 +81,12 @@ def style(ink: str = INK) -> Iterator[None]:
         }
     ):
         yield
+
+
+def plain_numbers(axis: XAxis | YAxis) -> None:
+    """Label a logarithmic axis by numbers: its own labels are formulas, which `style` sets not."""
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def write_png(figure: Figure, path: Path) -> None:

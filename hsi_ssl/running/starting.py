@@ -7,8 +7,10 @@ from hsi_ssl.running.places import Here, Slots
 from hsi_ssl.watcher import SILENT, Watcher
 
 
-def place_of(workers: int, scheduler: str | None, watcher: Watcher = SILENT) -> Here | Slots:
-    """Give this process, so many of one thread each, or the cluster of a scheduler.
+def place_of(
+    workers: int, scheduler: str | None, watcher: Watcher = SILENT, *, threads: int = 1
+) -> Here | Slots:
+    """Give this process, so many of so many threads each, or the cluster of a scheduler.
 
     Raises
     ------
@@ -29,5 +31,5 @@ def place_of(workers: int, scheduler: str | None, watcher: Watcher = SILENT) -> 
     if workers > 1:
         from hsi_ssl.running.processes import Processes
 
-        return Processes(workers)
+        return Processes(workers, threads)
     return Here()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -85,6 +85,12 @@ def _names_in(path: str, changed: int, size: int) -> frozenset[str]:
         return frozenset()
 
 
+def alone(path: Path) -> Iterable[Path]:
+    """No other files: what belongs to a cube lies within its file."""
+    del path
+    return ()
+
+
 class Product(NamedTuple):
     """A product of a sensor.
 
@@ -95,7 +101,7 @@ class Product(NamedTuple):
     a product by itself; a choice of others leaves the file to the reader of its format. None: any.
     `turned`: whether the order of axes may be asked for. `detectors`: whether it tells whose bands
     are whose, so that `overlap` counts. `flags`: whether it has quality layers, or says itself
-    where it lacks them.
+    where it lacks them. `members`: of the file of a cube the others that reading it depends on.
     """
 
     name: str
@@ -105,3 +111,4 @@ class Product(NamedTuple):
     turned: bool = False
     detectors: bool = False
     flags: bool = True
+    members: Callable[[Path], Iterable[Path]] = alone

@@ -23,6 +23,7 @@ from hsi_ssl.training.classifier_finish import finished
 from hsi_ssl.training.classifier_settings import check_settings, left_aside
 from hsi_ssl.training.classifier_task import ClassifierTask
 from hsi_ssl.training.loop import Fit, Progress, fit
+from hsi_ssl.training.m2_architecture import UNITS
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_finish import generated
 from hsi_ssl.training.stage import (
@@ -123,6 +124,7 @@ class ClassifierTraining:
     def _asked(self) -> dict[str, Any]:
         """What settings and data say of any classifier's architecture."""
         asked = {name: getattr(self.settings, name) for name in ("latent", "hidden", "activation")}
+        asked["latent"] = self.settings.latent or UNITS
         counts = tuple(len(label_set) for label_set in self.data.label_sets)
         if self.both is not None:
             asked["width_both"] = network_scaler(self.both, self.settings.whitening).width

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 APPLIED_BATCH = 2048
 
 
+def even_sizes(count: int, most: int) -> list[int]:
+    """Sizes of as few batches as hold `count` pixels, `most` in each at the most, all alike.
+
+    A last batch of a few pixels would move a model as far as a full one does, by their noise, and
+    libraries round products of a few rows otherwise than of many.
+    """
+    batches = -(-count // most)
+    return [(count + i) // batches for i in reversed(range(batches))]
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What M2 sees of N pixels: spectra, or M1's q(z1|x) as `mean` and `logvar (N, D)`.
@@ -58,12 +68,12 @@ class Inputs:
     def shuffled(
         self, rows: Tensor, size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Inputs, Tensor]]:
-        """Each of the pixels `rows (n,)` once, in batches of `size`: rows, and where they are.
+        """Each of the pixels `rows (n,)` once, in even batches of up to `size`: rows, and where.
 
-        That is inputs and rows of these. The last batch may be smaller.
+        That is inputs and rows of these.
         """
         order = torch.randperm(len(rows), generator=generator, device=rows.device)
-        for some in order.split(size):
+        for some in order.split(even_sizes(len(rows), size)):
             found = rows[some]
             yield found, self, found
 

@@ -17,7 +17,7 @@ from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import DatasetError
 from hsi_ssl.training.inputs import Inputs, Pixels
-from hsi_ssl.training.memory import streamed_in_words, streams
+from hsi_ssl.training.memory import Amount
 from hsi_ssl.training.processes import Processes
 from hsi_ssl.training.streaming import StreamedInputs
 from hsi_ssl.watcher import Watcher
@@ -75,12 +75,10 @@ class M1Data:
     def streamed(self) -> bool:
         """Whether spectra are read again in every epoch."""
         pixels = len(self.rows) + len(self.dataset.rows(Part.VALIDATION))
-        numbers = pixels * self.scaler.width
-        found = self.processes.told(
-            "streams", lambda: streams(self.settings.stream, numbers, self.device)
-        )
+        amount = Amount(pixels, pixels * self.scaler.width, self.settings.stream)
+        found = amount.streamed(self.device, self.processes)
         if found:
-            self.watcher.say(streamed_in_words(pixels, numbers, self.settings.stream))
+            self.watcher.say(amount.in_words())
         return found
 
     def _seen(self, rows: npt.NDArray[np.int64]) -> Pixels:

@@ -89,7 +89,7 @@ class ExtractorTask(PlainTask):
         return self.bound_name
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Share]]:
-        """All pixels in random order; the last batch may be smaller."""
+        """All pixels in random order, in even batches."""
         every = torch.arange(self.pixels, device=self.measured.device)
         for _, inputs, at in self.spectra.shuffled(every, self.batch, generator):
             share = share_of(self.processes, len(at))

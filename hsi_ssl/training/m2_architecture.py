@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
-from hsi_ssl.models.dependence import LATENT, OBSERVED
+from hsi_ssl.models.dependence import LATENT, OBSERVED, Dependence
 from hsi_ssl.models.likelihoods import check_unit_interval
 from hsi_ssl.models.presets import PRESETS, declared
 from hsi_ssl.training.stage import DEFAULT_SD_FLOOR, sd_floor
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BLOCK = 65_536
 """Pixels that are looked at together."""
+UNITS, FEW_UNITS = 50, 3
+"""Of z, where none are asked for."""
 ALONE = "y"
 """What the one label set of a dataset is called in lines of factors; several have their names."""
 
@@ -113,7 +115,7 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
         free=(settings.free_slots,) * len(labels),
         generation=tuple(map(str, p.factors)),
         inference=tuple(map(str, q.factors)),
-        latent=settings.latent,
+        latent=latent_of(settings, p),
         hidden=settings.hidden,
         hidden_classifier=settings.hidden if of_q is None else of_q,
         activation=settings.activation,
@@ -122,6 +124,19 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
         side_inputs=data.side_inputs,
         experts=1 if q.after_latent else len(data.gains),  # what sees z beside x is one network
     )
+
+
+def latent_of(settings: M2Settings, p: Dependence) -> int:
+    """Units of z: those asked for, else as suits what z is there for."""
+    if settings.latent is not None:
+        return settings.latent
+    told = any(parent != LATENT for parent in p.parents(OBSERVED))
+    return FEW_UNITS if told and labels_alone_teach(settings) else UNITS
+
+
+def labels_alone_teach(settings: M2Settings) -> bool:
+    """Whether neither U's gradient nor a graph nor free slots have a say in q(y|x)."""
+    return settings.stop_gradient == 1 and not (settings.free_slots or settings.propagation)
 
 
 def class_priors(settings: M2Settings, data: M2Data) -> list[Tensor]:

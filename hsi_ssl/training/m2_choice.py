@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hsi_ssl.inference.classifier import Rule, fixed_noise
 from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.inference.temperature import fitted_temperature, tempered_in_words
+from hsi_ssl.inference.worth import poor_in_words
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.training.inputs import APPLIED_BATCH
@@ -127,6 +128,9 @@ def choose_rules(
             f"rule {by_rule['bayes']['macro_f1']:.3f}; predicts by "
             f"{'q(y|x)' if rule == 'classifier' else 'Bayes rule'}"
         )
+        poor = poor_in_words({"metrics": {"validation_by_rule": by_rule}})
+        if poor is not None:
+            watcher.say(f"{said}{poor}")
         temperature: dict[Rule, float] = {}
         if not model.architecture.free[v]:
             temperature = {one: fitted_temperature(values, y) for one, values in log_p.items()}

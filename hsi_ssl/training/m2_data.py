@@ -30,7 +30,7 @@ from hsi_ssl.training.inputs import (
     log_q_each,
     log_q_of_experts,
 )
-from hsi_ssl.training.memory import streams
+from hsi_ssl.training.memory import Amount
 from hsi_ssl.training.neighbour_evidence import NeighbourEvidence, neighbour_evidence
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.propagation import FeatureGraph
@@ -137,11 +137,14 @@ class M2Data:
                 f"{' and '.join(at_once)} looks at all spectra at once, which stream does not keep "
                 "in memory: leave one of them out"
             )
+        return not at_once and self.amount.streamed(self.device, self.processes)
+
+    @property
+    def amount(self) -> Amount:
+        """What inputs take: means, and the variances of M1's features."""
         variances = self.m1 is not None and self.m1.model.distributions
-        numbers = len(self.rows) * self.width * (2 if variances else 1)
-        return not at_once and self.processes.told(
-            "streams", lambda: streams(settings.stream, numbers, self.device)
-        )
+        numbers = self.pixels * self.width * (2 if variances else 1)
+        return Amount(self.pixels, numbers, self.settings.stream)
 
     @cached_property
     def y(self) -> Tensor:

@@ -36,7 +36,6 @@ from hsi_ssl.training.m2_choice import choose_rules, keep_the_better, q_of_label
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_finish import finish, generated, run_tensors
 from hsi_ssl.training.m2_teaching import teaching
-from hsi_ssl.training.memory import streamed_in_words
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
 from hsi_ssl.training.stage import (
@@ -190,8 +189,7 @@ class _Training:
         check_settings(settings, data)
         named = model_name({"model": settings.model, "m1": data.m1 and data.m1.card})
         if data.streamed:
-            numbers = data.pixels * data.width
-            self.watcher.say(streamed_in_words(data.pixels, numbers, settings.stream))
+            self.watcher.say(data.amount.in_words())
         if not settings.unlabelled and data.m1 is not None:
             self.watcher.say(
                 "no unlabelled pixels from here on, but the features have been learnt from them: "

@@ -10,6 +10,7 @@ import torch
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.first_teacher import MOST, FirstTeacher
+from hsi_ssl.training.m2_architecture import labels_alone_teach
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.validation import scores
 from hsi_ssl.watcher import Watcher
@@ -57,8 +58,7 @@ def closed_form_teaches(data: M2Data) -> bool:
     where classes have no labels or labels depend on each other.
     """
     settings = data.settings
-    alone = len(data.label_sets) == 1 and not settings.free_slots and not settings.propagation
-    return settings.first_teacher and alone and settings.stop_gradient == 1
+    return settings.first_teacher and len(data.label_sets) == 1 and labels_alone_teach(settings)
 
 
 def _by_labels(data: M2Data, model: DeclaredVAE, watcher: Watcher) -> Teaching:

@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+
+from hsi_ssl.training.processes import ALONE, Processes
 
 SHARE = 0.3
 """Of the memory that is free, for what the networks see: reading, and all else, need some too."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def streams(asked: bool | None, numbers: int, device: torch.device) -> bool:
-    """Whether to stream so many float32 numbers: as asked, else where they would take too much."""
-    if asked is not None:
-        return asked
-    free = free_bytes(device)
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return free is not None and 4 * numbers * here > SHARE * free
+class Amount(NamedTuple):
+    """So many float32 `numbers` of pixels; `asked`: whether to stream them, None for no wish."""
 
+    pixels: int
+    numbers: int
+    asked: bool | None
 
-def streamed_in_words(pixels: int, numbers: int, asked: bool | None) -> str:
-    """One sentence."""
-    why = "as asked" if asked else "more than fits into memory well; --no-stream keeps them there"
-    return (
-        f"{pixels:,} spectra, {4 * numbers / 1e9:.3g} GB, are read from the dataset in every epoch "
-        f"({why})"
-    )
+    def streamed(self, device: torch.device, processes: Processes = ALONE) -> bool:
+        """Whether to stream them: as asked, else where they would take too much of the first's."""
+        return processes.told("streams", lambda: self._streamed(device))
+
+    def _streamed(self, device: torch.device) -> bool:
+        if self.asked is not None:
+            return self.asked
+        free = free_bytes(device)
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return free is not None and 4 * self.numbers * here > SHARE * free
+
+    def in_words(self) -> str:
+        """One sentence, where they are streamed."""
+        why = (
+            "as asked"
+            if self.asked
+            else "more than fits into memory well; --no-stream keeps them there"
+        )
+        return (
+            f"{self.pixels:,} spectra, {4 * self.numbers / 1e9:.3g} GB, are read from the dataset "
+            f"in every epoch ({why})"
+        )
 
 
 def free_bytes(device: torch.device) -> int | None:

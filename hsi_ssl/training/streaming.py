@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.datasets.checked_rows import CHUNK_ROWS, READ_ROWS
-from hsi_ssl.training.inputs import Inputs
+from hsi_ssl.training.inputs import Inputs, even_sizes
 
 BUFFER = 64
 """Chunks whose pixels are shuffled together."""
@@ -57,9 +57,9 @@ class StreamedInputs:
     def shuffled(
         self, rows: Tensor, size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Inputs, Tensor]]:
-        """Each of the pixels `rows (n,)` once, in batches of `size`: rows, and where they are.
+        """Each of the pixels `rows (n,)` once, in even batches of up to `size`: rows, and where.
 
-        That is inputs and rows of these. The last batch may be smaller.
+        That is inputs and rows of these.
         """
         mine = rows.cpu().numpy()
         chunk = self.rows[mine] // CHUNK_ROWS
@@ -70,6 +70,7 @@ class StreamedInputs:
             [each[i] for i in order[first : first + BUFFER]]
             for first in range(0, len(each) if len(mine) else 0, BUFFER)
         ]
+        sizes = even_sizes(len(mine), size)
         left = np.zeros(0, np.int64)
         left_inputs: Inputs | None = None
         with ThreadPoolExecutor(1, "reads ahead") as thread:
@@ -83,12 +84,11 @@ class StreamedInputs:
                 if left_inputs is not None:
                     found, inputs = np.concatenate([left, found]), joined([left_inputs, inputs])
                 at = torch.from_numpy(_shuffled(len(found), generator))
-                last = number + 1 == len(groups)
-                whole = len(found) if last else len(found) // size * size
                 of_found = torch.from_numpy(found)
-                for some in at[:whole].split(size):
+                rest = at
+                while sizes and sizes[0] <= len(rest):
+                    some, rest = rest.split([sizes[0], len(rest) - sizes.pop(0)])
                     yield of_found[some].to(self.device), inputs, some.to(self.device)
-                rest = at[whole:]
                 left, left_inputs = found[rest.numpy()], inputs.rows(rest.to(self.device))
 
     def _buffer(self, chunks: list[Rows]) -> tuple[Rows, Inputs]:

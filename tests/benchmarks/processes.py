@@ -4,7 +4,8 @@
 
 M1, M2 and M1+M2 learn a simulated drill-core scene by `torchrun`, by one process and by two, of one
 thread each; told is the largest difference of a step's cost, as a share of it, among the first
-hundred steps of the main loop. Beside it that of one process that takes the rows of each batch in
+hundred steps of the main loop: in float32, in float64, and in float32 with an activation that has
+no kink (`silu` for `relu`). Beside it that of one process that takes the rows of each batch in
 reverse order, with their own random numbers: the same sums, rounded otherwise, which is what
 training makes of rounding by itself.
 """
@@ -17,21 +18,23 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import chdir
+from contextlib import chdir, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from double import costs_noted, in_double
 from kills import replace_section
 from machine import machine_in_words, today
 
 from hsi_ssl.models.draws import RowsGenerator
 from hsi_ssl.settings import M1Settings, M2Settings
-from hsi_ssl.training import loop, m1_stage, semi_supervised_task
+from hsi_ssl.training import m1_stage, semi_supervised_task
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.processes import Processes, joined
 from hsi_ssl.training.share import Share
-from hsi_ssl.training.task import StepCost, Turn
 
 TITLE = "## Two processes instead of one"
 STEPS = 100
@@ -65,30 +68,18 @@ def reversed_share(processes: Processes, rows: int) -> Share:
     return Reversed(torch.arange(rows - 1, -1, -1), rows, rows, processes)
 
 
-def train(kind: str, run: Path, *, turned: bool) -> None:
+def train(kind: str, run: Path, *, turned: bool, double: bool, smooth: bool) -> None:
     """Train in one of the processes that there are; the first writes each step's cost."""
     if turned:
         for module in (m1_stage, semi_supervised_task):
             vars(module)["share_of"] = reversed_share
-    costs: list[torch.Tensor] = []
-    within = loop._Loop._steps
-
-    def steps(self: Any) -> Any:
-        def noted(turn: Turn) -> Turn:
-            def cost(*of: Any) -> StepCost:
-                found = turn.cost(*of)
-                costs.append(found.cost.detach().clone())
-                return found
-
-            return Turn(turn.parameters, cost)
-
-        self.turns = [noted(turn) for turn in self.task.turns()]
-        return within(self)
-
-    loop._Loop._steps = steps  # type: ignore[method-assign]
-    with joined() as processes:
+    with (
+        in_double() if double else nullcontext(),
+        costs_noted() as costs,
+        joined() as processes,
+    ):
         common = {"dataset": DATASET, "output": run, "device": "cpu", "patience": 99}
-        common |= {"epochs": 4, **KINDS[kind]}
+        common |= {"epochs": 4, **KINDS[kind], **({"activation": "silu"} if smooth else {})}
         if kind.startswith("M1 "):
             m1_stage.train_m1(
                 M1Settings.model_validate(common), overwrite=True, processes=processes
@@ -138,12 +129,16 @@ def main() -> None:
     parser.add_argument("--train", choices=KINDS)
     parser.add_argument("--into", type=Path)
     parser.add_argument("--turned", action="store_true", help="Rows in reverse order.")
+    parser.add_argument("--double", action="store_true", help="In float64.")
+    parser.add_argument("--smooth", action="store_true", help="With silu.")
     asked = parser.parse_args()
     if asked.train:
-        train(asked.train, asked.into, turned=asked.turned)
+        how = {name: getattr(asked, name) for name in ("turned", "double", "smooth")}
+        train(asked.train, asked.into, **how)
         return
     report = asked.report and asked.report.resolve()
-    lines = [f"| cost of steps 1 to {STEPS} | two processes | rows reversed |", "|---|---:|---:|"]
+    columns = ("two processes", "in float64", "without kinks", "one, rows reversed")
+    lines = [f"| cost of steps 1 to {STEPS} | {' | '.join(columns)} |", "|---|" + 4 * "---:|"]
     with tempfile.TemporaryDirectory(prefix="processes-") as folder, chdir(folder):
         cli = [sys.executable, "-m", "hsi_ssl.cli"]
         size = ["--scenes", "2", "--rows", "120", "--cols", "60"]
@@ -154,7 +149,12 @@ def main() -> None:
             one = started(kind, Path("runs") / name, 1)
             two = started(kind, Path("runs/two"), 2)
             turned = started(kind, Path("runs/turned"), 1, "--turned")
-            lines.append(f"| {kind} | {apart(one, two)} | {apart(one, turned)} |")
+            double, smooth = (
+                apart(*(started(kind, Path("runs/other"), size, how) for size in (1, 2)))
+                for how in ("--double", "--smooth")
+            )
+            found = (apart(one, two), double, smooth, apart(one, turned))
+            lines.append(f"| {kind} | {' | '.join(found)} |")
             print(lines[-1], flush=True)
     if report:
         about = f"`python tests/benchmarks/processes.py`, {today()}, {machine_in_words()}."

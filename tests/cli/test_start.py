@@ -162,3 +162,14 @@ def test_a_folder_that_is_not_there(hsi_ssl: Callable[..., Any], tmp_path: Path)
     ran = hsi_ssl("start", tmp_path / "none", "--yes")
     assert ran.code == 2
     assert "there is no folder" in ran.err
+
+
+def test_of_another_folder_nothing_goes_on_in_silence(
+    hsi_ssl: Callable[..., Any], flight: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(flight.parent)
+    Path("hsi-ssl.toml").write_text("[prepare]\nsources = ['elsewhere.tif']\n")
+    ran = hsi_ssl("start", "flight", "--yes")
+    assert ran.code == 2
+    assert "`hsi-ssl start` without flight goes on with what it says" in ran.err
+    assert Path("hsi-ssl.toml").read_text() == "[prepare]\nsources = ['elsewhere.tif']\n"

@@ -2,12 +2,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +15,7 @@ from hearing import Hears
 
 from hsi_ssl.comparing.folder import Folder
 from hsi_ssl.comparing.grid import Cell, Grid, Result
-from hsi_ssl.comparing.running import _deaf_to_ctrl_c, compare, expected
+from hsi_ssl.comparing.running import compare, expected
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import DatasetError, HsiSslError, OutputError, SettingsError
 from hsi_ssl.settings import M1Settings, M2Settings
@@ -294,24 +290,3 @@ def test_what_is_forgotten_tells_what_it_was_to_the_end(
     folder.begin({"seed": 1}, overwrite=True)
     assert {"cells", "extractors"} <= set(removed)
     assert folder.found([cell]) == {}
-
-
-def test_ctrl_c_while_processes_start_is_heard_by_this_one_alone() -> None:
-    nap = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(30)"]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    started: list[Any] = []
-
-    def start() -> None:
-        with _deaf_to_ctrl_c():
-            started.append(subprocess.Popen(nap, stdout=subprocess.PIPE, text=True))
-            assert started[0].stdout.readline() == "here\n"
-            started[0].send_signal(signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):  # not lost, as it would be by who ignores it
-        start()
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
-    with pytest.raises(subprocess.TimeoutExpired):
-        started[0].wait(0.3)
-    started[0].kill()
-    started[0].communicate()

@@ -192,6 +192,30 @@ def test_a_map_of_something_else_is_refused_and_the_others_go_on(
     assert tree(folder) == before
 
 
+def test_another_file_beside_the_cube_is_another_scene(
+    asked: Callable[..., ClassifySettings], tmp_path: Path
+) -> None:
+    """A mask that hides other pixels, whose header says the same."""
+    path = tmp_path / "flights" / "a.tif"
+    mask = np.ones((40, 30), bool)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as raster:
+        raster.write_mask(mask)
+    scene = (str(path),)
+    classify(asked(scenes=scene))
+    time = path.stat().st_mtime_ns
+    mask[3, 4] = False
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as raster:
+        raster.write_mask(mask)
+    os.utime(path, ns=(time, time))
+    assert (tmp_path / "flights" / "a.tif.msk").is_file()
+    with pytest.raises(OutputError, match="another scene: its files beside it were others"):
+        classify(asked(scenes=scene))
+    (again,) = classify(asked(scenes=scene), overwrite=True)
+    assert not again.left
+    (tmp_path / "flights" / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    assert classify(asked(scenes=scene))[0].left  # as after looking at it with QGIS
+
+
 def test_other_settings_and_models_are_named(
     asked: Callable[..., ClassifySettings], tiny_run: Path, tmp_path: Path
 ) -> None:
@@ -308,12 +332,28 @@ def test_a_mosaic_is_made_after_its_shards(
     before = tree(tmp_path)
     classify(asked("all.vrt"))
     assert tree(tmp_path) == before
-    classify(asked("all", spatial=1.0), overwrite=True)
+    shutil.rmtree(tmp_path / "all")
+    classify(asked("all", spatial=1.0))
     with pytest.raises(OutputError, match=r"all\.vrt exists already and was made with"):
         classify(asked("all.vrt", spatial=1.0))
     (tmp_path / "all.record.json").unlink()
     with pytest.raises(OutputError, match=r"all\.vrt exists already"):
         classify(asked("all.vrt", spatial=1.0))
+
+
+def test_maps_that_are_made_anew_take_an_older_mosaic_of_them_away(
+    asked: Callable[..., ClassifySettings], tmp_path: Path, hears: Hears
+) -> None:
+    classify(asked("all.vrt"))
+    classify(asked("all"))  # all are left, and so is it
+    assert (tmp_path / "all.vrt").is_file()
+    classify(asked("all", spatial=1.0), overwrite=True, watcher=hears)
+    assert f"{tmp_path / 'all.vrt'} is taken away" in hears.all
+    assert sorted(path.name for path in tmp_path.glob("all*")) == ["all"]
+    foreign = tmp_path / "all.vrt"
+    foreign.write_text("somebody else's")
+    classify(asked("all"), overwrite=True)
+    assert foreign.read_text() == "somebody else's"
 
 
 def test_masks_and_areas_are_for_the_scenes_that_they_mark(

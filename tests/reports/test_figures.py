@@ -17,6 +17,7 @@ from hsi_ssl.reports.figures import (
     map_quicklook,
     paint,
     percent,
+    plain_numbers,
     style,
     svg_text,
 )
@@ -107,3 +108,15 @@ def test_percent() -> None:
         "100 %",
         "100 %",
     ]
+
+
+def test_logarithmic_axes_are_labelled_by_numbers() -> None:
+    with style(SENTINEL):
+        figure = Figure()
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        axes.set_xlim(1, 20_000)
+        plain_numbers(axes.xaxis)
+        text = svg_text(figure)
+    assert "10,000" in text
+    assert "mathdefault" not in text

@@ -21,10 +21,12 @@ from hsi_ssl.inference.classifier import Rule, load_classifier
 from hsi_ssl.inference.extractor import load_m1
 from hsi_ssl.inference.pipeline import SIDE_GAIN
 from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.models.presets import declared
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.m1_stage import train_m1
+from hsi_ssl.training.m2_architecture import FEW_UNITS, UNITS, latent_of
 from hsi_ssl.training.m2_choice import keep_the_better
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.m2_stage import train_m2
@@ -474,3 +476,17 @@ def test_features_are_sampled_afresh_for_training() -> None:
 def test_settings_of_earlier_versions_are_refused_by_their_new_names(old: str, new: str) -> None:
     with pytest.raises(ValidationError, match=f"{old} is now called {new}"):
         M2Settings.model_validate({old: 1})
+
+
+def test_z_is_small_where_it_must_not_say_the_class() -> None:
+    """And as large as in the papers where z is what classes are told by, or U teaches q(y|x)."""
+    for asked, units in (
+        ({}, FEW_UNITS),
+        ({"latent": 7}, 7),
+        ({"model": "gm-dgm"}, UNITS),
+        ({"stop_gradient": 0.0}, UNITS),
+        ({"free_slots": 2}, UNITS),
+    ):
+        of = M2Settings(**asked)
+        p, _ = declared(of.model, ("y",))
+        assert latent_of(of, p) == units

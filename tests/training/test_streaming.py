@@ -21,7 +21,7 @@ from hsi_ssl.training import memory, streaming
 from hsi_ssl.training.inputs import Inputs
 from hsi_ssl.training.m1_stage import train_m1
 from hsi_ssl.training.m2_stage import train_m2
-from hsi_ssl.training.memory import streams
+from hsi_ssl.training.memory import Amount
 from hsi_ssl.training.stage import standard_deviation
 from hsi_ssl.training.streaming import StreamedInputs
 
@@ -42,7 +42,7 @@ class Numbers:
         return Inputs(torch.from_numpy(rows.astype(np.float32))[:, None])
 
 
-def test_each_pixel_comes_once_in_whole_batches_with_its_own_spectrum(
+def test_each_pixel_comes_once_in_even_batches_with_its_own_spectrum(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(streaming, "BUFFER", 4)
@@ -50,7 +50,7 @@ def test_each_pixel_comes_once_in_whole_batches_with_its_own_spectrum(
     pixels = Numbers(rows)
     wanted = torch.arange(3, len(rows))
     batches = list(pixels.inputs.shuffled(wanted, 300, torch.Generator().manual_seed(0)))
-    assert [len(found) for found, _, _ in batches] == [300] * 22 + [297]
+    assert [len(found) for found, _, _ in batches] == [300] * 20 + [299] * 3
     for found, inputs, at in batches:
         assert torch.equal(inputs.mean[at, 0], torch.from_numpy(rows)[found].float())
     every = torch.cat([found for found, _, _ in batches])
@@ -86,12 +86,12 @@ def test_it_is_streamed_where_memory_would_hardly_hold_it(monkeypatch: pytest.Mo
     free = memory.free_bytes(CPU)
     assert free is not None
     assert free > 10_000_000
-    assert not streams(None, 1000, CPU)
-    assert streams(None, free, CPU)
-    assert streams(True, 1, CPU)
-    assert not streams(False, free, CPU)
+    assert not Amount(10, 1000, None).streamed(CPU)
+    assert Amount(10, free, None).streamed(CPU)
+    assert Amount(1, 1, True).streamed(CPU)
+    assert not Amount(10, free, False).streamed(CPU)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
-    assert streams(None, free // 20, CPU)
+    assert Amount(10, free // 20, None).streamed(CPU)
 
 
 def test_the_spread_of_pieces_is_that_of_the_whole() -> None:

@@ -230,4 +230,11 @@ def _coordinates(path: Path, size: tuple[int, int], crs: str | None) -> Located:
     return by_coordinates(planes[0], planes[1], crs, path.name)
 
 
-PRODUCT = Product("AVIRIS in ENVI files", main, open_cube, flags=False)
+def members(path: Path) -> list[Path]:
+    """What places the pixels of the flight."""
+    flight = FLIGHT.match(path.name)
+    files = {} if flight is None else _files(Candidate(path), flight[0])
+    return [path for place in PLACES for path in files.get(place, ())]
+
+
+PRODUCT = Product("AVIRIS in ENVI files", main, open_cube, flags=False, members=members)

@@ -50,6 +50,7 @@ from hsi_ssl.scenes.products.members import (
     Delivery,
     Named,
     delivery_at,
+    files_of,
     layer,
     open_member,
 )
@@ -173,4 +174,4 @@ def _flagged(bands: tuple[int, ...], scene: Scene) -> Bools:
     return found
 
 
-PRODUCT = Product("DESIS", main, open_cube)
+PRODUCT = Product("DESIS", main, open_cube, members=partial(files_of, named=NAMED))

@@ -163,4 +163,10 @@ def _without_flagged(scene: Scene, wanted: Wanted) -> Scene:
     return without(replace(scene, layers=layers), any_of(hiding.values()), names)
 
 
-PRODUCT = Product("EMIT", main, open_cube, tuple(CUBES))
+def members(path: Path) -> list[Path]:
+    """The mask beside a cube."""
+    mask = mask_beside(path)
+    return [] if mask is None else [mask]
+
+
+PRODUCT = Product("EMIT", main, open_cube, tuple(CUBES), members=members)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
@@ -45,6 +46,7 @@ from hsi_ssl.scenes.products.members import (
     Delivery,
     Named,
     delivery_at,
+    files_of,
     open_member,
 )  # fmt: skip
 from hsi_ssl.scenes.products.rational import coefficients, offset, placed_at
@@ -272,4 +274,6 @@ def _rpc(root: Element, band: int) -> RPC | None:
     return coefficients({one.tag: number_at(every[band], one.tag) for one in every[band]})
 
 
-PRODUCT = Product("EnMAP", main, open_cube, DETECTORS, detectors=True)
+PRODUCT = Product(
+    "EnMAP", main, open_cube, DETECTORS, detectors=True, members=partial(files_of, named=NAMED)
+)

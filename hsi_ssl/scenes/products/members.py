@@ -89,6 +89,12 @@ def delivery_at(candidate: Candidate, named: Named) -> Delivery | None:
     return found
 
 
+def files_of(path: Path, named: Named) -> list[Path]:
+    """All members of the delivery that an image is of."""
+    found = delivery_at(Candidate(path), named)
+    return [] if found is None else list(found.files.values())
+
+
 def open_member(path: Path) -> Scene:
     """Open a member that is a raster; errors as of its format."""
     return envi.open_cube(path) if path.suffix.lower() in RAW else geotiff.open_cube(path)

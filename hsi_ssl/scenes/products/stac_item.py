@@ -249,4 +249,14 @@ def _text(item: Item, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-PRODUCT = Product("STAC Item", main, open_cube)
+def members(path: Path) -> list[Path]:
+    """The Item of a cube, and what else it names that lies beside it."""
+    found = []
+    for item in items_beside(path):
+        if item.named(path.name) in item.cubes:
+            others = [item.path.with_name(asset.name) for asset in item.assets]
+            found += [item.path, *(other for other in others if other.is_file())]
+    return found
+
+
+PRODUCT = Product("STAC Item", main, open_cube, members=members)

@@ -70,10 +70,8 @@ def open_cube(path: Path, wanted: Wanted) -> Scene:
     SceneNotFoundError
         It holds no such variable.
     """
-    store, inside = path, ""
-    while is_store(store.parent):  # what belongs to an array lies around it
-        inside = f"{store.name}/{inside}"
-        store = store.parent
+    store = _store_of(path)
+    inside = "".join(f"{name}/" for name in path.relative_to(store).parts)
     file = opened(store)
     arrays = {name: shape for name, shape in file.arrays.items() if f"{name}/".startswith(inside)}
     cube = file.variables[choose(arrays, wanted.variable, path=path, dimensions=CUBE)]
@@ -179,4 +177,17 @@ def _conventions(attributes: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-PRODUCT = Product("Zarr", main, open_cube, None, turned=True, flags=False)
+def _store_of(path: Path) -> Path:
+    """The outermost store: what belongs to an array lies around it."""
+    while is_store(path.parent):
+        path = path.parent
+    return path
+
+
+def members(path: Path) -> list[Path]:
+    """The store in which an array lies."""
+    store = _store_of(path)
+    return [] if store == path else [store]
+
+
+PRODUCT = Product("Zarr", main, open_cube, None, turned=True, flags=False, members=members)

@@ -1,4 +1,4 @@
-"""The HDF5 files that a virtual raster reads, looked at first as those are that are opened here."""
+"""The files that a virtual raster reads; HDF5 files are looked at first, as others are here."""
 
 from __future__ import annotations
 
@@ -26,16 +26,7 @@ def look_at_sources(path: Path, depth: int = 0) -> None:
     SceneError
         As `look_first`.
     """
-    try:
-        with path.open("rb") as file:
-            if MARK not in file.read(256):
-                return
-            file.seek(0)
-            text = file.read(LARGEST).decode("utf-8", "replace")
-    except OSError:
-        return  # whoever opens it says so
-    for found in set(SOURCE.findall(text)):
-        source = path.parent / _file(html.unescape(found.strip()))
+    for source in sources_of(path):
         try:
             if not source.is_file():
                 continue
@@ -46,6 +37,20 @@ def look_at_sources(path: Path, depth: int = 0) -> None:
             look_first(source)
         elif depth < DEEPEST:
             look_at_sources(source, depth + 1)
+
+
+def sources_of(path: Path) -> list[Path]:
+    """Files that a virtual raster names, as it names them; none of other files."""
+    try:
+        with path.open("rb") as file:
+            if MARK not in file.read(256):
+                return []
+            file.seek(0)
+            text = file.read(LARGEST).decode("utf-8", "replace")
+    except OSError:
+        return []  # whoever opens it says so
+    names = sorted(set(SOURCE.findall(text)))
+    return [path.parent / _file(html.unescape(name.strip())) for name in names]
 
 
 def _file(name: str) -> str:
