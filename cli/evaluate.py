@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from hsi_ssl.labels.rules import LabelRules
     from hsi_ssl.reports.clusters import ClusterAndLabel
+    from hsi_ssl.reports.differences import Difference
     from hsi_ssl.reports.evaluation import Evaluation
     from hsi_ssl.reports.map_accuracy import MapAccuracy
 
-OF_MODELS = ("part", "cluster_and_label", "spatial", "tune_spatial", "device")
+OF_MODELS = ("part", "against", "cluster_and_label", "spatial", "tune_spatial", "device")
 """Options that are for a run and its dataset."""
 
 
@@ -46,6 +47,13 @@ OF_MODELS = ("part", "cluster_and_label", "spatial", "tune_spatial", "device")
     multiple=True,
     help="Class map, of whatever model or product: judged by its own values, its areas estimated; "
     "or a PNG to show.",
+)
+@click.option(
+    "--against",
+    type=options.FILE,
+    multiple=True,
+    help="Another run of the same dataset, scored on the same pixels: what RUN has more, and maps "
+    "side by side.",
 )
 @click.option(
     "--reference",
@@ -77,6 +85,7 @@ def command(
     part: str,
     report: Path | None,
     maps: tuple[Path, ...],
+    against: tuple[Path, ...],
     reference: Path | None,
     cluster_and_label: bool,
     spatial: str | None,
@@ -103,6 +112,7 @@ def command(
     hsi-ssl evaluate
     hsi-ssl evaluate runs/m2 --part validation --json
     hsi-ssl evaluate --spatial tuned
+    hsi-ssl evaluate --against runs/labels-alone
     hsi-ssl evaluate --map scene_classes.tif --map other_product.tif
     hsi-ssl evaluate --map other_product.tif --reference points.gpkg --label-field class
     """
@@ -118,6 +128,7 @@ def command(
         return
     _refuse_rules(rules)
     from hsi_ssl.inference.checkpoint import refuse_changed
+    from hsi_ssl.reports.against import with_runs
     from hsi_ssl.reports.evaluation import evaluate_each, with_maps
     from hsi_ssl.reports.evaluation_page import write_evaluation_reports
     from hsi_ssl.training.tuned_prior import tune_run
@@ -145,9 +156,20 @@ def command(
             device=device or settings.device,
             watcher=terminal,
         )
+        if against:
+            found = with_runs(
+                found,
+                against,
+                opened,
+                spatial=strength,
+                device=device or settings.device,
+                watcher=terminal,
+            )
         if rasters:
             found = with_maps(found, rasters, ignore=tuple(ignore_codes or ()), watcher=terminal)
         refuse_changed(run, found[0].card)
+        for other in found[0].against:
+            refuse_changed(other.run, other.card)
         pages = write_evaluation_reports(found, folder, maps=pictures, overwrite=overwrite)
     _tell(found, pages, part, terminal)
 
@@ -225,6 +247,18 @@ def _scores(one: Evaluation) -> list[str]:
         *(() if one.rejected is None else (_novelty(one.rejected),)),
         *(_words(one.clusters) if one.clusters else ()),
         *(_map_line(m) for m in one.maps),
+        *(line for other in one.against for line in _beside(one, other)),
+    ]
+
+
+def _beside(one: Evaluation, other: Difference) -> list[str]:
+    """What a run scores more than another, in two lines."""
+    from hsi_ssl.reports.differences import named
+
+    return [
+        f"against {other.run} ({other.named}; here {named(one.card)}), on the same pixels:",
+        f"  overall accuracy   {other.in_words('oa')}",
+        f"  macro-F1           {other.in_words('macro_f1')}, {other.verdict}",
     ]
 
 

@@ -50,6 +50,11 @@ from .watching import watched
     default=None,
     help="Let neighbouring unlabelled pixels tell q(y|x) their class, or not.",
 )
+@click.option(
+    "--unlabelled/--no-unlabelled",
+    default=None,
+    help="Learn from unlabelled pixels too, or from labelled ones alone, to compare with.",
+)
 @click.option("--latent", type=int, help="Latent units.")
 @click.option("--hidden", type=options.WIDTHS, help="Hidden layers, for example 500-500.")
 @click.option(
@@ -100,6 +105,7 @@ def command(
     \b
     hsi-ssl train-m2
     hsi-ssl train-m2 --no-m1 --no-spatial -o runs/m2-spectra
+    hsi-ssl train-m2 --no-m1 --no-unlabelled -o runs/labels-alone
     """
     options.refuse_together(m1=m1, no_m1=no_m1)
     options.refuse_together(resume=resume, overwrite=overwrite)

@@ -307,6 +307,9 @@ class M2Settings(TrainingSettings):
     """Options of that other classifier's own."""
     teacher: Path | None = None
     """Run folder whose q(y|x) the model `student` learns."""
+    unlabelled: bool = True
+    """Learn from pixels without label, too. Without them the same model on the labelled pixels
+    alone, beside which they can be seen to be worth something, or nothing."""
     free_slots: int = Field(0, ge=0, le=200)
     """Values of y beyond the labelled classes, for what nobody has labelled."""
     free_weight: float = Field(0.5, gt=0)

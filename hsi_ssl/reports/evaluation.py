@@ -24,7 +24,8 @@ from hsi_ssl.inference.worth import poor_in_words
 from hsi_ssl.labels.label_set import LabelSet, codes_to_indices, indices_to_codes
 from hsi_ssl.reports.class_maps import ClassMap, open_class_map
 from hsi_ssl.reports.clusters import ClusterAndLabel, cluster_and_label
-from hsi_ssl.reports.intervals import Intervals, intervals, tallied
+from hsi_ssl.reports.differences import Difference
+from hsi_ssl.reports.intervals import Intervals, Tallies, intervals, tallied
 from hsi_ssl.reports.map_accuracy import MapAccuracy, accuracy_on_dataset
 from hsi_ssl.reports.metrics import (
     Calibration,
@@ -55,9 +56,9 @@ REJECT = 0.01
 class Evaluation:
     """Scores of a run on one part of a dataset; `by_rule` for both ways to predict.
 
-    `intervals` are those of `scores`, None where no pixel is scored; `uncalibrated` is what its
-    calibration would be without the run's temperature, None where that is 1. `classifier` is what
-    was scored, and `maps` what `with_maps` adds.
+    `intervals` are those of `scores`, of `tallies`, None where no pixel is scored; `uncalibrated`
+    is what its calibration would be without the run's temperature, None where that is 1.
+    `classifier` is what was scored, `maps` what `with_maps` and `against` what `with_runs` adds.
     `rejected`: share of the pixels of labelled classes whose p-value of novelty is at most
     `REJECT`, None where the run's validation pixels are too few to tell. `spatial`: strength of the
     Potts prior that the pixels were scored with, which leaves no calibrated probabilities.
@@ -78,6 +79,8 @@ class Evaluation:
     classifier: Classifier | None = None
     maps: tuple[MapAccuracy, ...] = ()
     spatial: float = 0.0
+    tallies: Tallies | None = None
+    against: tuple[Difference, ...] = ()
 
     @property
     def scores(self) -> Scores:
@@ -158,6 +161,7 @@ class Evaluation:
                 else {"novelty": {"level": REJECT, "rejected": self.rejected}}
             ),
             **({} if not self.maps else {"areas": [one.to_json() for one in self.maps]}),
+            **({} if not self.against else {"against": [d.to_json() for d in self.against]}),
             "warnings": list(self.warnings),
         }
 
@@ -336,7 +340,7 @@ def _evaluation(
         if rule == chosen.rule:
             of_rule = posterior
     watcher.progress("evaluating", len(rules) * len(rows), len(rules) * len(rows))
-    limits = uncalibrated = clusters = None
+    limits = uncalibrated = clusters = tallies = None
     if known.any():
         found = of_rule[known].argmax(1)
         tallies = tallied(truth[known], found, dataset.unit[rows[known]], len(own))
@@ -371,6 +375,7 @@ def _evaluation(
         _rejected(chosen, dataset, rows[known]),
         chosen,
         spatial=strength,
+        tallies=tallies,
     )
 
 

@@ -21,6 +21,7 @@ from hsi_ssl.inference.checkpoint import METRICS
 from hsi_ssl.inference.discovered import load_discovered, map_classes
 from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.reports.areas import Z
+from hsi_ssl.reports.differences import named
 from hsi_ssl.reports.evaluation import PARTS, REJECT, RULES, Evaluation
 from hsi_ssl.reports.evaluation_figures import (
     calibration_figure,
@@ -34,8 +35,11 @@ from hsi_ssl.reports.model_figures import GENERATED, MEASURED, class_spectra, la
 from hsi_ssl.reports.model_maps import glance
 from hsi_ssl.reports.next_steps import after_evaluation
 from hsi_ssl.reports.scene_pictures import Mapped, ScenePictures, dataset_pictures
+from hsi_ssl.reports.side_by_side import draw_side_by_side
 
 CONFUSIONS_LISTED = 5
+SIDE_BY_SIDE = "side_by_side.png"
+"""Maps of the runs that are compared, in the report's folder."""
 SCENES_SHOWN = 4
 """Those with the most pixels scored."""
 
@@ -91,6 +95,8 @@ def write_evaluation_report(
 ) -> Path:
     """Write index.html, metrics.json and scores, per_class and confusion as CSV, all or nothing.
 
+    And side_by_side.png where the evaluation is compared with other runs.
+
     `maps` are PNG pictures to show beside the maps of the evaluation. Returns the page's path.
 
     Raises
@@ -102,9 +108,11 @@ def write_evaluation_report(
     one = dataset.one(evaluation.label_set.name) if len(dataset.label_sets) > 1 else dataset
     scored = one.rows(PARTS[evaluation.part])
     classifier = evaluation.classifier
-    html = page(
+    html = partial(
+        page,
         "evaluation.html",
         e=evaluation,
+        own=named(evaluation.card),
         limits={} if evaluation.intervals is None else evaluation.intervals.to_json(),
         classes=evaluation.to_json()["classes"],
         kinds=WORDS,
@@ -137,7 +145,9 @@ def write_evaluation_report(
     )
     with written_beside(folder, overwrite=overwrite) as beside:
         beside.mkdir()
-        (beside / "index.html").write_text(html, encoding="utf-8")
+        drawn = draw_side_by_side(beside / SIDE_BY_SIDE, evaluation, one, scored)
+        together = _picture(beside / SIDE_BY_SIDE) if drawn else None
+        (beside / "index.html").write_text(html(together=together), encoding="utf-8")
         text = json.dumps(sealed(evaluation.to_json()), indent=1, allow_nan=False)
         (beside / "metrics.json").write_text(text + "\n", encoding="utf-8")
         _write_csv(beside / "scores.csv", _score_rows(evaluation))

@@ -137,22 +137,16 @@ def tallied(truth: Ints, predicted: Ints, unit: npt.NDArray[Any], classes: int) 
 def intervals(tallies: Tallies, kind: UnitKind, seed: int = SEED) -> Intervals:
     """Intervals at `LEVEL` of all scores, the units being `kind`."""
     units, classes = tallies.true.shape
-    found = scores_of(*(_sum(a) for a in (tallies.right, tallies.true, tallies.taken)))
+    found = scores_of(*(_sum(a) for a in _counts(tallies)))
     of_class = np.count_nonzero(tallies.true, axis=0)
     each, whole = _effective(tallies.true), _effective(tallies.true.sum(1, keepdims=True))
     if units == 1:
         nothing = {name: np.full((*np.shape(v), 2), np.nan) for name, v in found.items()}
         return Intervals(kind, units, float(whole[0]), of_class, nothing)
-    spread = _spread(tallies, np.random.default_rng(seed))
+    (drawn,) = _replicates((tallies,), seed)
+    spread = {name: _spread(values, units) for name, values in drawn.items()}
     pixels = tallies.true.sum(0)
-    freedom = {
-        "oa": whole[0] - 1,
-        "kappa": whole[0] - 1,
-        "aa": _freedom(each),
-        "macro_f1": _freedom(each),
-        "recall": each - 1,
-        "f1": each - 1,
-    }
+    freedom = {**_freedoms(each, float(whole[0])), "recall": each - 1, "f1": each - 1}
     limits = {}
     for name, value in found.items():
         one = value.shape == (classes,)
@@ -168,24 +162,63 @@ def intervals(tallies: Tallies, kind: UnitKind, seed: int = SEED) -> Intervals:
     return Intervals(kind, units, float(whole[0]), of_class, limits)
 
 
-def _spread(tallies: Tallies, rng: np.random.Generator) -> dict[str, Floats]:
-    """Standard errors of the scores: of replicates, less the bias of drawing from few units."""
-    units = len(tallies)
+def differences(ours: Tallies, theirs: Tallies, seed: int = SEED) -> dict[str, Floats | None]:
+    """Intervals `(2,)` at `LEVEL` of our single scores less theirs, of the same pixels and units.
+
+    Both are scored on the same draws of units, so that what is hard for both does not count.
+    Student's t on the replicates' standard error, with as many degrees of freedom as the scores'
+    own intervals have: a difference is no share, for which Clopper and Pearson's limits hold. None
+    where all pixels lie in one unit.
+    """
+    units = len(ours)
+    each, whole = _effective(ours.true), _effective(ours.true.sum(1, keepdims=True))
+    freedom = _freedoms(each, float(whole[0]))
+    if units == 1:
+        return dict.fromkeys(freedom)
+    first, second = (scores_of(*(_sum(a) for a in _counts(one))) for one in (ours, theirs))
+    drawn, beside = _replicates((ours, theirs), seed)
+    limits: dict[str, Floats | None] = {}
+    for name, degrees in freedom.items():
+        error = _spread(drawn[name] - beside[name], units)
+        wide = float(t.ppf((1 + LEVEL) / 2, max(float(degrees), 1))) * error
+        away = first[name] - second[name]
+        limits[name] = np.clip(np.array([away - wide, away + wide]), -1, 1)
+    return limits
+
+
+def _replicates(several: Sequence[Tallies], seed: int) -> list[dict[str, Floats]]:
+    """Scores `(REPLICATES, ...)` of each of several tallies of the same units, drawn together."""
+    rng, units = np.random.default_rng(seed), len(several[0])
     share = np.full(units, 1 / units)
-    counts = [a.astype(np.float64) for a in (tallies.right, tallies.true, tallies.taken)]
-    replicates = []
+    counts = [[a.astype(np.float64) for a in _counts(one)] for one in several]
+    found: list[list[dict[str, Floats]]] = [[] for _ in several]
     for first in range(0, REPLICATES, step := max(1, AT_ONCE // units)):
         drawn = rng.multinomial(units, share, size=min(step, REPLICATES - first))
-        replicates.append(scores_of(*(drawn.astype(np.float64) @ a for a in counts)))
-    found = {}
-    for name in replicates[0]:
-        values = np.concatenate([some[name] for some in replicates])
-        there = ~np.isnan(values)
-        n = np.maximum(there.sum(0), 2)
-        mean = np.where(there, values, 0).sum(0) / n
-        square = np.where(there, (values - mean) ** 2, 0).sum(0) / (n - 1)
-        found[name] = np.sqrt(square * units / (units - 1))
-    return found
+        for mine, of_one in zip(found, counts, strict=True):
+            mine.append(scores_of(*(drawn.astype(np.float64) @ a for a in of_one)))
+    return [
+        {name: np.concatenate([some[name] for some in mine]) for name in mine[0]} for mine in found
+    ]
+
+
+def _spread(values: Floats, units: int) -> Floats:
+    """Standard error of replicates `(R, ...)`, less the bias of drawing from few units."""
+    there = ~np.isnan(values)
+    n = np.maximum(there.sum(0), 2)
+    mean = np.where(there, values, 0).sum(0) / n
+    square = np.where(there, (values - mean) ** 2, 0).sum(0) / (n - 1)
+    return np.asarray(np.sqrt(square * units / (units - 1)))
+
+
+def _counts(tallies: Tallies) -> tuple[Ints, Ints, Ints]:
+    """What `scores_of` takes, unit by unit."""
+    return tallies.right, tallies.true, tallies.taken
+
+
+def _freedoms(each: Floats, whole: float) -> dict[str, Any]:
+    """Degrees of freedom of the single scores, of effective units of classes `(K,)` and of all."""
+    means = _freedom(each)
+    return {"oa": whole - 1, "aa": means, "macro_f1": means, "kappa": whole - 1}
 
 
 def _limits(value: Floats, error: Floats, freedom: Floats, *, units: Any, pixels: Any) -> Floats:

@@ -142,21 +142,14 @@ def dataset_pictures(
         card, rows = cards[i], np.flatnonzero(dataset.scene == i)
         shape = card["rows"], card["cols"]
         with contextlib.ExitStack() as stack:
-            codes: npt.NDArray[Any] | None = None
-            scene: Scene | None = None
+            scene: Scene | None
             if sources is not None:
                 scene, codes = sources.scenes[i].scene, codes_of(sources.scenes[i])
             else:
                 scene = reopened(card, dataset)
                 if scene is not None:
                     stack.enter_context(scene)
-                    codes = _labels_again(scene, card, dataset)
-            if codes is None:
-                codes = np.zeros(shape, np.int64)
-                place = dataset.pixel[rows]
-                codes[place[:, 0], place[:, 1]] = indices_to_codes(
-                    dataset.label[rows], dataset.label_set
-                )
+                codes = label_plane(dataset, i, scene)
             pictures.append(
                 scene_pictures(
                     names[i],
@@ -171,6 +164,21 @@ def dataset_pictures(
             )
     watcher.progress("drawing scenes", len(numbers), len(numbers))
     return pictures
+
+
+def label_plane(dataset: Dataset, number: int, scene: Scene | None) -> npt.NDArray[np.int64]:
+    """Codes `(rows, cols)` of a scene of a dataset: its label map, where `scene` can be had again.
+
+    Else, or where that map is gone, the labels of the dataset's pixels.
+    """
+    card = dataset.meta["sources"][number]
+    codes = None if scene is None else _labels_again(scene, card, dataset)
+    if codes is None:
+        codes = np.zeros((card["rows"], card["cols"]), np.int64)
+        rows = np.flatnonzero(dataset.scene == number)
+        place = dataset.pixel[rows]
+        codes[place[:, 0], place[:, 1]] = indices_to_codes(dataset.label[rows], dataset.label_set)
+    return codes
 
 
 def _labels_again(

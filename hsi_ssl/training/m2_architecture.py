@@ -33,8 +33,8 @@ def check_settings(settings: M2Settings, data: M2Data) -> None:
     Raises
     ------
     SettingsError
-        The settings contradict each other, weigh a term that is none, or ask of several label sets
-        what is not declared.
+        The settings contradict each other, ask without unlabelled pixels for what is for these,
+        weigh a term that is none, or ask of several label sets what is not declared.
     ModelError
         The likelihood is one on [0, 1] and the spectra leave it.
     """
@@ -43,6 +43,8 @@ def check_settings(settings: M2Settings, data: M2Data) -> None:
             f"generation declares p, and so does model = {settings.model}: give one of them"
         )
     asked_for(settings)
+    if not settings.unlabelled:
+        _check_labelled_alone(settings)
     if len(data.label_sets) > 1:
         _check_several(settings, [label_set.name for label_set in data.label_sets])
     if settings.likelihood == "gaussian":
@@ -53,6 +55,16 @@ def check_settings(settings: M2Settings, data: M2Data) -> None:
         what = f"the {settings.likelihood} likelihood"
         for some in data.every.blocks(BLOCK):
             check_unit_interval(some.mean, what, data.scaler.kind)
+
+
+def _check_labelled_alone(settings: M2Settings) -> None:
+    for_others = {"free_slots": settings.free_slots, "propagation": settings.propagation}
+    asked = [name for name, value in for_others.items() if value]
+    if asked:
+        raise SettingsError(
+            f"{' and '.join(asked)} is for unlabelled pixels, which unlabelled = false leaves out: "
+            "leave one of them out"
+        )
 
 
 def _check_several(settings: M2Settings, names: list[str]) -> None:

@@ -29,13 +29,19 @@ def q_of_labels(model: DeclaredVAE) -> nn.ModuleList:
 
 
 def keep_the_better(
-    model: DeclaredVAE, before: dict[str, Tensor], validation: Validation, watcher: Watcher
+    model: DeclaredVAE,
+    before: dict[str, Tensor],
+    validation: Validation,
+    watcher: Watcher,
+    *,
+    lacking: bool = True,
 ) -> dict[str, Any]:
     """Leave the better q(y|x) on the validation pixels in the model, and say which it is.
 
     By macro-F1, its mean over label sets. With free slots it is the whole model's always: the
     supervised part's knows nothing of them, and validation pixels do not either. `before`:
-    `q_of_labels` after the supervised part.
+    `q_of_labels` after the supervised part. `lacking`: whether any pixel that was learnt from lacks
+    a label; if not, what was gained says nothing of such pixels.
     """
     if not len(validation):
         return {"supervised": {}, "gained": None, "kept": "semi-supervised"}
@@ -53,6 +59,11 @@ def keep_the_better(
         for name in each_now
     )
     free = any(model.architecture.free)
+    if not lacking:
+        kept = "supervised" if gained < 0 else "semi-supervised"
+        q.load_state_dict(before if gained < 0 else after)
+        watcher.say(f"labelled pixels alone, supervised part -> whole model: {change}")
+        return {**_metrics(then, now, kept), "gained": None}
     if gained < 0 and not free:
         watcher.say(f"unlabelled pixels did not help here: kept the supervised model ({change})")
         return _metrics(then, now, "supervised")

@@ -88,7 +88,12 @@ class M2Data:
     @property
     def rows(self) -> npt.NDArray[np.int64]:
         """Training pixels, then those whose spectra may be learnt from without label."""
-        return np.concatenate([self.dataset.rows(Part.TRAIN), self.dataset.unlabelled_rows])
+        return np.concatenate([self.dataset.rows(Part.TRAIN), self.unlabelled_rows])
+
+    @property
+    def unlabelled_rows(self) -> npt.NDArray[np.int64]:
+        """Pixels without label that are learnt from."""
+        return self.dataset.unlabelled_rows[: None if self.settings.unlabelled else 0]
 
     @cached_property
     def every(self) -> Pixels:
@@ -145,7 +150,7 @@ class M2Data:
     def y(self) -> Tensor:
         """Classes `(N, V)` of `every`, -1 where not known."""
         labelled = self._y(self.dataset.rows(Part.TRAIN))
-        pool = (0, 0, 0, len(self.dataset.unlabelled_rows))
+        pool = (0, 0, 0, self.unlabelled)
         return torch.nn.functional.pad(labelled, pool, value=-1)
 
     @cached_property
@@ -162,7 +167,7 @@ class M2Data:
     @property
     def unlabelled(self) -> int:
         """How many pixels have no label."""
-        return len(self.dataset.unlabelled_rows)
+        return len(self.unlabelled_rows)
 
     @cached_property
     def validation(self) -> Validation:
@@ -180,6 +185,11 @@ class M2Data:
     def pixels(self) -> int:
         """N, the labelled and the unlabelled ones."""
         return len(self.rows)
+
+    @property
+    def there(self) -> int:
+        """N for the weight prior: unlabelled pixels count, whether or not they are learnt from."""
+        return len(self.dataset.rows(Part.TRAIN)) + len(self.dataset.unlabelled_rows)
 
     @cached_property
     def kept(self) -> npt.NDArray[np.bool_]:

@@ -120,7 +120,7 @@ def train_m2(
         training = _Training(data, resume, watcher, draw)
         training.announce()
         if not processes.first:
-            training.whole(SemiSupervisedTask(training.fresh(), data, settings, EStep(), processes))
+            training.whole(training.task(training.fresh(), EStep()))
             return processes.told("card", dict)
         model, supervised = training.supervised()
         taught = teaching(data, model, watcher)
@@ -129,9 +129,10 @@ def train_m2(
             weight = model.classifier.weight
             model = training.fresh()
             model.classifier.weight.copy_(weight)
-        task = SemiSupervisedTask(model, data, settings, taught.e_step, processes)
+        task = training.task(model, taught.e_step)
         found = training.whole(task)
-        metrics = keep_the_better(model, before, data.validation, watcher)
+        lacking = len(task.lacking) > 0
+        metrics = keep_the_better(model, before, data.validation, watcher, lacking=lacking)
         card = training.card(task, found)
         card["label_sets"][0] |= taught.decided
         card["training"]["supervised_seconds"] = supervised.progress.seconds
@@ -189,6 +190,11 @@ class _Training:
         named = model_name({"model": settings.model, "m1": data.m1 and data.m1.card})
         if data.streamed:
             self.watcher.say(data.amount.in_words())
+        if not settings.unlabelled and data.m1 is not None:
+            self.watcher.say(
+                "no unlabelled pixels from here on, but the features have been learnt from them: "
+                "--no-m1 leaves these out, too"
+            )
         for sentence in model_in_words(self.architecture, data, named):
             self.watcher.say(sentence)
 
@@ -208,7 +214,7 @@ class _Training:
             begin_run(run)
         self.watcher.say("supervised part, labelled pixels alone:")
         found = fit(
-            SupervisedTask(model, data.labelled, data.validation, settings, data.pixels),
+            SupervisedTask(model, data.labelled, data.validation, settings, data.there),
             supervised_settings(settings),
             run / SUPERVISED,
             identity=self.known,
@@ -226,6 +232,13 @@ class _Training:
                 named = f"{label_set.name}: " if several else ""
                 self.watcher.say(named + in_words(settings.experts, of_set))
         return model, found
+
+    def task(self, model: DeclaredVAE, e_step: EStep) -> SemiSupervisedTask:
+        """What the whole model is to learn."""
+        data = self.data
+        return SemiSupervisedTask(
+            model, data, self.settings, e_step, data.processes, pixels=data.there
+        )
 
     def whole(self, task: SemiSupervisedTask) -> Fit:
         """The whole model on all pixels."""

@@ -19,7 +19,7 @@ from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs, Labelled, Pixels, at_once
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.share import share_of
-from hsi_ssl.training.stage import batch_size
+from hsi_ssl.training.stage import STEPS_AN_EPOCH, batch_size
 from hsi_ssl.training.task import PlainTask, StepCost
 from hsi_ssl.training.terms import asked_for
 from hsi_ssl.training.terms.step import Step
@@ -76,16 +76,22 @@ class SemiSupervisedTask(PlainTask):
         settings: M2Settings,
         e_step: EStep | None = None,
         processes: Processes = ALONE,
+        pixels: int | None = None,
     ) -> None:
-        """`e_step`: who tells pixels of the labels that they lack, None for nobody."""
+        """`e_step`: who tells pixels of the labels that they lack, None for nobody.
+
+        `pixels`: N of the weight prior, if other than that of the data.
+        """
         self.module, self.settings, self.processes = module, settings, processes
         self.inputs, self.y = data.every, data.y
         self.labelled, self.validation = data.labelled, data.validation
         self.e_step = EStep() if e_step is None else e_step
-        self.pixels = len(self.inputs)
+        self.pixels = pixels or len(self.inputs)
         self.lacking = torch.nonzero((self.y < 0).any(dim=1)).flatten()
         self.batch = batch_size(settings.batch_unlabelled, len(self.lacking))
-        self.steps = math.ceil(len(self.lacking) / self.batch) or self.labelled.steps
+        self.steps = math.ceil(len(self.lacking) / self.batch)
+        if not self.steps:
+            self.steps = max(STEPS_AN_EPOCH, self.labelled.steps)
         self.terms = asked_for(settings)
 
     def objective_in_words(self) -> str:
@@ -126,10 +132,10 @@ class SemiSupervisedTask(PlainTask):
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Each pixel that lacks a label once, a labelled batch beside each.
 
-        Where none lacks any an epoch draws as many labelled ones as there are.
+        Where none lacks any an epoch draws as many labelled ones as there are, of few some 30.
         """
         if not len(self.lacking):
-            for _ in range(self.labelled.steps):
+            for _ in range(self.steps):
                 inputs = self.labelled.inputs
                 yield Batch(*self.labelled.draw(generator), self.lacking, inputs, self.lacking)
             return

@@ -240,3 +240,26 @@ def test_what_does_not_go_with_a_reference(
 def test_rules_of_a_reference_need_one(run: Path, tiny_dataset: Dataset) -> None:
     result = call("evaluate", run, tiny_dataset.path, "--label-field", "class")
     assert "--label-field is for --reference" in str(result.exception)
+
+
+@pytest.mark.slow
+def test_a_run_beside_one_of_labelled_pixels_alone(
+    run: Path, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone"
+    trained = call(
+        "train-m2", tiny_dataset.path, "--no-unlabelled", "-o", alone, *SMALL.split(), "--seed", 1
+    )
+    assert trained.exit_code == 0, trained.output
+    assert "0 unlabelled pixels" in trained.output
+    assert "unlabelled pixels gained" not in trained.output
+    report = tmp_path / "report"
+    asked = ("evaluate", run, tiny_dataset.path, "--against", alone, "--report", report)
+    result = call(*asked, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert f"against {alone} (M2, labelled pixels alone; here M2, with unlabelled" in result.output
+    page = (report / "index.html").read_text()
+    assert "Beside another run" in page
+    assert json.loads((report / "metrics.json").read_text())["against"][0]["unlabelled"] is False
+    itself = call(*asked, "--against", run, "--overwrite")
+    assert isinstance(itself.exception, ModelError)
