@@ -28,6 +28,8 @@ SECONDS_BETWEEN_LINES = 5.0
 """Of those that tell where something long stands, where no live line does."""
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Characters that move a terminal's cursor, colour it or turn the order of letters."""
+SWATCH = re.compile(r"(\x1b\[48;2;\d{1,3};\d{1,3};\d{1,3}m {2}\x1b\[0m)")
+"""Two blanks in a colour, as a class is shown by: what steers nothing beyond itself."""
 WORD = re.compile(r"\S{1001,}")
 SIZE = "WORLD_SIZE"
 """Variable that tells how many processes were started together; others' systems set `RANK` too."""
@@ -54,6 +56,12 @@ def readable(text: str) -> str:
     """A text from wherever, as a terminal may show it: nothing in it steers, no word is endless."""
     text = STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
     return WORD.sub(lambda found: f"{found[0][:500]}...{found[0][-100:]}", text)
+
+
+def _coloured(text: str) -> str:
+    """`readable`, but for swatches of colour."""
+    pieces = SWATCH.split(text)
+    return "".join(p if i % 2 else readable(p) for i, p in enumerate(pieces))
 
 
 def one_line(sentence: str) -> str:
@@ -136,7 +144,7 @@ class Terminal(Watcher):
     def _print(self, text: str, *, err: bool, head: str = "") -> None:
         # Above the live line, whose terminal standard output may be, too.
         with contextlib.nullcontext() if self._line is None else self._line.away():
-            click.echo(head + readable(text), err=err)
+            click.echo(head + _coloured(text), err=err)
 
     def __enter__(self) -> Self:
         return self

@@ -45,8 +45,17 @@ def test_list_as_json() -> None:
 def test_show_tells_classes_licence_and_citation() -> None:
     result = CliRunner().invoke(cli, ["catalog", "show", "pavia-university"])
     assert result.exit_code == 0, result.output
-    for word in ("Painted metal sheets", "licence", "citation", "#3fd0e0", "no, can be fetched"):
+    for word in ("Painted metal sheets", "licence", "citation", "#e06647", "no, can be fetched"):
         assert word in result.output
+
+
+def test_show_colours_classes_on_a_terminal_and_nowhere_else() -> None:
+    asked = ["catalog", "show", "pavia-university"]
+    seen = CliRunner().invoke(cli, asked, color=True).output
+    assert "\x1b[48;2;224;102;71m  \x1b[0m #e06647" in seen
+    plain = CliRunner().invoke(cli, asked).output
+    assert "       #e06647" in plain
+    assert "x1b" not in plain
 
 
 @pytest.mark.parametrize("name", list(catalog.entries()))
