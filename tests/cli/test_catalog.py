@@ -54,7 +54,7 @@ def test_show_colours_classes_on_a_terminal_and_nowhere_else() -> None:
     seen = CliRunner().invoke(cli, asked, color=True).output
     assert "\x1b[48;2;224;102;71m  \x1b[0m #e06647" in seen
     plain = CliRunner().invoke(cli, asked).output
-    assert "       #e06647" in plain
+    assert "8     #e06647" in plain
     assert "x1b" not in plain
 
 
