@@ -64,9 +64,6 @@ def command(
     with claimed(folder):
         refuse_existing(folder, overwrite)
         classifier = load_classifier(run, device or settings.device)
-        poor = poor_in_words(classifier.card)
-        if poor is not None:
-            terminal.warn(poor)
         generator = Generator(classifier, settings.seed if seed is None else seed)
         known = open_dataset(dataset or Path(classifier.card["dataset"]["path"]))
         pool = active_pool(known, classifier, run)
@@ -75,6 +72,9 @@ def command(
         else:
             measured = of_dataset(known, generator)
         written = write_generated(generator, measured, pool, folder, overwrite=overwrite)
+    poor = poor_in_words(classifier.card)
+    if poor is not None:
+        terminal.warn(poor)
     terminal.result(
         {"output": str(folder), "files": [str(path) for path in written]},
         f"wrote {folder}: {', '.join(path.name for path in written)}",

@@ -20,6 +20,7 @@ from hsi_ssl.scenes.readers.hdf5_probe import look_first
 
 ROOT = Path(__file__).parents[2]
 OUR_OWN = {
+    "hsi_ssl/doctor/probes.py",
     "hsi_ssl/scenes/readers/hdf5_file.py", "hsi_ssl/scenes/simulate.py",
     "hsi_ssl/datasets/store.py", "hsi_ssl/datasets/hdf5_writing.py",
 }  # fmt: skip
