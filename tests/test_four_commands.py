@@ -28,7 +28,7 @@ SCENES = {"drillcore": 10, "kingma-2014": 2, "mnist": 2, "mnist-semi-unsupervise
 
 
 def test_this_test_knows_every_recipe() -> None:
-    assert set(recipes()) == {"indian-pines", "drillcore", *NEEDS}
+    assert set(recipes()) == {"demo", "indian-pines", "drillcore", *NEEDS}
 
 
 @pytest.mark.slow
