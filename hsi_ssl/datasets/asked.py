@@ -17,8 +17,17 @@ LISTS = ("exclude", "ignore_codes")
 
 
 def asked_of(settings: PrepareSettings) -> dict[str, Any]:
-    """What a dataset keeps of the places that were given, those that were not left out."""
+    """What a dataset keeps of the places that were given, those that were not left out.
+
+    Sources in the order of their names, and what is given one a source with them: a dataset does
+    not depend on the order in which they came.
+    """
     told = settings.model_dump(mode="json", include=set(PLACES))
+    sources = told["sources"]
+    order = sorted(range(len(sources)), key=lambda i: str(sources[i]))
+    for name, value in told.items():
+        if isinstance(value, list) and len(value) == len(sources):
+            told[name] = [value[i] for i in order]
     return {name: value for name, value in told.items() if value not in (None, [], "")}
 
 
