@@ -46,10 +46,6 @@ class KernelRidge:
     prior: float
     sharpness: float
 
-    def kernel(self, x: Tensor) -> Tensor:
-        """k between pixels `(m, D)` and the labelled ones, `(m, n)`."""
-        return _kernel(x, self.centres, self.width)
-
     def log_posteriors(self, blocks: Iterator[Tensor]) -> Tensor:
         """log p(y|x) `(N, K)` of blocks of pixels `(m, D)`, in their type."""
         return torch.cat(

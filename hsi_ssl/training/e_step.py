@@ -78,7 +78,7 @@ class EStep:
         if first and self.start is not None:
             log_q = [self.start.clamp(min=LEAST).log()]
         elif first and self.teacher is not None:
-            log_q = [self.teacher.log_posterior()]
+            log_q = [self.teacher.log_posterior]
         else:
             log_q = evidence(module, inputs, y)
         self.pseudo_labels = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -59,6 +60,7 @@ class FirstTeacher:
         for some in self.pixels.blocks(BLOCK):
             yield some.mean * self.gain
 
+    @cached_property
     def log_posterior(self) -> Tensor:
         """log p(y|x) `(N, K)` of all pixels, the product of what machines say."""
         return torch.cat([self.of(block) for block in self.blocks()])

@@ -66,7 +66,7 @@ def _by_labels(data: M2Data, model: DeclaredVAE, watcher: Watcher) -> Teaching:
     teacher, decided = _first(data, model, watcher)
     strengths, again = list[float](), False
     if data.settings.spatial:
-        first = None if teacher is None else teacher.log_posterior().exp()
+        first = None if teacher is None else teacher.log_posterior.exp()
         strengths = data.strengths(model, first, watcher)
     if any(strengths):
         told = data.evidence_of_neighbours(strengths[0])

@@ -66,7 +66,7 @@ def test_it_finds_the_classes_and_knows_where_it_has_learnt() -> None:
     pixels, y, _ = scene(halves(), 0.2, 5, seed=1)
     teacher = first_teacher(pixels, y, 2, torch.ones(2), seed=1)
     assert teacher.rows.tolist() == list(range(10))
-    log_p = teacher.log_posterior()
+    log_p = teacher.log_posterior
     truth = pixels.mean[:, 0] > 0.5
     assert ((log_p.argmax(1) == 1) == truth).float().mean() > 0.9
     torch.testing.assert_close(log_p[:50], teacher.of(pixels.mean[:50]))
