@@ -15,10 +15,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-ROUNDS = 1000
-"""Of loadings and noise in turn, at most; with as many units as columns one is all it takes."""
+LEAST_ROUNDS, MOST_WORK = 20, 3e7
+"""Loadings and noise are found in turn, as often as this many columns, cubed, allow: some seconds.
+With as many units as columns one round is all it takes."""
 SETTLED = 1e-6
-"""Of the noise: less than it moves in a round."""
+"""A round that moves no noise by more than this share of it is the last."""
 
 
 class Factors(NamedTuple):
@@ -64,7 +65,7 @@ def factors(mean: Tensor, covariance: Tensor, floor: Tensor, units: int) -> Fact
     width, floor = len(mean), floor.double()
     loadings, precision = torch.zeros(width, units).double(), torch.ones(units).double()
     noise, some = floor, min(units, width)
-    for _ in range(ROUNDS):
+    for _ in range(max(LEAST_ROUNDS, int(MOST_WORK / width**3))):
         values, vectors = torch.linalg.eigh(covariance / torch.outer(noise, noise))
         leading = values.flip(0)[:some].clamp_min(1)
         loadings[:, :some] = noise[:, None] * vectors.flip(1)[:, :some] * (leading - 1).sqrt()
