@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-LEAST_ROUNDS, MOST_WORK = 20, 3e7
-"""Loadings and noise are found in turn, as often as this many columns, cubed, allow: some seconds.
-With as many units as columns one round is all it takes."""
+ROUNDS, WORK = (20, 1000), 3e7
+"""Loadings and noise are found in turn, that often at least and at most, in between as the work
+of each allows, columns cubed. With as many units as columns one round is all it takes."""
 SETTLED = 1e-6
 """A round that moves no noise by more than this share of it is the last."""
 
@@ -65,7 +66,7 @@ def factors(mean: Tensor, covariance: Tensor, floor: Tensor, units: int) -> Fact
     width, floor = len(mean), floor.double()
     loadings, precision = torch.zeros(width, units).double(), torch.ones(units).double()
     noise, some = floor, min(units, width)
-    for _ in range(max(LEAST_ROUNDS, int(MOST_WORK / width**3))):
+    for _ in range(int(np.clip(WORK / width**3, *ROUNDS))):
         values, vectors = torch.linalg.eigh(covariance / torch.outer(noise, noise))
         leading = values.flip(0)[:some].clamp_min(1)
         loadings[:, :some] = noise[:, None] * vectors.flip(1)[:, :some] * (leading - 1).sqrt()

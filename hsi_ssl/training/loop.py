@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT_EPOCHS: tuple[int, ...] = (0, 1, 3, 10, 30, 100, 300, 1000)
 SECONDS_BETWEEN_STATES = 2.0
+SHARE_OF_DRAWING = 0.05
+"""Of the time: pictures of what has been learnt take no more of it, but for the last one."""
 VALIDATION_SEED = 20_140_617
 
 
@@ -155,7 +157,9 @@ class _Loop:
         self.average = Average(task.module, settings.average)
         self.progress, self.best = Progress(), weights_of(task.module)
         self.snapshots: dict[int, Tensor] = {}
-        self.saved = time.monotonic()
+        self.saved = self.drawn = time.monotonic()
+        self.drawing = 1.0
+        """Seconds that a picture takes, as far as is known."""
         self.saved_epoch = 0
         self.kept: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         """The state after the last epoch, where it has not been saved."""
@@ -213,7 +217,7 @@ class _Loop:
         """Leave the best state in the module."""
         self.task.module.load_state_dict(self.best)
         self.telling.end()
-        self._snapshot(self.progress.best_epoch)
+        self._snapshot(self.progress.best_epoch, last=True)
         return Fit(self.progress, self.snapshots, self.precision)
 
     def _begin(self) -> None:
@@ -318,12 +322,16 @@ class _Loop:
         )
         progress.stopped = "diverged"
 
-    def _snapshot(self, epoch: int) -> None:
+    def _snapshot(self, epoch: int, *, last: bool = False) -> None:
         if not self.processes.first:
             return
         generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
         self.snapshots[epoch] = self.task.snapshot(generator).cpu()
-        self.on_snapshot(self.snapshots)
+        started = time.monotonic()
+        if last or started - self.drawn > self.drawing / SHARE_OF_DRAWING:
+            self.on_snapshot(self.snapshots)
+            self.drawn = time.monotonic()
+            self.drawing = self.drawn - started
 
     def save_kept(self) -> None:
         """Save the state after the last epoch, unless that has been done."""
