@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.models.bounds import cost_j, kl_per_unit
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.extractors.base import BLOCK, FeatureExtractor, LatentUse
 from hsi_ssl.models.likelihoods import check_unit_interval, make_likelihood
 from hsi_ssl.models.networks import Architecture, gaussian_head, perceptron, sample_gaussian
@@ -98,7 +99,8 @@ class M1(FeatureExtractor):
 
     def shown(self, measured: Tensor, generator: torch.Generator) -> Tensor:
         """Spectra decoded from draws of the prior p(z)."""
-        z = torch.randn(len(measured), self.units, generator=generator, device=measured.device)
+        shape = len(measured), self.units
+        z = drawn(torch.randn, shape, generator, device=measured.device)
         return self.decode(z)
 
     @torch.no_grad()

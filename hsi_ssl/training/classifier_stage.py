@@ -213,7 +213,7 @@ class ClassifierTraining:
         """Fit a closed form."""
         data, settings, started = self.data, self.settings, time.monotonic()
         begin_run(settings.output)
-        generator = torch.Generator(data.device).manual_seed(settings.seed)
+        generator = torch.Generator().manual_seed(settings.seed)
         labelled = data.labelled
         with torch.no_grad():
             self.model.solve(labelled.inputs.mean, labelled.y, data.seen.mean, generator)

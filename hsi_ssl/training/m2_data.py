@@ -249,13 +249,13 @@ class M2Data:
     def evidence_of_neighbours(self, strength: float) -> NeighbourEvidence:
         """What left-out labels say of neighbours that agree with a strength."""
         teacher = self.first_teacher
-        unit = torch.from_numpy(self.dataset.unit[self.rows[teacher.rows.cpu().numpy()]])
+        unit = torch.from_numpy(self.dataset.unit[self.rows[teacher.rows.numpy()]])
         return neighbour_evidence(
             teacher,
             self.y[:, 0],
             self.neighbours,
             strength,
-            unit.to(self.device),
+            unit,
             self.settings.seed,
         )
 

@@ -77,7 +77,7 @@ class Masked(Autoencoder):
     @torch.no_grad()
     def measures(self, x: Tensor) -> dict[str, float]:
         """Share of the variance of hidden bands that is predicted."""
-        generator = torch.Generator(x.device).manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
         lost = sum(float(self.cost(some, generator).sum()) for some in torch.split(x, BLOCK))
         total = 0.5 * float((x - x.mean(0)).double().square().sum())
         return {"predicted_variance_of_hidden_bands": 1 - lost / total} if total else {}
