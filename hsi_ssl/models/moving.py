@@ -8,7 +8,6 @@ asked for together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -20,7 +19,6 @@ PIECE = 2**26
 """Bytes that are pinned at a time: torch keeps them for the next copy."""
 
 
-@cache
 def exact_device(device: torch.device) -> torch.device:
     """Where float64 is computed for what lies on a device: there, or, if it has none, on the CPU.
 
@@ -31,6 +29,16 @@ def exact_device(device: torch.device) -> torch.device:
     except (TypeError, RuntimeError):
         return CPU
     return device
+
+
+def exact(t: Tensor) -> Tensor:
+    """A tensor in float64, on its device or, if that has none, on the CPU."""
+    return t.to(exact_device(t.device), torch.float64)
+
+
+def exact_mean(x: Tensor) -> Tensor:
+    """Mean `(D,)` of rows `(N, D)` in float64, without a copy of all in it."""
+    return x.to(exact_device(x.device)).mean(0, dtype=torch.float64)
 
 
 def sent(t: Tensor, device: torch.device) -> Tensor:

@@ -317,10 +317,10 @@ class M2Data:
         if graph is not None:
             return start_of_slots(graph, known, log_p_y, classes, self.settings.seed)
         found = start_in_scenes(
-            self._modelled.double().cpu().numpy(),
+            self._modelled.cpu().double().numpy(),
             self.neighbours.cpu().numpy(),
             known.cpu().numpy(),
-            log_p_y.double().cpu().numpy(),
+            log_p_y.cpu().double().numpy(),
             classes,
             self.settings.seed,
         )

@@ -73,7 +73,9 @@ def other(*, float64: bool = True) -> Iterator[Seen]:
     torch.Generator = Generator  # type: ignore[misc]
     _seen = Seen(float64)
     try:
-        yield _seen
+        # Torch's threads for gradients are as many as devices were known at the first gradient.
+        with torch.autograd.set_multithreading_enabled(False):
+            yield _seen
     finally:
         _seen, torch.Generator = None, before  # type: ignore[misc]
 
@@ -157,6 +159,10 @@ def _asker() -> str:
     return "elsewhere"
 
 
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float)
+
+
 def _here(x: Any) -> bool:
     return isinstance(x, Tensor) and x.device.type == NAME
 
@@ -220,6 +226,10 @@ def _operator(op: Any, *args: Any, **kwargs: Any) -> Any:
     args, kwargs = tree_map(call.to_cpu, args), tree_map(call.to_cpu, kwargs)
     if call.strangers and call.pairs:
         raise RuntimeError(f"{name}: tensors of two devices")
+    types = [str(argument.type) for argument in op._schema.arguments]
+    given = zip(args, types[: len(args)], strict=True)
+    # Numbers that torch has taken for tensors come here as numbers.
+    args = tuple(torch.tensor(a) if t == "Tensor" and _is_number(a) else a for a, t in given)
     return tree_map(call.back, op(*args, **kwargs))
 
 

@@ -18,6 +18,7 @@ from hsi_ssl.models.classifiers.base import (
     cross_entropy,
 )
 from hsi_ssl.models.draws import drawn
+from hsi_ssl.models.moving import exact
 from hsi_ssl.models.networks import ACTIVATIONS, Architecture, perceptron
 
 LEAST_VARIANCE = 0.05
@@ -150,7 +151,7 @@ class GAN(ClassifierModel):
         made = self.generate(GENERATED, generator)
         share = float(made.var(0).sum() / every.var(0).sum().clamp(min=1e-12))
         seen, mistaken = (
-            float((self.log_odds(self.body(x)) > 0).double().mean()) for x in (every, made)
+            float(exact(self.log_odds(self.body(x)) > 0).mean()) for x in (every, made)
         )
         told = 0.5 * (seen + 1 - mistaken)
         covered = len(self.log_q_y(made).argmax(-1).unique())
