@@ -156,12 +156,13 @@ class Classifier:
         `neighbours (n, 8)`: rows, -1 where there is none; `known (n,)`: class indices of labelled
         pixels, -1 elsewhere. See `hsi_ssl.models.spatial`.
         """
-        log_f = torch.from_numpy(posterior).clamp(min=SMALLEST_POSTERIOR).log()
-        places = torch.from_numpy(neighbours.astype(np.int64))
-        sure = None if known is None else torch.from_numpy(known.astype(np.int64))
+        p = sent(torch.from_numpy(posterior), self.device)
+        places = sent(torch.from_numpy(neighbours.astype(np.int64)), self.device)
+        sure = None
+        if known is not None:
+            sure = sent(torch.from_numpy(known.astype(np.int64)), self.device)
         beta = self.card["spatial_strength"] if strength is None else strength
-        found: Floats = mean_field(log_f, places, beta, sure).numpy()
-        return found
+        return _read(mean_field(p.clamp(min=SMALLEST_POSTERIOR).log(), places, beta, sure))
 
     @torch.inference_mode()
     def log_density(self, raw: Raw, samples: int) -> Floats:

@@ -174,7 +174,6 @@ class ClassifierTraining:
                 settings,
                 m1_weights=data.m1 and data.m1.card["weights_sha256"],
                 teacher_weights=self.teacher and self.teacher.to_card()["weights_sha256"],
-                device=data.device.type,
             ),
             resume=resume and (settings.output / STATE).exists(),
             watcher=self.watcher,

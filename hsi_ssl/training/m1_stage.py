@@ -378,8 +378,7 @@ class _Training:
     def identity(self) -> dict[str, Any]:
         """What must be the same to resume."""
         more = {"streamed": True} if self.data.streamed else {}
-        init_from, device = str(self.init_from), self.device.type
-        return identity(self.dataset, self.settings, init_from=init_from, device=device, **more)
+        return identity(self.dataset, self.settings, init_from=str(self.init_from), **more)
 
     def _begin(self, *, resume: bool) -> None:
         """Go on from a state, or forget all that are there.

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +78,18 @@ def other(*, float64: bool = True) -> Iterator[Seen]:
             yield _seen
     finally:
         _seen, torch.Generator = None, before  # type: ignore[misc]
+
+
+def counted(seen: Seen, whole: Callable[..., Any], counts: list[int]) -> Callable[..., Any]:
+    """A function that adds to `counts`, at each call, how often the call had to wait."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        before = seen.waits.total()
+        found = whole(*args, **kwargs)
+        counts.append(seen.waits.total() - before)
+        return found
+
+    return call
 
 
 class Generator(torch._C.Generator):
