@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[object, ...]] = {
     "suggest": ("runs/m2", "scene.tif", "-o", "out/suggested.gpkg", "-n", 3),
     "discover": ("runs/m2", "scene.tif", "-o", "out/found", "--min-pixels", 1, "--overwrite"),
     "compare": (
-        "d.h5", "-o", "out/compared", "--extractors", "none,pca", "--classifiers", "m2",
+        "d.h5", "-o", "out/compared", "--extractors", "pca", "--classifiers", "m2",
         "--labels", 5, "--seeds", 1, "--latent", 3, "--project", "few.toml",
     ),
 }  # fmt: skip
