@@ -351,6 +351,8 @@ class _Training:
         if self.processes.first:
             self._begin(resume=resume)
         if self.init_from is None:
+            if self.processes.first:
+                model.begin(some.mean for some in spectra.blocks(BLOCK))
             self._phases(task, resume=resume)
         found = fit(
             task,
