@@ -248,7 +248,9 @@ class TrainingSettings(Settings):
     stream: bool | None = None
     """Read spectra from the dataset in every epoch; None: where memory would hardly hold them."""
     seed: int = Field(0, ge=0)
+    """Of all random numbers, which the CPU draws: the same ones on every device."""
     device: str = "auto"
+    """auto: a CUDA GPU, else the CPU; or one by its name, any that torch has here."""
 
 
 FROM_RANDOM_WEIGHTS: dict[str, Any] = {

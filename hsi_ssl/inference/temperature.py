@@ -29,7 +29,7 @@ def fitted_temperature(log_p: Tensor, y: Tensor) -> float:
         return 1.0
     from scipy.optimize import minimize_scalar  # slow to import
 
-    log_p, y = log_p.double(), y.to(log_p.device)
+    log_p, y = log_p.cpu().double(), y.cpu()  # at once: each cost is asked for, in float64
 
     def cost(log_t: float) -> float:
         surprise = F.nll_loss(tempered(log_p, math.exp(log_t)), y, reduction="sum")

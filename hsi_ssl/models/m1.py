@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.models.bounds import cost_j, kl_per_unit
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.extractors.base import BLOCK, FeatureExtractor, LatentUse
 from hsi_ssl.models.factor_analysis import factors, moments
 from hsi_ssl.models.likelihoods import Gaussian, check_unit_interval, make_likelihood
@@ -148,7 +149,8 @@ class M1(FeatureExtractor):
 
     def shown(self, measured: Tensor, generator: torch.Generator) -> Tensor:
         """Spectra decoded from draws of the prior p(z)."""
-        z = torch.randn(len(measured), self.units, generator=generator, device=measured.device)
+        shape = len(measured), self.units
+        z = drawn(torch.randn, shape, generator, device=measured.device)
         return self.decode(z)
 
     @torch.no_grad()

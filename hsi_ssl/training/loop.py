@@ -19,6 +19,7 @@ from hsi_ssl.errors import ModelError, ProcessError
 from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.models.moving import numbers
 from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
 from hsi_ssl.training.processes import ALONE, Processes
@@ -150,7 +151,7 @@ class _Loop:
         self.processes = processes
         self.device = next(task.module.parameters()).device
         self.precision = chosen_precision(settings.precision, self.device)
-        self.generator = torch.Generator(self.device).manual_seed(settings.seed)
+        self.generator = torch.Generator().manual_seed(settings.seed)
         self.turns = task.turns()
         self.optimisers = [_adam(turn, task.pixels, settings) for turn in self.turns]
         self.clipped = [_networks(task.module, turn) for turn in self.turns]
@@ -199,7 +200,7 @@ class _Loop:
         progress.step += means.steps
         progress.spectra += means.spectra
         with self.average.in_module():
-            generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
+            generator = torch.Generator().manual_seed(VALIDATION_SEED)
             found = self.processes.told("validated", lambda: task.validate(generator))
             self._judge(found)
             self._judge_by_bound(found)
@@ -275,8 +276,8 @@ class _Loop:
             self.telling.step(steps)
         task.module.eval()
         self.processes.average([bound, *terms.values()])
-        mean_terms = {name: float(total) / steps for name, total in terms.items()}
-        return _Means(float(bound) / steps, mean_terms, steps, spectra)
+        mean, *each = (total / steps for total in numbers([bound, *terms.values()]))
+        return _Means(mean, dict(zip(terms, each, strict=True)), steps, spectra)
 
     def _judge(self, found: dict[str, float]) -> None:
         """Keep the state if it is the best so far; stop if there is nothing to wait for."""
@@ -325,7 +326,7 @@ class _Loop:
     def _snapshot(self, epoch: int, *, last: bool = False) -> None:
         if not self.processes.first:
             return
-        generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
+        generator = torch.Generator().manual_seed(VALIDATION_SEED)
         self.snapshots[epoch] = self.task.snapshot(generator).cpu()
         started = time.monotonic()
         if last or started - self.drawn > self.drawing / SHARE_OF_DRAWING:
