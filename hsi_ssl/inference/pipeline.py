@@ -125,7 +125,9 @@ class Pipeline:
         if device not in self._moved:
             shift, layers = self._layers
             moved = None if shift is None else shift.to(device)
-            self._moved[device] = moved, copy.deepcopy(layers).to(device)
+            here = torch.device("cpu") if self.m1 is None else self.m1.device
+            own = layers if device == here else copy.deepcopy(layers)  # M1 itself stays where it is
+            self._moved[device] = moved, own.to(device)
         return self._moved[device]
 
     @cached_property

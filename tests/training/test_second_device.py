@@ -169,9 +169,10 @@ def test_students(tiny_dataset: Dataset, tmp_path: Path, watched: Watched) -> No
 def test_what_a_device_began_goes_on_on_another_as_if_unbroken(
     tiny_dataset: Dataset, tmp_path: Path, watched: Watched
 ) -> None:
-    whole = m1(tiny_dataset, tmp_path / "whole", "cpu", epochs=2)
-    broken = m1(tiny_dataset, tmp_path / "broken", "other")
-    m1(tiny_dataset, broken, "cpu", resume=True, epochs=2)
+    steady: dict[str, Any] = {"decay": "constant"}
+    whole = m1(tiny_dataset, tmp_path / "whole", "cpu", epochs=2, **steady)
+    broken = m1(tiny_dataset, tmp_path / "broken", "other", **steady)
+    m1(tiny_dataset, broken, "cpu", resume=True, epochs=2, **steady)
     assert_the_same(whole, broken)
     assert watched.steps == [0, 0, 1, 0]
 
