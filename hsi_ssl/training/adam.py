@@ -37,7 +37,7 @@ class Adam:
         self.clip = clip
         left = dict.fromkeys(turn.parameters)
         networks = [[p for p in child.parameters() if p in left] for child in module.children()]
-        each = [[p for p in some if left.pop(p, True) is None] for some in networks]
+        each = [[p for p in some if left.pop(p, True) is None] for some in networks if some]
         each.append(list(left))  # of no network: not clipped
         matrices, others = (
             [[p for p in some if (p.ndim > 1) == wide] for some in each] for wide in (True, False)
@@ -51,10 +51,8 @@ class Adam:
             row.gather()
         for ends in zip(*(row.networks[:-1] for row in self.rows), strict=True):
             parts = [row.gradient[end] for row, end in zip(self.rows, ends, strict=True)]
-            norm = torch.stack([part.norm() for part in parts]).norm()
-            share = (self.clip / (norm + SMALLEST_NORM)).clamp(max=1.0)
-            for part in parts:
-                part.mul_(share)
+            norm = torch.stack(torch._foreach_norm(parts)).norm()
+            torch._foreach_mul_(parts, (self.clip / (norm + SMALLEST_NORM)).clamp_(max=1.0))
         for row in self.rows:
             row.step(rate)
 
