@@ -181,6 +181,15 @@ class DeclaredVAE(nn.Module):
         """The columns of `x (..., D)` that p(x|...) is a density of."""
         return x[..., : self.architecture.width]
 
+    @property
+    def reads(self) -> Tensor:
+        """Which columns of x q of the labels reads, `(D,)`."""
+        reads = self.classifier.reads
+        if self.after:  # through z
+            reads = reads.clone()
+            reads[: self.architecture.width] = True
+        return reads
+
     def among_labelled(self, log_q: Tensor, place: int) -> Tensor:
         """log q(y|x) given that y is no free slot, `(..., K - free)`, of `log_q (..., K)`."""
         free = self.architecture.free[place]
