@@ -19,6 +19,7 @@ from hsi_ssl.errors import ModelError, ProcessError
 from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.inference.threads import Threads
 from hsi_ssl.models.moving import numbers
 from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
@@ -186,11 +187,13 @@ class _Loop:
             self._snapshot(0)
         path, known = self.run / LAST_METRICS, self.progress.epoch
         self.log = _Log(path, known, self.task.bound_name) if first else None
+        self.threads = Threads(self.watcher)
         self.telling = Telling(self.watcher, self.task, self.settings, self.progress)
 
     def epoch(self) -> None:
         """One epoch, judged on the validation pixels, logged and now and then saved."""
         progress, task, started = self.progress, self.task, time.monotonic()
+        self.threads.look()
         self._begin()
         means = self._steps()
         if not math.isfinite(means.bound):
