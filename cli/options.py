@@ -6,6 +6,7 @@
 --seed N          seed of all random numbers of the run
 --device D        auto, cpu, cuda or cuda:i
 --overwrite       replace an output that exists
+--data DIR        where scenes lie that a dataset or a map remembers elsewhere
 
 An option that is not given is None (or empty) and leaves the settings file's value, which leaves
 the default.
@@ -45,6 +46,15 @@ axes = click.option(
     "--axes",
     metavar="A,B,C",
     help="What the axes of a cube are: bands,rows,cols in the order of the array's.",
+)
+
+
+data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    metavar="DIR",
+    help="Folder that holds scenes which are not where they were; known again by their content.",
 )
 
 

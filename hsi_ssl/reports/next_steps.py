@@ -11,6 +11,7 @@ import numpy as np
 
 from hsi_ssl.datasets.balance import Balance
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.whereabouts import place_of
 from hsi_ssl.reports.evaluation import REJECT, Evaluation
 from hsi_ssl.reports.intervals import FEW
 
@@ -108,4 +109,5 @@ def _poor(evaluation: Evaluation) -> str:
 
 def _scene_of(dataset: Dataset) -> str:
     """The first scene's path, for a command; SCENE where it is not known."""
-    return shlex.quote(str(dataset.meta["sources"][0].get("path") or "SCENE"))
+    card = dataset.meta["sources"][0]
+    return shlex.quote(str(place_of(card, dataset) or card["path"] or "SCENE"))
