@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,15 +20,9 @@ from hsi_ssl.inference.classifier import Classifier, load_classifiers
 from hsi_ssl.inference.discovered import MapClasses, load_discovered, map_classes
 from hsi_ssl.inference.extractor import check_bands
 from hsi_ssl.inference.lineage import dataset_of
-from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.label_set import LabelClass, indices_to_codes
 from hsi_ssl.maps.class_map import Layer
-from hsi_ssl.masks.codes import MASK_TAG
-from hsi_ssl.plain import checked
-from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.product import Overlap, Quality
-from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.view.finding import (
+from hsi_ssl.maps.finding import (
     bases_of,
     first_there,
     legend_of,
@@ -41,9 +34,13 @@ from hsi_ssl.view.finding import (
     pixels_by_code,
     places_in,
     places_of,
+    settings_of,
     sources_of,
     tags_of,
 )
+from hsi_ssl.masks.codes import MASK_TAG
+from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
 MEASURES: tuple[Layer, ...] = ("confidence", "entropy", "novelty", "p_value")
@@ -168,34 +165,6 @@ def _of_run(
     )
 
 
-@dataclass(frozen=True)
-class _Opening:
-    """Of the settings of `classify` in a map: those that its scene is opened with again."""
-
-    scenes: list[str] = field(default_factory=list)
-    variable: str | None = None
-    wavelengths: str | None = None
-    axes: str | None = None
-    overlap: Overlap | None = None
-    quality: Quality | None = None
-
-
-def _settings_of(path: Path, tags: dict[str, str]) -> dict[str, Any]:
-    """The settings that a map was made with.
-
-    Raises
-    ------
-    SceneError
-        They are broken.
-    """
-    try:
-        settings: dict[str, Any] = parsed(tags.get("SETTINGS") or "{}")
-        checked(_Opening, settings)
-    except ValueError as error:
-        raise SceneError(f"{path}: its tag SETTINGS is broken ({error}); classify again") from error
-    return settings
-
-
 def _of_maps(
     maps: Sequence[Path],
     scene: Path | None,
@@ -214,7 +183,7 @@ def _of_maps(
     scenes, spatial = [], False
     with ExitStack() as on_error:
         for path, about in zip(maps, tags, strict=True):
-            settings = _settings_of(path, about)
+            settings = settings_of(path, about)
             spatial = spatial or bool(settings.get("spatial"))
             raster = on_error.enter_context(opened_map(path))
             beside = [(m, path.with_name(f"{path.stem}_{m}{path.suffix}")) for m in MEASURES]

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 
-from hsi_ssl.catalog.entries import entries
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.datasets.whereabouts import is_same, missing_in_words, place_of, within
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.files import fingerprint
+from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
 from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
-from hsi_ssl.labels.sources import resolve
+from hsi_ssl.labels.sources import in_catalog, resolve
 from hsi_ssl.maps.class_map import named_as_map
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.maps.records import scene_recorded
+from hsi_ssl.plain import checked
 from hsi_ssl.scenes.laid_back import laid_back, on_map_grid_of
 from hsi_ssl.scenes.names import name_of, short_name
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.product import Overlap, Quality
 from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
@@ -102,7 +105,7 @@ def places_of(
     found = (first_there(path, bases) for path in wanted)
     places = [path for path in found if path is not None and _may_be_scene(path)]
     if not places:
-        for source in set(settings.get("scenes", ())) & entries().keys():
+        for source in filter(in_catalog, dict.fromkeys(settings.get("scenes", ()))):
             with resolve([source], labelled=False) as known:
                 places += [s.scene.path for s in known.scenes if _is_called(s.scene.path, name)]
     return places
@@ -227,6 +230,34 @@ def tags_of(path: Path) -> dict[str, str]:
     with opened_map(path), unlocated(), rasterio.open(path) as raster:
         found: dict[str, str] = raster.tags()
         return found
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """Of the settings of `classify` in a map: those that its scene is opened with again."""
+
+    scenes: list[str] = field(default_factory=list)
+    variable: str | None = None
+    wavelengths: str | None = None
+    axes: str | None = None
+    overlap: Overlap | None = None
+    quality: Quality | None = None
+
+
+def settings_of(path: Path, tags: dict[str, str]) -> dict[str, Any]:
+    """The settings that a map was made with.
+
+    Raises
+    ------
+    SceneError
+        They are broken.
+    """
+    try:
+        settings: dict[str, Any] = parsed(tags.get("SETTINGS") or "{}")
+        checked(_Opening, settings)
+    except ValueError as error:
+        raise SceneError(f"{path}: its tag SETTINGS is broken ({error}); classify again") from error
+    return settings
 
 
 def legend_of(path: Path) -> tuple[list[LabelClass], dict[int, int] | None]:
