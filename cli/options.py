@@ -306,6 +306,12 @@ def training(command: F) -> F:
     """Add what the training loop reads: epochs, learning rate, patience, resume and the like."""
     for add in (
         click.option("--watch", is_flag=True, help="Show the curves in the browser as they grow."),
+        click.option(
+            "--tensorboard",
+            type=FILE,
+            metavar="DIR",
+            help="Also write the curves for TensorBoard, into DIR/<name of the run>.",
+        ),
         resume,
         overwrite,
         device,
