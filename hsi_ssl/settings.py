@@ -248,7 +248,19 @@ class TrainingSettings(Settings):
     stream: bool | None = None
     """Read spectra from the dataset in every epoch; None: where memory would hardly hold them."""
     seed: int = Field(0, ge=0)
+    """Of all random numbers, which the CPU draws: the same ones on every device."""
     device: str = "auto"
+    """auto: a CUDA GPU, else the CPU; or one by its name, any that torch has here."""
+
+
+FROM_RANDOM_WEIGHTS: dict[str, Any] = {
+    "hidden": (500, 500),
+    "epochs": 200,
+    "learning_rate": 1e-3,
+    "decay": "constant",
+    "warm_up": 5,
+}
+"""What the defaults of `[m1]` are where training does not begin at the best linear model."""
 
 
 class M1Settings(TrainingSettings):
@@ -261,17 +273,25 @@ class M1Settings(TrainingSettings):
     options: dict[str, bool | int | float | str] = Field({})
     """Options of the extractor's own, which its page in the documentation tells."""
     latent: int = Field(50, ge=1)
-    hidden: Widths = (500, 500)
+    hidden: Widths = (250, 250)
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
     sd_floor: float | None = Field(None, gt=0)
     """Smallest standard deviation of the Gaussian likelihood; None: the measured noise."""
     batch: int = Field(1000, ge=1)
     """Spectra a step, at most: of few spectra fewer, so that an epoch has some 30 steps."""
-    epochs: int = Field(200, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    epochs: int = Field(20, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    decay: Literal["constant", "cosine"] = "cosine"
     patience: int = Field(20, ge=1)
-    warm_up: int = Field(5, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_random_weights(cls, values: dict[str, Any]) -> dict[str, Any]:
+        of_m1 = values.get("extractor", "vae") == "vae"
+        if of_m1 and values.get("likelihood", "gaussian") == "gaussian":
+            return values
+        return {**FROM_RANDOM_WEIGHTS, **values}
 
 
 RENAMED = {

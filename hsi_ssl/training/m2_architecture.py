@@ -149,7 +149,7 @@ def class_priors(settings: M2Settings, data: M2Data) -> list[Tensor]:
     """
     return [
         class_prior_of(settings, y[y >= 0], len(label_set))
-        for y, label_set in zip(data.labelled.y.T, data.label_sets, strict=True)
+        for y, label_set in zip(data.labelled.y.cpu().T, data.label_sets, strict=True)
     ]
 
 
@@ -158,7 +158,7 @@ def class_prior_of(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
     if settings.class_prior == "uniform":
         of_classes = torch.ones(classes)
     elif settings.class_prior == "empirical":
-        of_classes = torch.bincount(y.cpu(), minlength=classes).float().clamp(min=1)
+        of_classes = torch.bincount(y, minlength=classes).float().clamp(min=1)
     else:
         of_classes = torch.tensor(settings.class_prior)
         if len(of_classes) != classes or not bool((of_classes > 0).all()):

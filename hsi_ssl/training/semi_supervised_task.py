@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hsi_ssl.models.bounds import objective
 from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.models.moving import fetched, sent
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import Inputs, Labelled, Pixels, at_once
 from hsi_ssl.training.processes import ALONE, Processes
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """Rows of training pixels: some drawn for their labels, some that lack a label."""
+    """Rows of training pixels: some drawn for their labels, some that lack a label; on the CPU."""
 
     labelled: Tensor
     sets: Tensor
@@ -39,7 +40,7 @@ class Batch(NamedTuple):
     inputs: Inputs
     """Where those that lack a label are seen."""
     at: Tensor
-    """Rows of them there."""
+    """Rows of them there, on the device."""
 
 
 class Data(Protocol):
@@ -87,7 +88,9 @@ class SemiSupervisedTask(PlainTask):
         self.labelled, self.validation = data.labelled, data.validation
         self.e_step = EStep() if e_step is None else e_step
         self.pixels = pixels or len(self.inputs)
-        self.lacking = torch.nonzero((self.y < 0).any(dim=1)).flatten()
+        self.known = (self.y >= 0).cpu()
+        """Which labels of pixels are known, `(N, V)`, on the CPU: steps ask, and must not wait."""
+        self.lacking = torch.nonzero((~self.known).any(dim=1)).flatten()
         self.batch = batch_size(settings.batch_unlabelled, len(self.lacking))
         self.steps = math.ceil(len(self.lacking) / self.batch)
         if not self.steps:
@@ -137,19 +140,19 @@ class SemiSupervisedTask(PlainTask):
         if not len(self.lacking):
             for _ in range(self.steps):
                 inputs = self.labelled.inputs
-                yield Batch(*self.labelled.draw(generator), self.lacking, inputs, self.lacking)
+                nobody = self.lacking.to(self.y.device)
+                yield Batch(*self.labelled.draw(generator), self.lacking, inputs, nobody)
             return
         for rows, inputs, at in self.inputs.shuffled(self.lacking, self.batch, generator):
             yield Batch(*self.labelled.draw(generator), rows, inputs, at)
 
     def cost(self, batch: Batch, kl_weight: float, generator: torch.Generator) -> StepCost:
         """J_alpha / N, the weighted sum of the terms."""
-        rows, sets, lacking, inputs, at = batch
-        y, y_lacking = self.y[rows], self.y[lacking]
-        labelled = share_of(self.processes, len(rows))
-        others = share_of(self.processes, len(lacking))
-        rows, lacking, at = rows[labelled.at], lacking[others.at], at[others.at]
-        of_labels = self.labelled.inputs
+        device, of_labels = self.y.device, self.labelled.inputs
+        labelled = share_of(self.processes, len(batch.labelled))
+        others = share_of(self.processes, len(batch.lacking))
+        rows, at = sent(batch.labelled[labelled.at], device), batch.at[others.at]
+        lacking = at if batch.inputs is self.inputs else sent(batch.lacking[others.at], device)
         step = Step(
             module=self.module,
             settings=self.settings,
@@ -158,13 +161,13 @@ class SemiSupervisedTask(PlainTask):
             labelled=labelled,
             lacking=others,
             x=of_labels.sample(rows, labelled.numbers(generator)),
-            y=y[labelled.at],
-            sets=sets,
-            complete=(y >= 0).all(dim=1),
-            unknown=y_lacking < 0,
+            y=self.y[rows],
+            sets=batch.sets,
+            known=self.known[batch.labelled],
+            known_lacking=self.known[batch.lacking],
             rows=lacking,
-            x_lacking=inputs.sample(at, others.numbers(generator)),
-            y_lacking=y_lacking[others.at],
+            x_lacking=batch.inputs.sample(at, others.numbers(generator)),
+            y_lacking=self.y[lacking],
             share_lacking=len(self.lacking) / self.pixels,
             kl_weight=kl_weight,
             generator=generator,
@@ -178,16 +181,18 @@ class SemiSupervisedTask(PlainTask):
     @torch.no_grad()
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Bound on log p(x, labels), and scores of q(y|x), on the validation pixels."""
-        found = self.validation.of_classifier(self.module)
+        some, exact = at_once(self.module), self.settings.exact_classes
+        x, y, known = self.validation.inputs.mean, self.validation.y, self.validation.known
+        pieces = zip(*(t.split(some) for t in (x, y, known)), strict=True)
+        costs = [
+            self.module.cost(a, b, generator, exact=exact, known=c).sum() for a, b, c in pieces
+        ]
+        cost = {"cost": torch.stack(costs).sum()} if len(y) else {}
+        read = fetched({**self.validation.measured(self.module), **cost})
+        found = self.validation.of_classifier(self.module.architecture.labels, read)
         if any(self.module.architecture.free):
             found["score"] = math.inf  # of free slots these pixels say nothing: the last state
-        some, exact = at_once(self.module), self.settings.exact_classes
-        x, y = self.validation.inputs.mean, self.validation.y
-        costs = [
-            self.module.cost(*pair, generator, exact=exact).sum()
-            for pair in zip(x.split(some), y.split(some), strict=True)
-        ]
-        return {"bound": -float(sum(costs)) / max(1, len(y)), **found}
+        return {"bound": -float(read.get("cost", 0.0)) / max(1, len(y)), **found}
 
     @torch.no_grad()
     def snapshot(self, generator: torch.Generator) -> Tensor:

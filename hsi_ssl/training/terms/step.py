@@ -27,9 +27,9 @@ class Step:
     give random numbers. Of these `x (n, D)`, `y (n, V)`, and `rows (m,)` among all training pixels
     of those that lack a label, `x_lacking (m, D)`, `y_lacking (m, V)`; -1 is not known.
 
-    Of the whole batch: `sets (N,)`, for which label set each pixel was drawn; `complete (N,)`,
-    whether all of its labels are known; `unknown (M, V)`, which labels the others lack.
-    `share_lacking`: of all training pixels. `inputs`: pixels seen as these are.
+    Of the whole batch, and on the CPU: `sets (N,)`, for which label set each pixel was drawn;
+    `known (N, V)` and `known_lacking (M, V)`, which labels are known. `share_lacking`: of all
+    training pixels. `inputs`: pixels seen as these are.
     """
 
     module: DeclaredVAE
@@ -41,8 +41,8 @@ class Step:
     x: Tensor
     y: Tensor
     sets: Tensor
-    complete: Tensor
-    unknown: Tensor
+    known: Tensor
+    known_lacking: Tensor
     rows: Tensor
     x_lacking: Tensor
     y_lacking: Tensor
