@@ -17,6 +17,7 @@ from hsi_ssl.comparing.baselines import BASELINES
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS
 from hsi_ssl.comparing.folder import TABLE, write_json
 from hsi_ssl.comparing.grid import Grid, Result
+from hsi_ssl.comparing.next_steps import after_comparison
 from hsi_ssl.comparing.table import BEST, LEVEL, Line, answers, by_chance, size, summary
 from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, Part
@@ -39,6 +40,7 @@ def write_table(results: Sequence[Result], folder: Path, dataset: Dataset, grid:
         dataset=dataset,
         grid=grid,
         tables=by_labels,
+        steps=list(after_comparison(lines, dataset.path, grid, folder)),
         answers=said,
         figure=figure_of(lines, grid),
         test=len(dataset.rows(Part.TEST)),
