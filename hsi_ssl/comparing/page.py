@@ -23,10 +23,9 @@ from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.palette import distinct_colour
-from hsi_ssl.reports.figures import BLUE, GREEN, ORANGE, SENTINEL, VERMILION, style
+from hsi_ssl.reports.figures import LINES, SENTINEL, style
 from hsi_ssl.reports.html import inline_svg, page
 
-COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#cc79a7", "#56b4e9")
 COLUMNS = 3
 """Panels beside each other."""
 
@@ -105,8 +104,8 @@ def _curve(axes: Axes, lines: Sequence[Line], number: int, name: str) -> None:
             n,
             f1,
             sd,
-            color=COLOURS[number] if number < len(COLOURS) else to_hex(distinct_colour(number)),
-            linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+            color=LINES[number] if number < len(LINES) else to_hex(distinct_colour(number)),
+            linestyle=("-", "--", ":")[number // len(LINES) % 3],
             linewidth=1.4,
             marker="o",
             markersize=3.5,
