@@ -41,7 +41,7 @@ from hsi_ssl.os_errors import os_errors
 from hsi_ssl.registry import Registry
 from hsi_ssl.watcher import SILENT, Watcher
 
-SCHEMA, UNSEALED = 4, 3
+SCHEMA, UNSEALED = 5, 3
 """Of cards today, and the last that had no checksums."""
 WEIGHTS, CARD, METRICS = "model.safetensors", "model.json", "metrics.csv"
 STATE = "last/state.safetensors"

@@ -1,7 +1,7 @@
 """Run folders of earlier schema versions, converted when they are loaded.
 
 Schema 1 (0.1) had two layouts of M2: one of one label set, M2 or GM-DGM, and one of several. Schema
-2 knew of no extractor but M1. Schema 3 had no checksums.
+2 knew of no extractor but M1. Schema 3 had no checksums. In schema 4 p(x|y, z) was a network.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.models.declared import fixed_draws
+from hsi_ssl.models.presets import PRESETS
 
 Card = dict[str, Any]
 Tensors = dict[str, Tensor]
@@ -36,6 +37,8 @@ def converted(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]
         card = from_schema_2(card)
     if card["schema"] == 3:  # noqa: PLR2004
         card = {**card, "schema": 4}
+    if card["schema"] == 4:  # noqa: PLR2004
+        card = from_schema_4(card)
     return card, dict(tensors)
 
 
@@ -46,6 +49,13 @@ def from_schema_2(card: Card) -> Card:
         return {**card, **of_m1, "schema": 3}
     m1 = card["m1"]
     return {**card, "m1": m1 and {**m1, **of_m1}, "schema": 3}
+
+
+def from_schema_4(card: Card) -> Card:
+    """A card of schema 4 as one of schema 5: p of M2 may have components."""
+    if card["kind"] == "m2" and card["model"] in PRESETS:
+        card = {**card, "architecture": {**card["architecture"], "components": 0}}
+    return {**card, "schema": 5}
 
 
 def from_schema_1(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]:

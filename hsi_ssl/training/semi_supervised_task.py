@@ -11,12 +11,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from hsi_ssl.models.bounds import objective
+from hsi_ssl.models.bounds import cost_u, objective
 from hsi_ssl.models.declared import DeclaredVAE
-from hsi_ssl.training.e_step import EStep
-from hsi_ssl.training.inputs import Inputs, Labelled, Pixels, at_once
+from hsi_ssl.models.factor_m2 import FactorM2
+from hsi_ssl.training.e_step import EStep, log_of
+from hsi_ssl.training.inputs import (
+    APPLIED_BATCH,
+    Inputs,
+    Labelled,
+    Pixels,
+    at_once,
+    evidence,
+)
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.share import share_of
 from hsi_ssl.training.stage import STEPS_AN_EPOCH, batch_size
@@ -27,6 +36,13 @@ from hsi_ssl.training.validation import Validation
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
+
+
+FITTED = 50_000
+"""Pixels that p(x|y) is fitted to, at most, beside labelled ones."""
+
+
+COSTS = "costs"
 
 
 class Batch(NamedTuple):
@@ -93,6 +109,8 @@ class SemiSupervisedTask(PlainTask):
         if not self.steps:
             self.steps = max(STEPS_AN_EPOCH, self.labelled.steps)
         self.terms = asked_for(settings)
+        self.costs: Tensor | None = None
+        """L or U `(N,)` of each training pixel, where p is fitted between epochs, not learnt."""
 
     def objective_in_words(self) -> str:
         """What is minimised, for the card: which terms, and which are part of a bound."""
@@ -110,24 +128,65 @@ class SemiSupervisedTask(PlainTask):
         return not name.startswith("classifier.")
 
     def begin_epoch(self, epoch: int) -> None:
-        """The E-step, `em_rounds` times in all, or once."""
+        """The E-step, `em_rounds` times in all, or once; then p(x|y), where it is fitted."""
         every = -(-self.settings.epochs // self.settings.em_rounds)
-        if not self.e_step.speaks or not len(self.lacking) or epoch % every:
+        if epoch % every:
             return
-        if epoch and not self.e_step.again:
+        asked = self.e_step.speaks and len(self.lacking) > 0
+        if asked and epoch and not self.e_step.again:
             return
-        bound_teaches = self.settings.stop_gradient < 1
-        self.e_step.run(
-            self.module, self.inputs, self.y, first=epoch == 0, bound_teaches=bound_teaches
+        if asked:
+            bound_teaches = self.settings.stop_gradient < 1
+            self.e_step.run(
+                self.module, self.inputs, self.y, first=epoch == 0, bound_teaches=bound_teaches
+            )
+        if isinstance(self.module, FactorM2):
+            self._fit_p(self.module)
+
+    @torch.no_grad()
+    def _fit_p(self, module: FactorM2) -> None:
+        """Fit p(x|y) to labelled pixels, and to others and what was said of them last.
+
+        Of very many an even share, with all labelled ones.
+        """
+        told = self.e_step.pseudo_labels
+        (q,) = (
+            [one.exp() for one in evidence(module, self.inputs, self.y)] if told is None else told
         )
+        y, labelled = self.y[:, 0], len(self.labelled)
+        q = q.clone()
+        q[:labelled] = F.one_hot(y[:labelled], q.shape[1]).to(q)
+        some = self.inputs.some(FITTED)
+        rows = torch.arange(len(q), device=q.device)[:: max(1, -(-len(q) // FITTED))]
+        missing = torch.ones(labelled, dtype=torch.bool, device=q.device)
+        missing[rows[rows < labelled]] = False
+        x = torch.cat([self.labelled.inputs.mean[missing], some.mean])
+        module.fit(x, torch.cat([q[:labelled][missing], q[rows]]), self.settings.seed)
+        if self.settings.stop_gradient == 1:
+            self.costs = torch.cat(
+                [
+                    cost_u(-module.log_joint(some.mean, module.draws), log_of(of_some).T)
+                    for some, of_some in zip(
+                        self.inputs.blocks(APPLIED_BATCH), q.split(APPLIED_BATCH), strict=True
+                    )
+                ]
+            )
 
     def state(self) -> dict[str, Tensor]:
-        """What the last E-step found, to resume from."""
-        return self.e_step.state()
+        """What the last E-step found, to resume from; p(x|y), where it was fitted to that."""
+        found = self.e_step.state()
+        if isinstance(self.module, FactorM2):
+            found |= self.module.fitted()
+        if self.costs is not None:
+            found[COSTS] = self.costs
+        return found
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Inverse of `state`."""
         self.e_step.restore(state)
+        if isinstance(self.module, FactorM2):
+            self.module.restore(state)
+        self.costs = state.get(COSTS)
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Each pixel that lacks a label once, a labelled batch beside each.
@@ -168,6 +227,7 @@ class SemiSupervisedTask(PlainTask):
             share_lacking=len(self.lacking) / self.pixels,
             kl_weight=kl_weight,
             generator=generator,
+            costs=None if self.costs is None else (self.costs[rows], self.costs[lacking]),
         )
         costs = {term.name: term.cost(step) for term in self.terms}
         weights = [term.weight(self.settings) for term in self.terms]

@@ -41,7 +41,7 @@ def test_a_run_of_0_1_predicts_what_it_did(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_its_card_is_as_one_of_today(name: str) -> None:
     card, tensors = load_run(RUNS / name, "m2")
-    assert card["schema"] == 4
+    assert card["schema"] == 5
     assert model_name(card) == NAMES[name]
     for v, one in enumerate(card["label_sets"]):
         assert {"classes", "rule", "temperature", "spatial_strength", "metrics"} <= one.keys()

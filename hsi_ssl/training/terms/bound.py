@@ -41,6 +41,11 @@ class Bound:
     def cost(self, step: Step) -> Tensor:
         """J / N of the two batches."""
         complete, incomplete = step.nothing, step.nothing
+        if step.costs is not None:
+            complete = step.labelled.mean(step.costs[0])
+            if len(step.rows):
+                incomplete = step.lacking.mean(step.costs[1])
+            return mean_j(complete, incomplete, share_unlabelled=step.share_lacking)
         if bool(step.complete.all()):
             complete = self._mean(step, step.labelled, step.x, step.y)
         elif bool(step.complete.any()):

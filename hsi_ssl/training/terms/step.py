@@ -29,7 +29,8 @@ class Step:
 
     Of the whole batch: `sets (N,)`, for which label set each pixel was drawn; `complete (N,)`,
     whether all of its labels are known; `unknown (M, V)`, which labels the others lack.
-    `share_lacking`: of all training pixels. `inputs`: pixels seen as these are.
+    `share_lacking`: of all training pixels. `inputs`: pixels seen as these are. `costs (n,), (m,)`:
+    L and U of both batches, where no step changes them, else None.
     """
 
     module: DeclaredVAE
@@ -49,6 +50,7 @@ class Step:
     share_lacking: float
     kl_weight: float
     generator: torch.Generator
+    costs: tuple[Tensor, Tensor] | None = None
 
     @cached_property
     def log_q(self) -> tuple[list[Tensor], list[Tensor]]:

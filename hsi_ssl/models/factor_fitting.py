@@ -1,0 +1,162 @@
+"""Mixtures of factor analysers fitted to pixels of which something says what they are.
+
+By expectation maximisation within each class, from k-means in units of the scatter within classes,
+with k-means++'s start (Arthur and Vassilvitskii 2007). Covariances of components are shrunk towards
+the one that all classes share (Friedman 1989); where they are below the noise, they are the noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hsi_ssl.models.factor_mixtures import FactorMixtures
+from hsi_ssl.models.likelihoods import Gaussian
+
+SHRINKAGE = 0.05
+"""Share of the common covariance within classes. 0.02 and 0.1 are level."""
+FEWEST = 30
+"""Pixels of a component."""
+UNLIKELY = 0.01
+"""Probability of a class below which a pixel says nothing of it."""
+K_MEANS_STEPS, EM_STEPS = 10, 6
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Shares `(C,)`, means `(C, D)` and covariances `(C, D, D)` of one class."""
+
+    share: Tensor
+    mean: Tensor
+    covariance: Tensor
+
+
+@torch.no_grad()
+def fit_factor_mixtures(
+    found: FactorMixtures, likelihood: Gaussian, x: Tensor, q: Tensor, seed: int
+) -> None:
+    """Fit to pixels `x (N, D)` that are of class y with the probabilities `q (N, K)`.
+
+    The buffers of `found` become others; the likelihood's noise is its floor, and what the
+    directions leave, where they are fewer than columns.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x, q = x.double(), q.double()
+    common = _within(x, q) + torch.diag(1e-3 * likelihood.sd_floor.double() ** 2)
+    most = found.log_share.shape[1]
+    each = [_of_class(x, q[:, k], common, most, generator) for k in range(q.shape[1])]
+    _set_noise(likelihood, each, found.factors.shape[-1])
+    noise = likelihood.logvar.double().exp()
+    log_share, mean, factors = (
+        torch.zeros_like(t) for t in (found.log_share, found.mean, found.factors)
+    )
+    log_share.fill_(-torch.inf)
+    for k, one in enumerate(each):
+        order = one.mean[:, 0].argsort()  # along the first unit of z neighbours are alike
+        count = len(order)
+        log_share[k, :count] = one.share[order].log().to(log_share)
+        mean[k, :count] = one.mean[order].to(mean)
+        w = factors_of(one.covariance[order], noise, factors.shape[-1])
+        factors[k, :count] = w.to(factors)
+    found.log_share, found.mean, found.factors = log_share, mean, factors
+
+
+def factors_of(covariance: Tensor, noise: Tensor, directions: int) -> Tensor:
+    """W `(..., D, J)` with W W' + diag `noise (D,)` nearest to `covariance (..., D, D)`.
+
+    In units of the noise these are the leading eigenvectors, as long as what they add to it
+    (Tipping and Bishop 1999, eq. 7, with s^2 given).
+    """
+    sd = noise.sqrt()
+    values, vectors = torch.linalg.eigh(covariance / (sd[:, None] * sd))
+    values, vectors = values.flip(-1)[..., :directions], vectors.flip(-1)[..., :directions]
+    w: Tensor = sd[:, None] * vectors * (values - 1).clamp(min=0).sqrt()[..., None, :]
+    return w
+
+
+def _set_noise(likelihood: Gaussian, each: list[_Mixture], directions: int) -> None:
+    """The floor, and beyond it the mean of what the leading directions leave of each column."""
+    floor = likelihood.sd_floor.double() ** 2
+    left = torch.zeros_like(floor)
+    if directions < len(floor):
+        for one in each:
+            w = factors_of(one.covariance, floor, directions)
+            rest = (one.covariance - w @ w.mT).diagonal(dim1=-2, dim2=-1) - floor
+            left += (one.share[:, None] * rest.clamp(min=0)).sum(0) / len(each)
+    likelihood.log_excess.copy_(left.clamp(min=1e-6 * floor.min()).log())
+
+
+def _within(x: Tensor, q: Tensor) -> Tensor:
+    """The common covariance `(D, D)` within classes."""
+    mass = q.sum(0)
+    mean = q.T @ x / mass.clamp(min=1e-9)[:, None]
+    weighted = (x * q.sum(1, keepdim=True)).T @ x - (mean * mass[:, None]).T @ mean
+    return weighted / mass.sum()
+
+
+def _of_class(
+    x: Tensor, q: Tensor, common: Tensor, most: int, generator: torch.Generator
+) -> _Mixture:
+    """One class, of which pixels are with the probabilities `q (N,)`."""
+    rows = torch.nonzero(q > UNLIKELY).flatten()
+    if float(q[rows].sum()) < 1:  # of nobody: as all pixels are
+        share = torch.ones(1, dtype=x.dtype, device=x.device)
+        return _Mixture(share, x.mean(0, keepdim=True), common[None])
+    x, q = x[rows], q[rows]
+    count = max(1, min(most, int(q.sum()) // FEWEST))
+    group = _k_means(x, q, common, count, generator)
+    of_component = q[:, None] * torch.nn.functional.one_hot(group, count)
+    for _ in range(EM_STEPS):
+        one = _m_step(x, of_component, common)
+        of_component = q[:, None] * torch.softmax(_log_joint(x, one), dim=1)
+    return _m_step(x, of_component, common)
+
+
+def _m_step(x: Tensor, of_component: Tensor, common: Tensor) -> _Mixture:
+    mass = of_component.sum(0) + 1e-6
+    mean = of_component.T @ x / mass[:, None]
+    scatter = []
+    for weight, own, m in zip(of_component.T, mass, mean, strict=True):
+        away = x - m
+        scatter.append((away * weight[:, None]).T @ away / own)
+    covariance = (1 - SHRINKAGE) * torch.stack(scatter) + SHRINKAGE * common
+    return _Mixture(mass / mass.sum(), mean, covariance)
+
+
+def _log_joint(x: Tensor, one: _Mixture) -> Tensor:
+    """log p(x, component) `(N, C)`, up to a constant."""
+    lower = torch.linalg.cholesky(one.covariance)
+    away = (x - one.mean[:, None]).mT
+    white = torch.linalg.solve_triangular(lower, away, upper=False)
+    log_scale = lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    found: Tensor = one.share.log() - log_scale - 0.5 * white.square().sum(1).T
+    return found
+
+
+def _k_means(
+    x: Tensor, weight: Tensor, common: Tensor, count: int, generator: torch.Generator
+) -> Tensor:
+    """Groups `(N,)` of `x (N, D)`, in units of the common covariance."""
+    white = torch.linalg.solve_triangular(torch.linalg.cholesky(common), x.T, upper=False).T
+    first = _drawn(weight, generator)
+    centres = white[first][None]
+    for _ in range(count - 1):
+        nearest = torch.cdist(white, centres).amin(1).square()
+        row = _drawn(weight * nearest + 1e-12 * weight, generator)
+        centres = torch.cat([centres, white[row][None]])
+    for _ in range(K_MEANS_STEPS):
+        group = torch.cdist(white, centres).argmin(1)
+        of_group = weight[:, None] * torch.nn.functional.one_hot(group, count)
+        mass = of_group.sum(0)
+        there = mass > 0
+        centres[there] = (of_group.T @ white)[there] / mass[there, None]
+    return torch.cdist(white, centres).argmin(1)
+
+
+def _drawn(weight: Tensor, generator: torch.Generator) -> int:
+    """A row, as often as its weight says; `weight (N,)`."""
+    ends = weight.cumsum(0)
+    at = torch.rand((), generator=generator, dtype=torch.float64).to(ends) * ends[-1]
+    return min(int(torch.searchsorted(ends, at)), len(weight) - 1)
