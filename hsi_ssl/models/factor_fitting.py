@@ -53,13 +53,14 @@ def fit_factor_mixtures(
         torch.zeros_like(t) for t in (found.log_share, found.mean, found.factors)
     )
     log_share.fill_(-torch.inf)
+    basis = factors_of(common + torch.diag(noise), noise, factors.shape[-1])
     for k, one in enumerate(each):
         order = one.mean[:, 0].argsort()  # along the first unit of z neighbours are alike
         count = len(order)
         log_share[k, :count] = one.share[order].log().to(log_share)
         mean[k, :count] = one.mean[order].to(mean)
         w = factors_of(one.covariance[order], noise, factors.shape[-1])
-        factors[k, :count] = w.to(factors)
+        factors[k, :count] = turned(w, basis, noise).to(factors)
     found.log_share, found.mean, found.factors = log_share, mean, factors
 
 
@@ -74,6 +75,17 @@ def factors_of(covariance: Tensor, noise: Tensor, directions: int) -> Tensor:
     values, vectors = values.flip(-1)[..., :directions], vectors.flip(-1)[..., :directions]
     w: Tensor = sd[:, None] * vectors * (values - 1).clamp(min=0).sqrt()[..., None, :]
     return w
+
+
+def turned(w: Tensor, basis: Tensor, noise: Tensor) -> Tensor:
+    """`w (..., D, J)` turned so that its columns lie as near as can be to those of `basis (D, J)`.
+
+    W W' stays what it is, and units of z mean much the same in every component and class: the
+    orthogonal Procrustes problem (Schoenemann 1966), in units of the noise.
+    """
+    u, _, vh = torch.linalg.svd(w.mT @ (basis / noise[:, None]))
+    found: Tensor = w @ u @ vh
+    return found
 
 
 def _set_noise(likelihood: Gaussian, each: list[_Mixture], directions: int) -> None:

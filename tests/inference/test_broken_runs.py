@@ -50,7 +50,7 @@ def run(tmp_path: Path) -> Path:
 def test_a_card_that_is_as_it_was_written_is_loaded(run: Path) -> None:
     card, _ = load_run(run, "m2")
     assert CHECKSUMS not in card
-    assert card["schema"] == 4
+    assert card["schema"] == 5
     assert len(load_classifiers(run, "cpu")) == 1
 
 

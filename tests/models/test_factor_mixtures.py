@@ -8,7 +8,8 @@ from small_models import preset
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from hsi_ssl.models.factor_fitting import factors_of, fit_factor_mixtures
+from hsi_ssl.models.factor_fitting import factors_of, fit_factor_mixtures, turned
+from hsi_ssl.models.factor_m2 import FactorM2
 from hsi_ssl.models.factor_mixtures import FactorMixtures
 from hsi_ssl.models.likelihoods import Gaussian
 
@@ -69,6 +70,9 @@ def test_factors_bring_the_noise_to_the_covariance() -> None:
     noise = torch.full((6,), 0.5)
     w = factors_of(covariance, noise, 6)
     torch.testing.assert_close(w @ w.mT + torch.diag(noise), covariance, atol=1e-4, rtol=1e-4)
+    again = turned(w, torch.eye(6), noise)
+    torch.testing.assert_close(again @ again.mT, w @ w.mT, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(again, again.mT, atol=1e-4, rtol=1e-4)
     thin = factors_of(0.1 * torch.eye(6), noise, 6)
     assert not thin.any(), "what varies less than the noise is the noise"
 
@@ -90,7 +94,7 @@ def in_turns(count: int = 800) -> tuple[Tensor, Tensor]:
 def test_groups_within_classes_are_found() -> None:
     x, y = in_turns()
     q = torch.nn.functional.one_hot(y, 2).float()
-    logvar = torch.full((2,), 2 * torch.tensor(0.05).log())
+    logvar = torch.full((2,), 0.05).log() * 2
     several, one = (fitted(x, q, count).log_density(x, logvar) for count in (4, 1))
     right, by_one = ((found.argmax(0) == y).float().mean() for found in (several, one))
     assert right > 0.99
@@ -122,6 +126,7 @@ def test_of_m2_the_bound_is_the_density() -> None:
     x, y = in_turns(400)
     prior = torch.tensor([0.3, 0.7])
     m = preset("m2", prior, width=2, latent=3, hidden=(4,), components=4)
+    assert isinstance(m, FactorM2)
     m.fit(x, torch.nn.functional.one_hot(y, 2).float(), 0)
     generator = torch.Generator()
     log_p = m.log_joint(x, m.draws)
