@@ -380,7 +380,7 @@ def _uncalibrated(one: Evaluation) -> str:
 
 
 def _novelty(rejected: float) -> str:
-    from hsi_ssl.reports.evaluation import REJECT
+    from hsi_ssl.reports.metrics import REJECT
 
     return f"  would be rejected  {100 * rejected:5.1f} %  (by classify --reject {REJECT:g})"
 

@@ -4,7 +4,7 @@
 --json            one JSON object on standard output and nothing else
 -v, -q            say more, say less
 --seed N          seed of all random numbers of the run
---device D        auto, cpu, cuda or cuda:i
+--device D        auto, cpu, cuda, cuda:i, or another that torch has here
 --overwrite       replace an output that exists
 
 An option that is not given is None (or empty) and leaves the settings file's value, which leaves
@@ -39,7 +39,7 @@ DEFAULT_PROJECT = Path("hsi-ssl.toml")
 FILE = click.Path(path_type=Path)
 
 seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of all random numbers.")
-device = click.option("--device", help="auto, cpu, cuda or cuda:i.")
+device = click.option("--device", help="auto, cpu, cuda, cuda:i, or another that torch has here.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 axes = click.option(
     "--axes",

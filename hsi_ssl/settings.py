@@ -248,7 +248,19 @@ class TrainingSettings(Settings):
     stream: bool | None = None
     """Read spectra from the dataset in every epoch; None: where memory would hardly hold them."""
     seed: int = Field(0, ge=0)
+    """Of all random numbers, which the CPU draws: the same ones on every device."""
     device: str = "auto"
+    """auto: a CUDA GPU, else the CPU; or one by its name, any that torch has here."""
+
+
+FROM_RANDOM_WEIGHTS: dict[str, Any] = {
+    "hidden": (500, 500),
+    "epochs": 200,
+    "learning_rate": 1e-3,
+    "decay": "constant",
+    "warm_up": 5,
+}
+"""What the defaults of `[m1]` are where training does not begin at the best linear model."""
 
 
 class M1Settings(TrainingSettings):
@@ -261,17 +273,25 @@ class M1Settings(TrainingSettings):
     options: dict[str, bool | int | float | str] = Field({})
     """Options of the extractor's own, which its page in the documentation tells."""
     latent: int = Field(50, ge=1)
-    hidden: Widths = (500, 500)
+    hidden: Widths = (250, 250)
     activation: Activation = "relu"
     likelihood: Likelihood = "gaussian"
     sd_floor: float | None = Field(None, gt=0)
     """Smallest standard deviation of the Gaussian likelihood; None: the measured noise."""
     batch: int = Field(1000, ge=1)
     """Spectra a step, at most: of few spectra fewer, so that an epoch has some 30 steps."""
-    epochs: int = Field(200, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    epochs: int = Field(20, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    decay: Literal["constant", "cosine"] = "cosine"
     patience: int = Field(20, ge=1)
-    warm_up: int = Field(5, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_random_weights(cls, values: dict[str, Any]) -> dict[str, Any]:
+        of_m1 = values.get("extractor", "vae") == "vae"
+        if of_m1 and values.get("likelihood", "gaussian") == "gaussian":
+            return values
+        return {**FROM_RANDOM_WEIGHTS, **values}
 
 
 RENAMED = {
@@ -323,8 +343,8 @@ class M2Settings(TrainingSettings):
     hold; in the paper the features alone."""
     components: int | None = Field(None, ge=0)
     """Of p(x|y), where it is a mixture of factor analysers for each class, fitted in closed form to
-    all pixels and what is said of them: for m2 on spectra, where labels alone teach q(y|x). 0:
-    p(x|y, z) is a network, as in the paper. None: 16 where it can be."""
+    all pixels and what is said of them: for m2 on spectra of one label set, without free slots or
+    `propagation`. 0: p(x|y, z) is a network, as in the paper. None: 16 where it can be."""
     latent: int | None = Field(None, ge=1)
     """Units of z. None: where p has components, one that tells which, and one a column of spectra,
     up to 32; else 50, but 3 where labels alone teach q(y|x) and x depends on them: more of them
@@ -357,7 +377,7 @@ class M2Settings(TrainingSettings):
     first_teacher: bool = True
     """Let machines that are fitted in closed form to the labels tell q(y|x) first what unlabelled
     pixels are, and labels that they leave out how far neighbours may be believed. With one label
-    set, no free slots, no `propagation` and `stop_gradient` of 1."""
+    set, no free slots, no `propagation`, and `stop_gradient` of 1 where p(x|y, z) is a network."""
     spatial: bool = True
     """Let neighbouring pixels of the pool tell q(y|x) their class, by a Potts prior whose strength
     is learnt."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -218,6 +217,8 @@ class _Regressions:
         most = SMOOTHED_EVERYWHERE if np.median(ratio) > SMOOTHED_EVERYWHERE else SMOOTHED
         # A few bands that are interpolated are no smoothing: most around must be.
         found: Bools = _running(ratio, SMOOTHED_SHARE) > most
+        from scipy import ndimage  # slow to import
+
         near: Bools = ndimage.maximum_filter1d(found, 2 * AROUND + 1, mode="constant")
         return found | (near & (ratio > most))
 

@@ -35,6 +35,7 @@ from hsi_ssl.inference.schema import converted, label_set_places
 from hsi_ssl.json_text import parsed
 from hsi_ssl.models.classifiers import CLASSIFIERS
 from hsi_ssl.models.extractors import EXTRACTORS
+from hsi_ssl.models.moving import fetched
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.quantisers import QUANTISERS
 from hsi_ssl.os_errors import os_errors
@@ -145,7 +146,7 @@ def save_run(run: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> dic
         run / CARD, also=[run / WEIGHTS, run / METRICS], without=former, overwrite=True
     ) as beside:
         weights = beside.with_name(WEIGHTS)
-        _save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, weights)
+        _save_file(fetched(tensors), weights)
         whole = {
             "schema": SCHEMA,
             "hsi_ssl": __version__,
@@ -314,7 +315,7 @@ def _refuse_not_installed(run: Path, card: dict[str, Any]) -> None:
 
 def save_state(run: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Write the state to resume from, by one rename: a kill leaves the old or the new, whole."""
-    contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    contiguous = fetched(tensors)
     text = json.dumps(values)
     with written_beside(run / STATE, overwrite=True) as beside:
         _save_file(contiguous, beside, {"values": text, CHECKSUM: _checksum(contiguous, text)})

@@ -16,7 +16,7 @@ from torch import Tensor
 from hsi_ssl.datasets.scaling import Scaler
 from hsi_ssl.errors import ModelError
 from hsi_ssl.inference.checkpoint import load_run
-from hsi_ssl.inference.device import SMALLEST_BATCH, choose_device
+from hsi_ssl.inference.device import SMALLEST_BATCH, choose_device, pixels_at_once
 from hsi_ssl.inference.extractor import Extractor, load_weights, rebuild_m1, rebuilding
 from hsi_ssl.inference.novelty import MEASURES, PREFIX, Measure, Novelty, means
 from hsi_ssl.inference.pipeline import Pipeline
@@ -28,6 +28,7 @@ from hsi_ssl.models.classifiers.one_head import OneHead
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.density import log_density, stacked_log_density
 from hsi_ssl.models.factor_m2 import make_model
+from hsi_ssl.models.moving import sent
 from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.models.presets import PRESETS
 from hsi_ssl.models.spatial import mean_field
@@ -36,8 +37,6 @@ Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Rule = Literal["classifier", "bayes"]
 
-BATCH = {"cpu": 2048, "cuda": 65_536}
-"""Pixels at a time: on a CPU their activations should stay in the cache."""
 EPS_SEED = 1406_5298
 SMALLEST_POSTERIOR = 1e-12
 """What rounding has made 0 must not outweigh all neighbours."""
@@ -135,14 +134,14 @@ class Classifier:
 
         At the temperature that was fitted on validation pixels.
         """
-        found = np.empty((len(raw), self.model.classes), np.float32)
+        found = torch.empty(len(raw), self.model.classes, device=self.device)
         for first, x in self._inputs(raw, every_class=self.rule == "bayes"):
             if self.rule == "classifier":
                 log_p = self.model.log_q_y(x)
             else:
                 log_p = self.generative.log_posterior_bayes(x, self._eps)
-            found[first : first + len(x)] = tempered(log_p, self.temperature).exp().cpu().numpy()
-        return found
+            found[first : first + len(x)] = tempered(log_p, self.temperature).exp()
+        return _read(found)
 
     @torch.inference_mode()
     def among_neighbours(
@@ -158,12 +157,13 @@ class Classifier:
         `neighbours (n, 8)`: rows, -1 where there is none; `known (n,)`: class indices of labelled
         pixels, -1 elsewhere. See `hsi_ssl.models.spatial`.
         """
-        log_f = torch.from_numpy(posterior).clamp(min=SMALLEST_POSTERIOR).log()
-        places = torch.from_numpy(neighbours.astype(np.int64))
-        sure = None if known is None else torch.from_numpy(known.astype(np.int64))
+        p = sent(torch.from_numpy(posterior), self.device)
+        places = sent(torch.from_numpy(neighbours.astype(np.int64)), self.device)
+        sure = None
+        if known is not None:
+            sure = sent(torch.from_numpy(known.astype(np.int64)), self.device)
         beta = self.card["spatial_strength"] if strength is None else strength
-        found: Floats = mean_field(log_f, places, beta, sure).numpy()
-        return found
+        return _read(mean_field(p.clamp(min=SMALLEST_POSTERIOR).log(), places, beta, sure))
 
     @torch.inference_mode()
     def log_density(self, raw: Raw, samples: int) -> Floats:
@@ -172,7 +172,7 @@ class Classifier:
         For M1+M2 it is that of the stacked model, see `hsi_ssl.models.density`. The noise is the
         same for every pixel, so that windows do not matter.
         """
-        found = np.empty(len(raw), np.float32)
+        found = torch.empty(len(raw), device=self.device)
         above = fixed_noise(samples, self.generative.whole.architecture.latent).to(self.device)
         for first, x in self._scaled(raw):
             if self.m1 is None:
@@ -184,8 +184,8 @@ class Classifier:
                 log_p = stacked_log_density(
                     m1, self.generative, kept, x, eps.to(self.device), above
                 )
-            found[first : first + len(x)] = log_p.cpu().numpy()
-        return found
+            found[first : first + len(x)] = log_p
+        return _read(found)
 
     @torch.inference_mode()
     def novelty_score(self, raw: Raw, measure: Measure, samples: int) -> Floats:
@@ -198,12 +198,11 @@ class Classifier:
         """
         if measure == "likelihood":
             return -self.log_density(raw, samples)
-        found = np.empty(len(raw), np.float32)
+        found = torch.empty(len(raw), device=self.device)
         for first, x in self._scaled(raw):
-            level = torch.from_numpy(means(raw[first : first + len(x)])).to(self.device)
-            strange = self.novelty_kept.appearance.strangeness(x, level)
-            found[first : first + len(x)] = strange.cpu().numpy()
-        return found
+            level = sent(torch.from_numpy(means(raw[first : first + len(x)])), self.device)
+            found[first : first + len(x)] = self.novelty_kept.appearance.strangeness(x, level)
+        return _read(found)
 
     @property
     def novelty_kept(self) -> Novelty:
@@ -239,20 +238,26 @@ class Classifier:
     def _batch(self, *, every_class: bool) -> int:
         """Pixels at a time, fewer where the generative part runs for every class."""
         rows = self.model.rows(every_class=every_class)
-        return max(SMALLEST_BATCH, BATCH[self.device.type] // rows)
+        return max(SMALLEST_BATCH, pixels_at_once(self.device) // rows)
 
     def _scaled(self, raw: Raw) -> Iterator[tuple[int, Tensor]]:
         """Batches (first pixel, scaled spectra) for what looks at every class."""
         batch = self._batch(every_class=True)
         for first in range(0, len(raw), batch):
             some = self.scaler.transform(raw[first : first + batch])
-            yield first, torch.from_numpy(some).to(self.device)
+            yield first, sent(torch.from_numpy(some), self.device)
 
     def _inputs(self, raw: Raw, *, every_class: bool) -> Iterator[tuple[int, Tensor]]:
         """Batches (first pixel, input of M2 `(n, width)`)."""
         batch = self._batch(every_class=every_class)
         for first in range(0, len(raw), batch):
             yield first, self.pipeline.input(raw[first : first + batch], self.device)
+
+
+def _read(found: Tensor) -> Floats:
+    """What was worked out of many pixels, in one copy from where it was."""
+    read: Floats = found.cpu().numpy()
+    return read
 
 
 def load_classifier(run: Path, device: str = "auto", rule: Rule | None = None) -> Classifier:

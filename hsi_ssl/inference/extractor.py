@@ -21,6 +21,7 @@ from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.models.extractors import EXTRACTORS
 from hsi_ssl.models.extractors.base import FeatureExtractor
+from hsi_ssl.models.moving import fetched, sent
 
 Raw = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -54,14 +55,16 @@ class Extractor:
         Those of M1 are mean and log-variance of q(z|x); most others have no variance: None.
         """
         scaler = self.scaler
-        means, logvars = list[Floats](), list[Floats]()
+        means, logvars = list[Tensor](), list[Tensor]()
         for first in range(0, max(1, len(raw)), BATCH):
-            x = torch.from_numpy(scaler.transform(raw[first : first + BATCH])).to(self.device)
-            mean, logvar = self.model.encode(x)
-            means.append(mean.cpu().numpy())
+            x = torch.from_numpy(scaler.transform(raw[first : first + BATCH]))
+            mean, logvar = self.model.encode(sent(x, self.device))
+            means.append(mean)
             if logvar is not None:
-                logvars.append(logvar.cpu().numpy())
-        return np.concatenate(means), np.concatenate(logvars) if logvars else None
+                logvars.append(logvar)
+        whole = {"mean": torch.cat(means)} | ({"logvar": torch.cat(logvars)} if logvars else {})
+        read = {name: t.numpy() for name, t in fetched(whole).items()}
+        return read["mean"], read.get("logvar")
 
     @property
     def parts(self) -> tuple[str, ...]:

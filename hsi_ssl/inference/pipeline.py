@@ -6,6 +6,7 @@ become linear layers that run on the device.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.extractor import Extractor
+from hsi_ssl.models.moving import sent
 
 Raw = npt.NDArray[Any]
 Noise = Callable[[Tensor], Tensor]
@@ -89,11 +91,11 @@ class Pipeline:
     @torch.inference_mode()
     def modelled(self, raw: Raw, device: torch.device) -> Tensor:
         """The columns of the input that p(x|y, z) is a density of, on a device."""
-        x = torch.from_numpy(self.scaler.transform(raw)).to(device)
+        x = sent(torch.from_numpy(self.scaler.transform(raw)), device)
         if self.m1 is None:
             return x
-        kept = torch.from_numpy(self.kept).to(device)
-        return self.m1.model.encode(x)[0][:, kept]
+        kept = sent(torch.from_numpy(np.flatnonzero(self.kept)), device)
+        return self.m1.model.encode(x)[0].index_select(1, kept)
 
     def scaled(self, modelled: Tensor, noise: Noise | None = None) -> Tensor:
         """Back from `modelled` columns `(n, J)` to scaled spectra `(n, width)`, through M1.
@@ -103,19 +105,32 @@ class Pipeline:
         if self.m1 is None:
             return modelled
         z1 = modelled.new_zeros(len(modelled), len(self.kept))
-        z1[:, torch.from_numpy(self.kept).to(modelled.device)] = modelled
+        kept = sent(torch.from_numpy(np.flatnonzero(self.kept)), modelled.device)
+        z1.index_copy_(1, kept, modelled)
         x = self.m1.model.decode(z1)
         return x if noise is None else self.m1.model.measured(x, noise(x))
 
     def input(self, raw: Raw, device: torch.device) -> Tensor:
         """The same input as `encode` gives, `(n, D)`, the fast way: on the device."""
-        shift, layers = self._layers
+        shift, layers = self._layers_on(device)
         if shift is None:
-            x = torch.from_numpy(self.scaler.transform(raw)).to(device)
+            x = sent(torch.from_numpy(self.scaler.transform(raw)), device)
         else:
-            x = torch.from_numpy(raw.astype(np.float32)).to(device).sub_(shift.to(device))
-        found: Tensor = layers.to(device)(x)
+            x = sent(torch.from_numpy(raw.astype(np.float32)), device).sub_(shift)
+        found: Tensor = layers(x)
         return found
+
+    def _layers_on(self, device: torch.device) -> tuple[Tensor | None, nn.Module]:
+        """`_layers`, moved once to each device that asks."""
+        if device not in self._moved:
+            shift, layers = self._layers
+            moved = None if shift is None else shift.to(device)
+            self._moved[device] = moved, copy.deepcopy(layers).to(device)
+        return self._moved[device]
+
+    @cached_property
+    def _moved(self) -> dict[torch.device, tuple[Tensor | None, nn.Module]]:
+        return {}
 
     @cached_property
     def _layers(self) -> tuple[Tensor | None, nn.Module]:
@@ -138,9 +153,9 @@ class Pipeline:
             square = affine is not None and affine[1].shape[0] == affine[1].shape[1]
             alone = square and not self.side_input
             if affine is not None and alone and isinstance(first, nn.Linear):
-                scale = torch.from_numpy(affine[1]).T.to(first.weight.device)
+                scale = torch.from_numpy(affine[1]).T.double()
                 layers = []
-                encoder[0] = _linear(first.weight.double() @ scale.double(), first.bias)
+                encoder[0] = _linear(first.weight.detach().cpu().double() @ scale, first.bias)
             layers += [_Beside(nn.Sequential(*encoder))] if self.side_input else encoder
         return shift, nn.Sequential(*layers)
 

@@ -21,17 +21,20 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def chosen_precision(asked: Precision, device: torch.device) -> Precision:
-    """`float32` or `bfloat16`: as asked, or for `auto` bfloat16 where the processor multiplies it.
+    """`float32` or `bfloat16`: as asked, or for `auto` bfloat16 where the device multiplies it.
 
-    A processor without such instructions emulates them, many times slower than float32.
+    A processor or GPU without such units emulates them, many times slower than float32; of devices
+    other than these two it is not known.
     """
     if asked != "auto":
         return asked
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch 2.11
-        native = any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+        units = any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+        native = device.type == "cpu" and units
     return "bfloat16" if native else "float32"
 
 

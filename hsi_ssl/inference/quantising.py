@@ -15,6 +15,7 @@ from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
 from hsi_ssl.inference.checkpoint import load_run
 from hsi_ssl.inference.device import choose_device
 from hsi_ssl.inference.extractor import load_weights, rebuilding
+from hsi_ssl.models.moving import sent
 from hsi_ssl.models.quantisers import QUANTISERS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class TrainedQuantiser:
 
     def assign(self, raw: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """The winner `(n,)` of raw spectra `(n, used bands)`."""
-        x = torch.from_numpy(self.scaler.transform(raw)).to(self.device)
+        x = sent(torch.from_numpy(self.scaler.transform(raw)), self.device)
         return self.model.assign(x).cpu().numpy()
 
 

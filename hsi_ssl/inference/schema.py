@@ -1,7 +1,7 @@
 """Run folders of earlier schema versions, converted when they are loaded.
 
 Schema 1 (0.1) had two layouts of M2: one of one label set, M2 or GM-DGM, and one of several. Schema
-2 knew of no extractor but M1. Schema 3 had no checksums. In schema 4 p(x|y, z) was a network.
+2 knew of no extractor but M1. Schema 3 had no checksums. In schema 4 M1 had no linear part.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.models.declared import fixed_draws
-from hsi_ssl.models.presets import PRESETS
 
 Card = dict[str, Any]
 Tensors = dict[str, Tensor]
@@ -38,8 +37,21 @@ def converted(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]
     if card["schema"] == 3:  # noqa: PLR2004
         card = {**card, "schema": 4}
     if card["schema"] == 4:  # noqa: PLR2004
-        card = from_schema_4(card)
+        card, tensors = from_schema_4(card, tensors)
     return card, dict(tensors)
+
+
+def from_schema_4(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]:
+    """A card and tensors of schema 4 as those of schema 5: M1's linear part gives 0."""
+    m1, prefix = (card, "") if card["kind"] == "m1" else (card["m1"], "m1.")
+    found = dict(tensors)
+    if m1 is not None and m1["extractor"] == "vae":
+        width, units = m1["architecture"]["width"], m1["architecture"]["latent"]
+        for part, inputs, outputs in (("to_z", width, units), ("to_x", units, width)):
+            found[f"{prefix}{part}.weight"] = torch.zeros(outputs, inputs)
+            found[f"{prefix}{part}.bias"] = torch.zeros(outputs)
+        found |= {f"{prefix}logvar": torch.zeros(units), f"{prefix}unit": torch.ones(width)}
+    return {**card, "schema": 5}, found
 
 
 def from_schema_2(card: Card) -> Card:
@@ -49,13 +61,6 @@ def from_schema_2(card: Card) -> Card:
         return {**card, **of_m1, "schema": 3}
     m1 = card["m1"]
     return {**card, "m1": m1 and {**m1, **of_m1}, "schema": 3}
-
-
-def from_schema_4(card: Card) -> Card:
-    """A card of schema 4 as one of schema 5: p of M2 may have components."""
-    if card["kind"] == "m2" and card["model"] in PRESETS:
-        card = {**card, "architecture": {**card["architecture"], "components": 0}}
-    return {**card, "schema": 5}
 
 
 def from_schema_1(card: Card, tensors: Mapping[str, Tensor]) -> tuple[Card, Tensors]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,7 +27,9 @@ def fitted_temperature(log_p: Tensor, y: Tensor) -> float:
     """
     if not len(y):
         return 1.0
-    log_p, y = log_p.double(), y.to(log_p.device)
+    from scipy.optimize import minimize_scalar  # slow to import
+
+    log_p, y = log_p.cpu().double(), y.cpu()  # at once: each cost is asked for, in float64
 
     def cost(log_t: float) -> float:
         surprise = F.nll_loss(tempered(log_p, math.exp(log_t)), y, reduction="sum")

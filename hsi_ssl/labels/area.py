@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapely
-from scipy import ndimage
 
 from hsi_ssl.errors import VectorError
 from hsi_ssl.labels.codes import refuse_shape
@@ -113,6 +112,8 @@ class RasterArea(Area):
         ]
         found: Bools = self._read(*wide) > 0
         if self._more:
+            from scipy import ndimage  # slow to import
+
             found = ndimage.binary_dilation(found, np.ones((3, 3), bool), self._more)
         top, left = rows.start - wide[0].start, cols.start - wide[1].start
         return found[top : top + rows.stop - rows.start, left : left + cols.stop - cols.start]

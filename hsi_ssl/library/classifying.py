@@ -79,7 +79,7 @@ class SemiSupervisedClassifier(HoldsRun[Classifier], ClassifierMixin, BaseEstima
     random_state
         Seed of all random numbers, the choice of validation spectra among them.
     device
-        `auto`, `cpu`, `cuda` or `cuda:i`.
+        `auto`, `cpu`, `cuda`, `cuda:i`, or another that torch has here, such as `mps`.
 
     Attributes
     ----------

@@ -72,7 +72,7 @@ class M1Features(
     random_state
         Seed of all random numbers.
     device
-        `auto`, `cpu`, `cuda` or `cuda:i`.
+        `auto`, `cpu`, `cuda`, `cuda:i`, or another that torch has here, such as `mps`.
 
     Attributes
     ----------

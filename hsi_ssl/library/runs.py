@@ -390,7 +390,7 @@ def load_run(path: PathLike, *, device: str = "auto", watcher: Watcher = TELLING
     path
         Its run folder.
     device
-        `auto`, `cpu`, `cuda` or `cuda:i`.
+        `auto`, `cpu`, `cuda`, `cuda:i`, or another that torch has here, such as `mps`.
     watcher
         Hears what is guessed of spectra and scenes; by default warnings are Python's, and notes are
         logged by `hsi_ssl`.

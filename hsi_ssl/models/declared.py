@@ -25,8 +25,10 @@ from torch import Tensor, nn
 
 from hsi_ssl.models.bounds import cost_l, cost_l_sup, kl_between, log_mean_exp
 from hsi_ssl.models.dependence import LATENT, OBSERVED, generation_of, inference_of
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.label_networks import LabelExperts
 from hsi_ssl.models.likelihoods import log_normal, make_likelihood
+from hsi_ssl.models.moving import sent
 from hsi_ssl.models.networks import Architecture, Conditional, gaussian_head, sample_gaussian
 from hsi_ssl.models.tables import (
     allowed,
@@ -273,6 +275,7 @@ class DeclaredVAE(nn.Module):
         samples: int = 1,
         stop_gradient: float = 0.0,
         log_q: Sequence[Tensor] | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Minus a bound on log p(x, what is known of y), `(N,)`: L where all is, U where nothing.
 
@@ -290,10 +293,14 @@ class DeclaredVAE(nn.Module):
         log_q
             log q(y) `(N, K)` of each label set, to take in the place of q(y|x) where labels come
             before z: the bound holds with any distribution.
+        known
+            Which of `y` are known, `(N, V)` on the CPU; None looks, and has to wait for a GPU.
         """
+        known = (y >= 0).cpu() if known is None else known
         if self.after:
-            return self._cost_after(x, y, generator, kl_weight, exact, samples, stop_gradient)
-        if bool((y >= 0).all()):
+            both = y, known
+            return self._cost_after(x, both, generator, kl_weight, exact, samples, stop_gradient)
+        if bool(known.all()):
             given = {name: of_set[None] for name, of_set in zip(self.counts, y.T, strict=True)}
             return self._cost_of(x, given, generator, kl_weight, samples)[0]
         if log_q is None:
@@ -301,9 +308,9 @@ class DeclaredVAE(nn.Module):
         else:
             of_name = dict(zip(self.architecture.labels, log_q, strict=True))
             table = independent([of_name[name] for name in self.before])
-        known, states = self._block(self.before, y)
-        _, left = conditioned(table, allowed(known, states))
-        chosen = choose(left, known, exact, generator)
+        labels, states = self._block(self.before, y)
+        _, left = conditioned(table, allowed(labels, states))
+        chosen = choose(left, self._all_known(self.before, known), exact, generator)
         given = dict(zip(self.before, chosen.classes(states), strict=True))
         return expected(self._cost_of(x, given, generator, kl_weight, samples), chosen, left)
 
@@ -321,7 +328,7 @@ class DeclaredVAE(nn.Module):
     def _cost_after(
         self,
         x: Tensor,
-        y: Tensor,
+        y_known: tuple[Tensor, Tensor],
         generator: torch.Generator,
         kl_weight: float,
         exact: int | None,
@@ -329,14 +336,14 @@ class DeclaredVAE(nn.Module):
         stop_gradient: float,
     ) -> Tensor:
         """The bound where labels come after z, its samples weighted by what is known."""
-        hidden = self.classifier.hidden(x)
+        hidden, (y, known) = self.classifier.hidden(x), y_known
         log_share = log_before = x.new_zeros(())
         given: Given = {}
         if self.before:
             table = self._table(self.before, hidden, {}, stop_gradient)
-            known, states = self._block(self.before, y)
-            _, left = conditioned(table, allowed(known, states))
-            chosen = choose(left, known, exact, generator)
+            labels, states = self._block(self.before, y)
+            _, left = conditioned(table, allowed(labels, states))
+            chosen = choose(left, self._all_known(self.before, known), exact, generator)
             given = dict(zip(self.before, chosen.classes(states), strict=True))
             given = {name: y_b.expand(-1, len(x)) for name, y_b in given.items()}
             which = chosen.which.expand(-1, len(x))
@@ -349,13 +356,13 @@ class DeclaredVAE(nn.Module):
             mean, logvar, z = mean[None], logvar[None], z[:, None]
         given = {name: c.expand(z.shape[:-1]) for name, c in given.items()} | {LATENT: z}
         table = self._table(self.after, hidden, given, stop_gradient)
-        known, states = self._block(self.after, y)
-        log_known, rest = conditioned(table, allowed(known, states))
-        drawn = choose(rest, known, exact, generator)
-        leaves = {**given, **dict(zip(self.after, drawn.classes(states), strict=True))}
+        labels, states = self._block(self.after, y)
+        log_known, rest = conditioned(table, allowed(labels, states))
+        chosen = choose(rest, self._all_known(self.after, known), exact, generator)
+        leaves = {**given, **dict(zip(self.after, chosen.classes(states), strict=True))}
         log_ratio = log_normal(z, mean, logvar) - log_normal(z, *self.p_z(leaves))
         costs = kl_weight * log_ratio - self._log_p_labels(z, leaves) - self._log_p_x(x, z, leaves)
-        within = expected(costs, drawn, rest) + log_known + log_share
+        within = expected(costs, chosen, rest) + log_known + log_share
         return cost_l_sup(within.flatten(0, 1), (log_known + log_before).flatten(0, 1), samples)
 
     def _table(
@@ -376,8 +383,12 @@ class DeclaredVAE(nn.Module):
 
     def _block(self, names: Sequence[str], y: Tensor) -> tuple[Tensor, Tensor]:
         """Labels `(N, sets)` of label sets before or after z, and all combinations `(sets, M)`."""
-        columns = [self.architecture.labels.index(name) for name in names]
-        return y[:, columns], combinations([self.counts[name] for name in names], y.device)
+        labels = torch.stack([y[:, self.architecture.labels.index(name)] for name in names], dim=1)
+        return labels, combinations([self.counts[name] for name in names], y.device)
+
+    def _all_known(self, names: Sequence[str], known: Tensor) -> bool:
+        """Whether every pixel's labels of some label sets are among the `known (N, V)`."""
+        return all(bool(known[:, self.architecture.labels.index(name)].all()) for name in names)
 
     # p
 
@@ -446,14 +457,14 @@ class DeclaredVAE(nn.Module):
             numbers = given.get(LATENT) if LATENT in parents else None
             known = [given[p] for p in parents if p != LATENT]
             if factor.name == LATENT:
-                eps = torch.randn(
-                    count, a.latent, generator=generator, device=device, dtype=self.draws.dtype
-                )
+                shape, dtype = (count, a.latent), self.draws.dtype
+                eps = drawn(torch.randn, shape, generator, device=device, dtype=dtype)
                 mean, logvar = self.p_z(given)
                 given[LATENT] = mean + torch.exp(0.5 * logvar) * eps
                 continue
             i = a.labels.index(factor.name)
             logits = self.prior[i](numbers, *known) if parents else self.log_p_y(i)
             p = torch.softmax(logits, dim=-1).expand(count, -1)
-            given[factor.name] = torch.multinomial(p, 1, generator=generator)[:, 0]
+            one = torch.multinomial(p.cpu(), 1, generator=generator)[:, 0]
+            given[factor.name] = sent(one, device)
         return self.likelihood.mean(self.decoded(given[LATENT], given))

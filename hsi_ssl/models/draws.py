@@ -1,7 +1,8 @@
-"""Random numbers of a batch of which other processes work on the other rows.
+"""Random numbers of a batch, on whatever device it lies, whoever works on its other rows.
 
-One seed gives one training, however many processes share its batches: each draws the numbers of
-the whole batch and takes those of its own rows.
+One seed gives one training, on every device and however many processes share its batches: the CPU
+draws, in one order, and a device is sent what was drawn; each process draws the numbers of the
+whole batch and takes those of its own rows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+from hsi_ssl.models.moving import sent
 
 
 class RowsGenerator(torch.Generator):
@@ -41,17 +44,31 @@ def drawn(
     generator: torch.Generator,
     *,
     axis: int | None = -2,
+    device: torch.device | None = None,
     **how: Any,
 ) -> Tensor:
     """`draw(shape, generator=generator, **how)`, such as `torch.randn`, of this process's rows.
 
     `axis`: along which pixels lie, or some times as many numbers, the pixel running fastest; None:
-    numbers that all pixels share.
+    numbers that all pixels share. `device`: where they are wanted; they are the same on all.
     """
     if not isinstance(generator, RowsGenerator):
-        return draw(tuple(shape), generator=generator, **how)
-    if axis is None:
-        return draw(tuple(shape), generator=generator.source, **how)
+        found = draw(tuple(shape), generator=generator, **how)
+    elif axis is None:
+        found = draw(tuple(shape), generator=generator.source, **how)
+    else:
+        found = _of_rows(draw, shape, generator, axis, how)
+    return found if device is None else sent(found, device)
+
+
+def _of_rows(
+    draw: Callable[..., Tensor],
+    shape: Sequence[int],
+    generator: RowsGenerator,
+    axis: int,
+    how: dict[str, Any],
+) -> Tensor:
+    """Numbers of the whole batch, of which those of the generator's rows are taken."""
     sizes, axis, rows = list(shape), axis % len(shape), len(generator.at)
     times, left = divmod(sizes[axis], rows)
     if left:

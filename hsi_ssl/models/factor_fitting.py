@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.factor_analysis import leading
 from hsi_ssl.models.factor_mixtures import FactorMixtures
 from hsi_ssl.models.likelihoods import Gaussian
 
@@ -19,8 +20,9 @@ SHRINKAGE = 0.05
 """Share of the common covariance within classes. 0.02 and 0.1 are level."""
 FEWEST = 30
 """Pixels of a component."""
-UNLIKELY = 0.01
-"""Probability of a class below which a pixel says nothing of it."""
+SURE = 0.5
+"""Probability of a class below which a pixel says nothing of it. A hundredth of each of many pixels
+of a large class would outweigh all pixels of a small one, which then looked like the large one."""
 K_MEANS_STEPS, EM_STEPS = 10, 6
 
 
@@ -39,65 +41,56 @@ def fit_factor_mixtures(
 ) -> None:
     """Fit to pixels `x (N, D)` that are of class y with the probabilities `q (N, K)`.
 
-    The buffers of `found` become others; the likelihood's noise is its floor, and what the
-    directions leave, where they are fewer than columns.
+    On the CPU, so that it is the same on every device. The buffers of `found` become others; the
+    likelihood's noise is its floor, and what the directions leave, where they are fewer than
+    columns.
     """
     generator = torch.Generator().manual_seed(seed)
-    x, q = x.double(), q.double()
-    common = _within(x, q) + torch.diag(1e-3 * likelihood.sd_floor.double() ** 2)
+    x, q = x.cpu().double(), q.cpu().double()
+    common = _within(x, q) + torch.diag(1e-3 * likelihood.sd_floor.cpu().double() ** 2)
     most = found.log_share.shape[1]
     each = [_of_class(x, q[:, k], common, most, generator) for k in range(q.shape[1])]
     _set_noise(likelihood, each, found.factors.shape[-1])
-    noise = likelihood.logvar.double().exp()
+    noise_sd = (0.5 * likelihood.logvar.cpu().double()).exp()
     log_share, mean, factors = (
-        torch.zeros_like(t) for t in (found.log_share, found.mean, found.factors)
+        torch.zeros_like(t, device="cpu") for t in (found.log_share, found.mean, found.factors)
     )
     log_share.fill_(-torch.inf)
-    basis = factors_of(common + torch.diag(noise), noise, factors.shape[-1])
+    directions = factors.shape[-1]
+    basis, _ = leading(common + torch.diag(noise_sd**2), noise_sd, directions)
     for k, one in enumerate(each):
         order = one.mean[:, 0].argsort()  # along the first unit of z neighbours are alike
         count = len(order)
         log_share[k, :count] = one.share[order].log().to(log_share)
         mean[k, :count] = one.mean[order].to(mean)
-        w = factors_of(one.covariance[order], noise, factors.shape[-1])
-        factors[k, :count] = turned(w, basis, noise).to(factors)
-    found.log_share, found.mean, found.factors = log_share, mean, factors
+        w, _ = leading(one.covariance[order], noise_sd, directions)
+        factors[k, :count] = turned(w, basis, noise_sd).to(factors)
+    device = found.mean.device
+    found.log_share, found.mean, found.factors = (t.to(device) for t in (log_share, mean, factors))
 
 
-def factors_of(covariance: Tensor, noise: Tensor, directions: int) -> Tensor:
-    """W `(..., D, J)` with W W' + diag `noise (D,)` nearest to `covariance (..., D, D)`.
-
-    In units of the noise these are the leading eigenvectors, as long as what they add to it
-    (Tipping and Bishop 1999, eq. 7, with s^2 given).
-    """
-    sd = noise.sqrt()
-    values, vectors = torch.linalg.eigh(covariance / (sd[:, None] * sd))
-    values, vectors = values.flip(-1)[..., :directions], vectors.flip(-1)[..., :directions]
-    w: Tensor = sd[:, None] * vectors * (values - 1).clamp(min=0).sqrt()[..., None, :]
-    return w
-
-
-def turned(w: Tensor, basis: Tensor, noise: Tensor) -> Tensor:
+def turned(w: Tensor, basis: Tensor, noise_sd: Tensor) -> Tensor:
     """`w (..., D, J)` turned so that its columns lie as near as can be to those of `basis (D, J)`.
 
     W W' stays what it is, and units of z mean much the same in every component and class: the
     orthogonal Procrustes problem (Schoenemann 1966), in units of the noise.
     """
-    u, _, vh = torch.linalg.svd(w.mT @ (basis / noise[:, None]))
+    u, _, vh = torch.linalg.svd(w.mT @ (basis / noise_sd[:, None] ** 2))
     found: Tensor = w @ u @ vh
     return found
 
 
 def _set_noise(likelihood: Gaussian, each: list[_Mixture], directions: int) -> None:
     """The floor, and beyond it the mean of what the leading directions leave of each column."""
-    floor = likelihood.sd_floor.double() ** 2
+    floor = likelihood.sd_floor.cpu().double()
     left = torch.zeros_like(floor)
     if directions < len(floor):
         for one in each:
-            w = factors_of(one.covariance, floor, directions)
-            rest = (one.covariance - w @ w.mT).diagonal(dim1=-2, dim2=-1) - floor
+            w, _ = leading(one.covariance, floor, directions)
+            rest = (one.covariance - w @ w.mT).diagonal(dim1=-2, dim2=-1) - floor**2
             left += (one.share[:, None] * rest.clamp(min=0)).sum(0) / len(each)
-    likelihood.log_excess.copy_(left.clamp(min=1e-6 * floor.min()).log())
+    log_excess = left.clamp(min=1e-6 * floor.min() ** 2).log()
+    likelihood.log_excess.copy_(log_excess.to(likelihood.log_excess.dtype))
 
 
 def _within(x: Tensor, q: Tensor) -> Tensor:
@@ -112,7 +105,7 @@ def _of_class(
     x: Tensor, q: Tensor, common: Tensor, most: int, generator: torch.Generator
 ) -> _Mixture:
     """One class, of which pixels are with the probabilities `q (N,)`."""
-    rows = torch.nonzero(q > UNLIKELY).flatten()
+    rows = torch.nonzero(q > SURE).flatten()
     if float(q[rows].sum()) < 1:  # of nobody: as all pixels are
         share = torch.ones(1, dtype=x.dtype, device=x.device)
         return _Mixture(share, x.mean(0, keepdim=True), common[None])

@@ -24,6 +24,15 @@ class FactorM2(DeclaredVAE):
 
     likelihood: Gaussian
 
+    def __init__(
+        self,
+        architecture: DeclaredArchitecture,
+        class_priors: Sequence[Tensor],
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__(architecture, class_priors, generator)
+        self.likelihood.requires_grad_(requires_grad=False)
+
     def _make_networks_of_z(self, generator: torch.Generator) -> None:
         del generator
         a = self.architecture
@@ -75,6 +84,7 @@ class FactorM2(DeclaredVAE):
         samples: int = 1,
         stop_gradient: float = 0.0,
         log_q: Sequence[Tensor] | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """As of any M2, the sum over all classes: it costs no more than over some of them."""
         del exact
@@ -86,6 +96,7 @@ class FactorM2(DeclaredVAE):
             samples=samples,
             stop_gradient=stop_gradient,
             log_q=log_q,
+            known=known,
         )
 
     def _cost_of(

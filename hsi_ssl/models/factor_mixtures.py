@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.models.likelihoods import LOG_2_PI
+from hsi_ssl.models.moving import exact
 from hsi_ssl.models.networks import LOGVAR_LOW
 
 AT_ONCE = 4_000_000
@@ -62,7 +63,7 @@ class FactorMixtures(nn.Module):
 
     def posteriors(self, logvar: Tensor) -> Posteriors:
         """With noise of log-variances `logvar (D,)`."""
-        w, noise = self.factors.double(), logvar.double().exp()
+        w, noise = exact(self.factors), exact(logvar).exp()
         covariance = w @ w.mT + torch.diag(noise)
         lower = torch.linalg.cholesky(covariance)
         eye = torch.eye(len(noise), dtype=w.dtype, device=w.device)
@@ -72,7 +73,7 @@ class FactorMixtures(nn.Module):
         diagonal = lower.diagonal(dim1=-2, dim2=-1)
         log_scale = -diagonal.log().sum(-1) - 0.5 * len(noise) * LOG_2_PI
         found = (gain, variance, root, log_scale)
-        return Posteriors(*(t.to(self.mean.dtype) for t in found))
+        return Posteriors(*(t.to(self.mean.dtype).to(self.mean.device) for t in found))
 
     def log_of_components(self, x: Tensor, of: Posteriors) -> Tensor:
         """log p(x, component | y) `(N, K, C)` of `x (N, D)`."""
@@ -104,7 +105,7 @@ class FactorMixtures(nn.Module):
         variance = of.variance[y, c]
         ends = self._ends()
         middle = 0.5 * (ends[y, c] + ends[y, c + 1])
-        place = torch.special.ndtri(middle.clamp(INSIDE, 1 - INSIDE)).to(mean)[..., None]
+        place = torch.special.ndtri(middle.clamp(INSIDE, 1 - INSIDE))[..., None]
         surely = torch.full_like(place, LOGVAR_LOW)
         spread = variance.clamp(min=0).log().clamp(min=LOGVAR_LOW)
         return torch.cat([place, mean], -1), torch.cat([surely, spread], -1)
@@ -112,11 +113,11 @@ class FactorMixtures(nn.Module):
     def decoded(self, z: Tensor, y: Tensor) -> Tensor:
         """Mean `(..., D)` of p(x|y, z), of `z (..., 1 + J)` and classes `y (...)`, broadcast."""
         y = y.expand(z.shape[:-1])
-        below = torch.special.ndtr(z[..., :1].double()).clamp(INSIDE, 1 - INSIDE)
+        below = torch.special.ndtr(z[..., :1]).clamp(INSIDE, 1 - INSIDE)
         c = (below >= self._ends()[y, 1:-1]).sum(-1)
         return self.mean[y, c] + (self.factors[y, c] @ z[..., 1:, None])[..., 0]
 
     def _ends(self) -> Tensor:
         """Where shares of components begin and end between 0 and 1, `(K, C + 1)`."""
-        ends = self.log_share.double().exp().cumsum(-1)
+        ends = self.log_share.exp().cumsum(-1)
         return nn.functional.pad(ends / ends[:, -1:], (1, 0))

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hsi_ssl.models.moving import sent
+
 RIDGE = 0.03
 """Weight of |f|^2 beside a mean weight of one a labelled pixel."""
 AT_ONCE = 4096
@@ -56,6 +58,14 @@ class KernelRidge:
         kernel = _kernel(x, self.centres, self.width)
         scores = kernel @ self.coefficients.to(kernel.dtype) + self.prior
         return torch.log_softmax(self.sharpness * scores, dim=-1)
+
+    def to(self, device: torch.device) -> KernelRidge:
+        """The same to be applied on a device; it is fitted on the CPU, and again without rows."""
+        if self.centres.device == device:
+            return self
+        own = self.centres, self.width, self.coefficients.to(self.centres.dtype)
+        centres, width, coefficients = (sent(t, device) for t in own)
+        return replace(self, centres=centres, width=width, coefficients=coefficients)
 
     def without(self, rows: Tensor) -> KernelRidge:
         """As if fitted without some rows, whose coefficients are 0 then."""

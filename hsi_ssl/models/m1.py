@@ -6,20 +6,37 @@ p(z) = N(0, I)        prior of the latent units         `kl_per_unit`
 p_theta(x | z)        decoder and likelihood            `decoder`, `likelihood`
 q_phi(z | x)          encoder: mean and log-variance    `encode`
 -J(x)                 bound on log p(x)                 `cost`
+
+Encoder and decoder are each a linear part and a network. With the Gaussian likelihood the linear
+parts are those of factor analysis on all spectra, in closed form, and the networks begin at 0 and
+learn what is left, in units of the noise: so training begins at the best bound of any linear model,
+where one from random weights takes hundreds of epochs to get to. Otherwise they are none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from hsi_ssl.models.bounds import cost_j, kl_per_unit
+from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.extractors.base import BLOCK, FeatureExtractor, LatentUse
-from hsi_ssl.models.likelihoods import check_unit_interval, make_likelihood
-from hsi_ssl.models.networks import Architecture, gaussian_head, perceptron, sample_gaussian
+from hsi_ssl.models.factor_analysis import factors, moments
+from hsi_ssl.models.likelihoods import Gaussian, check_unit_interval, make_likelihood
+from hsi_ssl.models.networks import (
+    Affine,
+    Architecture,
+    Sum,
+    gaussian_head,
+    perceptron,
+    sample_gaussian,
+)
 
+LEAST_EXCESS = 1e-3
+"""Of the noise's variance: what a band's may exceed it by at first, so that it can be learnt."""
 ACTIVE_VARIANCE = 0.01
 """A unit is active when its posterior mean varies more than this over the data (Burda 2015)."""
 
@@ -37,7 +54,15 @@ class M1Architecture(Architecture):
 
 
 class M1(FeatureExtractor):
-    """The model: encoder q(z|x), decoder and likelihood p(x|z)."""
+    """The model: encoder q(z|x), decoder and likelihood p(x|z).
+
+    The mean of q(z|x) is `to_z`(x) + exp(`logvar` / 2) `encoder`(x), its log-variance `logvar` +
+    `encoder`(x), each with its half of what that gives; the likelihood takes `to_x`(z) + `unit`
+    `decoder`(z).
+    """
+
+    logvar: Tensor
+    unit: Tensor
 
     title = "M1"
     architecture_type = M1Architecture
@@ -51,28 +76,54 @@ class M1(FeatureExtractor):
         self.encoder = perceptron(a.width, a.hidden, 2 * a.latent, a.activation, generator)
         self.decoder = perceptron(a.latent, a.hidden[::-1], a.width, a.activation, generator)
         self.likelihood = make_likelihood(a.likelihood, a.width, a.sd_floor)
+        self.to_z, self.to_x = Affine(a.width, a.latent), Affine(a.latent, a.width)
+        self.register_buffer("logvar", torch.zeros(a.latent))
+        self.register_buffer("unit", torch.ones(a.width))
+
+    @torch.no_grad()
+    def begin(self, blocks: Iterable[Tensor]) -> None:
+        """The best linear model of spectra that come in blocks `(n, D)`, networks at 0."""
+        if not isinstance(self.likelihood, Gaussian):
+            return
+        floor = self.likelihood.sd_floor.cpu().double()
+        found = factors(*moments(blocks), floor, self.units)
+        self.to_z.fill(found.projection, -(found.projection @ found.mean))
+        self.to_x.fill(found.loadings, found.mean)
+        self.logvar.copy_(-found.precision.log())
+        self.unit.copy_(found.noise_sd)
+        excess = torch.maximum(found.noise_sd**2 - floor**2, LEAST_EXCESS * floor**2)
+        self.likelihood.log_excess.copy_(excess.log())
+        for network in (self.encoder, self.decoder):
+            for parameter in network[-1].parameters():
+                parameter.zero_()
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance `(N, J)` of q(z|x), of `x (N, D)`."""
-        return gaussian_head(self.encoder(x))
+        mean, logvar = gaussian_head(self.encoder(x))
+        return self.to_z(x) + torch.exp(0.5 * self.logvar) * mean, self.logvar + logvar
 
     def mean_layers(self, kept: Tensor) -> list[nn.Module]:
-        """The encoder, of whose last layer only the means of the units `kept` stay."""
+        """Both parts of the encoder, of which only the means of the units `kept` stay."""
         *layers, last = self.encoder
         assert isinstance(last, nn.Linear)
-        of_kept = nn.Linear(last.in_features, len(kept), device=last.weight.device)
-        with torch.no_grad():
-            of_kept.weight.copy_(last.weight[kept])
-            of_kept.bias.copy_(last.bias[kept])
-        return [*layers, of_kept]
+        sd = torch.exp(0.5 * self.logvar[kept])
+        network = nn.Sequential(
+            *layers, Affine.of(sd[:, None] * last.weight[kept], sd * last.bias[kept])
+        )
+        return [Sum(Affine.of(self.to_z.weight[kept], self.to_z.bias[kept]), network)]
+
+    def output(self, z: Tensor) -> Tensor:
+        """What the likelihood takes `(..., D)`, of `z (..., J)`."""
+        found: Tensor = self.to_x(z) + self.unit * self.decoder(z)
+        return found
 
     def decode(self, z: Tensor) -> Tensor:
         """Mean `(..., D)` of p(x|z), of `z (..., J)`."""
-        return self.likelihood.mean(self.decoder(z))
+        return self.likelihood.mean(self.output(z))
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) `(N,)` of scaled spectra `(N, D)` and latent units `(N, J)`."""
-        return self.likelihood.log_density(x, self.decoder(z))
+        return self.likelihood.log_density(x, self.output(z))
 
     def measured(self, mean: Tensor, eps: Tensor) -> Tensor:
         """What might be measured around spectra `mean (..., D)`, by draws `eps` of N(0, I)."""
@@ -98,7 +149,8 @@ class M1(FeatureExtractor):
 
     def shown(self, measured: Tensor, generator: torch.Generator) -> Tensor:
         """Spectra decoded from draws of the prior p(z)."""
-        z = torch.randn(len(measured), self.units, generator=generator, device=measured.device)
+        shape = len(measured), self.units
+        z = drawn(torch.randn, shape, generator, device=measured.device)
         return self.decode(z)
 
     @torch.no_grad()

@@ -53,6 +53,52 @@ class OutputLayer(nn.Linear):
             return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
 
 
+class Affine(nn.Module):
+    """W x + b, worked out and not learnt; 0 at first. Computes as an `OutputLayer` does."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(outputs, inputs))
+        self.register_buffer("bias", torch.zeros(outputs))
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor) -> Self:
+        """The map of `weight (outputs, inputs)` and `bias (outputs,)`, on their device."""
+        made = cls(weight.shape[1], weight.shape[0]).to(weight)
+        made.fill(weight, bias)
+        return made
+
+    @torch.no_grad()
+    def fill(self, weight: Tensor, bias: Tensor) -> None:
+        """Take over W and b."""
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs `(..., outputs)` of inputs `(..., inputs)`."""
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+
+
+class Sum(nn.Module):
+    """What several networks give of the same input, added."""
+
+    def __init__(self, *networks: nn.Module) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs `(..., outputs)` of inputs `(..., inputs)`."""
+        first, *others = self.networks
+        found: Tensor = first(x)
+        for network in others:
+            found = found + network(x)
+        return found
+
+
 def linear(
     inputs: int, outputs: int, generator: torch.Generator, *, last: bool = False
 ) -> nn.Linear:

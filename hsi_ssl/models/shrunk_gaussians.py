@@ -8,10 +8,12 @@ Mahalanobis' distance to the mean of y, so that a pixel far from all classes is 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from hsi_ssl.models.moving import sent
 
 SHRINKAGE = 0.1
 FARTHEST = 1e6
@@ -40,6 +42,12 @@ class ShrunkGaussians:
         """log p(x|y) `(m, K)`, up to a constant."""
         distance = torch.cdist(x @ self.root, self.means).square()
         return -self.sharpness * torch.log1p(distance / x.shape[1])
+
+    def to(self, device: torch.device) -> ShrunkGaussians:
+        """The same to be applied on a device; it is fitted on the CPU, and again without rows."""
+        if self.root.device == device:
+            return self
+        return replace(self, root=sent(self.root, device), means=sent(self.means, device))
 
     def without(self, rows: Tensor) -> ShrunkGaussians:
         """The same, fitted without some of its pixels."""

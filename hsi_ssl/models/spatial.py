@@ -48,15 +48,15 @@ def mean_field(
     """
     q = torch.softmax(log_f, dim=-1)
     if known is not None:
-        rows = torch.nonzero(known >= 0).flatten()
-        sure = F.one_hot(known[rows], log_f.shape[1]).to(q.dtype)
-        q[rows] = sure
+        is_known = (known >= 0)[:, None]
+        sure = F.one_hot(known.clamp(min=0), log_f.shape[1]).to(q.dtype)
+        q = torch.where(is_known, sure, q)
     if not strength:
         return q
     for _ in range(sweeps):
         q = torch.softmax(log_f + strength * votes(q, neighbours), dim=-1)
         if known is not None:
-            q[rows] = sure
+            q = torch.where(is_known, sure, q)
     return q
 
 

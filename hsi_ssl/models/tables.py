@@ -75,14 +75,14 @@ class Chosen:
         return [of_set[self.which] for of_set in states]
 
 
-def choose(table: Tensor, y: Tensor, exact: int | None, generator: torch.Generator) -> Chosen:
+def choose(table: Tensor, known: bool, exact: int | None, generator: torch.Generator) -> Chosen:
     """Combinations to take the expectation over `table (..., N, M)` by.
 
-    `y (N, sets)`: labels of the table's sets, -1 unknown. `exact`: of how many combinations, the
-    most probable ones of each pixel, the sum is exact; one drawn stands for the rest; None: of all.
+    `known`: whether the table leaves each pixel one combination. `exact`: of how many, the most
+    probable ones of each pixel, the sum is exact; one drawn stands for the rest; None: of all.
     """
     log_q = table.movedim(-1, 0)
-    if bool((y >= 0).all()):
+    if known:
         which = table.detach().argmax(-1)[None]
         return Chosen(which, torch.ones_like(which, dtype=table.dtype), known=True)
     if exact is None or exact + 1 >= len(log_q):

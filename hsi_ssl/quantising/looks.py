@@ -123,9 +123,9 @@ def looks_of(
     model = trained.model
     apart = None
     if isinstance(model, SelfOrganisingMap):
-        apart = model.lattice.u_matrix(weights).double().cpu().numpy()
+        apart = model.lattice.u_matrix(weights).cpu().double().numpy()
     return Looks(
-        crowding(x, weights, nearest).double().cpu().numpy(),
+        crowding(x, weights, nearest).cpu().double().numpy(),
         apart,
         tuple((plane, raw[:, plane.bands].mean(1)) for plane in planes),
         tuple(_class_hits(trained, dataset)),

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from hsi_ssl.inference.scores import Floats, Ints
 from hsi_ssl.reports.metrics import listed, number
 
-Z = float(norm.ppf(0.975))
+Z = float(ndtri(0.975))
 """Standard errors on each side of a 95 % confidence interval."""
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import adjusted_rand_score
 
 from hsi_ssl.labels.label_set import UNLABELLED_CODE
 from hsi_ssl.reports.metrics import number
@@ -89,4 +88,6 @@ def _mean(right: npt.NDArray[np.bool_]) -> float:
 
 
 def _rand(truth: Ints, slot: Ints) -> float:
+    from sklearn.metrics import adjusted_rand_score  # slow to import
+
     return float(adjusted_rand_score(truth, slot)) if len(truth) else float("nan")

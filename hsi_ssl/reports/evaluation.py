@@ -28,6 +28,7 @@ from hsi_ssl.reports.differences import Difference
 from hsi_ssl.reports.intervals import Intervals, Tallies, intervals, tallied
 from hsi_ssl.reports.map_accuracy import MapAccuracy, accuracy_on_dataset
 from hsi_ssl.reports.metrics import (
+    REJECT,
     Calibration,
     Scores,
     calibrate,
@@ -48,8 +49,6 @@ RULES: dict[Rule, str] = {
     "bayes": "Bayes' rule with the generative part",
 }
 PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
-REJECT = 0.01
-"""Level at which the report tells how many pixels of labelled classes would be rejected."""
 
 
 @dataclass(frozen=True)

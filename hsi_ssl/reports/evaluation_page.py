@@ -22,7 +22,7 @@ from hsi_ssl.inference.discovered import load_discovered, map_classes
 from hsi_ssl.labels.label_set import LabelClass
 from hsi_ssl.reports.areas import Z
 from hsi_ssl.reports.differences import named
-from hsi_ssl.reports.evaluation import PARTS, REJECT, RULES, Evaluation
+from hsi_ssl.reports.evaluation import PARTS, RULES, Evaluation
 from hsi_ssl.reports.evaluation_figures import (
     calibration_figure,
     training_figure,
@@ -30,7 +30,7 @@ from hsi_ssl.reports.evaluation_figures import (
 )
 from hsi_ssl.reports.html import data_uri, page
 from hsi_ssl.reports.intervals import WORDS
-from hsi_ssl.reports.metrics import Scores
+from hsi_ssl.reports.metrics import REJECT, Scores
 from hsi_ssl.reports.model_figures import GENERATED, MEASURED, class_spectra, latent_figure
 from hsi_ssl.reports.model_maps import glance
 from hsi_ssl.reports.next_steps import after_evaluation

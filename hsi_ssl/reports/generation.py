@@ -15,7 +15,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from hsi_ssl.files import written_beside
 from hsi_ssl.inference.generation import Generator, Measured
@@ -106,7 +106,7 @@ def write_generated(
 def _styles(
     generator: Generator, centres: Spectra, units: Sequence[int], axis: Axis, folder: Path
 ) -> None:
-    steps: Spectra = np.array([norm.ppf(q) for q in QUANTILES])
+    steps: Spectra = ndtri(np.array(QUANTILES))
     names = generator.names
     if axis.side is not None:
         grid = dict(zip(units, map(np.ravel, np.meshgrid(steps, steps)), strict=False))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, norm, t
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from hsi_ssl.datasets.store import UnitKind
 from hsi_ssl.inference.scores import Floats, Ints, scores_of
@@ -180,7 +180,7 @@ def differences(ours: Tallies, theirs: Tallies, seed: int = SEED) -> dict[str, F
     limits: dict[str, Floats | None] = {}
     for name, degrees in freedom.items():
         error = _spread(drawn[name] - beside[name], units)
-        wide = float(t.ppf((1 + LEVEL) / 2, max(float(degrees), 1))) * error
+        wide = float(stdtrit(max(float(degrees), 1), (1 + LEVEL) / 2)) * error
         away = first[name] - second[name]
         limits[name] = np.clip(np.array([away - wide, away + wide]), -1, 1)
     return limits
@@ -228,13 +228,13 @@ def _limits(value: Floats, error: Floats, freedom: Floats, *, units: Any, pixels
     """
     tail = (1 - LEVEL) / 2
     share = np.clip(value, 0, 1)
-    wider = (norm.ppf(tail) / t.ppf(tail, freedom)) ** 2
+    wider = (ndtri(tail) / stdtrit(freedom, tail)) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         alike = np.where(error > 0, share * (1 - share) / error**2 * wider, units)
     alike = np.clip(np.where(share * (1 - share) > 0, alike, units), 1, pixels)
     yes, no = alike * share, alike * (1 - share)
-    low = np.where(yes > 0, beta.ppf(tail, np.maximum(yes, 1e-9), no + 1), 0.0)
-    high = np.where(no > 0, beta.ppf(1 - tail, yes + 1, np.maximum(no, 1e-9)), 1.0)
+    low = np.where(yes > 0, betaincinv(np.maximum(yes, 1e-9), no + 1, tail), 0.0)
+    high = np.where(no > 0, betaincinv(yes + 1, np.maximum(no, 1e-9), 1 - tail), 1.0)
     found: Floats = np.where(np.isnan(value)[..., None], np.nan, np.stack([low, high], axis=-1))
     return found
 

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from hsi_ssl.inference.scores import Floats, Ints, confusion_matrix, ratios, scores_of
 
+REJECT = 0.01
+"""Level at which the report tells how many pixels of labelled classes would be rejected."""
 BINS = 15
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Probabilities are float32: a true class at 0 costs 87 nats instead of infinitely many."""

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
-from sklearn.manifold import TSNE
 
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.inference.classifier import Classifier
@@ -60,6 +59,8 @@ def latent_figure(classifier: Classifier, dataset: Dataset, rows: Rows) -> Any:
         return None
     z = Generator(classifier).latent_means(dataset.spectra(rows))
     perplexity = min(PERPLEXITY, len(rows) / 4)
+    from sklearn.manifold import TSNE  # slow to import
+
     place = TSNE(init="pca", perplexity=perplexity, random_state=SEED).fit_transform(z)
     label_set: LabelSet = dataset.label_set
     with style(SENTINEL):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hsi_ssl.datasets.balance import Balance
 from hsi_ssl.datasets.store import Dataset
-from hsi_ssl.reports.evaluation import REJECT, Evaluation
 from hsi_ssl.reports.intervals import FEW
+from hsi_ssl.reports.metrics import REJECT
+
+if TYPE_CHECKING:
+    from hsi_ssl.reports.evaluation import Evaluation
 
 POOR = 0.6
 """F1 below which a class is named as one to label more of."""

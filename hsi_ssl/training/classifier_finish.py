@@ -11,6 +11,7 @@ from hsi_ssl.inference.classifier import Classifier, card_of_label_set, of_label
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.inference.temperature import fitted_temperature, tempered_in_words
 from hsi_ssl.models.classifiers.base import ClassifierModel
+from hsi_ssl.models.moving import fetched
 from hsi_ssl.models.spatial import learnt_strength
 from hsi_ssl.training.classifier_task import log_q_each
 from hsi_ssl.training.loop import Fit
@@ -37,7 +38,7 @@ def finished(
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The card, and what the run keeps as tensors; `settings` as they were asked for."""
     model.eval()
-    generator = torch.Generator(data.device).manual_seed(settings.seed)
+    generator = torch.Generator().manual_seed(settings.seed)
     own = model.findings(data.seen.mean, generator)
     for sentence in own.said:
         watcher.say(sentence)
@@ -90,8 +91,9 @@ def finished(
 def _choices(data: M2Data, model: ClassifierModel, watcher: Watcher) -> list[Choice]:
     """Scores and temperature of each label set on its validation pixels."""
     validation, found = data.validation, []
-    log_q = log_q_each(model, validation.inputs.mean)
-    for label_set, of_set, y in zip(data.label_sets, log_q, validation.y.T, strict=True):
+    each = log_q_each(model, validation.inputs.mean)
+    log_q = fetched({str(v): of_set for v, of_set in enumerate(each)}).values()
+    for label_set, of_set, y in zip(data.label_sets, log_q, validation.truth.T, strict=True):
         known = y >= 0
         if not known.any():
             found.append(Choice("classifier"))

@@ -174,7 +174,6 @@ class ClassifierTraining:
                 settings,
                 m1_weights=data.m1 and data.m1.card["weights_sha256"],
                 teacher_weights=self.teacher and self.teacher.to_card()["weights_sha256"],
-                device=data.device.type,
             ),
             resume=resume and (settings.output / STATE).exists(),
             watcher=self.watcher,
@@ -213,7 +212,7 @@ class ClassifierTraining:
         """Fit a closed form."""
         data, settings, started = self.data, self.settings, time.monotonic()
         begin_run(settings.output)
-        generator = torch.Generator(data.device).manual_seed(settings.seed)
+        generator = torch.Generator().manual_seed(settings.seed)
         labelled = data.labelled
         with torch.no_grad():
             self.model.solve(labelled.inputs.mean, labelled.y, data.seen.mean, generator)

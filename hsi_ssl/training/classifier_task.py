@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.models.classifiers.base import Batch, ClassifierModel, Move
+from hsi_ssl.models.moving import fetched, sent
 from hsi_ssl.training.inputs import APPLIED_BATCH
 from hsi_ssl.training.m2_data import M2Data
 from hsi_ssl.training.stage import STEPS_AN_EPOCH, batch_size
 from hsi_ssl.training.task import PlainTask, StepCost, Turn
-from hsi_ssl.training.validation import over_label_sets, scores_by_label_set
+from hsi_ssl.training.validation import measured, over_label_sets, scores_by_label_set
 
 Rows = tuple[Tensor, Tensor, Tensor]
 """Of labelled pixels, the label sets that they were drawn for, and rows of any pixels."""
@@ -54,11 +55,11 @@ class ClassifierTask(PlainTask):
         """Each training pixel once or more, a batch drawn for its labels beside each."""
         data = self.data
         device = data.seen.mean.device
-        order = torch.randperm(self.pixels, generator=generator, device=device)
+        order = sent(torch.randperm(self.pixels, generator=generator), device)
         rounds = math.ceil(self.steps * self.batch / self.pixels)
         for some in order.repeat(rounds).split(self.batch)[: self.steps]:
             rows, sets = data.labelled.draw(generator)
-            yield rows, sets, some
+            yield sent(rows, device), sent(sets, device), some
 
     def turns(self) -> Sequence[Turn]:
         """Those of the model's moves, on inputs as they might be measured another time."""
@@ -95,15 +96,20 @@ class ClassifierTask(PlainTask):
         validation = self.data.validation
         if not len(validation):
             return {"bound": 0.0, "score": math.inf, "macro_f1": 0.0}
-        each = scores_by_label_set(self.names, self.log_q(), validation.y)
-        found = over_label_sets(each, several=len(self.names) > 1)
-        first, cost = self.module.moves()[0], 0.0
-        for rows in torch.arange(len(validation)).split(APPLIED_BATCH):
+        first, costs = self.module.moves()[0], dict[str, Tensor]()
+        pieces = [slice(i, i + APPLIED_BATCH) for i in range(0, len(validation), APPLIED_BATCH)]
+        for rows in pieces:
             x, y = validation.inputs.mean[rows], validation.y[rows]
             taught, both = _at(self.taught_validation, rows), _at(self.both_validation, rows)
             batch = Batch(x, y, x, taught, both, both)
-            cost += len(rows) * float(first.cost(batch, generator).total)
-        return {"bound": -cost / len(validation), **found}
+            costs[f"cost_{rows.start}"] = first.cost(batch, generator).total
+        read = fetched({**measured(self.log_q(), validation.y, validation.known), **costs})
+        cost = sum(len(validation.y[rows]) * float(read[f"cost_{rows.start}"]) for rows in pieces)
+        each = scores_by_label_set(self.names, read, validation.truth)
+        return {
+            "bound": -cost / len(validation),
+            **over_label_sets(each, several=len(self.names) > 1),
+        }
 
     @torch.no_grad()
     def snapshot(self, generator: torch.Generator) -> Tensor:
@@ -117,7 +123,7 @@ class ClassifierTask(PlainTask):
         return x[:: max(1, len(x) // SHOWN)][:SHOWN]
 
 
-def _at(known: Tensor | None, rows: Tensor) -> Tensor | None:
+def _at(known: Tensor | None, rows: Tensor | slice) -> Tensor | None:
     return None if known is None else known[rows]
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.models.kernel_ridge import fit_kernel_ridge, median_distance
+from hsi_ssl.models.moving import sent
 from hsi_ssl.models.shrunk_gaussians import ShrunkGaussians, fit_shrunk_gaussians
 from hsi_ssl.training.folds import repeated_folds
 from hsi_ssl.training.inputs import Pixels
@@ -42,12 +43,17 @@ class Machine(Protocol):
     def without(self, rows: Tensor) -> Machine:
         """The same without some of its pixels."""
 
+    def to(self, device: torch.device) -> Machine:
+        """The same to be applied on a device."""
+
 
 @dataclass(frozen=True)
 class FirstTeacher:
     """What machines say of N pixels, of which they know the classes of some.
 
     `rows (n,)`: those that they have learnt from; `gain (D,)`: what columns are multiplied by.
+    Machines and rows are on the CPU, which is asked for many small systems of equations in float64;
+    pixels are where they are, and so is what is said of them.
     """
 
     machines: tuple[Machine, ...]
@@ -63,11 +69,16 @@ class FirstTeacher:
     @cached_property
     def log_posterior(self) -> Tensor:
         """log p(y|x) `(N, K)` of all pixels, the product of what machines say."""
-        return torch.cat([self.of(block) for block in self.blocks()])
+        there = self.to(self.gain.device)
+        return torch.cat([there.of(block) for block in self.blocks()])
+
+    def to(self, device: torch.device) -> FirstTeacher:
+        """With machines that are applied on a device, and no more without some of their pixels."""
+        return replace(self, machines=tuple(machine.to(device) for machine in self.machines))
 
     def of(self, seen: Tensor) -> Tensor:
         """log p(y|x) `(m, K)` of pixels as machines see them, `(m, D)`."""
-        each = [machine.log_posteriors(iter([seen])) for machine in self.machines]
+        each = [m.log_posteriors(iter([seen])) for m in self.to(seen.device).machines]
         return torch.log_softmax(torch.stack(each).sum(0), dim=-1)
 
     def without(self, rows: Tensor) -> FirstTeacher:
@@ -84,10 +95,12 @@ def first_teacher(pixels: Pixels, y: Tensor, classes: int, gain: Tensor, seed: i
 
     `gain (D,)`: what columns are multiplied by. The labelled pixels are the first ones.
     """
+    y = y.cpu()
     rows = equal_shares(y, MOST)
-    seen = next(iter(pixels.blocks(int(rows.max()) + 1))).mean[rows] * gain
+    labelled = next(iter(pixels.blocks(int(rows.max()) + 1))).mean
+    seen = (labelled[sent(rows, labelled.device)] * gain).cpu()
     known = y[rows]
-    width = median_distance(pixels.some(ENOUGH).mean * gain)
+    width = median_distance((pixels.some(ENOUGH).mean * gain).cpu())
     kernel = fit_kernel_ridge(seen, known, classes, width)
     alone = FirstTeacher((kernel,), rows, gain, pixels)
     gaussians = _sharpened(fit_shrunk_gaussians(seen, known, classes, 1.0), seed)

@@ -12,6 +12,7 @@ from torch import Tensor
 from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.draws import drawn
+from hsi_ssl.models.moving import sent
 from hsi_ssl.models.networks import sample_gaussian
 from hsi_ssl.models.tables import allowed, combinations, conditioned, marginals
 
@@ -48,8 +49,8 @@ class Inputs:
 
     def to(self, device: torch.device) -> Inputs:
         """The same on a device."""
-        moved = (t if t is None else t.to(device) for t in (self.logvar, self.noise_sd))
-        return Inputs(self.mean.to(device), *moved)
+        moved = (t if t is None else sent(t, device) for t in (self.logvar, self.noise_sd))
+        return Inputs(sent(self.mean, device), *moved)
 
     @property
     def width(self) -> int:
@@ -70,12 +71,16 @@ class Inputs:
     ) -> Iterator[tuple[Tensor, Inputs, Tensor]]:
         """Each of the pixels `rows (n,)` once, in even batches of up to `size`: rows, and where.
 
-        That is inputs and rows of these.
+        That is inputs and rows of these. Rows are known on the CPU, those of the inputs lie where
+        these do.
         """
-        order = torch.randperm(len(rows), generator=generator, device=rows.device)
-        for some in order.split(even_sizes(len(rows), size)):
-            found = rows[some]
-            yield found, self, found
+        found, sizes = (
+            rows[torch.randperm(len(rows), generator=generator)],
+            even_sizes(len(rows), size),
+        )
+        there = sent(found, self.mean.device)
+        for some, at in zip(found.split(sizes), there.split(sizes), strict=True):
+            yield some, self, at
 
     def rows(self, rows: Tensor | slice) -> Inputs:
         """Some of the pixels; a slice of them is not copied."""
@@ -125,7 +130,7 @@ class Batches:
     """Rows of batches of the pixels that one label set labels."""
 
     def __init__(self, y: Tensor, settings: M2Settings) -> None:
-        """`y (N,)`: classes 0..K-1, -1 where not known."""
+        """`y (N,)`: classes 0..K-1, -1 where not known, on the CPU."""
         self._rows = torch.nonzero(y >= 0).flatten()
         known = y[self._rows]
         self.size = min(settings.batch_labelled, max(SMALLEST_BATCH, len(known)))
@@ -143,15 +148,12 @@ class Batches:
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Rows of a batch: first the class at random, then the pixel; or pixels as they come."""
-        device = self._rows.device
         if not len(self._rows):
             return self._rows
         if not self.balanced:
-            drawn = torch.randint(len(self._rows), (self.size,), generator=generator, device=device)
-            return self._rows[drawn]
-        among = (len(self._present), (self.size,))
-        classes = torch.randint(*among, generator=generator, device=device)
-        place = torch.rand(self.size, generator=generator, device=device) * self._counts[classes]
+            return self._rows[torch.randint(len(self._rows), (self.size,), generator=generator)]
+        classes = torch.randint(len(self._present), (self.size,), generator=generator)
+        place = torch.rand(self.size, generator=generator) * self._counts[classes]
         return self._rows[self._by_class[self._starts[classes] + place.long()]]
 
 
@@ -161,7 +163,7 @@ class Labelled:
     def __init__(self, inputs: Inputs, y: Tensor, settings: M2Settings) -> None:
         """`y (N, V)`: classes 0..K-1, -1 where not known."""
         self.inputs, self.y = inputs, y
-        self._each = [Batches(column, settings) for column in y.T]
+        self._each = [Batches(column, settings) for column in y.cpu().T]
 
     def __len__(self) -> int:
         return len(self.y)
@@ -172,7 +174,7 @@ class Labelled:
         return max(one.steps for one in self._each)
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Rows, and for which label set each was drawn: as many for every set."""
+        """Rows, and for which label set each was drawn: as many for every set. On the CPU."""
         drawn = [one.draw(generator) for one in self._each]
         sets = [torch.full_like(rows, v) for v, rows in enumerate(drawn)]
         return torch.cat(drawn), torch.cat(sets)

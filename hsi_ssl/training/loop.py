@@ -19,6 +19,7 @@ from hsi_ssl.errors import ModelError, ProcessError
 from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.models.moving import numbers
 from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
 from hsi_ssl.training.processes import ALONE, Processes
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT_EPOCHS: tuple[int, ...] = (0, 1, 3, 10, 30, 100, 300, 1000)
 SECONDS_BETWEEN_STATES = 2.0
+SHARE_OF_DRAWING = 0.05
+"""Of the time: pictures of what has been learnt take no more of it, but for the last one."""
 VALIDATION_SEED = 20_140_617
 
 
@@ -148,14 +151,16 @@ class _Loop:
         self.processes = processes
         self.device = next(task.module.parameters()).device
         self.precision = chosen_precision(settings.precision, self.device)
-        self.generator = torch.Generator(self.device).manual_seed(settings.seed)
+        self.generator = torch.Generator().manual_seed(settings.seed)
         self.turns = task.turns()
         self.optimisers = [_adam(turn, task.pixels, settings) for turn in self.turns]
         self.clipped = [_networks(task.module, turn) for turn in self.turns]
         self.average = Average(task.module, settings.average)
         self.progress, self.best = Progress(), weights_of(task.module)
         self.snapshots: dict[int, Tensor] = {}
-        self.saved = time.monotonic()
+        self.saved = self.drawn = time.monotonic()
+        self.drawing = 1.0
+        """Seconds that a picture takes, as far as is known."""
         self.saved_epoch = 0
         self.kept: tuple[dict[str, Tensor], dict[str, Any]] | None = None
         """The state after the last epoch, where it has not been saved."""
@@ -195,7 +200,7 @@ class _Loop:
         progress.step += means.steps
         progress.spectra += means.spectra
         with self.average.in_module():
-            generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
+            generator = torch.Generator().manual_seed(VALIDATION_SEED)
             found = self.processes.told("validated", lambda: task.validate(generator))
             self._judge(found)
             self._judge_by_bound(found)
@@ -213,7 +218,7 @@ class _Loop:
         """Leave the best state in the module."""
         self.task.module.load_state_dict(self.best)
         self.telling.end()
-        self._snapshot(self.progress.best_epoch)
+        self._snapshot(self.progress.best_epoch, last=True)
         return Fit(self.progress, self.snapshots, self.precision)
 
     def _begin(self) -> None:
@@ -271,8 +276,8 @@ class _Loop:
             self.telling.step(steps)
         task.module.eval()
         self.processes.average([bound, *terms.values()])
-        mean_terms = {name: float(total) / steps for name, total in terms.items()}
-        return _Means(float(bound) / steps, mean_terms, steps, spectra)
+        mean, *each = (total / steps for total in numbers([bound, *terms.values()]))
+        return _Means(mean, dict(zip(terms, each, strict=True)), steps, spectra)
 
     def _judge(self, found: dict[str, float]) -> None:
         """Keep the state if it is the best so far; stop if there is nothing to wait for."""
@@ -318,12 +323,16 @@ class _Loop:
         )
         progress.stopped = "diverged"
 
-    def _snapshot(self, epoch: int) -> None:
+    def _snapshot(self, epoch: int, *, last: bool = False) -> None:
         if not self.processes.first:
             return
-        generator = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
+        generator = torch.Generator().manual_seed(VALIDATION_SEED)
         self.snapshots[epoch] = self.task.snapshot(generator).cpu()
-        self.on_snapshot(self.snapshots)
+        started = time.monotonic()
+        if last or started - self.drawn > self.drawing / SHARE_OF_DRAWING:
+            self.on_snapshot(self.snapshots)
+            self.drawn = time.monotonic()
+            self.drawing = self.drawn - started
 
     def save_kept(self) -> None:
         """Save the state after the last epoch, unless that has been done."""
@@ -415,7 +424,7 @@ class _Means(NamedTuple):
 
 
 class Average:
-    """A running average of a module's parameters, each step's weight falling by `decay` a step.
+    """A running average of what a module learns, each step's weight falling by `decay` a step.
 
     The first steps are averaged as if they were all there is, so the random start has no part in
     it: after t steps it is sum_s decay^(t-s) w_s (1 - decay) / (1 - decay^t), which is what Adam
@@ -427,7 +436,7 @@ class Average:
         self.steps = 0
         self.values: dict[str, Tensor] = {}
         if decay:
-            self.values = {n: p.detach().clone() for n, p in module.named_parameters()}
+            self.values = {n: p.detach().clone() for n, p in self._learnt()}
 
     @torch.no_grad()
     def update(self) -> None:
@@ -435,7 +444,11 @@ class Average:
         if self.decay:
             self.steps += 1
             share = (1 - self.decay) / (1 - self.decay**self.steps)
-            torch._foreach_lerp_(list(self.values.values()), list(self.module.parameters()), share)
+            now = [parameter for _, parameter in self._learnt()]
+            torch._foreach_lerp_(list(self.values.values()), now, share)
+
+    def _learnt(self) -> list[tuple[str, nn.Parameter]]:
+        return [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
 
     @contextmanager
     def in_module(self) -> Iterator[None]:

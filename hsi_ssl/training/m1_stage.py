@@ -90,7 +90,7 @@ class ExtractorTask(PlainTask):
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Share]]:
         """All pixels in random order, in even batches."""
-        every = torch.arange(self.pixels, device=self.measured.device)
+        every = torch.arange(self.pixels)
         for _, inputs, at in self.spectra.shuffled(every, self.batch, generator):
             share = share_of(self.processes, len(at))
             yield inputs.mean[at[share.at]], share
@@ -318,7 +318,7 @@ class _Training:
         self._announce(len(spectra))
         begin_run(self.settings.output)
         task = ExtractorTask(model, spectra, validation, len(spectra))
-        generator = torch.Generator(self.device).manual_seed(self.settings.seed)
+        generator = torch.Generator().manual_seed(self.settings.seed)
         bounds = {
             f"{model.bound_name}_{of}": task.bound(some, generator)
             for of, some in (("train", spectra), ("validation", validation))
@@ -337,7 +337,7 @@ class _Training:
         judged = self.data.scaled(rows[:: max(1, math.ceil(len(rows) / JUDGED))])
         shown = judged[:: max(1, len(judged) // DRAWN_SPECTRA)][:DRAWN_SPECTRA]
         with torch.no_grad():
-            again = self.model.shown(shown, torch.Generator(self.device)).cpu()
+            again = self.model.shown(shown, torch.Generator()).cpu()
         self._draw({0: again}, shown)
         return self._kept(judged), Fit(progress, {}, "float32")
 
@@ -351,6 +351,8 @@ class _Training:
         if self.processes.first:
             self._begin(resume=resume)
         if self.init_from is None:
+            if self.processes.first:
+                model.begin(some.mean for some in spectra.blocks(BLOCK))
             self._phases(task, resume=resume)
         found = fit(
             task,
@@ -366,7 +368,7 @@ class _Training:
             return {}, found
         judged = self.data.judged(spectra)
         model.settle(judged)
-        generator = torch.Generator(self.device).manual_seed(settings.seed)
+        generator = torch.Generator().manual_seed(settings.seed)
         name = model.bound_name
         return {
             f"{name}_train": task.bound(spectra, generator),
@@ -378,8 +380,7 @@ class _Training:
     def identity(self) -> dict[str, Any]:
         """What must be the same to resume."""
         more = {"streamed": True} if self.data.streamed else {}
-        init_from, device = str(self.init_from), self.device.type
-        return identity(self.dataset, self.settings, init_from=init_from, device=device, **more)
+        return identity(self.dataset, self.settings, init_from=str(self.init_from), **more)
 
     def _begin(self, *, resume: bool) -> None:
         """Go on from a state, or forget all that are there.

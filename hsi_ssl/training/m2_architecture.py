@@ -146,14 +146,14 @@ def components_of(
         alone
         and on_spectra
         and settings.likelihood == "gaussian"
-        and labels_alone_teach(settings)
+        and labels_name_all(settings)
         and (p, q) == declared("m2", (ALONE,))
     )
     if settings.components and not possible:
         raise SettingsError(
             f"components = {settings.components}: p(x|y) is known in closed form for m2 on spectra "
-            "alone, of one label set, with likelihood gaussian, stop_gradient 1, and neither "
-            "free_slots nor propagation; leave components out, or what is in its way"
+            "alone, of one label set, with likelihood gaussian, and neither free_slots nor "
+            "propagation; leave components out, or what is in its way"
         )
     if settings.components is not None:
         return settings.components
@@ -175,7 +175,12 @@ def latent_of(settings: M2Settings, p: Dependence, of_components: int | None) ->
 
 def labels_alone_teach(settings: M2Settings) -> bool:
     """Whether neither U's gradient nor a graph nor free slots have a say in q(y|x)."""
-    return settings.stop_gradient == 1 and not (settings.free_slots or settings.propagation)
+    return settings.stop_gradient == 1 and labels_name_all(settings)
+
+
+def labels_name_all(settings: M2Settings) -> bool:
+    """Whether every class has labels, and each pixel the same p(y)."""
+    return not (settings.free_slots or settings.propagation)
 
 
 def class_priors(settings: M2Settings, data: M2Data) -> list[Tensor]:
@@ -188,7 +193,7 @@ def class_priors(settings: M2Settings, data: M2Data) -> list[Tensor]:
     """
     return [
         class_prior_of(settings, y[y >= 0], len(label_set))
-        for y, label_set in zip(data.labelled.y.T, data.label_sets, strict=True)
+        for y, label_set in zip(data.labelled.y.cpu().T, data.label_sets, strict=True)
     ]
 
 
@@ -197,7 +202,7 @@ def class_prior_of(settings: M2Settings, y: Tensor, classes: int) -> Tensor:
     if settings.class_prior == "uniform":
         of_classes = torch.ones(classes)
     elif settings.class_prior == "empirical":
-        of_classes = torch.bincount(y.cpu(), minlength=classes).float().clamp(min=1)
+        of_classes = torch.bincount(y, minlength=classes).float().clamp(min=1)
     else:
         of_classes = torch.tensor(settings.class_prior)
         if len(of_classes) != classes or not bool((of_classes > 0).all()):

@@ -13,6 +13,7 @@ from hsi_ssl.inference.device import SMALLEST_BATCH
 from hsi_ssl.inference.temperature import fitted_temperature, tempered_in_words
 from hsi_ssl.inference.worth import poor_in_words
 from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.models.moving import fetched, sent
 from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.training.inputs import APPLIED_BATCH
 from hsi_ssl.training.loop import weights_of
@@ -112,14 +113,21 @@ def choose_rules(
     found = []
     for v, name in enumerate(names):
         said = f"{name}: " if len(names) > 1 else ""
-        known = validation.y[:, v] >= 0
+        known = validation.known[:, v]
         if not known.any():
             found.append(Choice("bayes" if settings.predict == "bayes" else "classifier"))
             continue
-        y, x = validation.y[known, v], validation.inputs.mean[known]
+        y = validation.truth[known, v]
+        x = validation.inputs.mean[sent(torch.nonzero(known).flatten(), model.draws.device)]
+        read = fetched(
+            {
+                "classifier": by_classifier[v],
+                "bayes": _by_bayes(model, v, x, settings.bayes_samples),
+            }
+        )
         log_p: dict[Rule, Tensor] = {
-            "classifier": by_classifier[v][known],
-            "bayes": _by_bayes(model, v, x, settings.bayes_samples),
+            "classifier": read["classifier"][known],
+            "bayes": read["bayes"],
         }
         by_rule = {rule: scores(y, values) for rule, values in log_p.items()}
         rule = _rule(by_rule, settings)

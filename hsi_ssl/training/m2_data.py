@@ -249,13 +249,13 @@ class M2Data:
     def evidence_of_neighbours(self, strength: float) -> NeighbourEvidence:
         """What left-out labels say of neighbours that agree with a strength."""
         teacher = self.first_teacher
-        unit = torch.from_numpy(self.dataset.unit[self.rows[teacher.rows.cpu().numpy()]])
+        unit = torch.from_numpy(self.dataset.unit[self.rows[teacher.rows.numpy()]])
         return neighbour_evidence(
             teacher,
             self.y[:, 0],
             self.neighbours,
             strength,
-            unit.to(self.device),
+            unit,
             self.settings.seed,
         )
 
@@ -317,10 +317,10 @@ class M2Data:
         if graph is not None:
             return start_of_slots(graph, known, log_p_y, classes, self.settings.seed)
         found = start_in_scenes(
-            self._modelled.double().cpu().numpy(),
+            self._modelled.cpu().double().numpy(),
             self.neighbours.cpu().numpy(),
             known.cpu().numpy(),
-            log_p_y.double().cpu().numpy(),
+            log_p_y.cpu().double().numpy(),
             classes,
             self.settings.seed,
         )

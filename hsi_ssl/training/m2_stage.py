@@ -168,7 +168,6 @@ class _Training:
             self.settings,
             **more,
             m1_weights=data.m1 and data.m1.card["weights_sha256"],
-            device=data.device.type,
         )
 
     @cached_property

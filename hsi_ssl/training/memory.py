@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from hsi_ssl.inference.device import module_of
 from hsi_ssl.training.processes import ALONE, Processes
 
 SHARE = 0.3
@@ -48,8 +49,9 @@ class Amount(NamedTuple):
 
 def free_bytes(device: torch.device) -> int | None:
     """Memory that is free on a device, None where nobody tells."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+    tells = getattr(module_of(device), "mem_get_info", None)
+    if tells is not None:
+        return int(tells(device)[0])
     known = [n for n in (_of_machine(), _of_group()) if n is not None]
     return min(known, default=None)
 

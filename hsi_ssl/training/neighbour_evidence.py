@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.moving import numbers, sent
 from hsi_ssl.models.spatial import mean_field
 from hsi_ssl.training.first_teacher import FirstTeacher
 from hsi_ssl.training.folds import repeated_folds, repeats_of
@@ -69,29 +70,29 @@ def neighbour_evidence(
     """What the labels of the teacher's rows say of `neighbours (N, 8)` at a `strength`.
 
     `y (N,)`: -1 where not known; `unit (n,)`: which of the teacher's rows lie together on the
-    ground: of one that has a pixel left out no label is sent as a message.
+    ground, on the CPU: of one that has a pixel left out no label is sent as a message.
     """
-    rows = teacher.rows
+    rows, classes = sent(teacher.rows, y.device), y.cpu()[teacher.rows]
     near = within(neighbours, rows, HOPS)
     place = torch.full((len(y),), -1, device=y.device)
     place[near] = torch.arange(len(near), device=y.device)
     among = neighbours[near]
     among = torch.where(among >= 0, place[among.clamp(min=0)], -1)
     x = rows_of(teacher, near)
-    mended, spoilt = [0.0, 0.0], [0.0, 0.0]
-    times = repeats_of(rows)
-    for left_out in repeated_folds(y[rows], seed):
+    changed: list[Tensor] = []
+    for left_out in repeated_folds(classes, seed):
         log_p = teacher.without(left_out).of(x)
-        beside = torch.isin(unit, unit[left_out])
+        beside = torch.nonzero(torch.isin(unit, unit[left_out])).flatten()
         known = y[near].clone()
-        known[place[rows[beside]]] = -1
-        mine = place[rows[left_out]]
-        truth = y[rows[left_out]]
+        known.index_fill_(0, place[rows[sent(beside, y.device)]], -1)
+        mine = place[rows[sent(left_out, y.device)]]
+        truth = sent(classes[left_out], y.device)
         alone = log_p[mine].argmax(1) == truth
-        for which, share in enumerate((1.0, CAUTIOUS)):
+        for share in (1.0, CAUTIOUS):
             found = mean_field(log_p, among, share * strength, known)[mine].argmax(1) == truth
-            mended[which] += int((found & ~alone).sum()) / times
-            spoilt[which] += int((~found & alone).sum()) / times
+            changed += [(found & ~alone).sum(), (~found & alone).sum()]
+    counts, times = numbers(changed), repeats_of(classes)
+    mended, spoilt = ([sum(n / times for n in counts[i::4]) for i in (w, w + 2)] for w in (0, 1))
     if lead(mended[0], spoilt[0]) > CLEAR:
         share, again = 1.0, True
     else:

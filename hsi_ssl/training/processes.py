@@ -189,11 +189,17 @@ class Several(Processes):
         Raises
         ------
         DeviceError
-            There are fewer GPUs than processes, or one is named for all.
+            There are fewer GPUs than processes, or one is named for all; it is of a kind of which
+            processes do not share a training.
         """
         device = choose_device(name)
-        if device.type != "cuda":
+        if device.type == "cpu":
             return device
+        if device.type != "cuda":
+            raise DeviceError(
+                f"several processes train on processors or CUDA GPUs, not on {name}: start one, "
+                "without torchrun, or take --device cpu"
+            )
         if device.index is not None:
             raise DeviceError(
                 f"{name} is one GPU for {self.size} processes: leave its number out, and each "

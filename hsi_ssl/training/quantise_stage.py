@@ -16,6 +16,7 @@ from hsi_ssl.inference.device import choose_device, device_name
 from hsi_ssl.inference.lineage import dataset_card
 from hsi_ssl.inference.precision import quick_products
 from hsi_ssl.inference.quantising import TrainedQuantiser
+from hsi_ssl.models.moving import exact, sent
 from hsi_ssl.models.quantisers import QUANTISERS
 from hsi_ssl.training.stage import network_scaler
 from hsi_ssl.watcher import SILENT, Watcher
@@ -57,12 +58,12 @@ def train_quantiser(
     if idle:
         watcher.say(f"{settings.method} has no use for {', '.join(idle)}: left aside")
     watcher.say(f"{settings.method} of {units} units on {len(x):,} spectra, {device}")
-    x, model = x.to(device), model.to(device)
+    x, model = sent(x, device), model.to(device)
     started = time.perf_counter()
     with quick_products(device):
         model.fit(
             x,
-            torch.Generator(device).manual_seed(settings.seed),
+            torch.Generator().manual_seed(settings.seed),
             told=lambda done, total: watcher.progress(f"learn {settings.method}", done, total),
         )
     seconds = time.perf_counter() - started
@@ -143,7 +144,7 @@ def _metrics(model: Quantiser, x: Tensor, watcher: Watcher) -> dict[str, Any]:
         if known:
             said = f"topographic error {topographic:.3f}, {said}"
     else:
-        best = [model.distances(some).amin(1).double().sum() for some in x.split(8192)]
+        best = [exact(model.distances(some).amin(1)).sum() for some in x.split(8192)]
         found["quantisation_error"] = float(sum(best)) / len(x)
         said = f"quantisation error {found['quantisation_error']:.4g}"
     watcher.say(f"{said} (mean distance of a scaled spectrum to its unit)")

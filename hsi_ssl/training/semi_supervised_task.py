@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hsi_ssl.models.bounds import cost_u, objective
+from hsi_ssl.models.bounds import objective
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.factor_m2 import FactorM2
-from hsi_ssl.training.e_step import EStep, log_of
+from hsi_ssl.models.moving import fetched, sent
+from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.inputs import (
     APPLIED_BATCH,
     Inputs,
@@ -42,11 +43,11 @@ FITTED = 50_000
 """Pixels that p(x|y) is fitted to, at most, beside labelled ones."""
 
 
-COSTS = "costs"
+LOG_JOINT = "log_joint"
 
 
 class Batch(NamedTuple):
-    """Rows of training pixels: some drawn for their labels, some that lack a label."""
+    """Rows of training pixels: some drawn for their labels, some that lack a label; on the CPU."""
 
     labelled: Tensor
     sets: Tensor
@@ -55,7 +56,7 @@ class Batch(NamedTuple):
     inputs: Inputs
     """Where those that lack a label are seen."""
     at: Tensor
-    """Rows of them there."""
+    """Rows of them there, on the device."""
 
 
 class Data(Protocol):
@@ -103,14 +104,16 @@ class SemiSupervisedTask(PlainTask):
         self.labelled, self.validation = data.labelled, data.validation
         self.e_step = EStep() if e_step is None else e_step
         self.pixels = pixels or len(self.inputs)
-        self.lacking = torch.nonzero((self.y < 0).any(dim=1)).flatten()
+        self.known = (self.y >= 0).cpu()
+        """Which labels of pixels are known, `(N, V)`, on the CPU: steps ask, and must not wait."""
+        self.lacking = torch.nonzero((~self.known).any(dim=1)).flatten()
         self.batch = batch_size(settings.batch_unlabelled, len(self.lacking))
         self.steps = math.ceil(len(self.lacking) / self.batch)
         if not self.steps:
             self.steps = max(STEPS_AN_EPOCH, self.labelled.steps)
         self.terms = asked_for(settings)
-        self.costs: Tensor | None = None
-        """L or U `(N,)` of each training pixel, where p is fitted between epochs, not learnt."""
+        self.log_joint: Tensor | None = None
+        """log p(x, y) `(N, K)` of training pixels, where p is fitted between epochs, not learnt."""
 
     def objective_in_words(self) -> str:
         """What is minimised, for the card: which terms, and which are part of a bound."""
@@ -122,8 +125,9 @@ class SemiSupervisedTask(PlainTask):
         return "; ".join(said)
 
     def judged_by_bound(self, name: str) -> bool:
-        """The generative part and its q(z|x, ...), where U's gradient does not reach q(y|x)."""
-        if self.settings.stop_gradient < 1 or self.module.after:
+        """The generative part and its q(z|x, ...), where q(y|x) and it do not learn together."""
+        together = self.settings.stop_gradient < 1 and not isinstance(self.module, FactorM2)
+        if together or self.module.after:
             return False
         return not name.startswith("classifier.")
 
@@ -162,23 +166,16 @@ class SemiSupervisedTask(PlainTask):
         missing[rows[rows < labelled]] = False
         x = torch.cat([self.labelled.inputs.mean[missing], some.mean])
         module.fit(x, torch.cat([q[:labelled][missing], q[rows]]), self.settings.seed)
-        if self.settings.stop_gradient == 1:
-            self.costs = torch.cat(
-                [
-                    cost_u(-module.log_joint(some.mean, module.draws), log_of(of_some).T)
-                    for some, of_some in zip(
-                        self.inputs.blocks(APPLIED_BATCH), q.split(APPLIED_BATCH), strict=True
-                    )
-                ]
-            )
+        blocks = self.inputs.blocks(APPLIED_BATCH)
+        self.log_joint = torch.cat([module.log_joint(b.mean, module.draws).T for b in blocks])
 
     def state(self) -> dict[str, Tensor]:
         """What the last E-step found, to resume from; p(x|y), where it was fitted to that."""
         found = self.e_step.state()
         if isinstance(self.module, FactorM2):
             found |= self.module.fitted()
-        if self.costs is not None:
-            found[COSTS] = self.costs
+        if self.log_joint is not None:
+            found[LOG_JOINT] = self.log_joint
         return found
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -186,7 +183,7 @@ class SemiSupervisedTask(PlainTask):
         self.e_step.restore(state)
         if isinstance(self.module, FactorM2):
             self.module.restore(state)
-        self.costs = state.get(COSTS)
+        self.log_joint = state.get(LOG_JOINT)
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Each pixel that lacks a label once, a labelled batch beside each.
@@ -196,19 +193,20 @@ class SemiSupervisedTask(PlainTask):
         if not len(self.lacking):
             for _ in range(self.steps):
                 inputs = self.labelled.inputs
-                yield Batch(*self.labelled.draw(generator), self.lacking, inputs, self.lacking)
+                nobody = self.lacking.to(self.y.device)
+                yield Batch(*self.labelled.draw(generator), self.lacking, inputs, nobody)
             return
         for rows, inputs, at in self.inputs.shuffled(self.lacking, self.batch, generator):
             yield Batch(*self.labelled.draw(generator), rows, inputs, at)
 
     def cost(self, batch: Batch, kl_weight: float, generator: torch.Generator) -> StepCost:
         """J_alpha / N, the weighted sum of the terms."""
-        rows, sets, lacking, inputs, at = batch
-        y, y_lacking = self.y[rows], self.y[lacking]
-        labelled = share_of(self.processes, len(rows))
-        others = share_of(self.processes, len(lacking))
-        rows, lacking, at = rows[labelled.at], lacking[others.at], at[others.at]
-        of_labels = self.labelled.inputs
+        device, of_labels = self.y.device, self.labelled.inputs
+        labelled = share_of(self.processes, len(batch.labelled))
+        others = share_of(self.processes, len(batch.lacking))
+        rows, at = sent(batch.labelled[labelled.at], device), batch.at[others.at]
+        lacking = at if batch.inputs is self.inputs else sent(batch.lacking[others.at], device)
+        joint = self.log_joint
         step = Step(
             module=self.module,
             settings=self.settings,
@@ -217,17 +215,17 @@ class SemiSupervisedTask(PlainTask):
             labelled=labelled,
             lacking=others,
             x=of_labels.sample(rows, labelled.numbers(generator)),
-            y=y[labelled.at],
-            sets=sets,
-            complete=(y >= 0).all(dim=1),
-            unknown=y_lacking < 0,
+            y=self.y[rows],
+            sets=batch.sets,
+            known=self.known[batch.labelled],
+            known_lacking=self.known[batch.lacking],
             rows=lacking,
-            x_lacking=inputs.sample(at, others.numbers(generator)),
-            y_lacking=y_lacking[others.at],
+            x_lacking=batch.inputs.sample(at, others.numbers(generator)),
+            y_lacking=self.y[lacking],
             share_lacking=len(self.lacking) / self.pixels,
             kl_weight=kl_weight,
             generator=generator,
-            costs=None if self.costs is None else (self.costs[rows], self.costs[lacking]),
+            log_joint=None if joint is None else (joint[rows], joint[lacking]),
         )
         costs = {term.name: term.cost(step) for term in self.terms}
         weights = [term.weight(self.settings) for term in self.terms]
@@ -238,16 +236,18 @@ class SemiSupervisedTask(PlainTask):
     @torch.no_grad()
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Bound on log p(x, labels), and scores of q(y|x), on the validation pixels."""
-        found = self.validation.of_classifier(self.module)
+        some, exact = at_once(self.module), self.settings.exact_classes
+        x, y, known = self.validation.inputs.mean, self.validation.y, self.validation.known
+        pieces = zip(*(t.split(some) for t in (x, y, known)), strict=True)
+        costs = [
+            self.module.cost(a, b, generator, exact=exact, known=c).sum() for a, b, c in pieces
+        ]
+        cost = {"cost": torch.stack(costs).sum()} if len(y) else {}
+        read = fetched({**self.validation.measured(self.module), **cost})
+        found = self.validation.of_classifier(self.module.architecture.labels, read)
         if any(self.module.architecture.free):
             found["score"] = math.inf  # of free slots these pixels say nothing: the last state
-        some, exact = at_once(self.module), self.settings.exact_classes
-        x, y = self.validation.inputs.mean, self.validation.y
-        costs = [
-            self.module.cost(*pair, generator, exact=exact).sum()
-            for pair in zip(x.split(some), y.split(some), strict=True)
-        ]
-        return {"bound": -float(sum(costs)) / max(1, len(y)), **found}
+        return {"bound": -float(read.get("cost", 0.0)) / max(1, len(y)), **found}
 
     @torch.no_grad()
     def snapshot(self, generator: torch.Generator) -> Tensor:

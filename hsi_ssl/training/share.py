@@ -15,8 +15,8 @@ from hsi_ssl.training.processes import ALONE, Processes
 class Share:
     """Rows of a batch of `of` that this process works on.
 
-    `at`: which; never none, so that every process takes the same way: where there is nothing for
-    one it looks at a row of another's, and `kept` is 0 instead of all of its rows.
+    `at`: which, known on the CPU; never none, so that every process takes the same way: where there
+    is nothing for one it looks at a row of another's, and `kept` is 0 instead of all of its rows.
     """
 
     at: slice | Tensor
@@ -50,15 +50,13 @@ class Share:
         """What gives its rows the numbers that they would have in one process."""
         if self.processes.size == 1:
             return generator
-        at = self.at
-        if isinstance(at, slice):
-            at = torch.arange(self.of, device=generator.device)[at]
-        return RowsGenerator(generator, at.to(generator.device), self.of)
+        at = torch.arange(self.of)[self.at] if isinstance(self.at, slice) else self.at
+        return RowsGenerator(generator, at, self.of)
 
     def among(self, chosen: Tensor) -> tuple[Tensor, Share]:
         """Of a batch's rows that are `chosen (of,)`, one at least: which of its own, and its share.
 
-        The first result counts from its first row on.
+        The first result counts from its first row on; all is on the CPU.
         """
         number = int(chosen.sum())
         mine = torch.nonzero(chosen[self.at][: self.kept]).flatten()
@@ -66,7 +64,7 @@ class Share:
             return mine, Share(slice(None), number, number)
         at = (torch.cumsum(chosen, 0) - 1)[self.at][mine]
         if not len(mine):
-            mine = at = torch.zeros(1, dtype=torch.long, device=chosen.device)
+            mine = at = torch.zeros(1, dtype=torch.long)
             return mine, Share(at, number, 0, self.processes)
         return mine, Share(at, number, len(mine), self.processes)
 
@@ -75,7 +73,7 @@ class Share:
         if self.processes.size == 1:
             return Share(slice(None), self.of + other.of, self.kept + other.kept)
         each = [
-            torch.arange(one.of)[one.at] if isinstance(one.at, slice) else one.at.cpu()
+            torch.arange(one.of)[one.at] if isinstance(one.at, slice) else one.at
             for one in (self, other)
         ]
         at = torch.cat([each[0], self.of + each[1]])

@@ -38,7 +38,7 @@ def start_of_slots(
     labels = known.cpu().numpy()
     rng = np.random.default_rng(seed)
     q = first_guess(x, labels, classes, len(log_prior), rng)
-    q = held_mixture(x, q, labels, log_prior.double().cpu().numpy())
+    q = held_mixture(x, q, labels, log_prior.cpu().double().numpy())
     q = given_back(q, labels, classes)
     rows = np.flatnonzero(labels >= 0)
     q[rows] = np.eye(len(log_prior))[labels[rows]]

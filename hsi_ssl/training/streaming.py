@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.datasets.checked_rows import CHUNK_ROWS, READ_ROWS
+from hsi_ssl.models.moving import sent
 from hsi_ssl.training.inputs import Inputs, even_sizes
 
 BUFFER = 64
@@ -59,9 +60,9 @@ class StreamedInputs:
     ) -> Iterator[tuple[Tensor, Inputs, Tensor]]:
         """Each of the pixels `rows (n,)` once, in even batches of up to `size`: rows, and where.
 
-        That is inputs and rows of these.
+        That is inputs and rows of these, as of `Inputs.shuffled`.
         """
-        mine = rows.cpu().numpy()
+        mine = rows.numpy()
         chunk = self.rows[mine] // CHUNK_ROWS
         by_chunk = np.argsort(chunk, kind="stable")
         each = np.split(mine[by_chunk], np.flatnonzero(np.diff(chunk[by_chunk])) + 1)
@@ -84,12 +85,12 @@ class StreamedInputs:
                 if left_inputs is not None:
                     found, inputs = np.concatenate([left, found]), joined([left_inputs, inputs])
                 at = torch.from_numpy(_shuffled(len(found), generator))
-                of_found = torch.from_numpy(found)
-                rest = at
-                while sizes and sizes[0] <= len(rest):
-                    some, rest = rest.split([sizes[0], len(rest) - sizes.pop(0)])
-                    yield of_found[some].to(self.device), inputs, some.to(self.device)
-                left, left_inputs = found[rest.numpy()], inputs.rows(rest.to(self.device))
+                shuffled, there = torch.from_numpy(found)[at], sent(at, self.device)
+                first = 0
+                while sizes and first + sizes[0] <= len(at):
+                    some = slice(first, first := first + sizes.pop(0))
+                    yield shuffled[some], inputs, there[some]
+                left, left_inputs = shuffled[first:].numpy(), inputs.rows(there[first:])
 
     def _buffer(self, chunks: list[Rows]) -> tuple[Rows, Inputs]:
         """The pixels of some chunks, and their inputs, on the CPU."""
@@ -100,8 +101,7 @@ class StreamedInputs:
 
 
 def _shuffled(count: int, generator: torch.Generator) -> npt.NDArray[np.int64]:
-    found = torch.randperm(count, generator=generator, device=generator.device)
-    order: npt.NDArray[np.int64] = found.cpu().numpy()
+    order: npt.NDArray[np.int64] = torch.randperm(count, generator=generator).numpy()
     return order
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hsi_ssl.models.declared import DeclaredVAE
 from hsi_ssl.models.draws import drawn
+from hsi_ssl.models.moving import fetched, sent
 from hsi_ssl.training.inputs import Inputs, Labelled
 from hsi_ssl.training.share import Share, whole
 from hsi_ssl.training.stage import STEPS_AN_EPOCH
@@ -58,8 +59,8 @@ class SupervisedTask(PlainTask):
 
         Over all classes free slots would learn that nothing is theirs.
         """
-        rows, sets = batch
-        inputs = self.labelled.inputs
+        inputs, sets = self.labelled.inputs, batch[1]
+        rows = sent(batch[0], self.labelled.y.device)
         x, y = inputs.sample(rows, generator), self.labelled.y[rows]
         log_q = learnt_log_q(self.module, inputs, x, self.settings, generator)
         among = [self.module.among_labelled(of_set, v) for v, of_set in enumerate(log_q)]
@@ -68,7 +69,8 @@ class SupervisedTask(PlainTask):
 
     def validate(self, generator: torch.Generator) -> dict[str, float]:
         """Scores of q(y|x) on the validation pixels; the bound is minus its cross-entropy."""
-        found = self.validation.of_classifier(self.module, labelled_only=True)
+        read = fetched(self.validation.measured(self.module, labelled_only=True))
+        found = self.validation.of_classifier(self.module.architecture.labels, read)
         return {"bound": -found.get("cross_entropy", 0.0), **found}
 
     def snapshot(self, generator: torch.Generator) -> Tensor:
@@ -108,7 +110,8 @@ def cross_entropy(log_q: Tensor, y: Tensor, share: Share) -> Tensor:
 def cross_entropy_of_sets(log_q: list[Tensor], y: Tensor, sets: Tensor, share: Share) -> Tensor:
     """`cross_entropy` summed over label sets, each of the pixels that were drawn for it.
 
-    `y (n, V)` of the share; `sets (N,)`: for which label set each pixel of the batch was drawn.
+    `y (n, V)` of the share; `sets (N,)`: for which label set each pixel of the batch was drawn, on
+    the CPU.
     """
     if len(log_q) == 1:
         return cross_entropy(log_q[0], y[:, 0], share)
@@ -116,7 +119,8 @@ def cross_entropy_of_sets(log_q: list[Tensor], y: Tensor, sets: Tensor, share: S
     for v, of_set in enumerate(log_q):
         for_set = sets == v
         if bool(for_set.any()):
-            drawn, of_drawn = share.among(for_set)
+            own, of_drawn = share.among(for_set)
+            drawn = sent(own, y.device)
             total = total + cross_entropy(of_set[:, drawn], y[drawn, v].clamp(min=0), of_drawn)
     return total
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hsi_ssl.inference.scores import confusion_matrix, scores_of
 from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.models.moving import fetched
 from hsi_ssl.training.inputs import Inputs, log_q_each
 
 TIE = 1e-4
@@ -32,6 +35,16 @@ class Validation:
     def __len__(self) -> int:
         return len(self.y)
 
+    @cached_property
+    def truth(self) -> Tensor:
+        """`y` on the CPU, where it is asked for in every epoch."""
+        return self.y.cpu()
+
+    @cached_property
+    def known(self) -> Tensor:
+        """Which of `y` are known, `(N, V)`, on the CPU."""
+        return self.truth >= 0
+
     def log_q(self, module: DeclaredVAE, *, labelled_only: bool = False) -> list[Tensor]:
         """log q(y|x) `(N, K)` of each set; with `labelled_only` given that y is no free slot."""
         found = log_q_each(module, self.inputs)
@@ -39,16 +52,22 @@ class Validation:
             return found
         return [module.among_labelled(of_set, v) for v, of_set in enumerate(found)]
 
-    def of_classifier(self, module: DeclaredVAE, *, labelled_only: bool = False) -> Scores:
+    def measured(self, module: DeclaredVAE, *, labelled_only: bool = False) -> dict[str, Tensor]:
+        """`measured` of q(y|x), nothing without validation pixels."""
+        if not len(self):
+            return {}
+        return measured(self.log_q(module, labelled_only=labelled_only), self.y, self.known)
+
+    def of_classifier(self, names: Sequence[str], read: Mapping[str, Tensor]) -> Scores:
         """Scores of q(y|x), each the mean over label sets, and a `score` that chooses states.
 
         Of several label sets macro-F1 of each too. Without validation pixels the score is infinite,
-        so that the last state is kept.
+        so that the last state is kept. `read`: what was `measured`, on the CPU.
         """
         if not len(self):
             return {"score": math.inf, "macro_f1": 0.0}
-        each = self.by_label_set(module, labelled_only=labelled_only)
-        return over_label_sets(each, several=len(module.architecture.labels) > 1)
+        each = scores_by_label_set(names, read, self.truth)
+        return over_label_sets(each, several=len(names) > 1)
 
     def by_label_set(
         self, module: DeclaredVAE, *, labelled_only: bool = False
@@ -56,23 +75,37 @@ class Validation:
         """Scores and cross-entropy of q(y|x) of each label set that has validation pixels."""
         if not len(self):
             return {}
-        log_q = self.log_q(module, labelled_only=labelled_only)
-        return scores_by_label_set(module.architecture.labels, log_q, self.y)
+        read = fetched(self.measured(module, labelled_only=labelled_only))
+        return scores_by_label_set(module.architecture.labels, read, self.truth)
+
+
+def measured(log_q: Sequence[Tensor], y: Tensor, known: Tensor) -> dict[str, Tensor]:
+    """What scores need of log q(y|x) `(N, K)` of each label set that has labels among `y (N, V)`.
+
+    The most probable classes and the cross-entropy, left where they are, to be fetched together.
+    `known (N, V)`: which labels are, on the CPU.
+    """
+    found: dict[str, Tensor] = {}
+    for v, of_set in enumerate(log_q):
+        if bool(known[:, v].any()):
+            found[f"classes_{v}"] = of_set.argmax(-1)
+            found[f"cross_entropy_{v}"] = F.nll_loss(of_set, y[:, v], ignore_index=-1)
+    return found
 
 
 def scores_by_label_set(
-    names: Iterable[str], log_q: Iterable[Tensor], y: Tensor
+    names: Sequence[str], read: Mapping[str, Tensor], truth: Tensor
 ) -> dict[str, Scores]:
-    """Scores and cross-entropy of log q(y|x) `(N, K)` of each label set that has labels here.
+    """Scores and cross-entropy of each label set by what was `measured` of it, on the CPU.
 
-    `y (N, V)`: as in `Validation`.
+    `truth (N, V)`: classes, -1 where not known, there too.
     """
     found = {}
-    for name, of_set, truth in zip(names, log_q, y.T, strict=True):
-        known = truth >= 0
-        if known.any():
-            found[name] = scores(truth[known], of_set[known])
-            found[name]["cross_entropy"] = float(F.nll_loss(of_set[known], truth[known]))
+    for v, name in enumerate(names):
+        if f"classes_{v}" in read:
+            known = truth[:, v] >= 0
+            found[name] = _scores(truth[known, v], read[f"classes_{v}"][known])
+            found[name]["cross_entropy"] = float(read[f"cross_entropy_{v}"])
     return found
 
 
@@ -89,7 +122,14 @@ def scores(y: Tensor, log_p: Tensor) -> Scores:
 
     Over the classes that occur among `y`.
     """
-    counts = confusion_matrix(y.cpu().numpy(), log_p.argmax(-1).cpu().numpy(), log_p.shape[1])
+    read = fetched({"y": y, "classes": log_p.argmax(-1)})
+    return _scores(read["y"], read["classes"])
+
+
+def _scores(truth: Tensor, predicted: Tensor) -> Scores:
+    """Of classes `(N,)` on the CPU, which count among those that there are."""
+    classes = 1 + int(torch.cat([truth, predicted]).max())
+    counts = confusion_matrix(truth.numpy(), predicted.numpy(), classes)
     found = scores_of(np.diag(counts), counts.sum(1), counts.sum(0))
     return {
         "oa": float(found["oa"]),

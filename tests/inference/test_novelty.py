@@ -12,8 +12,9 @@ from torch.distributions import MultivariateNormal
 
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.errors import ModelError
+from hsi_ssl.inference import classifier as applied
 from hsi_ssl.inference.class_gaussians import ClassGaussians
-from hsi_ssl.inference.classifier import BATCH, Classifier, load_classifier
+from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.inference.novelty import MEASURES, PREFIX, Novelty
 from hsi_ssl.inference.ranks import Ranks
 from hsi_ssl.inference.surroundings import medians_among
@@ -98,7 +99,7 @@ def test_novelty_of_a_large_window_is_told_some_pixels_at_a_time(
     raw = tiny_dataset.spectra()
     expected = classifier.novelty_score(raw, "classes", 1)
     monkeypatch.setattr(ClassGaussians, "log_density", counted)
-    monkeypatch.setitem(BATCH, "cpu", 3 * 100)
+    monkeypatch.setattr(applied, "pixels_at_once", lambda device: 3 * 100)
     np.testing.assert_allclose(classifier.novelty_score(raw, "classes", 1), expected, rtol=1e-4)
     assert max(at_once) == 100
 

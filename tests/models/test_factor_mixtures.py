@@ -8,7 +8,8 @@ from small_models import preset
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from hsi_ssl.models.factor_fitting import factors_of, fit_factor_mixtures, turned
+from hsi_ssl.models.factor_analysis import leading
+from hsi_ssl.models.factor_fitting import fit_factor_mixtures, turned
 from hsi_ssl.models.factor_m2 import FactorM2
 from hsi_ssl.models.factor_mixtures import FactorMixtures
 from hsi_ssl.models.likelihoods import Gaussian
@@ -67,13 +68,13 @@ def test_z_of_a_spectrum_decodes_to_it(mixtures: FactorMixtures) -> None:
 def test_factors_bring_the_noise_to_the_covariance() -> None:
     root = drawn(2, 6, 6)
     covariance = root @ root.mT + torch.eye(6)
-    noise = torch.full((6,), 0.5)
-    w = factors_of(covariance, noise, 6)
-    torch.testing.assert_close(w @ w.mT + torch.diag(noise), covariance, atol=1e-4, rtol=1e-4)
-    again = turned(w, torch.eye(6), noise)
+    noise_sd = torch.full((6,), 0.7)
+    w, _ = leading(covariance, noise_sd, 6)
+    torch.testing.assert_close(w @ w.mT + torch.diag(noise_sd**2), covariance, atol=1e-4, rtol=1e-4)
+    again = turned(w, torch.eye(6), noise_sd)
     torch.testing.assert_close(again @ again.mT, w @ w.mT, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(again, again.mT, atol=1e-4, rtol=1e-4)
-    thin = factors_of(0.1 * torch.eye(6), noise, 6)
+    thin, _ = leading(0.1 * torch.eye(6), noise_sd, 6)
     assert not thin.any(), "what varies less than the noise is the noise"
 
 
@@ -111,6 +112,16 @@ def test_a_class_of_nobody_and_one_of_few_have_densities() -> None:
     log_p = found.log_density(x, torch.zeros(2))
     assert bool(log_p.isfinite().all())
     assert found.log_share[1].exp().tolist() == [1, 0, 0, 0]
+
+
+def test_a_little_of_many_pixels_does_not_make_a_small_class_look_like_a_large_one() -> None:
+    x = drawn(2100, 2)
+    x[2000:, 0] += 6
+    q = torch.tensor([0.96, 0.04]).repeat(2100, 1)
+    q[2000:] = torch.tensor([0.0, 1.0])
+    found = fitted(x, q, 4).log_density(x, torch.full((2,), 2 * torch.tensor(0.05).log()))
+    right = found.argmax(0) == (torch.arange(2100) >= 2000)
+    assert right.float().mean() > 0.99
 
 
 def test_what_few_directions_leave_is_noise() -> None:

@@ -38,7 +38,14 @@ from hsi_ssl.watcher import Watcher
 
 
 def m1_settings(dataset: Dataset, run: Path, **more: object) -> M1Settings:
-    small = {"latent": 4, "hidden": (16,), "batch": 64, "epochs": 6, "patience": 50}
+    small = {
+        "latent": 4,
+        "hidden": (16,),
+        "batch": 64,
+        "epochs": 6,
+        "patience": 50,
+        "decay": "constant",
+    }
     return M1Settings(dataset=dataset.path, output=run, **{**small, **more})
 
 

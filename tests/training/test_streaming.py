@@ -102,7 +102,7 @@ def test_the_spread_of_pieces_is_that_of_the_whole() -> None:
 
 def m1_settings(dataset: Dataset, run: Path, **more: Any) -> M1Settings:
     return M1Settings.model_validate(
-        {"dataset": dataset.path, "output": run, "batch": 90, **SMALL, **more}
+        {"dataset": dataset.path, "output": run, "batch": 90, "decay": "constant", **SMALL, **more}
     )
 
 

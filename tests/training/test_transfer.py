@@ -83,7 +83,7 @@ def test_frozen_it_gives_the_features_that_it_gave_there(
     here, there = load_m1(tmp_path / "m1", "cpu"), load_m1(m1_run, "cpu")
     some = np.arange(0, 1200, 7)
     now, then = (e.features(d.spectra(some))[0] for e, d in ((here, other), (there, tiny_dataset)))
-    active = then.std(0) > 0.3
+    active = then.std(0) > 0.9  # well above the noise, which another sensor has its own of
     assert active.any()
     for a, b in zip(now[:, active].T, then[:, active].T, strict=True):
         assert np.corrcoef(a, b)[0, 1] > 0.95

@@ -1,4 +1,7 @@
-"""Vector layers that GDAL reads: GeoPackage, GeoJSON, FlatGeobuf, KML, GPX."""
+"""Vector layers that GDAL reads: GeoPackage, GeoJSON, FlatGeobuf, KML, GPX.
+
+pyogrio is imported where a layer is read: it brings pandas, which takes longer than most commands.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pyogrio
 import shapely
 
 from hsi_ssl.errors import VectorError
@@ -33,6 +35,8 @@ def takes(file: Path) -> bool:
 
 def layers(file: Path, path: Path) -> list[LayerFacts]:
     """The layers with geometries of a file."""
+    import pyogrio
+
     source = gdal_name(file)
     with spoken(file):
         named = [n for n, kind in pyogrio.list_layers(source).tolist() if kind is not None]
@@ -54,6 +58,8 @@ def styles(file: Path, layer: str) -> list[str]:
     """
     if file.suffix.lower() != ".gpkg":
         return []
+    import pyogrio
+
     try:
         with spoken(file):
             _, _, _, (tables, texts) = pyogrio.raw.read(
@@ -69,6 +75,8 @@ def facts_in(source: str | bytes, layer: str | int, path: Path) -> LayerFacts:
 
     `source` is what GDAL calls a file, or what the file holds.
     """
+    import pyogrio
+
     info = pyogrio.read_info(source, layer=layer, force_feature_count=True)
     crs = info["crs"] or None
     # What GeoPackages hold where QGIS says "no CRS".
@@ -87,6 +95,8 @@ def facts_in(source: str | bytes, layer: str | int, path: Path) -> LayerFacts:
 
 def features_in(source: str | bytes, layer: str | int, column: str | None) -> Features:
     """All features of a layer of `source`, as `features`."""
+    import pyogrio
+
     _, ids, wkb, values = pyogrio.raw.read(
         source,
         layer=layer,
@@ -104,6 +114,8 @@ def spoken(file: Path) -> Iterator[None]:
 
     It never writes an index of a shapefile, whatever the user's environment asks of it.
     """
+    import pyogrio
+
     pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": False})
     try:
         with warnings.catch_warnings():

@@ -14,6 +14,7 @@ from hsi_ssl.models.classifiers.base import (
     Findings,
     cross_entropy,
 )
+from hsi_ssl.models.moving import exact
 from hsi_ssl.models.networks import Architecture, perceptron
 
 
@@ -81,8 +82,8 @@ class JointAutoencoder(ClassifierModel):
     def findings(self, every: Tensor, generator: torch.Generator) -> Findings:
         """How much of the inputs' variance the codes keep."""
         del generator
-        lost = (self.reconstruction(every) - every).double().square().sum()
-        total = (every - every.mean(0)).double().square().sum()
+        lost = exact(self.reconstruction(every) - every).square().sum()
+        total = exact(every - every.mean(0)).square().sum()
         kept = 1 - float(lost / total) if total > 0 else 1.0
         said = f"codes keep {kept:.1%} of the inputs' variance"
         return Findings({"explained_variance": kept}, [said])

@@ -116,7 +116,5 @@ class ClassifierModel(Method, ABC):
 
 def cross_entropy(log_q: Tensor, y: Tensor) -> Tensor:
     """Mean of -log q(y|x) over the pixels whose class `y (n,)` is known; 0 where none is."""
-    known = y >= 0
-    if not bool(known.any()):
-        return log_q.sum() * 0
-    return F.nll_loss(log_q[known], y[known])
+    total = F.nll_loss(log_q, y, ignore_index=-1, reduction="sum")
+    return total / (y >= 0).sum().clamp(min=1)

@@ -17,6 +17,8 @@ from hsi_ssl.models.classifiers.base import (
     Move,
     cross_entropy,
 )
+from hsi_ssl.models.draws import drawn
+from hsi_ssl.models.moving import exact
 from hsi_ssl.models.networks import ACTIVATIONS, Architecture, perceptron
 
 LEAST_VARIANCE = 0.05
@@ -99,9 +101,8 @@ class GAN(ClassifierModel):
     def generate(self, n: int, generator: torch.Generator) -> Tensor:
         """G(z) `(n, D)` of draws of z."""
         like = self.mean
-        z = torch.randn(
-            n, self.architecture.latent, generator=generator, device=like.device, dtype=like.dtype
-        )
+        shape = n, self.architecture.latent
+        z = drawn(torch.randn, shape, generator, device=like.device, dtype=like.dtype)
         found: Tensor = self.mean + self.sd * self.made(z)
         return found
 
@@ -138,7 +139,7 @@ class GAN(ClassifierModel):
     def _noisy(self, h: Tensor, generator: torch.Generator) -> Tensor:
         if not self.training or not self.architecture.noise:
             return h
-        eps = torch.randn(h.shape, generator=generator, device=h.device, dtype=h.dtype)
+        eps = drawn(torch.randn, h.shape, generator, device=h.device, dtype=h.dtype)
         return h + float(self.architecture.noise) * eps
 
     def shown(self, measured: Tensor, generator: torch.Generator) -> Tensor:
@@ -150,7 +151,7 @@ class GAN(ClassifierModel):
         made = self.generate(GENERATED, generator)
         share = float(made.var(0).sum() / every.var(0).sum().clamp(min=1e-12))
         seen, mistaken = (
-            float((self.log_odds(self.body(x)) > 0).double().mean()) for x in (every, made)
+            float(exact(self.log_odds(self.body(x)) > 0).mean()) for x in (every, made)
         )
         told = 0.5 * (seen + 1 - mistaken)
         covered = len(self.log_q_y(made).argmax(-1).unique())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.models.classifiers.base import ClassifierModel, Findings
+from hsi_ssl.models.moving import sent
 from hsi_ssl.models.networks import Architecture
 from hsi_ssl.models.quantisers.lvq import LVQ, RULES, LVQCard
 
@@ -86,7 +87,8 @@ class LabelledPrototypes(ClassifierModel):
         known = torch.nonzero(y[:, 0] >= 0).flatten()
         x, truth = x[known], y[known, 0]
         weight = 1 / torch.bincount(truth).to(x.dtype)[truth]
-        drawn = torch.multinomial(weight, len(truth), replacement=True, generator=generator)
+        again = torch.multinomial(weight.cpu(), len(truth), replacement=True, generator=generator)
+        drawn = sent(again, x.device)
         self.codebook.fit(torch.cat([x, x[drawn]]), generator, torch.cat([truth, truth[drawn]]))
 
     def findings(self, every: Tensor, generator: torch.Generator) -> Findings:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.method import Method
+from hsi_ssl.models.moving import exact, exact_mean, numbers
 from hsi_ssl.models.networks import Architecture
 
 BLOCK = 8192
@@ -124,6 +125,9 @@ class FeatureExtractor(Method, ABC):
         """Fit to all spectra at once, which come in blocks `(n, D)`."""
         raise NotImplementedError(f"{self.title} is trained by steps")
 
+    def begin(self, blocks: Iterable[Tensor]) -> None:
+        """Before training: take what all spectra say at once; they come in blocks `(n, D)`."""
+
     def phases(self) -> Sequence[Phase]:
         """What is trained first, one after another, nine at most; most methods have none."""
         return ()
@@ -166,10 +170,11 @@ class FeatureExtractor(Method, ABC):
         if not self.decodes:
             return None
         lost = total = 0.0
-        mean = x.mean(0, dtype=torch.float64)
+        mean = exact_mean(x)
         for some in torch.split(x, BLOCK):
-            lost += float((some - self.decode(self.encode(some)[0])).double().square().sum())
-            total += float((some - mean).square().sum())
+            away = exact(some - self.decode(self.encode(some)[0]))
+            of_some = numbers([away.square().sum(), (exact(some) - mean).square().sum()])
+            lost, total = lost + of_some[0], total + of_some[1]
         return 1 - lost / total if total else None
 
 
@@ -229,7 +234,8 @@ class DeterministicExtractor(FeatureExtractor):
     @torch.no_grad()
     def settle(self, x: Tensor) -> None:
         """Measure mean and spread of each code."""
-        codes = torch.cat([self.encoder(some) for some in torch.split(x, BLOCK)]).double()
+        codes = torch.cat([self.encoder(some) for some in torch.split(x, BLOCK)])
+        codes = exact(codes)
         self.shift.copy_(codes.mean(0))
         self.spread_evenly(codes.std(0, unbiased=False))
 

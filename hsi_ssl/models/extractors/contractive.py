@@ -82,7 +82,7 @@ class Contractive(Autoencoder):
     def measures(self, x: Tensor) -> dict[str, float]:
         """Mean of |J|_F^2 over some of the spectra."""
         some = x[:: max(1, -(-len(x) // MEASURED))]
-        generator = torch.Generator(x.device).manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
         norms = self.squared_norm(some, self.encoder(some), generator)
         return {"mean_squared_jacobian": float(norms.mean())}
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from hsi_ssl.models.draws import drawn
 from hsi_ssl.models.extractors.autoencoder import Autoencoder, AutoencoderArchitecture
 from hsi_ssl.models.extractors.base import BLOCK, check_columns_are_bands
+from hsi_ssl.models.moving import exact
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Masked(Autoencoder):
     @torch.no_grad()
     def measures(self, x: Tensor) -> dict[str, float]:
         """Share of the variance of hidden bands that is predicted."""
-        generator = torch.Generator(x.device).manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
         lost = sum(float(self.cost(some, generator).sum()) for some in torch.split(x, BLOCK))
-        total = 0.5 * float((x - x.mean(0)).double().square().sum())
+        total = 0.5 * float(exact(x - x.mean(0)).square().sum())
         return {"predicted_variance_of_hidden_bands": 1 - lost / total} if total else {}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError
 from hsi_ssl.models.extractors.base import DEAD, DeterministicExtractor
+from hsi_ssl.models.moving import exact_mean
 from hsi_ssl.models.networks import Architecture, linear
 
 AT_ONCE = 512
@@ -63,8 +64,8 @@ class PCA(DeterministicExtractor):
         products = torch.zeros(width + 1, width + 1, dtype=torch.float64)
         for block in blocks:
             if not count:
-                about = block.mean(0, dtype=torch.float64)
-                products = products.to(block.device)
+                about = exact_mean(block)
+                products = products.to(about.device)
                 beside = about.new_ones(AT_ONCE, width + 1)
             count += len(block)
             for some in torch.split(block, AT_ONCE):

@@ -99,7 +99,7 @@ class Position(DeterministicExtractor):
     @torch.no_grad()
     def measures(self, x: Tensor) -> dict[str, float]:
         """Share of pairs whose relative place is told, and what the commonest answer would do."""
-        generator, right = torch.Generator(x.device).manual_seed(0), 0
+        generator, right = torch.Generator().manual_seed(0), 0
         for some in torch.split(x, BLOCK):
             first, second, place = self.pairs(some, generator)
             right += int((self.logits(some, first, second).argmax(-1) == place).sum())

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hsi_ssl.models.extractors.autoencoder import Autoencoder, PenalisedArchitecture
 from hsi_ssl.models.extractors.base import BLOCK
+from hsi_ssl.models.moving import exact
 
 EDGE = 1e-6
 """Means are kept this far from 0 and 1, where the divergence has no end."""
@@ -55,7 +56,7 @@ class SparseEntropy(Autoencoder):
     @torch.no_grad()
     def measures(self, x: Tensor) -> dict[str, float]:
         """Mean of the codes, and how far a unit's own mean is from epsilon at most."""
-        total = sum(self.encoder(some).double().sum(0) for some in torch.split(x, BLOCK))
+        total = sum(exact(self.encoder(some)).sum(0) for some in torch.split(x, BLOCK))
         mean = torch.as_tensor(total) / len(x)
         off = (mean - self.architecture.epsilon).abs().max()
         return {"mean_code": float(mean.mean()), "farthest_unit_from_epsilon": float(off)}

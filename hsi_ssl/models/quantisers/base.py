@@ -55,7 +55,7 @@ class Quantiser(Protocol):
     ) -> None:
         """Learn from spectra `(N, D)`, in mini-batches; `y (N,)`: classes, for those that use them.
 
-        Random numbers are the generator's, of the spectra's device.
+        Random numbers are the generator's, of the CPU.
         """
 
     def assign(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.moving import exact
 from hsi_ssl.models.quantisers.base import (
     Card,
     Codebook,
@@ -84,7 +85,7 @@ class Kohonen(Codebook):
 def spread(x: Tensor, weights: Tensor) -> float:
     """Root mean square of the spectra's distances to their winners."""
     chosen = nearest(x, weights, 1)
-    return float(to_chosen(x, weights, chosen).double().square().mean().sqrt())
+    return float(exact(to_chosen(x, weights, chosen)).square().mean().sqrt())
 
 
 def winner_takes_all(x: Tensor, weights: Tensor) -> Tensor:

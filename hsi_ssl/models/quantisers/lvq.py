@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from hsi_ssl.errors import ModelError
+from hsi_ssl.models.moving import exact
 from hsi_ssl.models.quantisers.base import (
     Card,
     Codebook,
@@ -101,7 +102,7 @@ class LVQ(Codebook):
         weights = online_in_batches(start, x, rates, card.epochs, generator, told, batch)
         self._learnt(weights, x)
         own = torch.where(self.labels == y[:, None], self.distances(x), torch.inf).amin(1)
-        usual = own.double().square().mean().to(x.dtype)
+        usual = exact(own).square().mean().to(x)
         self.scale = usual if bool(usual > 0) else torch.ones_like(usual)
 
     def start(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:

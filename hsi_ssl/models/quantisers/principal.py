@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.moving import exact, exact_mean
 from hsi_ssl.models.quantisers.base import AT_ONCE
 
 FLAT = 1e-6
@@ -16,10 +17,10 @@ def principal_plane(x: Tensor) -> tuple[Tensor, Tensor] | None:
 
     Float64. None where they spread along one direction only, or along none.
     """
-    mean = x.mean(0, dtype=torch.float64)
-    covariance = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64, device=x.device)
+    mean = exact_mean(x)
+    covariance = mean.new_zeros(x.shape[1], x.shape[1])
     for some in x.split(AT_ONCE):
-        away = some.double() - mean
+        away = exact(some) - mean
         covariance += away.T @ away
     values, vectors = torch.linalg.eigh(covariance / len(x))
     if x.shape[1] == 1 or not values[-2] > FLAT**2 * values[-1]:

@@ -17,6 +17,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.moving import exact
 from hsi_ssl.models.quantisers.base import (
     AT_ONCE,
     Card,
@@ -84,7 +85,7 @@ class SelfOrganisingMap(Codebook):
         epochs = self.card.epochs
         for epoch in range(epochs):
             kernel = self.lattice.kernel(self.card.kernel, self.radius(epoch / max(1, epochs - 1)))
-            weights = batch_step(weights, x, kernel.to(x.device))
+            weights = batch_step(weights, x, kernel)
             told(epoch + 1, epochs)
         self._learnt(weights, x)
 
@@ -96,11 +97,11 @@ class SelfOrganisingMap(Codebook):
         mean, axes = plane
         places = self.lattice.places
         side = (places.amax(0) - places.amin(0)).clamp(min=1)
-        along = (2 * (places - places.amin(0)) / side - 1).to(x.device)
+        along = (2 * (places - places.amin(0)) / side - 1).to(mean.device)
         # The longer side of the grid along the longer direction.
         if self.card.rows > self.card.cols:
             along = along.flip(1)
-        return (mean + along @ axes).to(x.dtype)
+        return (mean + along @ axes).to(x)
 
     @torch.no_grad()
     def errors(self, x: Tensor) -> tuple[float, float]:
@@ -110,14 +111,14 @@ class SelfOrganisingMap(Codebook):
         NaN on a map of one unit.
         """
         if len(self.lattice) == 1:
-            return float(self.distances(x).double().mean()), float("nan")
+            return float(exact(self.distances(x)).mean()), float("nan")
         two = nearest(x, self.weights, 2)
         apart = sum(
-            float(to_chosen(some, self.weights, best[:, :1]).double().sum())
+            float(exact(to_chosen(some, self.weights, best[:, :1])).sum())
             for some, best in zip(x.split(AT_ONCE), two.split(AT_ONCE), strict=True)
         )
         touch = self.lattice.neighbours.to(x.device)[two[:, 0], two[:, 1]]
-        return apart / len(x), 1 - float(touch.double().mean())
+        return apart / len(x), 1 - float(exact(touch).mean())
 
 
 def batch_step(weights: Tensor, x: Tensor, kernel: Tensor) -> Tensor:
@@ -125,12 +126,13 @@ def batch_step(weights: Tensor, x: Tensor, kernel: Tensor) -> Tensor:
 
     Sums over spectra are taken in float64. A unit in whose reach nobody won anything stays.
     """
-    sums = torch.zeros(weights.shape, dtype=torch.float64, device=x.device)
-    won = torch.zeros(len(weights), dtype=torch.float64, device=x.device)
+    sums = torch.zeros_like(exact(weights))
+    won = sums.new_zeros(len(weights))
     for some in x.split(AT_ONCE):
         of_some, count = sums_by_winner(some, nearest(some, weights, 1)[:, 0], len(weights))
-        sums += of_some
-        won += count
-    share = kernel.double() @ won
-    moved = (kernel.double() @ sums) / share[:, None]
-    return torch.where(share[:, None] > 0, moved, weights.double()).to(weights.dtype)
+        sums += exact(of_some)
+        won += exact(count)
+    kernel = kernel.to(sums)
+    share = kernel @ won
+    moved = (kernel @ sums) / share[:, None]
+    return torch.where(share[:, None] > 0, moved, exact(weights)).to(weights)

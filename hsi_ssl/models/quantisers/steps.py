@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from hsi_ssl.models.moving import sent
 from hsi_ssl.models.quantisers.base import Told
 
 WINS_A_BATCH = 2
@@ -56,7 +57,7 @@ def online_in_batches(
     done = 0
     with _few_threads(size * weights.numel()):
         for epoch in range(epochs):
-            order = torch.randperm(len(x), generator=generator, device=x.device)
+            order = sent(torch.randperm(len(x), generator=generator), x.device)
             for rows in order.split(size):
                 weights = after_steps(weights, x[rows], rates(weights, rows, done / steps))
                 done += 1
@@ -82,4 +83,4 @@ def _few_threads(products: int) -> Iterator[None]:
 
 def drawn(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """`count` of the spectra `(N, D)`, no one twice."""
-    return x[torch.randperm(len(x), generator=generator, device=x.device)[:count]].clone()
+    return x[sent(torch.randperm(len(x), generator=generator)[:count], x.device)].clone()

@@ -14,7 +14,6 @@ import numpy as np
 import rasterio
 from rasterio.rpc import RPC
 from rasterio.transform import RPCTransformer
-from scipy.interpolate import RectBivariateSpline
 
 from hsi_ssl.scenes.geolocation import Geolocation
 
@@ -58,6 +57,8 @@ def placed_at(rpc: RPC, rows: int, cols: int, height: float) -> Geolocation | No
     x, y = (np.reshape(one, (len(down), len(along))).astype(np.float64) for one in found)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
+    from scipy.interpolate import RectBivariateSpline  # slow to import
+
     x, y = (
         np.asarray(RectBivariateSpline(down, along, plane)(np.arange(rows), np.arange(cols)))
         for plane in (x, y)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from hsi_ssl.models.moving import sent
 from hsi_ssl.training.e_step import EStep
 from hsi_ssl.training.supervised_task import cross_entropy
 from hsi_ssl.training.terms.step import Step
@@ -47,11 +48,12 @@ class PseudoLabels:
         pseudo, total = step.e_step.pseudo_labels, step.nothing
         if pseudo is None or not len(step.rows):
             return total
-        for of_set, q, of_batch in zip(step.log_q[1], pseudo, step.unknown.T, strict=True):
+        for of_set, q, of_batch in zip(step.log_q[1], pseudo, (~step.known_lacking).T, strict=True):
             if bool(of_batch.all()):
                 total = total + cross_entropy(of_set, q[step.rows], step.lacking)
             elif bool(of_batch.any()):
-                unknown, share = step.lacking.among(of_batch)
+                own, share = step.lacking.among(of_batch)
+                unknown = sent(own, q.device)
                 target = q[step.rows[unknown]]
                 total = total + cross_entropy(of_set[:, unknown], target, share)
         return total

@@ -27,10 +27,10 @@ class Step:
     give random numbers. Of these `x (n, D)`, `y (n, V)`, and `rows (m,)` among all training pixels
     of those that lack a label, `x_lacking (m, D)`, `y_lacking (m, V)`; -1 is not known.
 
-    Of the whole batch: `sets (N,)`, for which label set each pixel was drawn; `complete (N,)`,
-    whether all of its labels are known; `unknown (M, V)`, which labels the others lack.
-    `share_lacking`: of all training pixels. `inputs`: pixels seen as these are. `costs (n,), (m,)`:
-    L and U of both batches, where no step changes them, else None.
+    Of the whole batch, and on the CPU: `sets (N,)`, for which label set each pixel was drawn;
+    `known (N, V)` and `known_lacking (M, V)`, which labels are known. `share_lacking`: of all
+    training pixels. `inputs`: pixels seen as these are. `log_joint (n, K), (m, K)`: log p(x, y)
+    of both batches, where no step changes it, else None.
     """
 
     module: DeclaredVAE
@@ -42,15 +42,15 @@ class Step:
     x: Tensor
     y: Tensor
     sets: Tensor
-    complete: Tensor
-    unknown: Tensor
+    known: Tensor
+    known_lacking: Tensor
     rows: Tensor
     x_lacking: Tensor
     y_lacking: Tensor
     share_lacking: float
     kl_weight: float
     generator: torch.Generator
-    costs: tuple[Tensor, Tensor] | None = None
+    log_joint: tuple[Tensor, Tensor] | None = None
 
     @cached_property
     def log_q(self) -> tuple[list[Tensor], list[Tensor]]:
