@@ -120,8 +120,8 @@ def test_a_little_of_many_pixels_does_not_make_a_small_class_look_like_a_large_o
     q = torch.tensor([0.96, 0.04]).repeat(2100, 1)
     q[2000:] = torch.tensor([0.0, 1.0])
     found = fitted(x, q, 4).log_density(x, torch.full((2,), 2 * torch.tensor(0.05).log()))
-    right = found.argmax(0) == (torch.arange(2100) >= 2000)
-    assert right.float().mean() > 0.99
+    assert (found[0] - found[1])[:2000].mean() > 5
+    assert (found[1] - found[0])[2000:].mean() > 5
 
 
 def test_what_few_directions_leave_is_noise() -> None:
