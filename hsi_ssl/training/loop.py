@@ -428,7 +428,7 @@ class _Means(NamedTuple):
 
 
 class Average:
-    """A running average of a module's parameters, each step's weight falling by `decay` a step.
+    """A running average of what a module learns, each step's weight falling by `decay` a step.
 
     The first steps are averaged as if they were all there is, so the random start has no part in
     it: after t steps it is sum_s decay^(t-s) w_s (1 - decay) / (1 - decay^t), which is what Adam
@@ -440,7 +440,7 @@ class Average:
         self.steps = 0
         self.values: dict[str, Tensor] = {}
         if decay:
-            self.values = {n: p.detach().clone() for n, p in module.named_parameters()}
+            self.values = {n: p.detach().clone() for n, p in self._learnt()}
 
     @torch.no_grad()
     def update(self) -> None:
@@ -448,7 +448,11 @@ class Average:
         if self.decay:
             self.steps += 1
             share = (1 - self.decay) / (1 - self.decay**self.steps)
-            torch._foreach_lerp_(list(self.values.values()), list(self.module.parameters()), share)
+            now: list[Tensor] = [parameter for _, parameter in self._learnt()]
+            torch._foreach_lerp_(list(self.values.values()), now, share)
+
+    def _learnt(self) -> list[tuple[str, nn.Parameter]]:
+        return [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
 
     @contextmanager
     def in_module(self) -> Iterator[None]:
