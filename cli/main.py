@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib
 import os
 import signal
@@ -49,6 +50,9 @@ COMMANDS = {
 
 LIKE, EVENLY = 0.6, 0.05
 """Share of letters in which a command is like what was typed, and how much less is alike, too."""
+OBJECTS = 20_000
+"""New ones before Python looks for those that hold each other: by default, importing torch makes it
+look hundreds of times, a quarter of a command's start."""
 SHARED = ("train-m1", "train-m2")
 """What several processes may do together."""
 
@@ -137,6 +141,7 @@ def main() -> None:
     Exit codes: 0 done, 2 the user must change something, 1 our bug, 130 and 143 after Ctrl-C and
     SIGTERM.
     """
+    gc.set_threshold(OBJECTS)
     os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own warnings: ours say what matters
     os.environ["GDAL_VRT_ENABLE_PYTHON"] = "NO"  # code that a raster brings along
     with left_out(), stops_heard() as stop:

@@ -251,7 +251,17 @@ class Classifier:
         """Batches (first pixel, input of M2 `(n, width)`)."""
         batch = self._batch(every_class=every_class)
         for first in range(0, len(raw), batch):
-            yield first, self.pipeline.input(raw[first : first + batch], self.device)
+            some = raw[first : first + batch]
+            features = every_class or self._reads_features
+            yield first, self.pipeline.input(some, self.device, features=features)
+
+    @cached_property
+    def _reads_features(self) -> bool:
+        """Whether q(y|x) reads M1's features."""
+        if isinstance(self.model, OneHead):
+            return True
+        reads = self.model.reads
+        return bool(reads[: len(reads) - self.pipeline.side_inputs].any())
 
 
 def _read(found: Tensor) -> Floats:

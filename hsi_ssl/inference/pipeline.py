@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsi_ssl.datasets.scaling import Scaler, scaler_from_card
@@ -110,22 +111,31 @@ class Pipeline:
         x = self.m1.model.decode(z1)
         return x if noise is None else self.m1.model.measured(x, noise(x))
 
-    def input(self, raw: Raw, device: torch.device) -> Tensor:
-        """The same input as `encode` gives, `(n, D)`, the fast way: on the device."""
+    def input(self, raw: Raw, device: torch.device, *, features: bool = True) -> Tensor:
+        """The same input as `encode` gives, `(n, D)`, the fast way: on the device.
+
+        `features`: whether anybody reads M1's, where spectra stand beside them; else they are 0.
+        """
         shift, layers = self._layers_on(device)
         if shift is None:
             x = sent(torch.from_numpy(self.scaler.transform(raw)), device)
         else:
             x = sent(torch.from_numpy(raw.astype(np.float32)), device).sub_(shift)
-        found: Tensor = layers(x)
-        return found
+        if features or not self.side_input:
+            found: Tensor = layers(x)
+            return found
+        *scaling, _beside = layers.children()
+        spectra: Tensor = SIDE_GAIN * nn.Sequential(*scaling)(x)
+        return F.pad(spectra, (int(self.kept.sum()), 0))
 
     def _layers_on(self, device: torch.device) -> tuple[Tensor | None, nn.Module]:
         """`_layers`, moved once to each device that asks."""
         if device not in self._moved:
             shift, layers = self._layers
             moved = None if shift is None else shift.to(device)
-            self._moved[device] = moved, copy.deepcopy(layers).to(device)
+            here = torch.device("cpu") if self.m1 is None else self.m1.device
+            own = layers if device == here else copy.deepcopy(layers)  # M1 itself stays where it is
+            self._moved[device] = moved, own.to(device)
         return self._moved[device]
 
     @cached_property

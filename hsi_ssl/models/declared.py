@@ -20,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -187,6 +188,15 @@ class DeclaredVAE(nn.Module):
         """The columns of `x (..., D)` that p(x|...) is a density of."""
         return x[..., : self.architecture.width]
 
+    @property
+    def reads(self) -> Tensor:
+        """Which columns of x q of the labels reads, `(D,)`."""
+        reads = self.classifier.reads
+        if self.after:  # through z
+            reads = reads.clone()
+            reads[: self.architecture.width] = True
+        return reads
+
     def among_labelled(self, log_q: Tensor, place: int) -> Tensor:
         """log q(y|x) given that y is no free slot, `(..., K - free)`, of `log_q (..., K)`."""
         free = self.architecture.free[place]
@@ -252,7 +262,7 @@ class DeclaredVAE(nn.Module):
         parents = self.inference.parents(LATENT)
         out = self.encoder(self.modelled(x), *(given[p] for p in parents))
         shapes = [y.shape for y in given.values()]
-        shape = torch.broadcast_shapes(out.shape[:-1], *shapes)
+        shape = np.broadcast_shapes(out.shape[:-1], *shapes)
         return gaussian_head(out.expand(*shape, -1))
 
     def _every_class(self, names: Sequence[str], x: Tensor) -> Given:
@@ -411,7 +421,7 @@ class DeclaredVAE(nn.Module):
                 continue
             numbers = z if LATENT in parents else None
             logits = self.prior[i](numbers, *(given[p] for p in parents if p != LATENT))
-            shape = torch.broadcast_shapes(logits.shape[:-1], y.shape)
+            shape = np.broadcast_shapes(logits.shape[:-1], y.shape)
             log_p = torch.log_softmax(logits, dim=-1).expand(*shape, -1)
             total = total + log_p.gather(-1, y.expand(shape)[..., None])[..., 0]
         return total

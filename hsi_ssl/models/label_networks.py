@@ -109,7 +109,8 @@ class LabelExperts(nn.Module):
     """A product of label networks, each of which sees the columns of x times its own gains.
 
     Factor by factor, q(y | parents) is proportional to product_e q_e(y | parents)^(w_e), weights
-    being each label set's own (Hinton 2002); one expert with gains of 1 is a plain network.
+    being each label set's own (Hinton 2002); one expert with gains of 1 is a plain network. Experts
+    of no weight in any label set are not computed: below, E counts those that have one.
     """
 
     gain: Tensor
@@ -135,22 +136,39 @@ class LabelExperts(nn.Module):
         self.register_buffer("gain", torch.ones(experts, inputs))
         self.register_buffer("weight", torch.full((len(counts), experts), 1 / experts))
         self.order = list(counts)
+        self._heard: tuple[Tensor, int, list[int]] | None = None
 
     def __len__(self) -> int:
-        return len(self.networks)
+        return len(self.heard)
+
+    @property
+    def heard(self) -> list[int]:
+        """Which experts have a weight; asked of the device when the weights have changed."""
+        weight = self.weight
+        if self._heard is None or self._heard[0] is not weight or self._heard[1] != weight._version:
+            found = weight.detach().any(0).nonzero()[:, 0].tolist()
+            self._heard = weight, weight._version, found
+        return self._heard[2]
 
     def each(self) -> Iterator[LabelNetwork]:
-        """The networks."""
-        for network in self.networks:
+        """The networks of those."""
+        for place in self.heard:
+            network = self.networks[place]
             assert isinstance(network, LabelNetwork)
             yield network
+
+    @property
+    def reads(self) -> Tensor:
+        """Which columns of x they see, `(D,)`."""
+        return self.gain[self.heard].any(0)
 
     def hidden(self, x: Tensor) -> list[list[Tensor]]:
         """What each expert's layers make of `x (N, D)`, or `(E, N, D)`, each its own."""
         each = x if x.ndim > 2 else x.expand(len(self), *x.shape)  # noqa: PLR2004
+        gains = (self.gain[place] for place in self.heard)
         return [
             network.hidden(some * gain)
-            for network, some, gain in zip(self.each(), each, self.gain, strict=True)
+            for network, some, gain in zip(self.each(), each, gains, strict=True)
         ]
 
     def each_marginal(
@@ -193,7 +211,8 @@ class LabelExperts(nn.Module):
             return chained(each[0], given)
         mixed = []
         for name, factors in zip(names, zip(*each, strict=True), strict=True):
-            weights = self.weight[self.order.index(name)]
+            of_set = self.weight[self.order.index(name)]
+            weights = (of_set[place] for place in self.heard)
             weighted = [w * factor for w, factor in zip(weights, factors, strict=True)]
             mixed.append(torch.log_softmax(torch.stack(weighted).sum(0), dim=-1))
         return chained(mixed, given)

@@ -36,6 +36,11 @@ class OneLabelSet(nn.Module):
         """How many rows of a network's layers a pixel takes; see `DeclaredVAE.rows`."""
         return self.whole.rows(every_class=every_class)
 
+    @property
+    def reads(self) -> Tensor:
+        """Which columns of its input q(y|x) reads, `(D,)`; see `DeclaredVAE.reads`."""
+        return self.whole.reads
+
     def log_q_y(self, x: Tensor) -> Tensor:
         """log q(y|x), `(N, K)`, of `x (N, D)`, all columns."""
         return self.whole.log_q_each(x)[self.place]

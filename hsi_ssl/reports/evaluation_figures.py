@@ -95,7 +95,7 @@ def training_figure(path: Path, card: dict[str, Any]) -> Any:
             told = "macro-F1, labelled pixels alone" + (" (kept)" if kept else "")
             lower.axhline(before, color=BLUE, linewidth=1, linestyle="--", label=told)
         if lower.get_legend_handles_labels()[0]:
-            lower.legend(loc="lower right", fontsize=8)
+            lower.legend(loc="best", fontsize=8)
         lower.set_ylabel("validation")
         lower.set_xlabel("epoch")
         for axes in (upper, lower):

@@ -19,6 +19,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
@@ -163,8 +164,9 @@ def draw_spectra(
     if len(chosen) > MOST_LINES:
         chosen = chosen[np.linspace(0, len(chosen) - 1, MOST_LINES).round().astype(int)]
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.9, max(1, len(chosen))))
-    for shade, spectrum in zip(shades, spectra[chosen], strict=True):
-        axes.plot(x, spectrum, color=shade, linewidth=0.7, alpha=0.8)
+    lines = [np.column_stack([x, spectrum]) for spectrum in spectra[chosen]]
+    axes.add_collection(LineCollection(lines, colors=shades, linewidths=0.7, alpha=0.8))
+    axes.autoscale_view()
 
 
 def on_paper(colour: str) -> str:

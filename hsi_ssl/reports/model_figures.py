@@ -17,10 +17,12 @@ from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, style, with_gaps
 from hsi_ssl.reports.html import inline_svg
 
-POINTS = 1500
-"""Pixels of the latent space that are shown, at most."""
+POINTS = 600
+"""Pixels of the latent space that are shown, at most: t-SNE takes most of a report's time."""
 FEWEST_POINTS = 20
 PERPLEXITY = 30
+ROUNDS = 500
+"""Of t-SNE, half of them with exaggerated affinities; later ones hardly move a point."""
 POINT_AREA, POINT_SIZES = 12_000.0, (14.0, 60.0)
 """Of all points together, and of one, in square points: few pixels are drawn larger."""
 SPECTRA = 300
@@ -61,7 +63,8 @@ def latent_figure(classifier: Classifier, dataset: Dataset, rows: Rows) -> Any:
     perplexity = min(PERPLEXITY, len(rows) / 4)
     from sklearn.manifold import TSNE  # slow to import
 
-    place = TSNE(init="pca", perplexity=perplexity, random_state=SEED).fit_transform(z)
+    tsne = TSNE(init="pca", perplexity=perplexity, max_iter=ROUNDS, random_state=SEED)
+    place = tsne.fit_transform(z)
     label_set: LabelSet = dataset.label_set
     with style(SENTINEL):
         figure = Figure(figsize=(4.6, 4.2), layout="constrained")

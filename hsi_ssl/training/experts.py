@@ -18,6 +18,8 @@ hundred pixels is none. 0.05 to 0.3 are level."""
 AGREEMENT = 2.0
 """How much a nat that neighbours tell of each other counts. Few labels of one patch cannot tell an
 expert that knows the patch from one that knows the class: on Toulouse all are right there."""
+LEAST = 0.05
+"""An expert that would count less is left out: its say moves a probability by 0.04 at most."""
 TEMPERATURES = (0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
 """Networks trained on few labels are too sure; each is judged at the exponent that suits it."""
 
@@ -48,14 +50,16 @@ def weights(log_q: Tensor, y: Tensor, information: Tensor) -> Tensor:
     In proportion to the likelihood of their classes `y (n,)`, tempered twice: by the exponent of
     q_e at which the expert is most right, and as few of the pixels are independent; times
     exp(AGREEMENT * `information (E,)`), what unlabelled pixels tell of each other
-    (`spatial.information`).
+    (`spatial.information`). 0 below `LEAST`.
     """
     right = y.expand(len(log_q), -1)[..., None]
     by_temperature = [
         torch.log_softmax(t * log_q, dim=-1).gather(-1, right).sum((1, 2)) for t in TEMPERATURES
     ]
     likelihood = torch.stack(by_temperature).amax(0)
-    return torch.softmax(INDEPENDENT * likelihood + AGREEMENT * information, dim=0)
+    found = torch.softmax(INDEPENDENT * likelihood + AGREEMENT * information, dim=0)
+    found = torch.where(found < min(LEAST, 1 / len(found)), 0, found)
+    return found / found.sum()
 
 
 def weights_of_label_sets(log_q: list[Tensor], y: Tensor, information: Tensor) -> Tensor:
@@ -72,4 +76,6 @@ def in_words(powers: tuple[float, ...], weight: Tensor) -> str:
     """The weights of experts, of which one more than powers sees M1's features, for people."""
     names = [*(f"{p:g}" for p in powers), "M1's features"]
     shares = ", ".join(f"{n}: {w:.0%}" for n, w in zip(names, weight.tolist(), strict=False))
-    return f"experts by power of whitening, as pixels weigh them: {shares}"
+    found = f"experts by power of whitening, as pixels weigh them: {shares}"
+    with_m1 = len(weight) > len(powers)
+    return f"{found}; maps are made without M1" if with_m1 and not weight[-1] else found

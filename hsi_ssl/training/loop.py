@@ -19,11 +19,13 @@ from hsi_ssl.errors import ModelError, ProcessError
 from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.inference.threads import Threads
 from hsi_ssl.models.moving import numbers
 from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
+from hsi_ssl.training.adam import Adam
 from hsi_ssl.training.processes import ALONE, Processes
-from hsi_ssl.training.task import Task, Turn
+from hsi_ssl.training.task import Task
 from hsi_ssl.training.telling import Telling
 from hsi_ssl.watcher import Watcher
 
@@ -153,8 +155,10 @@ class _Loop:
         self.precision = chosen_precision(settings.precision, self.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.turns = task.turns()
-        self.optimisers = [_adam(turn, task.pixels, settings) for turn in self.turns]
-        self.clipped = [_networks(task.module, turn) for turn in self.turns]
+        decay = 1 / task.pixels if settings.weight_prior else 0.0
+        self.optimisers = [
+            Adam(task.module, turn, decay=decay, clip=settings.clip) for turn in self.turns
+        ]
         self.average = Average(task.module, settings.average)
         self.progress, self.best = Progress(), weights_of(task.module)
         self.snapshots: dict[int, Tensor] = {}
@@ -183,14 +187,13 @@ class _Loop:
             self._snapshot(0)
         path, known = self.run / LAST_METRICS, self.progress.epoch
         self.log = _Log(path, known, self.task.bound_name) if first else None
+        self.threads = Threads(self.watcher)
         self.telling = Telling(self.watcher, self.task, self.settings, self.progress)
 
     def epoch(self) -> None:
         """One epoch, judged on the validation pixels, logged and now and then saved."""
         progress, task, started = self.progress, self.task, time.monotonic()
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(self.settings, progress.epoch)
+        self.threads.look()
         self._begin()
         means = self._steps()
         if not math.isfinite(means.bound):
@@ -251,21 +254,20 @@ class _Loop:
     def _steps(self) -> _Means:
         """The steps of one epoch."""
         task, settings = self.task, self.settings
+        rate = learning_rate(settings, self.progress.epoch)
         kl_weight = min(1.0, (self.progress.epoch + 1) / (settings.warm_up + 1))
         task.module.train()
         bound, terms = torch.zeros((), device=self.device), dict[str, Tensor]()
         steps = spectra = 0
         for batch in task.batches(self.generator):
-            takers = zip(self.turns, self.optimisers, self.clipped, strict=True)
-            for turn, optimiser, networks in takers:
+            for turn, optimiser in zip(self.turns, self.optimisers, strict=True):
                 with reduced(self.precision, self.device):
                     step = turn.cost(batch, kl_weight, self.generator)
-                optimiser.zero_grad(set_to_none=True)
                 step.cost.backward()
                 self.processes.average_gradients(turn.parameters)
-                for weights in networks:
-                    nn.utils.clip_grad_norm_(weights, settings.clip)
-                optimiser.step()
+                optimiser.step(rate)
+                for parameter in task.module.parameters():
+                    parameter.grad = None  # of what takes another turn, too
                 for name, cost in step.terms.items():
                     terms[name] = terms.get(name, 0) + cost.detach()
                 if turn is self.turns[0]:
@@ -357,8 +359,7 @@ class _Loop:
         tensors |= {f"task.{name}": t for name, t in self.task.state().items()}
         tensors |= {f"average.{name}": t for name, t in self.average.values.items()}
         for place, optimiser in enumerate(self.optimisers):
-            for i, state in optimiser.state_dict()["state"].items():
-                tensors |= {f"adam.{place}.{i}.{name}": t for name, t in state.items()}
+            tensors |= {f"adam.{place}.{name}": t for name, t in optimiser.state().items()}
         tensors = {name: t.detach().clone() for name, t in tensors.items()}
         tensors |= {f"best.{name}": t for name, t in self.best.items()}  # never written into
         tensors |= {f"snapshot.{epoch}": t for epoch, t in self.snapshots.items()}
@@ -404,11 +405,7 @@ class _Loop:
         self.average.steps = self.progress.step
         self.generator.set_state(tensors["generator"].cpu())
         for place, optimiser in enumerate(self.optimisers):
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in part(f"adam.{place}.").items():
-                i, _, moment = name.partition(".")
-                moments.setdefault(int(i), {})[moment] = tensor
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+            optimiser.restore(part(f"adam.{place}."))
         self.snapshots = {int(epoch): t.cpu() for epoch, t in part("snapshot.").items()}
         self.saved_epoch = self.progress.epoch
         self.watcher.if_stopped(self.advice())
@@ -459,10 +456,13 @@ class Average:
         finally:
             self._exchange()
 
+    @torch.no_grad()
     def _exchange(self) -> None:
         for name, parameter in self.module.named_parameters():
             if name in self.values:
-                parameter.data, self.values[name] = self.values[name], parameter.data
+                now = parameter.clone()
+                parameter.copy_(self.values[name])
+                self.values[name] = now
 
 
 def learning_rate(settings: TrainingSettings, epoch: int) -> float:
@@ -470,26 +470,6 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     if settings.decay == "constant":
         return settings.learning_rate
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
-
-
-def _adam(turn: Turn, pixels: int, settings: TrainingSettings) -> torch.optim.Adam:
-    """Adam; the prior N(0, 1) on the weights is the gradient w / N of the mean cost per pixel."""
-    weights = [p for p in turn.parameters if p.ndim > 1]
-    others = [p for p in turn.parameters if p.ndim <= 1]
-    decay = 1 / pixels if settings.weight_prior else 0.0
-    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": decay}, {"params": others}]
-    return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
-
-
-def _networks(module: nn.Module, turn: Turn) -> list[list[nn.Parameter]]:
-    """Parameters whose gradients are clipped together, each network's by themselves.
-
-    A decoder's gradient is a thousand times the classifier's, which one common norm would scale
-    down to nothing.
-    """
-    moved = set(turn.parameters)
-    each = ([p for p in network.parameters() if p in moved] for network in module.children())
-    return [weights for weights in each if weights]
 
 
 def weights_of(module: nn.Module) -> dict[str, Tensor]:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
-from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 NEIGHBOURS = 10
@@ -68,6 +67,8 @@ class FeatureGraph:
         s, roots = self._of_weights(np.exp(-self._squares / (own[:, None] * own[self._rows])))
         asked = min(SPARE * (width + 1), len(own) - 1)
         start = np.random.default_rng(seed).uniform(-1, 1, len(own))
+        from scipy.sparse.linalg import eigsh  # imported late: it takes a while
+
         values, vectors = eigsh(s.astype(np.float64), k=asked, v0=start, tol=1e-7)
         vectors = vectors[:, np.argsort(-values)] / roots[:, None]
         vectors -= vectors.mean(0)

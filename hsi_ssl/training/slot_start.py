@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import nnls
 from torch import Tensor
 
 from hsi_ssl.training.propagation import FeatureGraph
@@ -107,6 +106,8 @@ def given_back(q: Floats, labels: npt.NDArray[np.int64], classes: int) -> Floats
     counts = np.bincount(labels[rows], minlength=classes)[:classes]
     shares = np.eye(classes)[labels[rows]].T @ q[rows] / np.maximum(counts, 1)[:, None]
     weights = 1 / np.sqrt(mass)  # as of counts
+    from scipy.optimize import nnls  # imported late: most trainings have no free slots
+
     sizes, _ = nnls((shares * weights).T, mass * weights)
     explained = sizes[:, None] * shares / mass
     found = q.copy()

@@ -44,9 +44,11 @@ from hsi_ssl.training.loop import Fit, fit
 from hsi_ssl.training.m1_stage import ExtractorTask
 from hsi_ssl.training.m2_stage import train_m2
 from hsi_ssl.training.semi_supervised_task import SemiSupervisedTask
-from hsi_ssl.training.task import PlainTask
 from hsi_ssl.training.validation import Validation
 from hsi_ssl.watcher import SILENT
+
+Trained = ExtractorTask | SemiSupervisedTask
+Kind = type[M1Settings] | type[M2Settings]
 
 CPU = torch.device("cpu")
 PRECISIONS: dict[str, tuple[Precision, str]] = {
@@ -142,7 +144,7 @@ def m2_task(device: torch.device, sizes: Sizes, classes: int) -> SemiSupervisedT
     return SemiSupervisedTask(model.to(device), data, settings)
 
 
-def trained(task: PlainTask, settings: Any) -> Fit:
+def trained(task: Trained, settings: Any) -> Fit:
     """By the real loop, in a folder that goes."""
     with tempfile.TemporaryDirectory() as folder:
         return fit(
@@ -151,20 +153,18 @@ def trained(task: PlainTask, settings: Any) -> Fit:
         )  # fmt: skip
 
 
-def operations(task: PlainTask) -> float:
+def operations(task: Trained) -> float:
     """Floating-point operations of a step's matrix products, for each of its spectra."""
     generator = torch.Generator().manual_seed(0)
     batch = next(iter(task.batches(generator)))
     with FlopCounterMode(display=False) as counted:
-        step = task.cost(batch, 1.0, generator)
+        step = task.turns()[0].cost(batch, 1.0, generator)
         step.cost.backward()
     task.module.zero_grad(set_to_none=True)
-    return counted.get_total_flops() / step.spectra
+    return float(counted.get_total_flops()) / step.spectra
 
 
-def training_rate(
-    task: PlainTask, kind: type[M1Settings] | type[M2Settings], precision: str, limit: float
-) -> float:
+def training_rate(task: Trained, kind: Kind, precision: str, limit: float) -> float:
     """Spectra a second of epochs after the first."""
     with products(precision):
 
@@ -183,9 +183,11 @@ def rates(device: torch.device, sizes: Sizes) -> Iterator[str]:
     best = {p: product_rate(device, p, sizes.square, sizes.seconds) for p in PRECISIONS}
     for precision, rate in best.items():
         yield f"| products of {sizes.square} x {sizes.square} | {precision} | {rate:.3g} op/s | |"
-    m1 = [(f"M1, batch {b}", M1Settings, partial(m1_task, batch=b)) for b in sizes.batches]
-    m2 = [(f"M2, {k} classes", M2Settings, partial(m2_task, classes=k)) for k in sizes.classes]
-    for name, kind, make in (*m1, *m2):
+    trainings: list[tuple[str, Kind, Callable[[torch.device, Sizes], Trained]]] = [
+        *((f"M1, batch {b}", M1Settings, partial(m1_task, batch=b)) for b in sizes.batches),
+        *((f"M2, {k} classes", M2Settings, partial(m2_task, classes=k)) for k in sizes.classes),
+    ]
+    for name, kind, make in trainings:
         for precision, rate in best.items():
             task = make(device, sizes)
             each = operations(task)

@@ -9,12 +9,14 @@ who asks for a number of it. Times would say nothing and are not told.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from second_device import counted, other
 from small_datasets import three_minerals
 from small_runs import one_thread, small_m2_settings
 
+from hsi_ssl.inference.checkpoint import save_state
 from hsi_ssl.settings import M1Settings
 from hsi_ssl.training import loop
 from hsi_ssl.training.m1_stage import train_m1
@@ -28,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, one_thread(), other() as seen:
         of_steps, of_states = list[int](), list[int]()
         loop._Loop._steps = counted(seen, loop._Loop._steps, of_steps)  # type: ignore[method-assign]
-        loop.save_state = counted(seen, loop.save_state, of_states)
+        loop.save_state = counted(seen, save_state, of_states)  # type: ignore[attr-defined]
         folder = Path(name)
         data = three_minerals(folder / "d.h5")
         m1 = M1Settings(
@@ -37,7 +39,7 @@ def main() -> None:
         )  # fmt: skip
         m2 = small_m2_settings(data, folder / "m2", epochs=EPOCHS, supervised_epochs=EPOCHS)
         m2 = m2.model_copy(update={"device": "other"})
-        for title, train in (("M1", lambda: train_m1(m1)), ("M2", lambda: train_m2(m2))):
+        for title, train in (("M1", partial(train_m1, m1)), ("M2", partial(train_m2, m2))):
             for told in (of_steps, of_states, seen.waits, seen.uploads):
                 told.clear()
             train()

@@ -29,6 +29,7 @@ from torch.utils.backend_registration import (
     _DummyBackendModule,
     _setup_privateuseone_for_python_backend,
 )
+from torch.utils.dlpack import from_dlpack
 
 NAME = "other"
 OURS = "/hsi_ssl/"
@@ -141,13 +142,13 @@ def _values(t: Tensor) -> Tensor:
 
 def _placed(values: Tensor) -> Tensor:
     """A tensor of the device over the memory of one of the CPU, which it keeps alive."""
-    capsule = torch.to_dlpack(values)
+    capsule = values.__dlpack__()
     at = ctypes.pythonapi.PyCapsule_GetPointer
     at.restype, at.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     # A DLManagedTensor begins with the address of its data, then the device's kind.
     place = at(capsule, b"dltensor") + ctypes.sizeof(ctypes.c_void_p)
     ctypes.c_int32.from_address(place).value = DL_PRIVATE
-    found: Tensor = torch.from_dlpack(capsule)
+    found: Tensor = from_dlpack(capsule)
     return found
 
 

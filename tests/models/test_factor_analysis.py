@@ -100,7 +100,7 @@ def test_networks_learn_beyond_the_best_linear_model() -> None:
         optimiser.zero_grad()
         cost.backward()
         optimiser.step()
-        costs.append(float(cost))
+        costs.append(float(cost.detach()))
     assert max(costs) < costs[0] + 1  # the first steps do not spoil what it begins with
     assert sum(costs[-10:]) / 10 < costs[0] - 1
 

@@ -49,6 +49,30 @@ def test_an_expert_of_no_weight_has_no_say() -> None:
     torch.testing.assert_close(log_q(found, x), each(found, x)[0])
 
 
+def test_who_is_heard_follows_the_weights() -> None:
+    found = experts(3)
+    before = log_q(found, torch.ones(1, 4))
+    other = experts(3)
+    other.weight.copy_(torch.tensor([[0.0, 1.0, 0.0]]))
+    found.gain[:, 0] = 0
+    found.gain[0] = 1
+    assert found.reads.all()
+    found.load_state_dict({**found.state_dict(), "weight": other.weight})
+    assert found.heard == [1]
+    assert len(found) == 1
+    assert found.reads.tolist() == [False, True, True, True]
+    log_q(found, torch.ones(1, 4)).sum().backward()
+    moved = [any(p.grad is not None for p in network.parameters()) for network in found.networks]
+    assert moved == [False, True, False]
+    found.to(torch.float64)
+    assert found.heard == [1]
+    with torch.no_grad():
+        found.weight.fill_(1 / 3)
+    found.float()
+    found.gain.fill_(1)
+    torch.testing.assert_close(log_q(found, torch.ones(1, 4)), before)
+
+
 def test_each_may_have_inputs_of_its_own() -> None:
     found = experts(2)
     x = torch.randn(2, 7, 4)

@@ -55,16 +55,18 @@ def test_lines_break_where_bands_are_left_out() -> None:
     with style():
         axes = Figure().subplots()
         draw_spectra(axes, wavelengths, np.ones((3, 100)))
-    for line in axes.lines:
-        breaks = np.flatnonzero(np.isnan(np.asarray(line.get_ydata(), float)))
-        assert breaks.tolist() == [50]
+    (lines,) = axes.collections
+    each = [np.asarray(path.vertices)[:, 1] for path in lines.get_paths()]
+    breaks = [np.flatnonzero(np.isnan(values)).tolist() for values in each]
+    assert breaks == [[50]] * 3
 
 
 def test_many_spectra_are_thinned_over_their_whole_range() -> None:
     with style():
         axes = Figure().subplots()
         draw_spectra(axes, None, np.arange(1000.0)[:, None] * np.ones(5))
-    levels = [float(np.asarray(line.get_ydata())[0]) for line in axes.lines]
+    (lines,) = axes.collections
+    levels = [float(np.asarray(path.vertices)[0, 1]) for path in lines.get_paths()]
     assert (len(levels), levels[0], levels[-1]) == (60, 0, 999)
 
 

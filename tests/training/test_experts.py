@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hsi_ssl.training.experts import AGREEMENT, gains, weights, weights_of_label_sets
+from hsi_ssl.training.experts import (
+    AGREEMENT,
+    gains,
+    in_words,
+    weights,
+    weights_of_label_sets,
+)
 
 POWERS = (0.0, 0.5, 1.0)
 
@@ -53,6 +59,22 @@ def test_being_too_sure_costs_no_weight() -> None:
     sure, calibrated = (torch.log_softmax(s * says, -1) for s in (1.5, 1.1))
     found = weights(torch.stack([sure, calibrated]), y, torch.zeros(2))
     assert found[0] == pytest.approx(0.5, abs=0.02)
+
+
+def test_who_would_count_for_little_is_left_out() -> None:
+    y = torch.zeros(20, dtype=torch.long)
+    alike = torch.log_softmax(torch.tensor([5.0, 0.0]), -1).expand(3, 20, 2)
+    found = weights(alike, y, torch.tensor([0.0, -1.0, -1.6]))
+    torch.testing.assert_close(found[:2], torch.softmax(torch.tensor([0.0, -2.0]), 0))
+    assert found[2] == 0
+    many = torch.log_softmax(torch.tensor([5.0, 0.0]), -1).expand(30, 20, 2)
+    assert (weights(many, y, torch.zeros(30)) > 0).all()
+
+
+def test_m1_that_does_not_count_is_said() -> None:
+    assert "without M1" in in_words((0.25, 0.75), torch.tensor([0.4, 0.6, 0.0]))
+    assert "without M1" not in in_words((0.25, 0.75), torch.tensor([0.4, 0.0, 0.6]))
+    assert "without M1" not in in_words((0.25, 0.75), torch.tensor([1.0, 0.0]))
 
 
 def test_nothing_held_out_makes_all_equal() -> None:

@@ -114,6 +114,33 @@ def test_features_are_an_expert_of_their_own_or_all_that_there_is_to_see(
             assert data.gains[:-1, features:].all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["noise", "standard"])
+def test_an_m1_that_does_not_count_is_not_computed(
+    tiny_dataset: Dataset, tmp_path: Path, kind: str
+) -> None:
+    dataset = rescaled(tiny_dataset, kind, tmp_path / "d.h5")
+    small = {"latent": 4, "hidden": (32,), "batch": 64, "epochs": 10}
+    train_m1(M1Settings(dataset=dataset.path, output=tmp_path / "m1", **small))
+    train_m2(settings(dataset, tmp_path / "m2", m1=tmp_path / "m1", epochs=1))
+    raw = dataset.spectra()
+    for weight in ([0.5, 0.5, 0.0], [0.0, 0.5, 0.5]) if kind == "noise" else ([1.0],):
+        classifier = load_classifier(tmp_path / "m2", "cpu", "classifier")
+        found = classifier.generative.whole.classifier
+        found.weight.copy_(torch.tensor([weight]))
+        if kind == "standard":
+            found.gain[0, : int(classifier.pipeline.kept.sum())] = 0
+        x, _ = classifier.pipeline.encode(raw)
+        with torch.no_grad():
+            expected = classifier.uncalibrated.model.log_q_y(x).exp().numpy()
+        assert classifier.m1 is not None
+        asked = [0]
+        first, *_ = classifier.m1.model.get_submodule("encoder").children()
+        first.register_forward_hook(lambda *_, asked=asked: asked.append(1))
+        np.testing.assert_allclose(classifier.uncalibrated.posterior(raw), expected, atol=2e-5)
+        assert (len(asked) > 1) == bool(weight[-1] and kind == "noise")
+
+
 def rescaled(dataset: Dataset, kind: str, path: Path) -> Dataset:
     """The same dataset with another scaling."""
     raw = dataset.spectra()

@@ -17,6 +17,7 @@ from small_runs import one_thread
 
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.datasets.store import Dataset, write_dataset
+from hsi_ssl.inference import checkpoint
 from hsi_ssl.inference.checkpoint import WEIGHTS
 from hsi_ssl.inference.extractor import load_m1
 from hsi_ssl.models.extractors import EXTRACTORS
@@ -35,7 +36,7 @@ OWN: dict[str, dict[str, Any]] = {
     "stacked": {"hidden": (16, 8), "options": {"layer_epochs": 1}},
     "relational": {"options": {"penalty": 0.5}},
 }
-M2 = {
+M2: dict[str, dict[str, Any]] = {
     "m2": {},
     "gm-dgm": {"model": "gm-dgm", "predict": "bayes", "average": 0.9, "first_teacher": False},
     "gradient of U": {"stop_gradient": 0.5, "exact_classes": 1, "samples": 2},
@@ -67,7 +68,7 @@ class Watched:
 
     def __init__(self, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps, self.states = list[int](), list[int]()
-        steps, save = loop._Loop._steps, loop.save_state
+        steps, save = loop._Loop._steps, checkpoint.save_state
         monkeypatch.setattr(loop._Loop, "_steps", counted(seen, steps, self.steps))
         monkeypatch.setattr(loop, "save_state", counted(seen, save, self.states))
 
@@ -91,7 +92,7 @@ def m2(dataset: Dataset, output: Path, device: str, **more: Any) -> Path:
     return output
 
 
-def assert_the_same(one: Path, two: Path, rtol: float = 0) -> None:
+def assert_the_same(one: Path, two: Path, *, rtol: float = 0) -> None:
     """To the last digit, unless a relative error is let pass."""
     mine, yours = (load_file(run / WEIGHTS) for run in (one, two))
     assert mine.keys() == yours.keys()
@@ -111,7 +112,7 @@ def test_extractors(name: str, tiny_dataset: Dataset, tmp_path: Path, watched: W
     here = m1(tiny_dataset, tmp_path / "cpu", "cpu", **more)
     before = len(watched.steps)
     there = m1(tiny_dataset, tmp_path / "other", "other", **more)
-    assert_the_same(here, there, ROUNDED.get(name, 0))
+    assert_the_same(here, there, rtol=ROUNDED.get(name, 0))
     if not EXTRACTORS.find(name).closed_form:
         assert_nothing_waits(watched, len(watched.steps) - before)
 
@@ -168,9 +169,10 @@ def test_students(tiny_dataset: Dataset, tmp_path: Path, watched: Watched) -> No
 def test_what_a_device_began_goes_on_on_another_as_if_unbroken(
     tiny_dataset: Dataset, tmp_path: Path, watched: Watched
 ) -> None:
-    whole = m1(tiny_dataset, tmp_path / "whole", "cpu", epochs=2)
-    broken = m1(tiny_dataset, tmp_path / "broken", "other")
-    m1(tiny_dataset, broken, "cpu", resume=True, epochs=2)
+    steady: dict[str, Any] = {"decay": "constant"}
+    whole = m1(tiny_dataset, tmp_path / "whole", "cpu", epochs=2, **steady)
+    broken = m1(tiny_dataset, tmp_path / "broken", "other", **steady)
+    m1(tiny_dataset, broken, "cpu", resume=True, epochs=2, **steady)
     assert_the_same(whole, broken)
     assert watched.steps == [0, 0, 1, 0]
 
