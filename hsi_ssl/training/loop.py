@@ -441,7 +441,7 @@ class Average:
         if self.decay:
             self.steps += 1
             share = (1 - self.decay) / (1 - self.decay**self.steps)
-            now = [parameter for _, parameter in self._learnt()]
+            now: list[Tensor] = [parameter for _, parameter in self._learnt()]
             torch._foreach_lerp_(list(self.values.values()), now, share)
 
     def _learnt(self) -> list[tuple[str, nn.Parameter]]:

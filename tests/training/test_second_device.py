@@ -122,7 +122,7 @@ def test_presets(name: str, placed: Dataset, tmp_path: Path, watched: Watched) -
     here = m2(placed, tmp_path / "cpu", "cpu", **M2[name])
     before = len(watched.steps)
     there = m2(placed, tmp_path / "other", "other", **M2[name])
-    assert_the_same(here, there, ROUNDED.get(name, 0))
+    assert_the_same(here, there, rtol=ROUNDED.get(name, 0))
     assert_nothing_waits(watched, len(watched.steps) - before)
 
 
