@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -104,5 +105,5 @@ def command(
         {"table": str(table), "figure": str(figure), **log.to_json()},
         *(f"{c.name:{width}} {100 * s:5.1f} %" for c, s in zip(log.classes, total, strict=True)),
         f"wrote {table} and {figure}: {len(log.counts):,} intervals from {log.edges[0]:g} to "
-        f"{log.edges[-1]:g} {log.unit}",
+        f"{log.edges[-1]:g} {log.unit}; now: hsi-ssl view {shlex.quote(str(maps[0]))}",
     )

@@ -26,11 +26,13 @@ SOURCES_REPORT = Path("runs/balance")
 @options.labels
 @click.option("--label-set", help="Which of the source's label sets, for example lithology.")
 @click.option("--variable", help="Name of the cube in a file that holds several arrays.")
+@options.data
 @options.axes
 @options.overwrite
 @options.common
 def command(
     report: Path | None,
+    data: tuple[Path, ...],
     overwrite: bool,
     project: Path | None,
     terminal: Terminal,
@@ -50,6 +52,7 @@ def command(
     from hsi_ssl.datasets.balance import balance_folder
     from hsi_ssl.datasets.prepare import sources_of
     from hsi_ssl.datasets.store import is_dataset, open_dataset
+    from hsi_ssl.datasets.whereabouts import missing, missing_in_words
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.reports.balance_page import report_dataset, report_sources
 
@@ -64,7 +67,10 @@ def command(
                 f"{sources[0]} is a prepared dataset with labels of its own: leave out --labels "
                 "and --variable, or name the scenes"
             )
-        dataset = open_dataset(Path(sources[0]), given["label_set"])
+        dataset = open_dataset(Path(sources[0]), given["label_set"], data=data)
+        gone = missing(dataset)
+        if gone:
+            terminal.warn(f"{missing_in_words(dataset, gone)}; the report does without")
         default = balance_folder(dataset.path)
         # A report in its usual place follows from the dataset: it may always be made again.
         folder = report or default

@@ -19,6 +19,7 @@ from .output import Terminal
 @click.option("--temperature", type=float, help="Of both in the cost [default: 2].")
 @click.option("--epochs", type=int, help="[default: 100]")
 @click.option("--seed", type=int, default=0, show_default=True)
+@options.data
 @options.device
 @options.resume
 @options.overwrite
@@ -31,6 +32,7 @@ def command(
     dataset: Path | None,
     output: Path,
     temperature: float | None,
+    data: tuple[Path, ...],
     resume: bool,
     overwrite: bool,
     **given: Any,
@@ -48,16 +50,17 @@ def command(
     options.refuse_together(resume=resume, overwrite=overwrite)
     from hsi_ssl.checking import checked
     from hsi_ssl.inference.checkpoint import load_run
+    from hsi_ssl.inference.lineage import dataset_of
     from hsi_ssl.settings import M2Settings
     from hsi_ssl.training.m2_stage import train_m2
 
     teacher = run or options.read_project(project).m2.output
-    known = load_run(teacher, "m2")[0]["dataset"]["path"] if dataset is None else dataset
+    known = dataset or dataset_of(load_run(teacher, "m2")[0], teacher, data)
     usual = {"hidden": (64,), "epochs": 100}
     asked = {name: value for name, value in given.items() if value is not None}
     own = {} if temperature is None else {"temperature": temperature}
     fixed = {"model": "student", "m1": None, "teacher": teacher, "options": own}
-    places = {"dataset": Path(known), "output": output}
+    places = {"dataset": known, "output": output}
     settings = checked(M2Settings, {**usual, **asked, **fixed, **places}, where="options")
     card = train_m2(settings, resume=resume, overwrite=overwrite, watcher=terminal)
     metrics = card["metrics"]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from hsi_ssl.reports.evaluation import Evaluation
     from hsi_ssl.reports.map_accuracy import MapAccuracy
 
-OF_MODELS = ("part", "against", "cluster_and_label", "spatial", "tune_spatial", "device")
+OF_MODELS = (
+    "part", "against", "cluster_and_label", "spatial", "tune_spatial", "data", "device",
+)  # fmt: skip
 """Options that are for a run and its dataset."""
 
 
@@ -75,6 +77,7 @@ OF_MODELS = ("part", "against", "cluster_and_label", "spatial", "tune_spatial", 
     is_flag=True,
     help="First choose its strength on DATASET's validation pixels, for `--spatial tuned`.",
 )
+@options.data
 @options.device
 @options.overwrite
 @options.label_rules
@@ -90,6 +93,7 @@ def command(
     cluster_and_label: bool,
     spatial: str | None,
     tune_spatial: bool,
+    data: tuple[Path, ...],
     device: str | None,
     overwrite: bool,
     project: Path | None,
@@ -118,6 +122,7 @@ def command(
     """
     from hsi_ssl.claims import claimed
     from hsi_ssl.datasets.store import open_dataset
+    from hsi_ssl.datasets.whereabouts import missing, missing_in_words
     from hsi_ssl.files import refuse_existing
 
     _check_maps(maps)
@@ -144,7 +149,10 @@ def command(
     rasters = [path for path in maps if path not in pictures]
     with claimed(folder):
         refuse_existing(folder, overwrite)
-        opened = open_dataset(dataset or settings.dataset)
+        opened = open_dataset(dataset or settings.dataset, data=data)
+        gone = missing(opened)
+        if gone:
+            terminal.warn(f"{missing_in_words(opened, gone)}; the report does without")
         if tune_spatial:
             tune_run(run, opened, device or settings.device, terminal)
         found = evaluate_each(

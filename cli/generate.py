@@ -23,6 +23,7 @@ from .output import Terminal
     help="A real spectrum to start from, of a scene file or catalog name, counted from 0; several "
     "may be given [default: a validation pixel a class].",
 )
+@options.data
 @options.seed
 @options.device
 @options.overwrite
@@ -32,6 +33,7 @@ def command(
     output: Path | None,
     dataset: Path | None,
     pixels: tuple[tuple[str, int, int], ...],
+    data: tuple[Path, ...],
     seed: int | None,
     device: str | None,
     overwrite: bool,
@@ -54,6 +56,7 @@ def command(
     from hsi_ssl.files import refuse_existing
     from hsi_ssl.inference.classifier import load_classifier
     from hsi_ssl.inference.generation import Generator
+    from hsi_ssl.inference.lineage import dataset_of
     from hsi_ssl.inference.worth import poor_in_words
     from hsi_ssl.maps.real_spectra import active_pool, of_dataset, of_scenes
     from hsi_ssl.reports.generation import write_generated
@@ -65,7 +68,7 @@ def command(
         refuse_existing(folder, overwrite)
         classifier = load_classifier(run, device or settings.device)
         generator = Generator(classifier, settings.seed if seed is None else seed)
-        known = open_dataset(dataset or Path(classifier.card["dataset"]["path"]))
+        known = open_dataset(dataset or dataset_of(classifier.card, run, data))
         pool = active_pool(known, classifier, run)
         if pixels:
             measured = of_scenes(pixels, classifier, terminal)

@@ -7,6 +7,7 @@
 --device D        auto, cpu, cuda, cuda:i, or another that torch has here
 --threads N       of the processor
 --overwrite       replace an output that exists
+--data DIR        where scenes lie that a dataset or a map remembers elsewhere
 
 An option that is not given is None (or empty) and leaves the settings file's value, which leaves
 the default.
@@ -45,6 +46,13 @@ axes = click.option(
     "--axes",
     metavar="A,B,C",
     help="What the axes of a cube are: bands,rows,cols in the order of the array's.",
+)
+data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    metavar="DIR",
+    help="Folder that holds scenes which are not where they were; known again by their content.",
 )
 
 
@@ -324,6 +332,12 @@ def training(command: F) -> F:
     """Add what the training loop reads: epochs, learning rate, patience, resume and the like."""
     for add in (
         click.option("--watch", is_flag=True, help="Show the curves in the browser as they grow."),
+        click.option(
+            "--tensorboard",
+            type=FILE,
+            metavar="DIR",
+            help="Also write the curves for TensorBoard, into DIR/<name of the run>.",
+        ),
         resume,
         overwrite,
         device,

@@ -85,7 +85,7 @@ class Terminal(Watcher):
             advise("")
         self._line: LiveLine | None = None
         self._stood = -math.inf
-        self.each_epoch: Callable[[], None] | None = None
+        self.each_epoch: list[Callable[[], None]] = []
         """What else is done when something long says where it stands."""
 
     def say(self, sentence: str) -> None:
@@ -125,8 +125,8 @@ class Terminal(Watcher):
 
     def stands(self, sentence: str) -> None:
         """Put it into the live line; with -v, and where there is none, say it now and then."""
-        if self.each_epoch is not None:
-            self.each_epoch()
+        for do in tuple(self.each_epoch):
+            do()
         if self.live and self.verbosity == 0:
             if self._line is not None:
                 self._line.stands(readable(sentence))

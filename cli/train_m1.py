@@ -58,6 +58,7 @@ def command(
     resume: bool,
     overwrite: bool,
     watch: bool,
+    tensorboard: Path | None,
     **given: Any,
 ) -> None:
     """Train M1 on the training pixels and the unlabelled pool of DATASET [runs/dataset.h5].
@@ -90,7 +91,10 @@ def command(
         from hsi_ssl.training.m1_stage import train_m1
         from hsi_ssl.training.processes import joined
 
-        with joined(terminal) as processes, watched(settings.output, terminal, wanted=watch):
+        with (
+            joined(terminal) as processes,
+            watched(settings.output, terminal, page=watch, tensorboard=tensorboard),
+        ):
             card = train_m1(
                 settings,
                 resume=resume,

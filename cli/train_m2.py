@@ -89,6 +89,7 @@ def command(
     resume: bool,
     overwrite: bool,
     watch: bool,
+    tensorboard: Path | None,
     **given: Any,
 ) -> None:
     """Train the classifier on the labelled and unlabelled pixels of DATASET [runs/dataset.h5].
@@ -121,7 +122,10 @@ def command(
     from hsi_ssl.training.m2_stage import train_m2
     from hsi_ssl.training.processes import joined
 
-    with joined(terminal) as processes, watched(settings.output, terminal, wanted=watch):
+    with (
+        joined(terminal) as processes,
+        watched(settings.output, terminal, page=watch, tensorboard=tensorboard),
+    ):
         card = train_m2(
             settings,
             resume=resume,

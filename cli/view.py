@@ -14,6 +14,7 @@ from .output import Terminal
 @click.argument("targets", metavar="[MAP...|RUN]", type=options.FILE, nargs=-1)
 @click.option("--scene", type=options.FILE, help="Scene of the map, where it cannot be found.")
 @click.option("--model", type=options.FILE, help="Run folder, where it cannot be found.")
+@options.data
 @click.option("--label-set", metavar="NAME", help="Which, of a run that has several.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=0, help="[default: any that is free]"
@@ -24,6 +25,7 @@ def command(
     targets: tuple[Path, ...],
     scene: Path | None,
     model: Path | None,
+    data: tuple[Path, ...],
     label_set: str | None,
     port: int,
     no_browser: bool,
@@ -49,7 +51,9 @@ def command(
     from hsi_ssl.view.shown import shown
 
     targets = targets or (options.read_project(project).classify.model,)
-    with shown(targets, scene=scene, model=model, label_set=label_set, watcher=terminal) as found:
+    with shown(
+        targets, scene=scene, model=model, label_set=label_set, data=data, watcher=terminal
+    ) as found:
 
         def ready(url: str) -> None:
             terminal.result({"url": url}, f"{url}  (Ctrl-C ends it)")

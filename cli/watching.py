@@ -1,29 +1,75 @@
-"""The page on which a training's curves grow, for `--watch`."""
+"""What shows a training's curves as they grow: its page, and event files for TensorBoard."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .output import Terminal
 
+if TYPE_CHECKING:
+    from hsi_ssl.reports.event_files import EventFiles
+
 
 @contextlib.contextmanager
-def watched(run: Path, terminal: Terminal, *, wanted: bool) -> Iterator[None]:
-    """Within it, a training into `run` has its page drawn anew as epochs end."""
-    if not wanted or terminal.silent:
+def watched(
+    run: Path, terminal: Terminal, *, page: bool, tensorboard: Path | None
+) -> Iterator[None]:
+    """Within it, a training into `run` is shown anew as epochs end."""
+    with contextlib.ExitStack() as shown:
+        if not terminal.silent:
+            if page:
+                drawn = _Page(run, terminal)
+                shown.enter_context(_each_epoch(terminal, drawn.draw, drawn.end))
+            if tensorboard is not None:
+                from hsi_ssl.reports.event_files import EventFiles
+
+                files = EventFiles(tensorboard, run)
+                terminal.say(f"curves for TensorBoard: {files.folder}")
+                events = _Events(files, terminal)
+                shown.enter_context(_each_epoch(terminal, events.update, events.end))
         yield
-        return
-    page = _Page(run, terminal)
-    terminal.each_epoch = page.draw
+
+
+@contextlib.contextmanager
+def _each_epoch(
+    terminal: Terminal, do: Callable[[], None], end: Callable[[], None]
+) -> Iterator[None]:
+    """Within it, something is done when an epoch ends, and something else in the end."""
+    terminal.each_epoch.append(do)
     try:
         yield
     finally:
-        terminal.each_epoch = None
-        page.draw(ended=True)
+        if do in terminal.each_epoch:
+            terminal.each_epoch.remove(do)
+        end()
+
+
+class _Events:
+    """Event files that follow the log; what goes wrong with them ends no training."""
+
+    def __init__(self, files: EventFiles, terminal: Terminal) -> None:
+        self._files, self._terminal = files, terminal
+
+    def update(self) -> None:
+        """Write what is new."""
+        from hsi_ssl.errors import HsiSslError
+
+        try:
+            self._files.update()
+        except (HsiSslError, OSError) as error:
+            self._terminal.warn(f"curves for TensorBoard are left out: {error}")
+            if self.update in self._terminal.each_epoch:
+                self._terminal.each_epoch.remove(self.update)
+
+    def end(self) -> None:
+        """Write the last of it."""
+        self.update()
+        self._files.close()
 
 
 class _Page:
@@ -33,6 +79,10 @@ class _Page:
         self._run, self._terminal = run, terminal
         self._drawn = 0.0
         self._opened = False
+
+    def end(self) -> None:
+        """Draw it for the last time."""
+        self.draw(ended=True)
 
     def draw(self, *, ended: bool = False) -> None:
         """Draw it, not too often; what goes wrong with it ends no training."""
@@ -47,7 +97,8 @@ class _Page:
             path = write_curve(self._run, ended=ended)
         except (HsiSslError, OSError) as error:
             self._terminal.warn(f"the page of the training is left out: {error}")
-            self._terminal.each_epoch = None
+            if self.draw in self._terminal.each_epoch:
+                self._terminal.each_epoch.remove(self.draw)
             return
         if path is not None and not self._opened:
             self._opened = True

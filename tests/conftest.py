@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core; torch reads this when it comes
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-SLOW = {"browser", "m1_run", "m2_run", "m1m2_run"}
+SLOW = {"browser", "m1_run", "m2_run", "m1m2_run", "some_wrong_labels"}
 """Fixtures that open a browser or train a model; tests that need one are marked as slow here."""
 
 
@@ -152,6 +152,17 @@ def m1m2_run(tiny_dataset: Dataset, m1_run: Path, tmp_path_factory: pytest.TempP
         shutil.rmtree(m1)
 
     return made_once(tmp_path_factory, "m1m2", make) / "m2"
+
+
+@pytest.fixture(scope="session")
+def some_wrong_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project's folder, `tests/helpers/small_projects.py`; copy it to write into it."""
+    from made_once import made_once
+    from small_projects import small_project
+
+    return made_once(tmp_path_factory, "project", lambda folder: small_project(folder / "here")) / (
+        "here"
+    )
 
 
 @pytest.fixture(scope="session")

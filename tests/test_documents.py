@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import itertools
 import re
-import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import NamedTuple
 
 import click
 import pytest
+from typed import parse
 
 import hsi_ssl
 from hsi_ssl.catalog.entries import entries
@@ -122,30 +121,6 @@ def commands(command: click.Command) -> Iterator[click.Command]:
             inner = command.get_command(context, name)
             assert inner is not None
             yield from commands(inner)
-
-
-def parse(text: str) -> list[list[str]]:
-    """Parse a line as the command line would, without running it; the words of its calls.
-
-    Raises `click.UsageError` for what it would refuse: commands, options, choices, numbers, and
-    arguments that are missing or too many.
-    """
-    calls = []
-    typed = shlex.split(text, comments=True)
-    for joined, call in itertools.groupby(typed, key="&&".__eq__):
-        if joined:
-            continue
-        program, *words = call
-        assert program == "hsi-ssl"
-        calls.append(words)
-        command: click.Command = cli
-        rest = words
-        while isinstance(command, click.Group):
-            name, inner, rest = command.resolve_command(click.Context(command), rest)
-            assert inner is not None, name
-            command = inner
-        command.make_context("hsi-ssl", list(rest))
-    return calls
 
 
 SHOWN = [typed for path in GUIDES for typed in in_blocks(path)]
@@ -301,16 +276,3 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
             assert f"]({page.name})" in contents
             first = next(blocks(page.read_text(encoding="utf-8")))
             assert first.lines
-
-
-def test_reports_open_with_what_to_do_next_in_commands_that_parse() -> None:
-    """Those of the label balance and of an evaluation have a list of their own."""
-    found = {}
-    for path in (ROOT / "hsi_ssl/reports/templates").glob("*.html"):
-        text = path.read_text(encoding="utf-8")
-        opens = re.search(r"<h1>.*?<p>Next: (.+?)</p>", text, re.S)
-        shown = re.findall(r"<code>(hsi-ssl .+?)</code>", opens.group(1) if opens else "")
-        for command in shown:
-            parse(re.sub(r"\{\{.+?\}\}", "runs/m2", command))
-        found[path.name] = shown
-    assert all(found[f"{name}.html"] for name in ("reference", "discovery"))

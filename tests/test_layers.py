@@ -33,6 +33,7 @@ LAYERS = {
         "scenes",
     },
     "discovery": {"inference", "maps", "libraries", "datasets", "labels", "scenes"},
+    "naming": {"inference", "maps", "libraries", "datasets", "labels", "scenes"},
     "reports": {"discovery", "maps", "inference", "libraries", "datasets", "labels", "scenes"},
     "comparing": {"running", "training", "inference", "models", "datasets", "labels", "reports"},
     "view": {

@@ -17,15 +17,15 @@ from hsi_ssl.comparing.baselines import BASELINES
 from hsi_ssl.comparing.fitting import UNLABELLED_PIXELS
 from hsi_ssl.comparing.folder import TABLE, write_json
 from hsi_ssl.comparing.grid import Grid, Result
+from hsi_ssl.comparing.next_steps import after_comparison
 from hsi_ssl.comparing.table import BEST, LEVEL, Line, answers, by_chance, size, summary
 from hsi_ssl.datasets.few_labels import fewer_than
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.files import written_beside
 from hsi_ssl.labels.palette import distinct_colour
-from hsi_ssl.reports.figures import BLUE, GREEN, ORANGE, SENTINEL, VERMILION, style
+from hsi_ssl.reports.figures import LINES, SENTINEL, style
 from hsi_ssl.reports.html import inline_svg, page
 
-COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#cc79a7", "#56b4e9")
 COLUMNS = 3
 """Panels beside each other."""
 
@@ -39,6 +39,7 @@ def write_table(results: Sequence[Result], folder: Path, dataset: Dataset, grid:
         dataset=dataset,
         grid=grid,
         tables=by_labels,
+        steps=list(after_comparison(lines, dataset.path, grid, folder)),
         answers=said,
         figure=figure_of(lines, grid),
         test=len(dataset.rows(Part.TEST)),
@@ -103,8 +104,8 @@ def _curve(axes: Axes, lines: Sequence[Line], number: int, name: str) -> None:
             n,
             f1,
             sd,
-            color=COLOURS[number] if number < len(COLOURS) else to_hex(distinct_colour(number)),
-            linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+            color=LINES[number] if number < len(LINES) else to_hex(distinct_colour(number)),
+            linestyle=("-", "--", ":")[number // len(LINES) % 3],
             linewidth=1.4,
             marker="o",
             markersize=3.5,

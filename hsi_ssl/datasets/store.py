@@ -79,6 +79,8 @@ class Dataset:
     whole: Dataset | None = None
     spectra_checksums: tuple[int, ...] | None = None
     """Of each block of rows; None in datasets of earlier versions, which have none."""
+    data: tuple[Path, ...] = ()
+    """Folders in which scenes are looked for that are not where they were."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -226,8 +228,10 @@ class Dataset:
         return found
 
 
-def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
+def open_dataset(path: Path, label_set: str | None = None, *, data: Sequence[Path] = ()) -> Dataset:
     """Open a dataset written by `hsi-ssl prepare`, with all its label sets or with that one.
+
+    `data`: folders in which scenes are looked for that are not where they were.
 
     Raises
     ------
@@ -249,7 +253,7 @@ def open_dataset(path: Path, label_set: str | None = None) -> Dataset:
             ) from error
         sums = None if checks is None else tuple(checks[SPECTRA])
     of_rows: dict[str, Any] = columns
-    dataset = Dataset(path, meta, **of_rows, spectra_checksums=sums)
+    dataset = Dataset(path, meta, **of_rows, spectra_checksums=sums, data=tuple(data))
     return dataset if label_set is None else dataset.one(label_set)
 
 

@@ -220,10 +220,11 @@ def forget_state(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
 
 
-def begin_run(run: Path) -> None:
+def begin_run(run: Path, watcher: Watcher = SILENT) -> None:
     """Make the folder of a run, or forget all that a former one there left to resume from.
 
-    That, too, of its parts. From then on the folder is known as one of a training.
+    That, too, of its parts. From then on the folder is known as one of a training, and the watcher
+    knows how to go on where it is stopped.
 
     Raises
     ------
@@ -238,6 +239,19 @@ def begin_run(run: Path) -> None:
                 shutil.rmtree(old)
             else:
                 old.unlink()
+    watcher.if_stopped(nothing_saved(run))
+
+
+def nothing_saved(run: Path) -> str:
+    """How to go on after a training was stopped in a folder that it has begun, no epoch saved."""
+    if any(run.glob(f"last/*/{STATE}")):
+        return f"what comes before is saved in {run}; --resume goes on from there"
+    if (run / CARD).exists():  # which --resume would look at in vain
+        return (
+            f"nothing of this training is saved; {run} holds the model that it held before, and "
+            "the same command begins again"
+        )
+    return f"nothing of this training is saved in {run} yet; --resume begins it anew"
 
 
 def model_name(card: dict[str, Any]) -> str:

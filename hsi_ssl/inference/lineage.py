@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.store import Dataset, is_dataset, open_dataset
+from hsi_ssl.datasets.whereabouts import moved, within
+from hsi_ssl.errors import DatasetError
 
 
 def dataset_card(dataset: Dataset) -> dict[str, Any]:
@@ -40,6 +43,42 @@ def draw_fingerprint(dataset: Dataset) -> str:
     for array in (dataset.part, dataset.y, dataset.scene, dataset.pixel):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def dataset_of(card: dict[str, Any], run: Path, data: Sequence[Path] = ()) -> Path:
+    """Where the dataset that a run learnt from lies now.
+
+    As remembered, else at the same place beside the run, else in one of the folders `data`; there
+    one that holds the same pixels.
+
+    Raises
+    ------
+    DatasetError
+        It is nowhere there.
+    """
+    remembered = Path(card["dataset"]["path"])
+    found = remembered_dataset(card, run, data)
+    if found.exists():
+        return found
+    looked = [str(remembered.parent), f"beside {run}", *(f"in {folder}" for folder in data)]
+    raise DatasetError(
+        f"the dataset {remembered.name} that {run} learnt from is not there: looked in "
+        f"{', '.join(looked)}; name the dataset, the folder that holds it with --data, or make it "
+        "again with `hsi-ssl prepare`"
+    )
+
+
+def remembered_dataset(card: dict[str, Any], run: Path, data: Sequence[Path] = ()) -> Path:
+    """As `dataset_of`; where the dataset was, if it is nowhere there."""
+    remembered = Path(card["dataset"]["path"])
+    if remembered.exists():
+        return remembered
+    draw = card["dataset"].get("draw")
+    inside = [path for folder in data for path in within(folder, remembered.name)]
+    for path in (*moved(remembered, run), *inside):
+        if is_dataset(path) and draw_fingerprint(open_dataset(path)) == draw:
+            return path
+    return remembered
 
 
 def seen_elsewhere(card: dict[str, Any], dataset: Dataset, what: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hsi_ssl.catalog.entries import LabelSetEntry, entry
+from hsi_ssl.catalog.entries import LabelSetEntry, entries, entry
 from hsi_ssl.closing import Closes
 from hsi_ssl.errors import (
     CatalogError,
@@ -172,6 +172,11 @@ def resolve(
         class_file=found_labels.class_file,
         recoded=found_labels.recoded,
     )
+
+
+def in_catalog(name: str) -> bool:
+    """Whether a name is that of a known data set."""
+    return name in entries()
 
 
 def open_found(found: Found, reading: Reading, watcher: Watcher = SILENT) -> Scene | None:

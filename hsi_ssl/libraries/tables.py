@@ -81,11 +81,13 @@ def read_table(path: Path) -> Table:
             f"{path} is no CSV of spectra: expected a first row of names, wavelength first and "
             "then one for each spectrum, and numbers below"
         )
-    if _along_rows(rows, decimal):
+    titles_of_names = _along_rows(rows, decimal)
+    if titles_of_names:
         (_, head), *rows = rows
-        data = [(i, cells[1:]) for i, cells in rows]
-        values = _numbers(path, [(0, head[1:]), *data], len(head) - 1, decimal)
-        names = tuple(cells[0] for _, cells in rows)
+        data = [(i, cells[titles_of_names:]) for i, cells in rows]
+        wavelengths = head[titles_of_names:]
+        values = _numbers(path, [(0, wavelengths), *data], len(wavelengths), decimal)
+        names = tuple(_joined(head, cells[:titles_of_names]) for _, cells in rows)
         return Table(
             names, values[0], values[1:], _unit(head[0]), " ".join(comments), _is_title(head[0])
         )
@@ -177,15 +179,23 @@ def _cells(line: str, delimiter: str | None) -> list[str]:
     return cells
 
 
-def _along_rows(rows: list[tuple[int, list[str]]], decimal: str) -> bool:
-    """Whether wavelengths run along the first row and names down the first column."""
+def _along_rows(rows: list[tuple[int, list[str]]], decimal: str) -> int:
+    """Columns of names, where wavelengths run along the first row and names down these; else 0."""
     (_, head), *others = rows
-    return (
-        len(head) > FEWEST
+    names = next((i for i, cell in enumerate(head) if _is_number(cell, decimal)), 0)
+    along = (
+        len(head) - names >= FEWEST
         and bool(others)
-        and all(_is_number(cell, decimal) for cell in head[1:])
-        and not any(_is_number(cells[0], decimal) for _, cells in (rows[0], *others))
+        and all(_is_number(cell, decimal) for cell in head[names:])
+        and not any(_is_number(cells[0], decimal) for _, cells in others)
     )
+    return names if along else 0
+
+
+def _joined(titles: list[str], cells: list[str]) -> str:
+    """A spectrum's name of several cells: the first as it is, others with their titles."""
+    more = (f"{title} {cell}" for title, cell in zip(titles[1:], cells[1:], strict=False))
+    return ", ".join([cells[0], *more])
 
 
 def _titles_in_comments(comments: list[str], wanted: int, delimiter: str | None) -> list[list[str]]:

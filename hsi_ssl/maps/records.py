@@ -68,6 +68,15 @@ def write_record(place: Path, facts: Facts, files: Iterable[Path], result: Facts
     place.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def scene_recorded(path: Path) -> Facts | None:
+    """What the record of the map at `path` tells of its scene's file; None where there is none."""
+    try:
+        found = parsed(record_path(path).read_bytes())["made of"]["scene"]
+        return {"size": found["size"], "fingerprint": found["fingerprint"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
 def kept_result(path: Path, facts: Facts | None) -> tuple[Facts | None, str]:
     """What the record of the map at `path` tells, if it would be made of the same; else why not."""
     place = record_path(path)

@@ -18,8 +18,8 @@ COLOURS = {
     SHADOW: "#404040",
     GLINT: "#ffd92f",
     CLOUD: "#c6dbef",
-    HAZE: "#bcbddc",
-    CIRRUS: "#f2f0f7",
+    HAZE: "#9966cc",
+    CIRRUS: "#ccaaff",
 }
 TOLD = (HAZE, CIRRUS)
 """Those that are never proposed: a product's own layers alone say so."""

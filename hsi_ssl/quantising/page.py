@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -19,10 +19,14 @@ from hsi_ssl.maps.rasters import unlocated
 from hsi_ssl.models.quantisers.som import SelfOrganisingMap
 from hsi_ssl.quantising.figures import colours_panel, panel, spectra_figure
 from hsi_ssl.quantising.looks import Looks
+from hsi_ssl.quantising.next_steps import after_quantising
 from hsi_ssl.quantising.units import Units
 from hsi_ssl.reports.figures import paint
 from hsi_ssl.reports.html import page, picture_uri
 from hsi_ssl.reports.thumbnails import see_through
+
+if TYPE_CHECKING:
+    from hsi_ssl.settings import QuantiseSettings
 
 PAGE, UNITS_CSV, SPECTRA_CSV = "index.html", "units.csv", "spectra.csv"
 SIDE = 900
@@ -42,6 +46,7 @@ class Panel:
 
 def write_page(
     folder: Path,
+    settings: QuantiseSettings,
     trained: TrainedQuantiser,
     units: Units,
     looks: Looks,
@@ -51,8 +56,10 @@ def write_page(
 ) -> None:
     """Write index.html, units.csv and spectra.csv into a run folder; `maps` lie there already."""
     rows = _rows(units, looks, label_set)
+    named = [path.name for path in maps]
     html = page(
         "quantiser.html",
+        steps=list(after_quantising(settings, units, named, names=wavelengths_nm is not None)),
         card=trained.card,
         on_map=isinstance(trained.model, SelfOrganisingMap),
         overview=_panels(trained, units, looks, label_set),

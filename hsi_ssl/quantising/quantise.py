@@ -155,7 +155,7 @@ def _write(
         for scene, path in zip(scenes, maps, strict=True):
             write_cluster_map(scene, trained, label_set, settings, path, watcher=watcher)
         looks = looks_of(trained, dataset, units, planes, settings.nearest)
-        write_page(beside, trained, units, looks, label_set, dataset.wavelengths_nm, maps)
+        write_page(beside, settings, trained, units, looks, label_set, dataset.wavelengths_nm, maps)
         card = save_run(
             beside, trained.model.state_dict(), {**trained.card, "units": label_set.to_card()}
         )

@@ -23,6 +23,7 @@ from hsi_ssl.libraries.matching import in_words, verdict
 from hsi_ssl.maps.class_map import MAP_ENDING, class_map
 from hsi_ssl.reports.figures import BLUE, GREY, ORANGE, SENTINEL, paint, style
 from hsi_ssl.reports.html import inline_svg, page, picture_uri
+from hsi_ssl.reports.next_steps import after_discovery
 from hsi_ssl.reports.thumbnails import see_through, shrink_codes, shrinking
 
 SIDE = 260
@@ -82,9 +83,11 @@ def write_discovery(
     OutputError
         The folder exists and `overwrite` is false, or cannot be written.
     """
+    maps = [] if found.of_dataset else map_names(found.survey.scenes)
     html = page(
         "discovery.html",
         d=found,
+        steps=after_discovery(found, folder, maps),
         shown=[_shown(found, group) for group in found.groups],
     )
     with written_beside(folder, meanwhile=meanwhile, overwrite=overwrite) as beside:
@@ -96,11 +99,8 @@ def write_discovery(
         means, spreads = _spectra(found)
         _write_csv(beside / "spectra.csv", means)
         _write_csv(beside / "spread.csv", spreads)
-        if not found.of_dataset:
-            for scene, name in zip(
-                found.survey.scenes, map_names(found.survey.scenes), strict=True
-            ):
-                _write_map(found, scene, beside / name)
+        for name, scene in zip(maps, found.survey.scenes, strict=False):
+            _write_map(found, scene, beside / name)
     return folder / "index.html"
 
 

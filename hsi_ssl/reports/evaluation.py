@@ -60,7 +60,8 @@ class Evaluation:
     `classifier` is what was scored, `maps` what `with_maps` and `against` what `with_runs` adds.
     `rejected`: share of the pixels of labelled classes whose p-value of novelty is at most
     `REJECT`, None where the run's validation pixels are too few to tell. `spatial`: strength of the
-    Potts prior that the pixels were scored with, which leaves no calibrated probabilities.
+    Potts prior that the pixels were scored with, which leaves no calibrated probabilities. `data`:
+    folders in which the dataset's scenes are looked for.
     """
 
     run: Path
@@ -80,6 +81,7 @@ class Evaluation:
     spatial: float = 0.0
     tallies: Tallies | None = None
     against: tuple[Difference, ...] = ()
+    data: tuple[Path, ...] = ()
 
     @property
     def scores(self) -> Scores:
@@ -265,7 +267,7 @@ def with_maps(
     LabelError
         A map holds other classes, or lies on none of the pixels.
     """
-    dataset = open_dataset(evaluations[0].dataset)
+    dataset = open_dataset(evaluations[0].dataset, data=evaluations[0].data)
     maps: list[list[MapAccuracy]] = [[] for _ in evaluations]
     left_out: list[str] = []
     for path in paths:
@@ -375,6 +377,7 @@ def _evaluation(
         chosen,
         spatial=strength,
         tallies=tallies,
+        data=dataset.data,
     )
 
 

@@ -104,7 +104,7 @@ def write_evaluation_report(
     OutputError
         The folder exists and `overwrite` is false, or cannot be written.
     """
-    dataset = open_dataset(evaluation.dataset)
+    dataset = open_dataset(evaluation.dataset, data=evaluation.data)
     one = dataset.one(evaluation.label_set.name) if len(dataset.label_sets) > 1 else dataset
     scored = one.rows(PARTS[evaluation.part])
     classifier = evaluation.classifier

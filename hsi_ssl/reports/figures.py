@@ -34,8 +34,10 @@ Array = npt.NDArray[Any]
 
 INK = "#1d2733"
 PAPER = "#ffffff"
-BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8a949e"
+BLUE, ORANGE, VERMILION, GREY = "#0072b2", "#e69f00", "#d55e00", "#8a949e"
 """Told apart by colour-blind eyes too (Okabe and Ito 2008)."""
+LINES = (BLUE, ORANGE, VERMILION, "#9922ff", "#0099cc", "#999988")
+"""Of curves beside each other, on white and on a dark page: clear to every eye, all six."""
 NOT_CLASSIFIED = "#d9dde2"
 PART_COLOURS = (BLUE, ORANGE, VERMILION, "#9fb8c8")
 """Of training, validation and test pixels and of the unlabelled pool, by `Part`."""
@@ -78,7 +80,7 @@ def style(ink: str = INK) -> Iterator[None]:
             # Class names are names: "$" in them begins no formula.
             "text.parse_math": False,
             "svg.hashsalt": "hsi-ssl",
-            "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, VERMILION, "#cc79a7", GREY]),
+            "axes.prop_cycle": cycler(color=LINES),
         }
     ):
         yield

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hsi_ssl.datasets.reopening import reopened
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.frames import Gridded, Place, between, crs_name, extent, ground_crs
@@ -20,7 +21,6 @@ from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.laying import Laying
 from hsi_ssl.labels.pairing import named
 from hsi_ssl.reports.class_maps import ClassMap, Numbers
-from hsi_ssl.reports.reopening import reopened
 from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.scene import Grid, GroundPoint
 

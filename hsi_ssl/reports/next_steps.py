@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,22 +11,27 @@ import numpy as np
 
 from hsi_ssl.datasets.balance import Balance
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.whereabouts import place_of
 from hsi_ssl.reports.intervals import FEW
 from hsi_ssl.reports.metrics import REJECT
 
 if TYPE_CHECKING:
+    from hsi_ssl.discovery.discover import Discovery
     from hsi_ssl.reports.evaluation import Evaluation
+    from hsi_ssl.reports.map_accuracy import MapAccuracy
 
 POOR = 0.6
 """F1 below which a class is named as one to label more of."""
 FEW_TRAINED = 50
 MOST_NAMED = 3
+FEW_KNOWN = 50
+"""Reference pixels of a class; Olofsson et al. (2014) ask for 50 to 100 a mapped class."""
 UNLIKE = 5
 """So many times more rejected than expected: other pixels than those of validation."""
 
 
 class Step(NamedTuple):
-    """A sentence, and the command that does it, empty where there is none."""
+    """A sentence, and the command that does it, a line each, empty where there is none."""
 
     say: str
     command: str = ""
@@ -46,6 +51,12 @@ def _after_evaluation(evaluation: Evaluation, dataset: Dataset) -> Iterator[Step
             "It is no better than guessing: before anything else, look whether labels lie where "
             "they should and whether the bands are those of the scene.",
             f"hsi-ssl info {scene}",
+        )
+    teacher = evaluation.card.get("teacher")
+    if teacher and not evaluation.against:
+        yield Step(
+            "See what this student lost of what its teacher knows, on the same pixels.",
+            f"hsi-ssl evaluate {run} --against {shlex.quote(teacher['path'])}",
         )
     poor = _poor(evaluation)
     if poor:
@@ -97,6 +108,70 @@ def after_balance(balance: Balance, path: Path | None) -> list[Step]:
     return found
 
 
+def after_reference(found: Sequence[MapAccuracy]) -> list[Step]:
+    """What to do after looking at how far class maps agree with a reference."""
+    steps = []
+    few = [f"{n} ({k})" for n, k in _least_known(found) if k < FEW_KNOWN]
+    if few:
+        steps.append(
+            Step(
+                f"Collect more of what the reference has least of: {', '.join(few[:MOST_NAMED])}; "
+                "scores of so few pixels may be far off."
+            )
+        )
+    worst = min(found, key=lambda one: one.scores.oa)
+    steps.append(
+        Step("Look at where it is wrong, pixel by pixel.", f"hsi-ssl view {_quoted(worst.path)}")
+    )
+    return steps
+
+
+def _least_known(found: Sequence[MapAccuracy]) -> list[tuple[str, int]]:
+    """Classes with the pixels that the reference has of them on all maps, the rarest first."""
+    known: dict[str, int] = {}
+    for one in found:
+        for label, n in zip(one.label_set.classes, one.scores.totals.tolist(), strict=True):
+            known[label.name] = known.get(label.name, 0) + n
+    return sorted(((n, k) for n, k in known.items() if k), key=lambda pair: pair[1])
+
+
+def after_discovery(found: Discovery, folder: Path, maps: Sequence[str]) -> list[Step]:
+    """What to do after looking at groups; `maps` are the names of those in `folder`."""
+    settings = found.settings
+    run, steps = _quoted(settings.model), []
+    again = f"hsi-ssl discover {shlex.join([str(settings.model), *settings.scenes])}"
+    if not found.groups:
+        return [
+            Step(
+                "Give what nobody has labelled more room: train with more free slots.",
+                f"hsi-ssl train-m2 --free-slots {2 * max(1, found.classifier.free_slots)} "
+                "-o runs/more-slots",
+            )
+        ]
+    if maps:
+        steps.append(
+            Step("Look at where the groups lie.", f"hsi-ssl view {_quoted(folder / maps[0])}")
+        )
+    if not settings.also:
+        steps.append(
+            Step(
+                "Train once more from another seed, and believe groups that both find.",
+                f"hsi-ssl train-m2 --free-slots {found.classifier.free_slots} --seed 1 "
+                f"-o runs/seed1\n{again} --also runs/seed1 --overwrite",
+            )
+        )
+    if settings.library is None and found.classifier.wavelengths_nm is not None:
+        steps.append(
+            Step("Name the groups by a spectral library.", f"{again} --library LIB --overwrite")
+        )
+    steps.append(Step("Map them as classes of their own.", f"hsi-ssl classify SCENE --model {run}"))
+    return steps
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
 def _poor(evaluation: Evaluation) -> str:
     """Classes with the lowest scores, with what they learnt from, in words."""
     scores, classes = evaluation.scores, evaluation.balance.classes
@@ -111,4 +186,5 @@ def _poor(evaluation: Evaluation) -> str:
 
 def _scene_of(dataset: Dataset) -> str:
     """The first scene's path, for a command; SCENE where it is not known."""
-    return shlex.quote(str(dataset.meta["sources"][0].get("path") or "SCENE"))
+    card = dataset.meta["sources"][0]
+    return shlex.quote(str(place_of(card, dataset) or card["path"] or "SCENE"))

@@ -17,6 +17,7 @@ from hsi_ssl.reports.html import page
 from hsi_ssl.reports.intervals import WORDS
 from hsi_ssl.reports.map_accuracy import MapAccuracy
 from hsi_ssl.reports.metrics import number
+from hsi_ssl.reports.next_steps import after_reference
 from hsi_ssl.reports.reference import reference_words
 from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.virtual import is_virtual
@@ -87,6 +88,7 @@ def write_reference_report(
         reference=reference,
         kinds=WORDS,
         z=Z,
+        steps=after_reference(found),
         warnings=list(dict.fromkeys(w for a in answers for w in a["warnings"])),
     )
     metrics: dict[str, Any] = answers[0] if len(found) == 1 else {"maps": answers}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.balance import codes_of, unique_names
+from hsi_ssl.datasets.reopening import reopened
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.errors import HsiSslError
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelSet, codes_to_indices, indices_to_codes
@@ -19,7 +21,6 @@ from hsi_ssl.labels.raster_labels import RasterSource, raster_labels
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.reports.figures import PART_COLOURS, paint, percent
 from hsi_ssl.reports.html import picture_uri
-from hsi_ssl.reports.reopening import reopened
 from hsi_ssl.reports.thumbnails import (
     colours_shown,
     composite,
@@ -195,7 +196,9 @@ def _labels_again(
     )
     recoded = {int(value): code for value, code in dataset.meta.get("recoded", {}).items()}
     sources = [
-        RasterSource(None if path == card["path"] else Path(path), by_place=True)
+        RasterSource(
+            None if path == card["path"] else _moved_along(path, card, scene), by_place=True
+        )
         for path in card["labels_paths"]
         if path != card["path"] or scene.label_reader is not None
     ]
@@ -209,6 +212,14 @@ def _labels_again(
     if plane is None:
         return None
     return indices_to_codes(codes_to_indices(plane, dataset.label_set), dataset.label_set)
+
+
+def _moved_along(labels: str, card: dict[str, Any], scene: Scene) -> Path:
+    """Where a label map lies if it is not where it was: by its scene, as it lay by it then."""
+    path = Path(labels)
+    if path.exists():
+        return path
+    return scene.path.parent / os.path.relpath(path, Path(card["path"]).parent)
 
 
 def reading_budget(scenes: int) -> int:

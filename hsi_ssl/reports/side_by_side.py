@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from hsi_ssl.datasets.reopening import reopened
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.discovered import load_discovered, map_classes
 from hsi_ssl.labels.label_set import LabelSet
@@ -20,7 +21,6 @@ from hsi_ssl.reports.differences import named
 from hsi_ssl.reports.evaluation import Evaluation
 from hsi_ssl.reports.figures import INK, NOT_CLASSIFIED, PAPER, paint, style, write_png
 from hsi_ssl.reports.model_maps import glance
-from hsi_ssl.reports.reopening import reopened
 from hsi_ssl.reports.scene_pictures import SIDE, WIDE, label_plane
 from hsi_ssl.reports.thumbnails import see_through, shrink_codes, shrinking
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hsi_ssl.files import written_beside
-from hsi_ssl.inference.checkpoint import LAST_METRICS
 from hsi_ssl.reports.html import page
+from hsi_ssl.reports.training_log import Rows, logs_of, rows_of
 
 EVERY = 2
 """Seconds between two drawings."""
@@ -20,7 +19,6 @@ WIDTH, HEIGHT = 620, 180
 SCORES = {"macro_f1": "macro-F1 on the validation pixels"}
 START = 0.05
 """Share of the epochs, the first ones, that the scale does not follow: they dwarf all else."""
-Rows = list[dict[str, float]]
 
 
 def write_curve(run: Path, *, ended: bool) -> Path | None:
@@ -31,8 +29,7 @@ def write_curve(run: Path, *, ended: bool) -> Path | None:
     OutputError
         It cannot be written.
     """
-    logs = [*sorted(run.glob(f"last/*/{LAST_METRICS}")), run / LAST_METRICS]
-    parts = [_part(log, run) for log in logs if log.exists()]
+    parts = [_part(name, log) for name, log in logs_of(run).items()]
     shown = [part for part in parts if part["curves"]]
     if not shown:
         return None
@@ -50,11 +47,10 @@ def write_curve(run: Path, *, ended: bool) -> Path | None:
     return path
 
 
-def _part(log: Path, run: Path) -> dict[str, Any]:
+def _part(name: str, log: Path) -> dict[str, Any]:
     """A log's curves, and where it stands in words."""
-    rows = _rows(log)
-    name = log.relative_to(run).parts[1].replace("-", " ")
-    title = "The whole" if log == run / LAST_METRICS else f"Before it: {name} part"
+    rows = rows_of(log)
+    title = f"Before it: {name.replace('-', ' ')} part" if name else "The whole"
     if not rows:
         return {"title": title, "said": "", "curves": []}
     best = max(rows, key=lambda row: row.get("score", -math.inf))
@@ -77,18 +73,6 @@ def _part(log: Path, run: Path) -> dict[str, Any]:
 
 def _epochs(n: float) -> str:
     return "1 epoch" if n == 1 else f"{n:.0f} epochs"
-
-
-def _rows(log: Path) -> Rows:
-    """The lines of a log that are whole: the last one may be being written."""
-    found: Rows = []
-    with log.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                found.append({name: float(value) for name, value in row.items() if name})
-            except (TypeError, ValueError):
-                break
-    return found
 
 
 def _curve(words: str, rows: Rows, columns: Sequence[str], best: float | None) -> dict[str, Any]:

@@ -1,29 +1,24 @@
-"""Suggestions as a GeoPackage with a class field to fill in, and a style for QGIS."""
+"""What to label next, and what to look at again, as layers for QGIS."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree as ET
+from typing import Any
 
 import numpy as np
-import pyogrio.raw
+import numpy.typing as npt
 import shapely
 
-from hsi_ssl.errors import OutputError
-from hsi_ssl.files import refuse_existing, written_beside
 from hsi_ssl.labels.vector_grid import on_ground
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.suggesting.contradicted import Contradicted
+from hsi_ssl.suggesting.layer_files import Drawn, refuse_layers, write_layers
 from hsi_ssl.suggesting.suggest import Suggestion
 
-LAYER = "suggestions"
-FIELDS = (
-    "id", "class", "guess", "probability", "second_guess", "second_probability", "reason",
-    "row", "col",
-)  # fmt: skip
-LABEL = "coalesce(nullif(\"class\", ''), \"guess\" || '?')"
+SUGGESTED = "coalesce(nullif(\"class\", ''), \"guess\" || '?')"
 """What QGIS writes beside a point: the class, once there is one, else the guess."""
+LOOKS_LIKE = '"given" || \' -> \' || "predicted"'
 
 
 def write_suggestions(
@@ -41,65 +36,68 @@ def write_suggestions(
     VectorError
         The scene is placed by RPCs alone.
     """
-    if path.suffix.lower() != ".gpkg":
-        raise OutputError(f"suggestions are a GeoPackage: name it {path.stem}.gpkg, not {path}")
-    style = path.with_suffix(".qml")
-    for file in (path, style):
-        refuse_existing(file, overwrite)
+    refuse_layers(path, "suggestions", overwrite)
     centres = np.array([[s.col + 0.5, s.row + 0.5] for s in suggestions])
-    columns = [
-        np.arange(1, len(suggestions) + 1),
-        np.full(len(suggestions), None, object),
-        np.array([s.guess for s in suggestions], object),
-        np.array([s.probability for s in suggestions]),
-        np.array([s.second for s in suggestions], object),
-        np.array([s.second_probability for s in suggestions]),
-        np.array([s.reason for s in suggestions], object),
-        np.array([s.row for s in suggestions]),
-        np.array([s.col for s in suggestions]),
+    fields = {
+        "id": np.arange(1, len(suggestions) + 1),
+        "class": np.full(len(suggestions), None, object),
+        "guess": np.array([s.guess for s in suggestions], object),
+        "probability": np.array([s.probability for s in suggestions]),
+        "second_guess": np.array([s.second for s in suggestions], object),
+        "second_probability": np.array([s.second_probability for s in suggestions]),
+        "reason": np.array([s.reason for s in suggestions], object),
+        "row": np.array([s.row for s in suggestions]),
+        "col": np.array([s.col for s in suggestions]),
+    }
+    points = shapely.points(on_ground(scene, centres))
+    layer = Drawn("suggestions", points, fields, scene.grid.crs)
+    return write_layers(path, "Point", [layer], SUGGESTED, overwrite=overwrite)
+
+
+def write_contradicted(
+    path: Path,
+    layers: Sequence[tuple[str, Scene, Sequence[Contradicted]]],
+    *,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write what is contradicted as outlines of its pixels, and the .qml beside them.
+
+    `layers`: a layer's name, its scene and what is contradicted there, in the order in which it is
+    to be looked at. Places as `write_suggestions`. Returns the files.
+
+    Raises
+    ------
+    OutputError, VectorError
+        As `write_suggestions`.
+    """
+    refuse_layers(path, "labels to check", overwrite)
+    drawn = [
+        Drawn(name, np.array([_outline(scene, c) for c in each]), _fields(each), scene.grid.crs)
+        for name, scene, each in layers
     ]
-    with (
-        written_beside(path, also=[style], overwrite=overwrite) as beside,
-        warnings.catch_warnings(),
-    ):
-        try:
-            warnings.filterwarnings("ignore", "'crs' was not provided")  # nor has the scene one
-            pyogrio.raw.write(
-                beside,
-                shapely.to_wkb(shapely.points(on_ground(scene, centres))),
-                columns,
-                FIELDS,
-                layer=LAYER,
-                driver="GPKG",
-                geometry_type="Point",
-                crs=scene.grid.crs,
-            )
-        except pyogrio.errors.DataSourceError as error:
-            raise OutputError(f"cannot write {path}: GDAL failed ({error})") from error
-        beside.with_suffix(".qml").write_text(_qml(), encoding="utf-8")
-    return [path, style]
+    return write_layers(path, "MultiPolygon", drawn, LOOKS_LIKE, overwrite=overwrite)
 
 
-def _qml() -> str:
-    """Circles with the class or the guess beside them."""
-    root = ET.Element("qgis", version="3.22", styleCategories="Symbology|Labeling")
-    renderer = ET.SubElement(root, "renderer-v2", type="singleSymbol")
-    symbol = ET.SubElement(ET.SubElement(renderer, "symbols"), "symbol", type="marker", name="0")
-    layer = ET.SubElement(symbol, "layer", {"class": "SimpleMarker", "enabled": "1"})
-    options = ET.SubElement(layer, "Option", type="Map")
-    for name, value in {
-        "name": "circle", "color": "255,255,255,0", "outline_color": "255,0,160,255",
-        "outline_width": "0.6", "size": "3.5",
-    }.items():  # fmt: skip
-        ET.SubElement(options, "Option", type="QString", name=name, value=value)
-    labelling = ET.SubElement(root, "labeling", type="simple")
-    settings = ET.SubElement(labelling, "settings")
-    text = ET.SubElement(
-        settings, "text-style", fieldName=LABEL, isExpression="1", fontSize="9",
-        textColor="255,255,255,255",
-    )  # fmt: skip
-    ET.SubElement(text, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferColor="60,0,40,255")
-    ET.SubElement(settings, "placement", placement="0", dist="1")
-    ET.indent(root)
-    head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-    return head + ET.tostring(root, encoding="unicode") + "\n"
+def _fields(each: Sequence[Contradicted]) -> dict[str, npt.NDArray[Any]]:
+    """What a layer says of each place."""
+    return {
+        "id": np.arange(1, len(each) + 1),
+        "given": np.array([c.given for c in each], object),
+        "predicted": np.array([c.predicted for c in each], object),
+        "probability": np.array([c.probability for c in each], np.float64),
+        "given_probability": np.array([c.given_probability for c in each], np.float64),
+        "pixels": np.array([len(c.pixels) for c in each], np.int64),
+        "around": np.array([c.around for c in each], np.int64),
+        "label": np.array([c.label for c in each], object),
+        "reason": np.array([c.reason for c in each], object),
+        "row": np.array([c.pixels[0, 0] for c in each], np.int64),
+        "col": np.array([c.pixels[0, 1] for c in each], np.int64),
+    }
+
+
+def _outline(scene: Scene, one: Contradicted) -> Any:
+    """The pixels' common outline on the ground, as a multipolygon."""
+    row, col = one.pixels.T
+    squares = shapely.union_all(shapely.box(col, row, col + 1, row + 1))
+    parts = shapely.get_parts(squares)
+    return shapely.transform(shapely.multipolygons(parts), lambda xy: on_ground(scene, xy))

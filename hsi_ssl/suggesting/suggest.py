@@ -129,7 +129,7 @@ def suggest(
     chosen = choose(
         p, x / spread, (drawn if len(drawn) else x) / spread, place, n, radius=radius, seed=seed
     )
-    names = _names(classifier, discovered)
+    names = column_names(classifier, discovered)
     return [_suggestion(place[i], p[i], counts, names) for i in chosen]
 
 
@@ -188,7 +188,7 @@ def _look(
     return some, valid.size
 
 
-def _names(classifier: Classifier, discovered: Sequence[DiscoveredSlot]) -> list[str]:
+def column_names(classifier: Classifier, discovered: Sequence[DiscoveredSlot]) -> list[str]:
     """Of the posterior's columns."""
     names = [*classifier.label_set.names]
     names += [f"free slot {k + 1}" for k in range(classifier.free_slots)]

@@ -155,7 +155,7 @@ class ClassifierTraining:
         """Train by the loop."""
         data, settings, task = self.data, self.settings, self._task()
         if not resume:
-            begin_run(settings.output)
+            begin_run(settings.output, self.watcher)
 
         def on_snapshot(snapshots: dict[int, Tensor]) -> None:
             panels = generated(data, {e: shown for e, shown in snapshots.items() if len(shown)})
@@ -211,7 +211,7 @@ class ClassifierTraining:
     def solved(self) -> Fit:
         """Fit a closed form."""
         data, settings, started = self.data, self.settings, time.monotonic()
-        begin_run(settings.output)
+        begin_run(settings.output, self.watcher)
         generator = torch.Generator().manual_seed(settings.seed)
         labelled = data.labelled
         with torch.no_grad():

@@ -16,7 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from hsi_ssl.errors import ModelError, ProcessError
-from hsi_ssl.inference.checkpoint import LAST_METRICS, forget_state, load_state, save_state
+from hsi_ssl.inference.checkpoint import (
+    LAST_METRICS,
+    forget_state,
+    load_state,
+    nothing_saved,
+    save_state,
+)
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
 from hsi_ssl.inference.threads import Threads
@@ -181,7 +187,8 @@ class _Loop:
                 with os_errors(self.run):
                     forget_state(self.run)
                     (self.run / LAST_METRICS).parent.mkdir(parents=True, exist_ok=True)
-            self.watcher.if_stopped(self.advice())
+            if not first:  # which knows: nothing is saved, or what came before this part
+                self.watcher.if_stopped(self.advice())
             self._share_weights()
             self.best = weights_of(self.task.module)
             self._snapshot(0)
@@ -351,7 +358,7 @@ class _Loop:
             return f"what is saved in {os.fspath(self.run)} goes on with --resume"
         if self.saved_epoch:
             return f"epoch {self.saved_epoch} is saved; --resume goes on from there"
-        return "no epoch of this training is saved yet; --resume begins it anew"
+        return nothing_saved(self.run)
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that the next epoch depends on, copied."""

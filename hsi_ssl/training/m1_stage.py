@@ -316,7 +316,7 @@ class _Training:
             raise SettingsError("--frozen keeps the weights of a run: name it with --init-from")
         model, (spectra, validation) = self.model, self.spectra
         self._announce(len(spectra))
-        begin_run(self.settings.output)
+        begin_run(self.settings.output, self.watcher)
         task = ExtractorTask(model, spectra, validation, len(spectra))
         generator = torch.Generator().manual_seed(self.settings.seed)
         bounds = {
@@ -330,7 +330,7 @@ class _Training:
         """Fit a closed form, in one pass over blocks of spectra."""
         started, rows = time.monotonic(), self.data.rows
         self._announce(len(rows))
-        begin_run(self.settings.output)
+        begin_run(self.settings.output, self.watcher)
         keep_freed_memory()
         self.model.solve(scaled_blocks(self.dataset, rows, self.scaler, self.device))
         progress = Progress(stopped="solved", spectra=len(rows), seconds=time.monotonic() - started)
@@ -392,7 +392,7 @@ class _Training:
         """
         run, phases = self.settings.output, 0 if self.init_from else len(self.model.phases())
         if not resume:
-            begin_run(run)
+            begin_run(run, self.watcher)
         elif not has_state(run, PHASES[:phases]):
             raise ModelError(
                 f"nothing to resume in {run} for {self.model.title}: what is unfinished there was "

@@ -210,7 +210,7 @@ class _Training:
         data, settings, run = self.data, self.settings, self.settings.output
         model = self.fresh()
         if not self.resume:
-            begin_run(run)
+            begin_run(run, self.watcher)
         self.watcher.say("supervised part, labelled pixels alone:")
         found = fit(
             SupervisedTask(model, data.labelled, data.validation, settings, data.there),

@@ -17,7 +17,7 @@ from hsi_ssl.errors import DatasetError, ModelError
 from hsi_ssl.inference.checkpoint import load_run, model_name
 from hsi_ssl.inference.classifier import Classifier, load_classifier
 from hsi_ssl.inference.extractor import check_bands
-from hsi_ssl.inference.lineage import seen_elsewhere
+from hsi_ssl.inference.lineage import remembered_dataset, seen_elsewhere
 from hsi_ssl.watcher import Watcher
 
 SMALLEST = 1e-12
@@ -61,7 +61,7 @@ def teacher_of(run: Path, dataset: Dataset, device: str, watcher: Watcher) -> Te
         As `load_classifier`; it has other bands or classes than the dataset, or free slots.
     """
     classifier = load_classifier(run, device)
-    seen = _seen_by(classifier, dataset)
+    seen = _seen_by(classifier, run, dataset)
     check_bands(classifier.card, seen, run)
     if classifier.free_slots:
         raise ModelError(
@@ -89,12 +89,12 @@ def saw_second_sensor(run: Path) -> bool:
         As `load_run`.
     """
     card, _ = load_run(run, "m2")
-    return _of_both(Path(card["dataset"]["path"]))
+    return _of_both(remembered_dataset(card, run))
 
 
-def _seen_by(classifier: Classifier, dataset: Dataset) -> Dataset:
+def _seen_by(classifier: Classifier, run: Path, dataset: Dataset) -> Dataset:
     """The dataset, or where the teacher learnt from a second sensor too, that of both."""
-    place = Path(classifier.card["dataset"]["path"])
+    place = remembered_dataset(classifier.card, run)
     if classifier.bands == dataset.bands or not _of_both(place):
         return dataset
     return dataset_of_both(dataset, place)

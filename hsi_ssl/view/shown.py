@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,15 +19,10 @@ from hsi_ssl.inference.checkpoint import CARD
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
 from hsi_ssl.inference.discovered import MapClasses, load_discovered, map_classes
 from hsi_ssl.inference.extractor import check_bands
-from hsi_ssl.json_text import parsed
+from hsi_ssl.inference.lineage import dataset_of
 from hsi_ssl.labels.label_set import LabelClass, indices_to_codes
 from hsi_ssl.maps.class_map import Layer
-from hsi_ssl.masks.codes import MASK_TAG
-from hsi_ssl.plain import checked
-from hsi_ssl.scenes.opening import open_scene
-from hsi_ssl.scenes.product import Overlap, Quality
-from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.view.finding import (
+from hsi_ssl.maps.finding import (
     bases_of,
     first_there,
     legend_of,
@@ -38,10 +32,15 @@ from hsi_ssl.view.finding import (
     opened_map,
     opened_scene,
     pixels_by_code,
+    places_in,
     places_of,
+    settings_of,
     sources_of,
     tags_of,
 )
+from hsi_ssl.masks.codes import MASK_TAG
+from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
 MEASURES: tuple[Layer, ...] = ("confidence", "entropy", "novelty", "p_value")
@@ -94,6 +93,7 @@ def shown(
     scene: Path | None = None,
     model: Path | None = None,
     label_set: str | None = None,
+    data: Sequence[Path] = (),
     watcher: Watcher = SILENT,
 ) -> Shown:
     """What is to be seen of class maps, or of the scenes that a run learnt from.
@@ -106,6 +106,8 @@ def shown(
         In the place of those that the map names; a run with a `scene` is shown on that.
     label_set
         Which one of a run that has several.
+    data
+        Folders in which scenes and datasets are looked for that are not where they were.
 
     Raises
     ------
@@ -123,21 +125,27 @@ def shown(
             "or one run; name one of them"
         )
     if run is not None:
-        return _of_run(run, scene, label_set, watcher)
-    return _of_maps(targets, scene, model, label_set, watcher)
+        return _of_run(run, scene, label_set, data, watcher)
+    return _of_maps(targets, scene, model, label_set, data, watcher)
 
 
-def _of_run(run: Path, scene: Path | None, label_set: str | None, watcher: Watcher) -> Shown:
+def _of_run(
+    run: Path,
+    scene: Path | None,
+    label_set: str | None,
+    data: Sequence[Path],
+    watcher: Watcher,
+) -> Shown:
     classifier = _classifier(run, label_set)
     bases = bases_of(run)
-    dataset = _dataset(classifier, run, bases, watcher)
+    dataset = _dataset(classifier, run, bases, data, watcher)
     with ExitStack() as on_error:
         if scene is not None:
             paths = [scene]
         elif dataset is None:
             raise DatasetError(
                 f"the dataset that {run} learnt from is not there, so its scenes are not known; "
-                "name one with --scene"
+                "name one with --scene, or the folder that holds the dataset with --data"
             )
         else:
             paths = sources_of(dataset, bases, watcher)
@@ -157,39 +165,12 @@ def _of_run(run: Path, scene: Path | None, label_set: str | None, watcher: Watch
     )
 
 
-@dataclass(frozen=True)
-class _Opening:
-    """Of the settings of `classify` in a map: those that its scene is opened with again."""
-
-    scenes: list[str] = field(default_factory=list)
-    variable: str | None = None
-    wavelengths: str | None = None
-    axes: str | None = None
-    overlap: Overlap | None = None
-    quality: Quality | None = None
-
-
-def _settings_of(path: Path, tags: dict[str, str]) -> dict[str, Any]:
-    """The settings that a map was made with.
-
-    Raises
-    ------
-    SceneError
-        They are broken.
-    """
-    try:
-        settings: dict[str, Any] = parsed(tags.get("SETTINGS") or "{}")
-        checked(_Opening, settings)
-    except ValueError as error:
-        raise SceneError(f"{path}: its tag SETTINGS is broken ({error}); classify again") from error
-    return settings
-
-
 def _of_maps(
     maps: Sequence[Path],
     scene: Path | None,
     model: Path | None,
     label_set: str | None,
+    data: Sequence[Path],
     watcher: Watcher,
 ) -> Shown:
     maps = [one for path in maps for one in maps_in(path)]
@@ -197,12 +178,12 @@ def _of_maps(
     if len({one.get("MODEL_SHA256") for one in tags}) > 1:
         raise SceneError("the maps are of several models: view those of one model at a time")
     bases = bases_of(maps[0])
-    classifier, known, dataset = _model_of(tags[0], model, label_set, bases, watcher)
+    classifier, known, dataset = _model_of(tags[0], model, label_set, bases, data, watcher)
     classes = {} if known is None else {c.code: c for c in known.label_set.classes}
     scenes, spatial = [], False
     with ExitStack() as on_error:
         for path, about in zip(maps, tags, strict=True):
-            settings = _settings_of(path, about)
+            settings = settings_of(path, about)
             spatial = spatial or bool(settings.get("spatial"))
             raster = on_error.enter_context(opened_map(path))
             beside = [(m, path.with_name(f"{path.stem}_{m}{path.suffix}")) for m in MEASURES]
@@ -213,10 +194,11 @@ def _of_maps(
             ]
             name = about.get("SCENE")
             places = [scene] if scene else places_of(name, settings, dataset, bases_of(path))
+            places = places or places_in(data, name, path)
             if not places:
                 raise SceneNotFoundError(
                     f"the scene that {path} was made of, {name or 'which it does not name'}, is "
-                    "not there; name it with --scene"
+                    "not there; name it with --scene, or the folder that holds it with --data"
                 )
             opened = on_error.enter_context(opened_scene(places[0], settings, dataset, watcher))
             seen = on_pixels(path, raster, opened)
@@ -244,6 +226,7 @@ def _model_of(
     model: Path | None,
     label_set: str | None,
     bases: list[Path],
+    data: Sequence[Path],
     watcher: Watcher,
 ) -> tuple[Classifier | None, MapClasses | None, Dataset | None]:
     """The classifier that made a map, its classes, and what it learnt from, if they are there."""
@@ -264,7 +247,7 @@ def _model_of(
         != (classifier.card["weights_sha256"])
     ):
         watcher.warn(f"the map was made by another model than the one that is now in {run}")
-    dataset = _dataset(classifier, run, [*bases, *bases_of(run)], watcher)
+    dataset = _dataset(classifier, run, [*bases, *bases_of(run)], data, watcher)
     return classifier, _known(classifier, run), dataset
 
 
@@ -293,15 +276,17 @@ def _classifier(run: Path, label_set: str | None) -> Classifier:
 
 
 def _dataset(
-    classifier: Classifier, run: Path, bases: list[Path], watcher: Watcher
+    classifier: Classifier,
+    run: Path,
+    bases: list[Path],
+    data: Sequence[Path],
+    watcher: Watcher,
 ) -> Dataset | None:
     """What a run learnt from, if it is still there and still the same."""
     path = Path(classifier.card["dataset"]["path"])
-    found = first_there(path, bases)
     try:
-        if found is None:
-            raise DatasetError(f"the dataset {path} is not there")
-        dataset = open_dataset(found, classifier.label_set.name)
+        found = first_there(path, bases) or dataset_of(classifier.card, run, data)
+        dataset = open_dataset(found, classifier.label_set.name, data=data)
         check_bands(classifier.card, dataset, run)
         if dataset.label_set.classes != classifier.label_set.classes:
             raise DatasetError(f"{found} has other classes than the model in {run}")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from typed import next_steps
 
 from hsi_ssl.datasets.store import Dataset, Part
 from hsi_ssl.inference.quantising import load_quantiser
@@ -83,6 +84,11 @@ def test_of_a_dataset(
     own = looked[tiny_dataset.label[looked] == 2]
     by_unit = np.bincount(trained.assign(tiny_dataset.spectra(own)), minlength=12)
     assert [int(row["class 32 white mica"]) for row in table] == by_unit.tolist()
+    assert next_steps(Path("runs/som/index.html")) == [
+        "hsi-ssl quantise SCENE --model runs/som",
+        "hsi-ssl match runs/som/spectra.csv --library LIB",
+        "hsi-ssl quantise d.h5 --method som --rows 3 --cols 4 --seed 1 -o runs/som-seed1",
+    ]
     spectra = np.loadtxt("runs/som/spectra.csv", delimiter=",", skiprows=1)
     rows = tiny_dataset.rows(Part.TRAIN, Part.POOL)
     unit = int(won[0])
@@ -119,6 +125,10 @@ def test_of_a_scene_with_a_library(
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)
     assert told["maps"] == ["out/units/scene_units.tif"]
+    assert next_steps(Path("out/units/index.html")) == [
+        "hsi-ssl view out/units/scene_units.tif",
+        "hsi-ssl quantise scene.tif --method kohonen --units 5 --seed 1 -o out/units-seed1",
+    ]
     trained = load_quantiser(Path("out/units"))
     cube = tiny_dataset.spectra().reshape(40, 30, 12)
     with rasterio.open("out/units/scene_units.tif") as raster:

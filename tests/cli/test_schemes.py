@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from typed import next_steps
 
 from hsi_ssl.datasets.store import Dataset, write_dataset
 
@@ -116,6 +117,8 @@ def test_a_student_is_distilled_from_a_run(hsi_ssl: Callable[..., Any]) -> None:
     ran = hsi_ssl("evaluate", "runs/student", "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["macro_f1"] > 0.9
+    commands = next_steps(Path("runs/student/report/index.html"))
+    assert commands[0] == "hsi-ssl evaluate runs/student --against runs/m2"
     ran = hsi_ssl("classify", "north.tif", "--model", "runs/student", "--json")
     assert ran.code == 0, ran.err
     ran = hsi_ssl("distil")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hearing import Hears
+from typed import next_steps
 
 from hsi_ssl.comparing.folder import Folder
 from hsi_ssl.comparing.grid import Cell, Grid, Result
@@ -74,6 +75,9 @@ def test_every_cell_is_scored_and_written(tiny_dataset: Dataset, tmp_path: Path)
     assert [float(row["macro_f1"]) for row in rows] == [r.macro_f1 for r in results]
     page = (tmp_path / "c/index.html").read_text()
     assert "3 labels a class" in page
+    names = "--extractors none,pca --classifiers lda,knn,m2 --labels 3,6 --seeds 2"
+    command = f"hsi-ssl compare {tiny_dataset.path} -o {tmp_path / 'c'} {names}"
+    assert next_steps(tmp_path / "c/index.html") == [command]
     assert "linear discriminant analysis, nearest neighbours" in page
     assert "16 cells: 2 extractors x 2 classifiers x 2 numbers of labels x 2 seeds" in hears.all
     assert " left" in hears.said[-2]

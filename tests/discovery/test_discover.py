@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from typed import next_steps
 
 from hsi_ssl.checksums import unsealed
 from hsi_ssl.discovery.discover import Discovery, discover
@@ -100,6 +101,10 @@ def test_outputs(found: Discovery, project: Any, tmp_path: Path) -> None:
     page = write_discovery(found, folder)
     html = page.read_text(encoding="utf-8")
     assert "unknown-1: like alunite" in html
+    assert next_steps(page) == [
+        f"hsi-ssl view {folder / 'scene_classes.tif'}",
+        f"hsi-ssl classify SCENE --model {project.run(0)}",
+    ]
     assert 'src="http' not in html
     assert html.count("<svg") == 2 * len(found.groups)  # its spectrum, and its shape
     group = found.groups[0]

@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import sklearn.metrics as sk
 from rasterio.transform import Affine
+from typed import next_steps
 
 from hsi_ssl.checksums import unsealed
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
@@ -143,7 +144,9 @@ def test_report_files_agree_with_the_scores(evaluation: Evaluation, tmp_path: Pa
     for name in ("quartz", "kaolinite", "white mica"):
         assert name in html
     assert "label set minerals, " not in html  # said of one among several
-    assert "What to do next" in html
+    run = evaluation.run
+    scene = next_steps(page)[-1].split()[2]
+    assert next_steps(page) == [f"hsi-ssl classify {scene} --model {run}"]
     assert "mathdefault" not in html
     assert "hsi-ssl train-m2" in html
     assert not re.search(r"\b1 ([a-z]+ )?pixels", re.sub("<[^>]*>", "", html))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 import shapely
 from rasterio.transform import Affine
+from typed import next_steps
 
 from hsi_ssl.errors import HsiSslError, LabelError, OutputError, SettingsError
 from hsi_ssl.labels.rules import LabelRules
@@ -264,6 +265,8 @@ def test_reports_of_one_map_and_of_several(write_map: Write, points: Write, tmp_
     tables = {"per_class.csv", "confusion.csv", "areas.csv"}
     assert {p.name for p in page.parent.iterdir()} == {"index.html", "metrics.json", *tables}
     metrics = json.loads((page.parent / "metrics.json").read_text())
+    assert next_steps(page) == [f"hsi-ssl view {one}"]
+    assert "reference has least of: Water (1), Bare_soil (1), Forest (2)" in page.read_text()
     assert metrics.pop("checksums")
     assert metrics == json.loads(json.dumps(reference_json(found[0], layer)))
     with (page.parent / "confusion.csv").open() as file:
@@ -279,6 +282,7 @@ def test_reports_of_one_map_and_of_several(write_map: Write, points: Write, tmp_
         1, 0,
     ]  # fmt: skip
     assert "Side by side" in page.read_text()
+    assert next_steps(page) == [f"hsi-ssl view {other}"]
     twice = judge_maps([one, write_map("c/one.tif", MAP)], layer)
     with pytest.raises(SettingsError, match=r"two maps are called one\.tif"):
         write_reference_report(twice, layer, tmp_path / "twice")

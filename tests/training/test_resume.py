@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from small_runs import one_thread
 
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import ModelError, OutputError
-from hsi_ssl.inference.checkpoint import has_state
+from hsi_ssl.inference.checkpoint import has_state, nothing_saved
 from hsi_ssl.settings import M1Settings, M2Settings
 from hsi_ssl.stopping import Stopped
 from hsi_ssl.training.loop import _length
@@ -125,6 +126,61 @@ def test_stopped_it_saves_the_last_epoch(
     train(resume=True)
     assert weights(cut) == weights(whole)
     assert epochs(cut) == [1, 2, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["vae", "stacked", "m2", "gan", "pca"])
+def test_stopped_before_anything_is_saved_it_says_what_works(
+    tiny_dataset: Dataset, tmp_path: Path, kind: str
+) -> None:
+    run = tmp_path / "run"
+    train = training(tiny_dataset, run, kind, tmp_path)
+    watcher = Ends(Stopped(2), advice=1)
+    with pytest.raises(Stopped):
+        train(watcher=watcher)
+    assert watcher.told == [
+        f"nothing of this training is saved in {run} yet; --resume begins it anew"
+    ]
+    train(resume=True)
+    before = (run / "model.json").read_bytes()
+    watcher = Ends(Stopped(2), advice=1)
+    with pytest.raises(Stopped):
+        train(watcher=watcher, overwrite=True)
+    (said,) = watcher.told
+    assert f"{run} holds the model that it held before" in said
+    assert "the same command begins again" in said
+    assert "--resume" not in said  # which is refused where a model is
+    assert (run / "model.json").read_bytes() == before
+    with pytest.raises(ModelError, match="nothing to resume"):
+        train(resume=True)
+    train(overwrite=True)
+
+
+class EndsInTheSecondPart(Ends):
+    """Raises at the first progress after the first part has said what it keeps."""
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        if any(sentence.startswith("kept") for sentence in self.said):
+            raise self.error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["stacked", "m2"])
+def test_stopped_between_its_parts_it_goes_on_after_the_first(
+    tiny_dataset: Dataset, tmp_path: Path, kind: str
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    training(tiny_dataset, whole, kind, tmp_path)()
+    train = training(tiny_dataset, cut, kind, tmp_path)
+    watcher = EndsInTheSecondPart(Stopped(2))
+    with pytest.raises(Stopped):
+        train(watcher=watcher)
+    assert re.fullmatch(r"epoch \d is saved; --resume goes on from there", watcher.told[-1])
+    assert nothing_saved(cut) == f"what comes before is saved in {cut}; --resume goes on from there"
+    hears = Hears()
+    train(resume=True, watcher=hears)
+    assert not any("begins anew" in sentence for sentence in hears.said)
+    assert weights(cut) == weights(whole)
 
 
 def test_a_closed_form_begins_anew_too(tiny_dataset: Dataset, tmp_path: Path) -> None:

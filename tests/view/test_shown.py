@@ -140,6 +140,7 @@ def test_a_dataset_that_is_gone(
 ) -> None:
     text = (moved / "runs/m2/model.json").read_text()
     save_card(moved / "runs/m2", json.loads(text.replace(str(project.folder), "/nowhere")))
+    (moved / "runs/dataset.h5").unlink()
     with pytest.raises(DatasetError, match="--scene"):
         shown([moved / "runs/m2"], watcher=hears)
     assert "no labels" in hears.warned[0]

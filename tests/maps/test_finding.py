@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hsi_ssl.view.finding import places_of
+from hsi_ssl.maps.finding import places_of
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.whereabouts import place_of
 from hsi_ssl.errors import HsiSslError
-from hsi_ssl.files import fingerprint
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 
 
 def reopened(card: dict[str, Any], dataset: Dataset) -> Scene | None:
-    """The scene of a dataset's record, if its file is still there and still the same.
+    """The scene of a dataset's record, if its file is still to be found and still the same.
 
     At the wavelengths that were known of its bands then, from the catalog say.
+
+    Raises
+    ------
+    DatasetError
+        As `place_of`.
     """
-    path = Path(card["path"])
-    if not path.is_file() or fingerprint(path) != card["fingerprint"]:
+    path = place_of(card, dataset)
+    if path is None or is_virtual(path):
         return None
     try:
         settings = dataset.meta["settings"]

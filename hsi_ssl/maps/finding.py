@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 
-from hsi_ssl.catalog.entries import entries
 from hsi_ssl.datasets.store import Dataset
+from hsi_ssl.datasets.whereabouts import is_same, missing_in_words, place_of, within
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.files import fingerprint
+from hsi_ssl.json_text import parsed
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
 from hsi_ssl.labels.legends import CLASSES_TAG, tagged_names
-from hsi_ssl.labels.sources import resolve
+from hsi_ssl.labels.sources import in_catalog, resolve
 from hsi_ssl.maps.class_map import named_as_map
 from hsi_ssl.maps.mosaic import is_mosaic
 from hsi_ssl.maps.rasters import unlocated
+from hsi_ssl.maps.records import scene_recorded
+from hsi_ssl.plain import checked
 from hsi_ssl.scenes.laid_back import laid_back, on_map_grid_of
 from hsi_ssl.scenes.names import name_of, short_name
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.product import Overlap, Quality
 from hsi_ssl.scenes.products import product_at
 from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Scene
@@ -64,16 +69,20 @@ def sources_of(dataset: Dataset, bases: list[Path], watcher: Watcher) -> list[Pa
         None is.
     """
     found = []
-    for source in dataset.meta["sources"]:
-        path = first_there(source["path"], bases)
+    gone = []
+    for number, source in enumerate(dataset.meta["sources"]):
+        path = place_of(source, dataset) or first_there(source["path"], bases)
         if path is None or not _may_be_scene(path):
-            watcher.warn(f"left out: the scene {source['path']} is not there")
+            gone.append(number)
         else:
             found.append(path)
     if not found:
         raise SceneNotFoundError(
-            f"none of the scenes of {dataset.path} is there; name one with --scene"
+            f"none of the scenes of {dataset.path} is there; name one with --scene, or the folder "
+            "that holds them with --data"
         )
+    if gone:
+        watcher.warn(f"left out: {missing_in_words(dataset, gone)}")
     return found
 
 
@@ -89,15 +98,37 @@ def places_of(
     wanted += [place for path in given for place in (path / name, path.parent / name)]
     wanted += [Path(name)]
     if dataset is not None:
-        sources = (Path(source["path"]) for source in dataset.meta["sources"])
-        wanted += [path for path in sources if _is_called(path, name)]
+        for source in dataset.meta["sources"]:
+            path = Path(source["path"])
+            if _is_called(path, name):
+                wanted.append(place_of(source, dataset) or path)
     found = (first_there(path, bases) for path in wanted)
     places = [path for path in found if path is not None and _may_be_scene(path)]
     if not places:
-        for source in set(settings.get("scenes", ())) & entries().keys():
+        for source in filter(in_catalog, dict.fromkeys(settings.get("scenes", ()))):
             with resolve([source], labelled=False) as known:
                 places += [s.scene.path for s in known.scenes if _is_called(s.scene.path, name)]
     return places
+
+
+def places_in(folders: Iterable[Path], name: str | None, map_path: Path) -> list[Path]:
+    """Files of the folders that are the scene `name` of a map, by what its record tells of it.
+
+    Raises
+    ------
+    SceneError
+        There are only others of that name.
+    """
+    found = [path for folder in folders for path in within(folder, name)] if name else []
+    found = [path for path in found if _may_be_scene(path)]
+    known = scene_recorded(map_path)
+    same = [path for path in found if known is None or is_same(path, known)]
+    if found and not same:
+        raise SceneError(
+            f"{found[0]} is another file than the {name} that {map_path} was made of: name the "
+            "folder of that one with --data, or, to see the map over this one, give --scene"
+        )
+    return same
 
 
 def _may_be_scene(path: Path) -> bool:
@@ -199,6 +230,34 @@ def tags_of(path: Path) -> dict[str, str]:
     with opened_map(path), unlocated(), rasterio.open(path) as raster:
         found: dict[str, str] = raster.tags()
         return found
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """Of the settings of `classify` in a map: those that its scene is opened with again."""
+
+    scenes: list[str] = field(default_factory=list)
+    variable: str | None = None
+    wavelengths: str | None = None
+    axes: str | None = None
+    overlap: Overlap | None = None
+    quality: Quality | None = None
+
+
+def settings_of(path: Path, tags: dict[str, str]) -> dict[str, Any]:
+    """The settings that a map was made with.
+
+    Raises
+    ------
+    SceneError
+        They are broken.
+    """
+    try:
+        settings: dict[str, Any] = parsed(tags.get("SETTINGS") or "{}")
+        checked(_Opening, settings)
+    except ValueError as error:
+        raise SceneError(f"{path}: its tag SETTINGS is broken ({error}); classify again") from error
+    return settings
 
 
 def legend_of(path: Path) -> tuple[list[LabelClass], dict[int, int] | None]:

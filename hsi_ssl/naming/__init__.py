@@ -1,0 +1,1 @@
+"""Spectra that are to be named by a spectral library, wherever they come from."""
