@@ -343,7 +343,7 @@ class M2Settings(TrainingSettings):
     hold; in the paper the features alone."""
     components: int | None = Field(None, ge=0)
     """Of p(x|y), where it is a mixture of factor analysers for each class, fitted in closed form to
-    all pixels and what is said of them: for m2 on spectra of one label set, without free slots or
+    pixels that are said to be of it: for m2 on spectra of one label set, without free slots or
     `propagation`. 0: p(x|y, z) is a network, as in the paper. None: 16 where it can be."""
     latent: int | None = Field(None, ge=1)
     """Units of z. None: where p has components, one that tells which, and one a column of spectra,
@@ -368,8 +368,8 @@ class M2Settings(TrainingSettings):
     paper."""
     stop_gradient: float = Field(1.0, ge=0, le=1)
     """Share of U's gradient that is stopped before q(y|x); 0 in the paper. On spectra log p(x|y, z)
-    is hundreds of nats and pulls q(y|x) towards whatever explains brightness and texture; with less
-    than 1, `exact_classes` should be all."""
+    is hundreds of nats and, from a network, pulls q(y|x) towards whatever explains brightness and
+    texture; with less than 1, `exact_classes` should then be all."""
     warm_start: bool = True
     """Start q(y|x) from the classifier that was trained on the labelled pixels alone."""
     supervised_epochs: int = Field(20, ge=1)
