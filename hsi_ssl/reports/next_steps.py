@@ -104,7 +104,12 @@ def after_balance(balance: Balance, path: Path | None) -> list[Step]:
             )
         )
     data = shlex.quote(str(path))
-    found.append(Step("Train the classifier.", f"hsi-ssl train-m2 {data} --no-m1"))
+    found.append(
+        Step(
+            "Learn features from every pixel, labelled or not, and train the classifier on them.",
+            f"hsi-ssl train-m1 {data}\nhsi-ssl train-m2 {data}",
+        )
+    )
     return found
 
 
