@@ -5,6 +5,7 @@
 -v, -q            say more, say less
 --seed N          seed of all random numbers of the run
 --device D        auto, cpu, cuda, cuda:i, or another that torch has here
+--threads N       of the processor
 --overwrite       replace an output that exists
 --data DIR        where scenes lie that a dataset or a map remembers elsewhere
 
@@ -41,15 +42,12 @@ DEFAULT_PROJECT = Path("hsi-ssl.toml")
 FILE = click.Path(path_type=Path)
 
 seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of all random numbers.")
-device = click.option("--device", help="auto, cpu, cuda, cuda:i, or another that torch has here.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 axes = click.option(
     "--axes",
     metavar="A,B,C",
     help="What the axes of a cube are: bands,rows,cols in the order of the array's.",
 )
-
-
 data = click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -57,6 +55,34 @@ data = click.option(
     metavar="DIR",
     help="Folder that holds scenes which are not where they were; known again by their content.",
 )
+
+
+def device(command: F) -> F:
+    """Add where numbers are worked out, and by how many threads."""
+    for add in (
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            expose_value=False,
+            callback=_take_threads,
+            help="Of the processor [default: as many as others leave cores idle].",
+        ),
+        click.option("--device", help="auto, cpu, cuda, cuda:i, or another that torch has here."),
+    ):
+        command = add(command)
+    return command
+
+
+def _take_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    """Say it as libraries of numbers hear it when they are imported, and to torch itself."""
+    del ctx, param
+    if value is None:
+        return
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(value)
+    import torch  # as all commands with this option do
+
+    torch.set_num_threads(value)
 
 
 class Widths(click.ParamType[list[int]]):

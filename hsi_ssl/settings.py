@@ -341,12 +341,17 @@ class M2Settings(TrainingSettings):
     side_input: bool = True
     """M1+M2: q(y|x) reads the scaled spectra beside M1's features, which keep less than they
     hold; in the paper the features alone."""
+    components: int | None = Field(None, ge=0)
+    """Of p(x|y), where it is a mixture of factor analysers for each class, fitted in closed form to
+    all pixels and what is said of them: for m2 on spectra of one label set, without free slots or
+    `propagation`. 0: p(x|y, z) is a network, as in the paper. None: 16 where it can be."""
     latent: int | None = Field(None, ge=1)
-    """Units of z. None: 50, but 3 where labels alone teach q(y|x) and x depends on them: more of
-    them explain the spectra of any class as well as the class does, and Bayes' rule tells nothing.
-    """
+    """Units of z. None: where p has components, one that tells which, and one a column of spectra,
+    up to 32; else 50, but 3 where labels alone teach q(y|x) and x depends on them: more of them
+    explain the spectra of any class as well as the class does, and Bayes' rule tells nothing."""
     hidden: Widths = (200,)
-    """Hidden layers of the generative part: its cost grows with the number of classes."""
+    """Hidden layers of the generative part where it is a network: its cost grows with the number of
+    classes."""
     hidden_classifier: Widths | None = (256, 256)
     """Hidden layers of each of q(y|x)'s experts; None: as `hidden`."""
     experts: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
@@ -372,7 +377,7 @@ class M2Settings(TrainingSettings):
     first_teacher: bool = True
     """Let machines that are fitted in closed form to the labels tell q(y|x) first what unlabelled
     pixels are, and labels that they leave out how far neighbours may be believed. With one label
-    set, no free slots, no `propagation` and `stop_gradient` of 1."""
+    set, no free slots, no `propagation`, and `stop_gradient` of 1 where p(x|y, z) is a network."""
     spatial: bool = True
     """Let neighbouring pixels of the pool tell q(y|x) their class, by a Potts prior whose strength
     is learnt."""

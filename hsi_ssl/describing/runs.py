@@ -147,7 +147,9 @@ def describe_run(path: Path) -> Description:
     known = []
     if "latent" in architecture:
         known.append(counted(architecture["latent"], "latent unit"))
-    if "hidden" in architecture:
+    if architecture.get("components"):
+        known.append(f"{counted(architecture['components'], 'component')} a class")
+    elif "hidden" in architecture:
         known.append(f"hidden layers {'-'.join(map(str, architecture['hidden'])) or 'none'}")
     of_prototypes = ("method", "rows", "cols", "grid", "units", "rule", "prototypes")
     known += [f"{name} {architecture[name]}" for name in of_prototypes if name in architecture]

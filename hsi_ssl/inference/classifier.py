@@ -27,6 +27,7 @@ from hsi_ssl.models.classifiers.base import ClassifierModel
 from hsi_ssl.models.classifiers.one_head import OneHead
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.density import log_density, stacked_log_density
+from hsi_ssl.models.factor_m2 import make_model
 from hsi_ssl.models.moving import sent
 from hsi_ssl.models.one_label_set import OneLabelSet
 from hsi_ssl.models.presets import PRESETS
@@ -328,7 +329,7 @@ def _untrained(card: dict[str, Any]) -> DeclaredVAE | ClassifierModel:
         return kind(kind.architecture_type.from_card(card["architecture"]), torch.Generator())
     architecture = DeclaredArchitecture.from_card(card["architecture"])
     nothing = [torch.ones(count) for count in architecture.counts]  # weights bring their own
-    return DeclaredVAE(architecture, nothing, torch.Generator())
+    return make_model(architecture, nothing, torch.Generator())
 
 
 def card_of_label_set(card: dict[str, Any], place: int) -> dict[str, Any]:

@@ -61,7 +61,8 @@ class DeclaredArchitecture(Architecture):
     and after them `free` slots for what nobody has labelled; `generation`, `inference`: lines as
     `dependence` reads them; `side_inputs`: further columns of the input, which q(y|x) reads and p
     does not model, such as the spectra beside M1's features; `experts`: how many networks q(y|x) is
-    a product of.
+    a product of; `components`: of p(x|y) where that is a mixture of factor analysers (`factor_m2`),
+    0 where p(x|y, z) is a network.
     """
 
     width: int
@@ -78,6 +79,7 @@ class DeclaredArchitecture(Architecture):
     sd_floor: float | tuple[float, ...]
     side_inputs: int = 0
     experts: int = 1
+    components: int = 0
 
 
 class DeclaredVAE(nn.Module):
@@ -109,6 +111,19 @@ class DeclaredVAE(nn.Module):
             generator,
             a.experts,
         )
+        self._make_networks_of_z(generator)
+        self.likelihood = make_likelihood(a.likelihood, a.width, a.sd_floor)
+        self.prior = nn.ModuleList()
+        """p of each label set and of z given their parents; nothing to learn without any."""
+        for i, (name, class_prior) in enumerate(zip(a.labels, class_priors, strict=True)):
+            self.register_buffer(f"log_p_{i}", class_prior.log())
+            self.prior.append(self._prior(name, len(class_prior), generator))
+        self.prior.append(self._prior(LATENT, 2 * a.latent, generator))
+        self.register_buffer("draws", fixed_draws(a.latent))
+
+    def _make_networks_of_z(self, generator: torch.Generator) -> None:
+        """q(z|x, ...) and the mean of p(x|z, ...)."""
+        a = self.architecture
         self.encoder = Conditional(
             a.width,
             [self.counts[p] for p in self.inference.parents(LATENT)],
@@ -118,14 +133,6 @@ class DeclaredVAE(nn.Module):
             generator,
         )
         self.decoder = self._conditional(OBSERVED, a.hidden[::-1], a.width, generator)
-        self.likelihood = make_likelihood(a.likelihood, a.width, a.sd_floor)
-        self.prior = nn.ModuleList()
-        """p of each label set and of z given their parents; nothing to learn without any."""
-        for i, (name, class_prior) in enumerate(zip(a.labels, class_priors, strict=True)):
-            self.register_buffer(f"log_p_{i}", class_prior.log())
-            self.prior.append(self._prior(name, len(class_prior), generator))
-        self.prior.append(self._prior(LATENT, 2 * a.latent, generator))
-        self.register_buffer("draws", fixed_draws(a.latent))
 
     def _conditional(
         self, name: str, hidden: Sequence[int], outputs: int, generator: torch.Generator

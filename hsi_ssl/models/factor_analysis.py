@@ -58,6 +58,18 @@ def moments(blocks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     return mean, scatter / max(1, count)
 
 
+def leading(covariance: Tensor, noise_sd: Tensor, units: int) -> tuple[Tensor, Tensor]:
+    """The best W `(..., D, J)` for given noise `(D,)`, and the precision of q(z|x) `(..., J)`.
+
+    Of `covariance (..., D, D)`, by its leading eigenvectors in units of the noise; J is `units` or
+    D, whichever is less. What does not stand out of the noise has loadings of 0 and precision 1.
+    """
+    values, vectors = torch.linalg.eigh(covariance / torch.outer(noise_sd, noise_sd))
+    precision = values.flip(-1)[..., :units].clamp_min(1)
+    stretched = vectors.flip(-1)[..., :units] * (precision - 1).sqrt()[..., None, :]
+    return noise_sd[:, None] * stretched, precision
+
+
 def factors(mean: Tensor, covariance: Tensor, floor: Tensor, units: int) -> Factors:
     """The factors of largest likelihood: `units` of them, noise not below `floor (D,)`.
 
@@ -67,10 +79,7 @@ def factors(mean: Tensor, covariance: Tensor, floor: Tensor, units: int) -> Fact
     loadings, precision = torch.zeros(width, units).double(), torch.ones(units).double()
     noise, some = floor, min(units, width)
     for _ in range(int(np.clip(WORK / width**3, *ROUNDS))):
-        values, vectors = torch.linalg.eigh(covariance / torch.outer(noise, noise))
-        leading = values.flip(0)[:some].clamp_min(1)
-        loadings[:, :some] = noise[:, None] * vectors.flip(1)[:, :some] * (leading - 1).sqrt()
-        precision[:some] = leading
+        loadings[:, :some], precision[:some] = leading(covariance, noise, units)
         left = (covariance.diagonal() - loadings.square().sum(1)).clamp_min(0).sqrt()
         before, noise = noise, torch.maximum(left, floor)
         if ((noise - before).abs() <= SETTLED * noise).all():

@@ -25,6 +25,7 @@ from hsi_ssl.inference.checkpoint import (
 )
 from hsi_ssl.inference.device import device_name
 from hsi_ssl.inference.precision import chosen_precision, keep_freed_memory, quick_products, reduced
+from hsi_ssl.inference.threads import Threads
 from hsi_ssl.models.moving import numbers
 from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
@@ -193,11 +194,13 @@ class _Loop:
             self._snapshot(0)
         path, known = self.run / LAST_METRICS, self.progress.epoch
         self.log = _Log(path, known, self.task.bound_name) if first else None
+        self.threads = Threads(self.watcher)
         self.telling = Telling(self.watcher, self.task, self.settings, self.progress)
 
     def epoch(self) -> None:
         """One epoch, judged on the validation pixels, logged and now and then saved."""
         progress, task, started = self.progress, self.task, time.monotonic()
+        self.threads.look()
         self._begin()
         means = self._steps()
         if not math.isfinite(means.bound):
@@ -425,7 +428,7 @@ class _Means(NamedTuple):
 
 
 class Average:
-    """A running average of a module's parameters, each step's weight falling by `decay` a step.
+    """A running average of what a module learns, each step's weight falling by `decay` a step.
 
     The first steps are averaged as if they were all there is, so the random start has no part in
     it: after t steps it is sum_s decay^(t-s) w_s (1 - decay) / (1 - decay^t), which is what Adam
@@ -437,7 +440,7 @@ class Average:
         self.steps = 0
         self.values: dict[str, Tensor] = {}
         if decay:
-            self.values = {n: p.detach().clone() for n, p in module.named_parameters()}
+            self.values = {n: p.detach().clone() for n, p in self._learnt()}
 
     @torch.no_grad()
     def update(self) -> None:
@@ -445,7 +448,11 @@ class Average:
         if self.decay:
             self.steps += 1
             share = (1 - self.decay) / (1 - self.decay**self.steps)
-            torch._foreach_lerp_(list(self.values.values()), list(self.module.parameters()), share)
+            now: list[Tensor] = [parameter for _, parameter in self._learnt()]
+            torch._foreach_lerp_(list(self.values.values()), now, share)
+
+    def _learnt(self) -> list[tuple[str, nn.Parameter]]:
+        return [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
 
     @contextmanager
     def in_module(self) -> Iterator[None]:

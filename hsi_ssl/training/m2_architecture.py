@@ -10,6 +10,7 @@ from torch import Tensor
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
 from hsi_ssl.models.dependence import LATENT, OBSERVED, Dependence
+from hsi_ssl.models.factor_m2 import make_model
 from hsi_ssl.models.likelihoods import check_unit_interval
 from hsi_ssl.models.presets import PRESETS, declared
 from hsi_ssl.training.stage import DEFAULT_SD_FLOOR, sd_floor
@@ -23,6 +24,8 @@ BLOCK = 65_536
 """Pixels that are looked at together."""
 UNITS, FEW_UNITS = 50, 3
 """Of z, where none are asked for."""
+COMPONENTS, MOST_DIRECTIONS = 16, 32
+"""Of p(x|y) in closed form, where none are asked for: components a class, directions of each."""
 ALONE = "y"
 """What the one label set of a dataset is called in lines of factors; several have their names."""
 
@@ -108,14 +111,16 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
         )
     of_q = settings.hidden_classifier
     floor = sd_floor(settings.sd_floor, data.scaler)
+    width = data.width - data.side_inputs
+    components = components_of(settings, p, q, alone=not several, on_spectra=data.m1 is None)
     return DeclaredArchitecture(
-        width=data.width - data.side_inputs,
+        width=width,
         labels=labels,
         counts=tuple(len(label_set) + settings.free_slots for label_set in data.label_sets),
         free=(settings.free_slots,) * len(labels),
         generation=tuple(map(str, p.factors)),
         inference=tuple(map(str, q.factors)),
-        latent=latent_of(settings, p),
+        latent=latent_of(settings, p, width if components else None),
         hidden=settings.hidden,
         hidden_classifier=settings.hidden if of_q is None else of_q,
         activation=settings.activation,
@@ -123,20 +128,59 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
         sd_floor=floor if data.m1 is None else settings.sd_floor or DEFAULT_SD_FLOOR,
         side_inputs=data.side_inputs,
         experts=1 if q.after_latent else len(data.gains),  # what sees z beside x is one network
+        components=components,
     )
 
 
-def latent_of(settings: M2Settings, p: Dependence) -> int:
-    """Units of z: those asked for, else as suits what z is there for."""
+def components_of(
+    settings: M2Settings, p: Dependence, q: Dependence, *, alone: bool, on_spectra: bool
+) -> int:
+    """Components of p(x|y) for each class, 0 where p(x|y, z) is a network.
+
+    Raises
+    ------
+    SettingsError
+        Components are asked for where p is not known in closed form.
+    """
+    possible = (
+        alone
+        and on_spectra
+        and settings.likelihood == "gaussian"
+        and labels_name_all(settings)
+        and (p, q) == declared("m2", (ALONE,))
+    )
+    if settings.components and not possible:
+        raise SettingsError(
+            f"components = {settings.components}: p(x|y) is known in closed form for m2 on spectra "
+            "alone, of one label set, with likelihood gaussian, and neither free_slots nor "
+            "propagation; leave components out, or what is in its way"
+        )
+    if settings.components is not None:
+        return settings.components
+    return COMPONENTS if possible else 0
+
+
+def latent_of(settings: M2Settings, p: Dependence, of_components: int | None) -> int:
+    """Units of z: those asked for, else as suits what z is there for.
+
+    `of_components`: columns of spectra whose classes have components, None where they have none.
+    """
     if settings.latent is not None:
         return settings.latent
+    if of_components is not None:
+        return 1 + min(of_components, MOST_DIRECTIONS)
     told = any(parent != LATENT for parent in p.parents(OBSERVED))
     return FEW_UNITS if told and labels_alone_teach(settings) else UNITS
 
 
 def labels_alone_teach(settings: M2Settings) -> bool:
     """Whether neither U's gradient nor a graph nor free slots have a say in q(y|x)."""
-    return settings.stop_gradient == 1 and not (settings.free_slots or settings.propagation)
+    return settings.stop_gradient == 1 and labels_name_all(settings)
+
+
+def labels_name_all(settings: M2Settings) -> bool:
+    """Whether every class has labels, and each pixel the same p(y)."""
+    return not (settings.free_slots or settings.propagation)
 
 
 def class_priors(settings: M2Settings, data: M2Data) -> list[Tensor]:
@@ -176,7 +220,7 @@ def fresh_model(
 ) -> DeclaredVAE:
     """A model with random weights, by the settings' seed, on the device."""
     generator = torch.Generator().manual_seed(data.settings.seed)
-    made = DeclaredVAE(architecture, priors, generator).to(data.device)
+    made = make_model(architecture, priors, generator).to(data.device)
     if len(made.classifier) == len(data.gains):
         made.classifier.gain.copy_(data.gains)
     return made

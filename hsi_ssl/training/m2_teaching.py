@@ -29,7 +29,7 @@ def teaching(data: M2Data, model: DeclaredVAE, watcher: Watcher) -> Teaching:
     settings = data.settings
     if not data.unlabelled and bool((data.y >= 0).all()):
         return Teaching(EStep())
-    if closed_form_teaches(data):
+    if closed_form_teaches(data, model):
         return _by_labels(data, model, watcher)
     started = settings.slot_start and settings.free_slots > 0 and data.unlabelled > 0
     graph = start = None
@@ -51,14 +51,17 @@ def teaching(data: M2Data, model: DeclaredVAE, watcher: Watcher) -> Teaching:
     )
 
 
-def closed_form_teaches(data: M2Data) -> bool:
+def closed_form_teaches(data: M2Data, model: DeclaredVAE) -> bool:
     """Whether machines that are fitted to the labels in closed form have a say.
 
-    Where labels are all that teaches q(y|x) the classes: not beside U's gradient or a graph, nor
-    where classes have no labels or labels depend on each other.
+    Where labels are all that teaches q(y|x) the classes: not beside a graph, nor where classes have
+    no labels or labels depend on each other; beside U's gradient where p knows the classes by what
+    was told of pixels, not by what z happens to leave to y.
     """
     settings = data.settings
-    return settings.first_teacher and len(data.label_sets) == 1 and labels_alone_teach(settings)
+    if not settings.first_teacher or len(data.label_sets) > 1:
+        return False
+    return labels_alone_teach(settings) or model.architecture.components > 0
 
 
 def _by_labels(data: M2Data, model: DeclaredVAE, watcher: Watcher) -> Teaching:

@@ -11,13 +11,22 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hsi_ssl.models.bounds import objective
 from hsi_ssl.models.declared import DeclaredVAE
+from hsi_ssl.models.factor_m2 import FactorM2
 from hsi_ssl.models.moving import fetched, sent
 from hsi_ssl.training.e_step import EStep
-from hsi_ssl.training.inputs import Inputs, Labelled, Pixels, at_once
+from hsi_ssl.training.inputs import (
+    APPLIED_BATCH,
+    Inputs,
+    Labelled,
+    Pixels,
+    at_once,
+    evidence,
+)
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.share import share_of
 from hsi_ssl.training.stage import STEPS_AN_EPOCH, batch_size
@@ -28,6 +37,13 @@ from hsi_ssl.training.validation import Validation
 
 if TYPE_CHECKING:
     from hsi_ssl.settings import M2Settings
+
+
+FITTED = 50_000
+"""Pixels that p(x|y) is fitted to, at most, beside labelled ones."""
+
+
+LOG_JOINT = "log_joint"
 
 
 class Batch(NamedTuple):
@@ -96,6 +112,8 @@ class SemiSupervisedTask(PlainTask):
         if not self.steps:
             self.steps = max(STEPS_AN_EPOCH, self.labelled.steps)
         self.terms = asked_for(settings)
+        self.log_joint: Tensor | None = None
+        """log p(x, y) `(N, K)` of training pixels, where p is fitted between epochs, not learnt."""
 
     def objective_in_words(self) -> str:
         """What is minimised, for the card: which terms, and which are part of a bound."""
@@ -107,30 +125,65 @@ class SemiSupervisedTask(PlainTask):
         return "; ".join(said)
 
     def judged_by_bound(self, name: str) -> bool:
-        """The generative part and its q(z|x, ...), where U's gradient does not reach q(y|x)."""
-        if self.settings.stop_gradient < 1 or self.module.after:
+        """The generative part and its q(z|x, ...), where q(y|x) and it do not learn together."""
+        together = self.settings.stop_gradient < 1 and not isinstance(self.module, FactorM2)
+        if together or self.module.after:
             return False
         return not name.startswith("classifier.")
 
     def begin_epoch(self, epoch: int) -> None:
-        """The E-step, `em_rounds` times in all, or once."""
+        """The E-step, `em_rounds` times in all, or once; then p(x|y), where it is fitted."""
         every = -(-self.settings.epochs // self.settings.em_rounds)
-        if not self.e_step.speaks or not len(self.lacking) or epoch % every:
+        if epoch % every:
             return
-        if epoch and not self.e_step.again:
+        asked = self.e_step.speaks and len(self.lacking) > 0
+        if asked and epoch and not self.e_step.again:
             return
-        bound_teaches = self.settings.stop_gradient < 1
-        self.e_step.run(
-            self.module, self.inputs, self.y, first=epoch == 0, bound_teaches=bound_teaches
+        if asked:
+            bound_teaches = self.settings.stop_gradient < 1
+            self.e_step.run(
+                self.module, self.inputs, self.y, first=epoch == 0, bound_teaches=bound_teaches
+            )
+        if isinstance(self.module, FactorM2):
+            self._fit_p(self.module)
+
+    @torch.no_grad()
+    def _fit_p(self, module: FactorM2) -> None:
+        """Fit p(x|y) to labelled pixels, and to others and what was said of them last.
+
+        Of very many an even share, with all labelled ones.
+        """
+        told = self.e_step.pseudo_labels
+        (q,) = (
+            [one.exp() for one in evidence(module, self.inputs, self.y)] if told is None else told
         )
+        y, labelled = self.y[:, 0], len(self.labelled)
+        q = q.clone()
+        q[:labelled] = F.one_hot(y[:labelled], q.shape[1]).to(q)
+        some = self.inputs.some(FITTED)
+        rows = torch.arange(len(q), device=q.device)[:: max(1, -(-len(q) // FITTED))]
+        missing = torch.ones(labelled, dtype=torch.bool, device=q.device)
+        missing[rows[rows < labelled]] = False
+        x = torch.cat([self.labelled.inputs.mean[missing], some.mean])
+        module.fit(x, torch.cat([q[:labelled][missing], q[rows]]), self.settings.seed)
+        blocks = self.inputs.blocks(APPLIED_BATCH)
+        self.log_joint = torch.cat([module.log_joint(b.mean, module.draws).T for b in blocks])
 
     def state(self) -> dict[str, Tensor]:
-        """What the last E-step found, to resume from."""
-        return self.e_step.state()
+        """What the last E-step found, to resume from; p(x|y), where it was fitted to that."""
+        found = self.e_step.state()
+        if isinstance(self.module, FactorM2):
+            found |= self.module.fitted()
+        if self.log_joint is not None:
+            found[LOG_JOINT] = self.log_joint
+        return found
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Inverse of `state`."""
         self.e_step.restore(state)
+        if isinstance(self.module, FactorM2):
+            self.module.restore(state)
+        self.log_joint = state.get(LOG_JOINT)
 
     def batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """Each pixel that lacks a label once, a labelled batch beside each.
@@ -153,6 +206,7 @@ class SemiSupervisedTask(PlainTask):
         others = share_of(self.processes, len(batch.lacking))
         rows, at = sent(batch.labelled[labelled.at], device), batch.at[others.at]
         lacking = at if batch.inputs is self.inputs else sent(batch.lacking[others.at], device)
+        joint = self.log_joint
         step = Step(
             module=self.module,
             settings=self.settings,
@@ -171,6 +225,7 @@ class SemiSupervisedTask(PlainTask):
             share_lacking=len(self.lacking) / self.pixels,
             kl_weight=kl_weight,
             generator=generator,
+            log_joint=None if joint is None else (joint[rows], joint[lacking]),
         )
         costs = {term.name: term.cost(step) for term in self.terms}
         weights = [term.weight(self.settings) for term in self.terms]

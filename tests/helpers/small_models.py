@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hsi_ssl.models.declared import DeclaredArchitecture, DeclaredVAE
+from hsi_ssl.models.factor_m2 import make_model
 from hsi_ssl.models.presets import declared
 from hsi_ssl.settings import M2Settings
 from hsi_ssl.training.inputs import Inputs, Labelled
@@ -45,7 +46,7 @@ def preset(
         **{"hidden_classifier": hidden, **usual, **more},
     )
     priors = [class_prior] * len(labels)
-    return DeclaredVAE(architecture, priors, torch.Generator().manual_seed(seed))
+    return make_model(architecture, priors, torch.Generator().manual_seed(seed))
 
 
 def batch(task: SemiSupervisedTask, rows: Tensor, sets: Tensor, lacking: Tensor) -> Batch:

@@ -55,7 +55,7 @@ def test_m2_on_spectra_learns(tiny_dataset: Dataset, m2_run: Path) -> None:
     assert own["metrics"]["validation"]["macro_f1"] > 0.9
     assert own["metrics"]["predicted_classes"] == 3
     assert accuracy_on_test(tiny_dataset, m2_run, "classifier") > 0.9
-    assert accuracy_on_test(tiny_dataset, m2_run, "bayes") > 0.5
+    assert accuracy_on_test(tiny_dataset, m2_run, "bayes") > 0.9
 
 
 @pytest.mark.slow
@@ -522,4 +522,6 @@ def test_z_is_small_where_it_must_not_say_the_class() -> None:
     ):
         of = M2Settings(**asked)
         p, _ = declared(of.model, ("y",))
-        assert latent_of(of, p) == units
+        assert latent_of(of, p, None) == units
+    p, _ = declared("m2", ("y",))
+    assert [latent_of(M2Settings(), p, width) for width in (30, 200)] == [31, 33]

@@ -29,7 +29,7 @@ from hsi_ssl.training.m2_stage import train_m2
 pytestmark = pytest.mark.slow
 
 FEW = {"hidden": (16,), "epochs": 1}
-ROUNDED = {"contractive": 1e-5}
+ROUNDED = {"contractive": 1e-5, "m2": 1e-5, "gradient of U": 1e-5}
 """Whose products torch takes in another order, by how matrices lie in memory."""
 OWN: dict[str, dict[str, Any]] = {
     "position": {"latent": 5},
@@ -122,7 +122,7 @@ def test_presets(name: str, placed: Dataset, tmp_path: Path, watched: Watched) -
     here = m2(placed, tmp_path / "cpu", "cpu", **M2[name])
     before = len(watched.steps)
     there = m2(placed, tmp_path / "other", "other", **M2[name])
-    assert_the_same(here, there)
+    assert_the_same(here, there, rtol=ROUNDED.get(name, 0))
     assert_nothing_waits(watched, len(watched.steps) - before)
 
 
@@ -187,7 +187,7 @@ def test_a_device_without_float64(what: str, placed: Dataset, tmp_path: Path) ->
             else m1(placed, tmp_path / device, device, extractor=what)
             for device in ("cpu", "other")
         ]
-    assert_the_same(*runs)
+    assert_the_same(*runs, rtol=ROUNDED.get(what, 0))
 
 
 def test_two_devices_are_not_mixed() -> None:

@@ -104,6 +104,39 @@ def test_the_cost_holds_both_beside_its_bound(labels: tuple[str, ...]) -> None:
     assert step(steadiness=2.0)[1] == pytest.approx(cost + 2 * (steady[1] - cost))
 
 
+def test_of_a_density_in_closed_form_as_much_gradient_reaches_the_classifier_as_is_asked() -> None:
+    """And the bound is that of the model itself, whatever share of it."""
+    prior = torch.full((3,), 1 / 3)
+    module = preset("m2", prior, width=5, latent=3, hidden=(8,), components=2)
+    generator = torch.Generator().manual_seed(1)
+    labelled, pool = (torch.randn(n, 5, generator=generator) for n in (9, 40))
+    y = (torch.arange(9) % 3)[:, None]
+    rows = torch.arange(9), torch.zeros(9, dtype=torch.long), 9 + torch.arange(40)
+
+    def found(stop_gradient: float) -> tuple[float, torch.Tensor]:
+        settings = M2Settings(stop_gradient=stop_gradient, alpha=0, perturbation=0)
+        task = SemiSupervisedTask(module, pixels(Inputs(labelled), y, pool, settings), settings)
+        task.begin_epoch(0)
+        step = task.cost(batch(task, *rows), 1.0, torch.Generator().manual_seed(2))
+        module.zero_grad()
+        step.cost.backward()
+        grad = [torch.zeros(()) if p.grad is None else p.grad for p in module.parameters()]
+        return float(step.bound.detach()), torch.cat([g.flatten() for g in grad])
+
+    bound, whole_gradient = found(0)
+    with torch.no_grad():
+        costs = [
+            module.cost(x, of_x, generator).sum()
+            for x, of_x in ((labelled, y), (pool, torch.full((40, 1), -1)))
+        ]
+    assert bound == pytest.approx(-float(sum(costs)) / 49, rel=1e-4)
+    assert float(whole_gradient.abs().max()) > 1e-3
+    for stopped in (0.9, 1.0):
+        again, gradient = found(stopped)
+        assert again == pytest.approx(bound)
+        torch.testing.assert_close(gradient, (1 - stopped) * whole_gradient)
+
+
 def test_the_log_and_the_card_name_each_term_that_is_asked_for() -> None:
     module = preset("m2", torch.full((3,), 1 / 3), width=5, latent=2, hidden=(8,))
     y, pool = torch.arange(9) % 3, torch.randn(40, 5)

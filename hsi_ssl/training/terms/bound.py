@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from hsi_ssl.models.bounds import mean_j
+from hsi_ssl.models.bounds import cost_u, mean_j
 from hsi_ssl.models.moving import sent
 from hsi_ssl.training.e_step import EStep, log_of
 from hsi_ssl.training.share import Share
@@ -43,6 +43,8 @@ class Bound:
     def cost(self, step: Step) -> Tensor:
         """J / N of the two batches."""
         complete, incomplete = step.nothing, step.nothing
+        if step.log_joint is not None:
+            return self._of_joint(step, *step.log_joint)
         whole = step.known.all(dim=1)
         if bool(whole.all()):
             complete = self._mean(step, step.labelled, step.x, step.y, step.known)
@@ -52,13 +54,29 @@ class Bound:
             known = torch.ones(len(own), step.known.shape[1], dtype=torch.bool)
             complete = self._mean(step, share, step.x[rows], step.y[rows].clamp(min=0), known)
         if len(step.rows):
-            pseudo = step.e_step.pseudo_labels
-            log_q = None
-            if pseudo is not None and step.settings.stop_gradient == 1:
-                log_q = [log_of(q[step.rows]) for q in pseudo]
             known, own = step.known_lacking[step.lacking.at], step.y_lacking
-            incomplete = self._mean(step, step.lacking, step.x_lacking, own, known, log_q)
+            told = self._told(step)
+            incomplete = self._mean(step, step.lacking, step.x_lacking, own, known, told)
         return mean_j(complete, incomplete, share_unlabelled=step.share_lacking)
+
+    @staticmethod
+    def _told(step: Step) -> list[Tensor] | None:
+        """log q(y) that U is taken with in the place of q(y|x), if any."""
+        pseudo = step.e_step.pseudo_labels
+        if pseudo is None or step.settings.stop_gradient < 1:
+            return None
+        return [log_of(q[step.rows]) for q in pseudo]
+
+    def _of_joint(self, step: Step, labelled: Tensor, lacking: Tensor) -> Tensor:
+        """J / N by log p(x, y) `(n, K), (m, K)` of one label set, which only q(y|x) can change."""
+        complete, incomplete = -labelled.gather(1, step.y)[:, 0], step.nothing
+        if len(step.rows):
+            told, stopped = self._told(step), step.settings.stop_gradient
+            log_q = step.log_q_lacking if told is None else told[0]
+            reached = stopped * log_q.detach() + (1 - stopped) * log_q
+            incomplete = step.lacking.mean(cost_u(-lacking.T, reached.T))
+        mean = step.labelled.mean(complete)
+        return mean_j(mean, incomplete, share_unlabelled=step.share_lacking)
 
     @staticmethod
     def _mean(

@@ -29,7 +29,8 @@ class Step:
 
     Of the whole batch, and on the CPU: `sets (N,)`, for which label set each pixel was drawn;
     `known (N, V)` and `known_lacking (M, V)`, which labels are known. `share_lacking`: of all
-    training pixels. `inputs`: pixels seen as these are.
+    training pixels. `inputs`: pixels seen as these are. `log_joint (n, K), (m, K)`: log p(x, y)
+    of both batches, where no step changes it, else None.
     """
 
     module: DeclaredVAE
@@ -49,6 +50,7 @@ class Step:
     share_lacking: float
     kl_weight: float
     generator: torch.Generator
+    log_joint: tuple[Tensor, Tensor] | None = None
 
     @cached_property
     def log_q(self) -> tuple[list[Tensor], list[Tensor]]:
