@@ -19,6 +19,7 @@ import contextlib
 import difflib
 import functools
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -155,6 +156,11 @@ class Choice(click.ParamType[str]):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """All names, as a choice shows them."""
         return "[" + "|".join(self.names) + "]"
+
+
+def if_other(option: str, own: Path, usual: Path | None) -> str:
+    """Words that name a run to the next command, none where that takes it by itself."""
+    return "" if own == usual else f" {option} {shlex.quote(str(own))}".replace("  ", " ")
 
 
 overlap = click.option(

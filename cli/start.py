@@ -43,8 +43,9 @@ def command(
     """Look what is in FOLDER [.], ask, write hsi-ssl.toml here, and go the whole way.
 
     At most three questions, each with a proposal. Every command that is run is shown; what they
-    make lies in this folder, and FOLDER is left as it is. Where hsi-ssl.toml is here already, or a
-    start was stopped, it goes on with what is still to be done.
+    make lies in this folder. FOLDER is left as it is, but for a table of codes and colours beside
+    labels that have names. Where hsi-ssl.toml is here already, or a start was stopped, it goes on
+    with what is still to be done.
 
     \b
     hsi-ssl start

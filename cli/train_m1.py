@@ -106,6 +106,7 @@ def command(
                 processes=processes,
             )
     training, metrics = card["training"], card["metrics"]
+    run, usual = settings.output, options.read_project(project).m2.m1
     terminal.result(
         {
             "run": str(settings.output),
@@ -113,5 +114,5 @@ def command(
             "extractor": card["extractor"],
             **{k: v for k, v in metrics.items() if k != "variance_per_unit"},
         },
-        f"wrote {settings.output}; now: hsi-ssl train-m2",
+        f"wrote {settings.output}; now: hsi-ssl train-m2{options.if_other('--m1', run, usual)}",
     )

@@ -135,6 +135,7 @@ def command(
             processes=processes,
         )
     training, metrics = card["training"], card["metrics"]
+    run, usual = settings.output, options.read_project(project).m2.output
     each = [
         {
             "label_set": one["classes"]["name"],
@@ -151,7 +152,8 @@ def command(
             **{k: metrics[k] for k in ("supervised", "gained", "kept") if k in metrics},
             **{k: training[k] for k in ("epochs", "seconds", "spectra_per_second", "device")},
         },
-        f"wrote {settings.output}; now: hsi-ssl evaluate, hsi-ssl classify",
+        f"wrote {run}; now: hsi-ssl evaluate{options.if_other('', run, usual)}, "
+        f"hsi-ssl classify{options.if_other('--model', run, usual)}",
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from hsi_ssl.errors import SettingsError
 from hsi_ssl.files import written_beside
 
-QUICK_M1, QUICK_M2 = 15, 6
+QUICK_M1, QUICK_M2 = 5, 6
 """Epochs of a quick first look."""
 
 
@@ -53,7 +53,7 @@ def text_of_start(
         A name cannot be written down.
     """
     lines = [
-        f"# Written by `hsi-ssl start` for {len(sources)} scene(s). Every command reads this file.",
+        "# Written by `hsi-ssl start` for what lay there. Every command reads this file.",
         "",
         "[prepare]",
         f"sources = {_listed(sources)}",

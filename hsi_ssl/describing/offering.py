@@ -69,14 +69,17 @@ class Offer:
     @property
     def missing(self) -> str | None:
         """What there must be to begin, in words; None where it is all there."""
-        there = "; ".join([*(one.in_words for one in self.labels), *self.left_out][:MOST_TOLD])
-        there = there or "nothing that is known"
         if not self.scenes:
-            kinds = ", ".join(sorted(CUBES))
+            there = "; ".join([one.in_words for one in self.labels][:MOST_TOLD])
+            kinds, why = ", ".join(sorted(CUBES)), "; ".join(self.left_out[:MOST_TOLD])
+            several = any("--variable" in one for one in self.left_out)
             return (
                 f"no scene in {self.folder}: expected a cube of {LEAST_BANDS} bands or more "
-                f"({kinds}, or data with an ENVI .hdr beside), found {there}; name the folder "
-                "that holds yours, or `hsi-ssl demo` shows the way on a scene that is at hand"
+                f"({kinds}, or data with an ENVI .hdr beside), found "
+                f"{there or ('none' if why else 'nothing that is known')}"
+                f"{f' (left out: {why})' if why else ''}; name the folder that holds yours"
+                f"{', take one array by `hsi-ssl prepare FILE --variable NAME`' * several}, or "
+                "`hsi-ssl demo` shows the way on a scene that is at hand"
             )
         if not self.labels:
             name = self.scenes[0].path

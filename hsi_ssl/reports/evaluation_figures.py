@@ -77,28 +77,34 @@ def training_figure(path: Path, card: dict[str, Any]) -> Any:
             f"{path} is broken ({error}); bring back a copy, or remove it: the report then goes "
             "without the curves of the training"
         ) from error
+    before = card.get("metrics", {}).get("supervised", {}).get("macro_f1")
+    scores = [
+        (name, label, colour)
+        for name, label, colour in (("macro_f1", "macro-F1", ORANGE), ("oa", "accuracy", GREY))
+        if name in curves and np.isfinite(curves[name]).any()  # none without validation pixels
+    ]
+    panels = 2 if scores or before is not None else 1
     with style(SENTINEL):
         figure = Figure(figsize=(4.6, 3.9), layout="constrained")
-        upper, lower = figure.subplots(2, 1, sharex=True)
+        upper, *others = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
         upper.plot(epochs, batch, color=BLUE, label="training")
-        upper.plot(epochs, validation, color=ORANGE, label="validation")
+        if np.isfinite(validation).any():
+            upper.plot(epochs, validation, color=ORANGE, label="validation")
         settled = np.concatenate([c[len(epochs) // 20 :] for c in (batch, validation)])
         upper.set_ylim(*_clear_of_the_start(settled))
         upper.set_ylabel("bound (nats)" if told == "bound" else told.replace("_", " "))
         upper.legend(loc="lower right")
-        for name, label, colour in (("macro_f1", "macro-F1", ORANGE), ("oa", "accuracy", GREY)):
-            if name in curves:
+        for lower in others:
+            for name, label, colour in scores:
                 lower.plot(epochs, curves[name], color=colour, label=label)
-        before = card.get("metrics", {}).get("supervised", {}).get("macro_f1")
-        if before is not None:
-            kept = card["metrics"]["kept"] == "supervised"
-            told = "macro-F1, labelled pixels alone" + (" (kept)" if kept else "")
-            lower.axhline(before, color=BLUE, linewidth=1, linestyle="--", label=told)
-        if lower.get_legend_handles_labels()[0]:
+            if before is not None:
+                kept = card["metrics"]["kept"] == "supervised"
+                told = "macro-F1, labelled pixels alone" + (" (kept)" if kept else "")
+                lower.axhline(before, color=BLUE, linewidth=1, linestyle="--", label=told)
             lower.legend(loc="best", fontsize=8)
-        lower.set_ylabel("validation")
-        lower.set_xlabel("epoch")
-        for axes in (upper, lower):
+            lower.set_ylabel("validation")
+        (others or [upper])[-1].set_xlabel("epoch")
+        for axes in (upper, *others):
             axes.axvline(card["training"]["best_epoch"], color=GREY, linewidth=1, linestyle=":")
         return inline_svg(figure)
 

@@ -104,7 +104,12 @@ def after_balance(balance: Balance, path: Path | None) -> list[Step]:
             )
         )
     data = shlex.quote(str(path))
-    found.append(Step("Train the classifier.", f"hsi-ssl train-m2 {data} --no-m1"))
+    found.append(
+        Step(
+            "Learn features from every pixel, labelled or not, and train the classifier on them.",
+            f"hsi-ssl train-m1 {data}\nhsi-ssl train-m2 {data}",
+        )
+    )
     return found
 
 
@@ -185,6 +190,10 @@ def _poor(evaluation: Evaluation) -> str:
 
 
 def _scene_of(dataset: Dataset) -> str:
-    """The first scene's path, for a command; SCENE where it is not known."""
+    """The first scene's name in the catalog or path, for a command; SCENE where it is not known."""
+    asked = dataset.meta.get("asked", {}).get("sources", [])
+    plain = len(asked) == 1 and asked[0] == Path(asked[0]).stem
+    if plain and not Path(asked[0]).exists():  # no file's nor folder's: the catalog's
+        return shlex.quote(asked[0])
     card = dataset.meta["sources"][0]
     return shlex.quote(str(place_of(card, dataset) or card["path"] or "SCENE"))

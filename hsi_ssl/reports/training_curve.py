@@ -53,20 +53,28 @@ def _part(name: str, log: Path) -> dict[str, Any]:
     title = f"Before it: {name.replace('-', ' ')} part" if name else "The whole"
     if not rows:
         return {"title": title, "said": "", "curves": []}
-    best = max(rows, key=lambda row: row.get("score", -math.inf))
     last = rows[-1]
-    said = (
-        f"{_epochs(last['epoch'])} in {last['seconds']:.0f} s; the best state so far is that of "
-        f"epoch {best['epoch']:.0f}, {_epochs(last['epoch'] - best['epoch'])} ago"
-    )
+    said = f"{_epochs(last['epoch'])} in {last['seconds']:.0f} s; "
+    if last.get("score") == math.inf:
+        best = last
+        said += "nothing tells which state is best: the last one is kept"
+    else:
+        best = max(rows, key=lambda row: row.get("score", -math.inf))
+        said += (
+            f"the best state so far is that of epoch {best['epoch']:.0f}, "
+            f"{_epochs(last['epoch'] - best['epoch'])} ago"
+        )
     told = next((n.removesuffix("_batch") for n in last if n.endswith("_batch")), None)
     curves = []
     for column, words in SCORES.items():
-        if column in last:
+        if math.isfinite(last.get(column, math.nan)):
             curves.append(_curve(words, rows, [column], best["epoch"]))
     if told is not None:
         words = "bound on log p(x)" if told == "bound" else told.replace("_", " ")
         columns = [f"{told}_validation", f"{told}_batch"]
+        if not math.isfinite(last.get(columns[0], math.nan)):
+            columns.pop(0)
+            words += " of the training batches"
         curves.append(_curve(words, rows, columns, None if curves else best["epoch"]))
     return {"title": title, "said": said, "curves": curves}
 

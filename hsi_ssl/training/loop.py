@@ -503,6 +503,8 @@ class _Log:
         found: dict[str, float],
     ) -> None:
         batch, validation = f"{self.bound_name}_batch", f"{self.bound_name}_validation"
+        if found["score"] == math.inf and found["bound"] == 0:  # a sum over no validation pixels
+            found = {**dict.fromkeys(found, math.nan), "score": math.inf}
         row: dict[str, Any] = {
             **asdict(progress),
             batch: bound_batch,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -132,7 +133,11 @@ def test_without_a_terminal_it_wants_yes(
     ("files", "said"),
     [
         ([], "no scene in .*expected a cube of 4 bands or more .*found nothing that is known"),
-        (["photo.tif"], "photo.tif has 3 bands, too few for a scene"),
+        (["photo.tif"], r"found none \(left out: photo.tif has 3 bands, too few for a scene\)"),
+        (
+            ["two.h5"],
+            "two.h5 holds several arrays .* take one array by `hsi-ssl prepare FILE --var",
+        ),
         (["scene.tif"], "no labels for scene.tif in .*scene_labels.tif"),
         (["labels.gpkg"], "no scene in .*found labels.gpkg: 1 feature"),
     ],
@@ -150,6 +155,9 @@ def test_what_is_missing_is_said_in_words(
         path = tmp_path / "data" / name
         if name.endswith(".gpkg"):
             write_layer(path, [shapely.Point(0, 0)])
+        elif name.endswith(".h5"):
+            with h5py.File(path, "w") as file:
+                file["one"] = file["two"] = np.ones((8, 8, 6), np.float32)
         else:
             write_cube(path, bands=3 if name == "photo.tif" else 6)
     ran = hsi_ssl("start", "data", "--yes")

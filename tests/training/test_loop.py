@@ -26,6 +26,8 @@ from hsi_ssl.errors import ModelError, OutputError
 from hsi_ssl.inference.checkpoint import LAST_METRICS, load_run
 from hsi_ssl.inference.classifier import load_classifier
 from hsi_ssl.models.one_label_set import OneLabelSet
+from hsi_ssl.reports.evaluation_figures import training_figure
+from hsi_ssl.reports.training_curve import write_curve
 from hsi_ssl.settings import M1Settings, M2Settings, TrainingSettings
 from hsi_ssl.training import loop
 from hsi_ssl.training.loop import VALIDATION_SEED, learning_rate
@@ -154,6 +156,19 @@ def test_without_validation_pixels_the_last_state_is_kept_also_after_resuming(
     cut = train_m2(m2_settings(other, tmp_path / "cut", epochs=7, **steady), resume=True)
     assert whole["training"]["best_epoch"] == cut["training"]["best_epoch"] == 7
     assert same_weights(tmp_path / "whole", tmp_path / "cut")
+    # What nobody has measured is no number in the log, and no curve in figure and page.
+    for row in metrics(tmp_path / "whole"):
+        assert math.isnan(float(row["bound_validation"]))
+        assert math.isnan(float(row["macro_f1"]))
+    figure = str(training_figure(tmp_path / "whole/metrics.csv", whole))
+    assert ">training<" in figure
+    assert "validation" not in figure
+    page = write_curve(tmp_path / "whole", ended=False)
+    assert page is not None
+    text = page.read_text()
+    assert "nothing tells which state is best: the last one is kept" in text
+    assert "bound on log p(x) of the training batches by epoch" in text
+    assert "macro-F1" not in text
 
 
 @pytest.mark.slow
