@@ -6,8 +6,7 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +29,7 @@ from hsi_ssl.models.moving import numbers
 from hsi_ssl.os_errors import os_errors
 from hsi_ssl.stopping import INTERRUPTS
 from hsi_ssl.training.adam import Adam
+from hsi_ssl.training.average import Average
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.task import Task
 from hsi_ssl.training.telling import Telling
@@ -160,7 +160,7 @@ class _Loop:
         self.device = next(task.module.parameters()).device
         self.precision = chosen_precision(settings.precision, self.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.turns = task.turns()
+        self.turns, self.parameters = task.turns(), list(task.module.parameters())
         decay = 1 / task.pixels if settings.weight_prior else 0.0
         self.optimisers = [
             Adam(task.module, turn, decay=decay, clip=settings.clip) for turn in self.turns
@@ -273,7 +273,7 @@ class _Loop:
                 step.cost.backward()
                 self.processes.average_gradients(turn.parameters)
                 optimiser.step(rate)
-                for parameter in task.module.parameters():
+                for parameter in self.parameters:
                     parameter.grad = None  # of what takes another turn, too
                 for name, cost in step.terms.items():
                     terms[name] = terms.get(name, 0) + cost.detach()
@@ -425,51 +425,6 @@ class _Means(NamedTuple):
     terms: dict[str, float]
     steps: int
     spectra: int
-
-
-class Average:
-    """A running average of what a module learns, each step's weight falling by `decay` a step.
-
-    The first steps are averaged as if they were all there is, so the random start has no part in
-    it: after t steps it is sum_s decay^(t-s) w_s (1 - decay) / (1 - decay^t), which is what Adam
-    does with its moments (Kingma and Ba 2015, section 3). With `decay` 0 it is the parameters.
-    """
-
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.module, self.decay = module, decay
-        self.steps = 0
-        self.values: dict[str, Tensor] = {}
-        if decay:
-            self.values = {n: p.detach().clone() for n, p in self._learnt()}
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take in the parameters as a step has left them."""
-        if self.decay:
-            self.steps += 1
-            share = (1 - self.decay) / (1 - self.decay**self.steps)
-            now: list[Tensor] = [parameter for _, parameter in self._learnt()]
-            torch._foreach_lerp_(list(self.values.values()), now, share)
-
-    def _learnt(self) -> list[tuple[str, nn.Parameter]]:
-        return [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
-
-    @contextmanager
-    def in_module(self) -> Iterator[None]:
-        """The module with the average in place of its parameters."""
-        self._exchange()
-        try:
-            yield
-        finally:
-            self._exchange()
-
-    @torch.no_grad()
-    def _exchange(self) -> None:
-        for name, parameter in self.module.named_parameters():
-            if name in self.values:
-                now = parameter.clone()
-                parameter.copy_(self.values[name])
-                self.values[name] = now
 
 
 def learning_rate(settings: TrainingSettings, epoch: int) -> float:
