@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 DRAWN_SPECTRA = 12
 PHASES = tuple(f"last/phase-{number}" for number in range(1, 10))
 """Folders within the run's of what is trained before the whole: logs, states to resume from."""
+NETWORKS = ("encoder", "decoder", "to_z", "to_x", "logvar", "unit")
+"""Parts of extractors that tell features of spectra, and spectra of features."""
 OF_STEPS = OF_LOOP | {"batch"}
 """Settings that a method without steps has no use for."""
 
@@ -461,9 +463,9 @@ class _Training:
 
 
 def networks_of(model: FeatureExtractor) -> dict[str, Tensor]:
-    """Weights of the encoder and the decoder, by name."""
+    """Weights of the encoder and the decoder, by name: networks, and what they are added to."""
     found = model.state_dict().items()
-    return {name: t for name, t in found if name.startswith(("encoder.", "decoder."))}
+    return {name: t for name, t in found if name.partition(".")[0] in NETWORKS}
 
 
 def of_one_shape(one: FeatureExtractor, other: FeatureExtractor) -> bool:

@@ -120,6 +120,18 @@ def test_init_from_starts_with_those_weights(tiny_dataset: Dataset, tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_another_floor_of_the_noise_keeps_what_features_say(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    first = train_m1(settings(tiny_dataset, tmp_path / "first", epochs=3, sd_floor=0.1))
+    other = settings(tiny_dataset, tmp_path / "other", sd_floor=0.05)
+    kept = train_m1(other, init_from=tmp_path / "first", frozen=True)["metrics"]
+    for name in ("variance_per_unit", "kl_per_unit"):
+        assert kept[name] == pytest.approx(first["metrics"][name])
+    assert kept["explained_variance"] == pytest.approx(first["metrics"]["explained_variance"])
+
+
+@pytest.mark.slow
 def test_generated_spectra_are_drawn_in_the_files_units(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
