@@ -24,6 +24,8 @@ SURE = 0.5
 """Probability of a class below which a pixel says nothing of it. A hundredth of each of many pixels
 of a large class would outweigh all pixels of a small one, which then looked like the large one."""
 K_MEANS_STEPS, EM_STEPS = 10, 6
+LEAST_VARIANCE = 1e-9
+"""Of a column's, what none of its directions falls below: columns that others tell have none."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ def fit_factor_mixtures(
     """
     generator = torch.Generator().manual_seed(seed)
     x, q = x.cpu().double(), q.cpu().double()
-    common = _within(x, q) + torch.diag(1e-3 * likelihood.sd_floor.cpu().double() ** 2)
+    common = _within(x, q)
+    least = 1e-3 * likelihood.sd_floor.cpu().double() ** 2 + LEAST_VARIANCE * common.diagonal()
+    common = common + torch.diag(least)
     most = found.log_share.shape[1]
     each = [_of_class(x, q[:, k], common, most, generator) for k in range(q.shape[1])]
     _set_noise(likelihood, each, found.factors.shape[-1])
@@ -94,11 +98,14 @@ def _set_noise(likelihood: Gaussian, each: list[_Mixture], directions: int) -> N
 
 
 def _within(x: Tensor, q: Tensor) -> Tensor:
-    """The common covariance `(D, D)` within classes."""
+    """The common covariance `(D, D)` within classes, each about its own mean."""
     mass = q.sum(0)
     mean = q.T @ x / mass.clamp(min=1e-9)[:, None]
-    weighted = (x * q.sum(1, keepdim=True)).T @ x - (mean * mass[:, None]).T @ mean
-    return weighted / mass.sum()
+    scatter = torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype)
+    for of_class, m in zip(q.T, mean, strict=True):
+        away = x - m
+        scatter += (away * of_class[:, None]).T @ away
+    return scatter / mass.sum()
 
 
 def _of_class(

@@ -126,6 +126,19 @@ def test_a_little_of_many_pixels_does_not_make_a_small_class_look_like_a_large_o
     assert (found[1] - found[0])[2000:].mean() > 5
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 500.0])
+def test_numbers_far_from_zero_have_densities(spread: float) -> None:
+    """Of 100 columns and 80 pixels, some of which are alike."""
+    y = torch.arange(80) % 4
+    x = 20_000 * (1 + drawn(4, 100)[y].abs()) + spread * drawn(80, 100, seed=1)
+    likelihood = Gaussian(torch.full((100,), 0.01))
+    found = FactorMixtures(4, 4, 100, 32)
+    fit_factor_mixtures(found, likelihood, x, torch.nn.functional.one_hot(y, 4).float(), 0)
+    log_p = found.log_density(x, likelihood.logvar.detach())
+    assert bool(log_p.isfinite().all())
+    assert log_p.argmax(0).tolist() == y.tolist()
+
+
 def test_what_few_directions_leave_is_noise() -> None:
     x = drawn(500, 4) * torch.tensor([3.0, 1.0, 0.5, 0.5])
     likelihood = Gaussian(torch.full((4,), 0.1))
