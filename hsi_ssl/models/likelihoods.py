@@ -130,9 +130,7 @@ def log_normaliser(logits: Tensor) -> Tensor:
 def make_likelihood(name: str, width: int, sd_floor: float | Sequence[float]) -> Likelihood:
     """The likelihood of that name over `width` bands; `sd_floor` for all of them or one each."""
     if name == "gaussian":
-        return Gaussian(
-            torch.as_tensor(sd_floor, dtype=torch.get_default_dtype()).expand(width).clone()
-        )
+        return Gaussian(torch.ones(width) * torch.as_tensor(sd_floor))
     return {"bernoulli": Bernoulli, "continuous-bernoulli": ContinuousBernoulli}[name]()
 
 

@@ -83,3 +83,12 @@ def test_continuous_bernoulli_has_finite_gradients_at_one_half() -> None:
 )
 def test_make_likelihood_knows_every_name(name: str, kind: type[Likelihood]) -> None:
     assert isinstance(make_likelihood(name, 4, 0.1), kind)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_floor_lies_in_memory_number_by_number(width: int) -> None:
+    """As files of states need it."""
+    likelihood = make_likelihood("gaussian", width, 0.1)
+    assert isinstance(likelihood, Gaussian)
+    assert likelihood.sd_floor.stride() == (1,)
+    assert likelihood.log_excess.stride() == (1,)
