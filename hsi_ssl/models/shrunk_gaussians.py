@@ -18,6 +18,8 @@ from hsi_ssl.models.moving import sent
 SHRINKAGE = 0.1
 FARTHEST = 1e6
 """Distance of a class without pixels."""
+LEAST_VARIANCE, ROUNDING = 1e-20, torch.finfo(torch.float32).eps
+"""Of pixels that are all alike: such that squares of distances are numbers."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def fit_shrunk_gaussians(x: Tensor, y: Tensor, classes: int, sharpness: float) -
     weight = len(y) / (torch.count_nonzero(counts) * counts[y])
     free = max(1, len(y) - int(torch.count_nonzero(counts)))
     within = (away * weight[:, None]).T @ away / free
-    mean = within.diagonal().mean().clamp(min=torch.finfo(torch.float32).tiny)
+    least = max(LEAST_VARIANCE, float(x.double().square().mean()) * ROUNDING**2)
+    mean = within.diagonal().mean().clamp(min=least)
     eye = torch.eye(len(within), dtype=within.dtype, device=x.device)
     shrunk = (1 - SHRINKAGE) * within + SHRINKAGE * mean * eye
     root = torch.linalg.cholesky(torch.linalg.inv(shrunk))

@@ -38,3 +38,12 @@ def test_leaving_out_is_fitting_without() -> None:
     left = fit_shrunk_gaussians(x, y, 3, 2.0).without(torch.tensor([0, 1, 2]))
     alone = fit_shrunk_gaussians(x[3:], y[3:], 3, 2.0)
     torch.testing.assert_close(left.scores(x), alone.scores(x))
+
+
+def test_of_classes_that_are_alike_it_says_nothing() -> None:
+    for value in (0.0, 0.9999999, 9000.0):
+        x = torch.full((20, 2), value)
+        fitted = fit_shrunk_gaussians(x, torch.arange(20) % 2, 2, 8.0)
+        found = fitted.log_posteriors(iter([x])).exp()
+        torch.testing.assert_close(found, torch.full((20, 2), 0.5))
+        assert fitted.log_posteriors(iter([x + 0.5])).isfinite().all()
