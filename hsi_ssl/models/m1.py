@@ -163,4 +163,4 @@ class M1(FeatureExtractor):
             kl += kl_per_unit(mean, logvar).sum(0)
         variance = tuple(torch.cat(means).var(0, unbiased=False).tolist())
         active = sum(v > ACTIVE_VARIANCE for v in variance)
-        return LatentUse(variance, active, tuple((kl / len(x)).tolist()))
+        return LatentUse(variance, active, tuple((kl / len(x)).tolist()), x.shape[1])

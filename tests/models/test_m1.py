@@ -130,3 +130,15 @@ def test_a_model_in_full_use_has_not_collapsed() -> None:
     assert not LatentUse(variance=(0.9,) * 10, active=10).collapsed
     assert not LatentUse(variance=(0.9,) * 2, active=2).collapsed
     assert LatentUse(variance=(0.9, 0.0), active=1).collapsed
+
+
+def test_no_more_units_need_be_active_than_spectra_have_columns() -> None:
+    """Of 300 units for two columns two are all that can be of use."""
+    x = torch.randn(400, 2, generator=torch.Generator().manual_seed(5))
+    model = M1(M1Architecture(2, 300, (), "relu", "gaussian", 0.1), torch.Generator())
+    model.begin([x])
+    assert model.use(x).active == 2
+    assert not model.use(x).collapsed
+    with torch.no_grad():
+        model.to_z.weight.zero_()
+    assert model.use(x).collapsed

@@ -25,12 +25,14 @@ class LatentUse:
     """How much of its units an extractor uses.
 
     `variance`: of each unit's value over the data; `kl`: mean KL of each unit in nats, where
-    features are distributions; `active`: how many units tell spectra apart.
+    features are distributions; `active`: how many units tell spectra apart; `columns`: of spectra,
+    None for no fewer than units.
     """
 
     variance: tuple[float, ...]
     active: int
     kl: tuple[float, ...] | None = None
+    columns: int | None = None
 
     def in_words(self) -> str:
         """One sentence for the user; see `collapsed`."""
@@ -41,8 +43,13 @@ class LatentUse:
 
     @property
     def collapsed(self) -> bool:
-        """Fewer than three active units where there are more, or under 5 %: (nearly) useless."""
-        return self.active < min(len(self.variance), max(3, 0.05 * len(self.variance)))
+        """Fewer than three active units where there are more, or under 5 %: (nearly) useless.
+
+        As many as spectra have columns are enough.
+        """
+        units = len(self.variance)
+        columns = units if self.columns is None else self.columns
+        return self.active < min(units, columns, max(3, 0.05 * units))
 
 
 class Phase(NamedTuple):
@@ -157,7 +164,8 @@ class FeatureExtractor(Method, ABC):
         means = torch.cat([self.encode(some)[0] for some in torch.split(x, BLOCK)])
         variance = means.var(0, unbiased=False)
         sd = variance.sqrt()
-        return LatentUse(tuple(variance.tolist()), int((sd > DEAD * sd.max()).sum()))
+        active = int((sd > DEAD * sd.max()).sum())
+        return LatentUse(tuple(variance.tolist()), active, columns=x.shape[1])
 
     def measures(self, x: Tensor) -> dict[str, float]:
         """What the method is about, measured over spectra `(N, D)`, by names for the card."""
