@@ -295,7 +295,7 @@ def _way(axes: Axes, axis: Axis, spectra: Spectra, labels: Sequence[str]) -> Non
 def _fit(axes: Axes) -> None:
     """Set the range of values by what neighbouring bands agree on: a bad band may stick out."""
     lines = [np.asarray(line.get_ydata(), np.float64) for line in axes.get_lines()]
-    smooth = [np.nanmedian(sliding_window_view(line, 3), axis=-1) for line in lines]
+    smooth = [np.nanmedian(sliding_window_view(line, min(3, len(line))), axis=-1) for line in lines]
     low, high = min(map(np.nanmin, smooth)), max(map(np.nanmax, smooth))
     margin = 0.05 * (high - low) or 1.0
     axes.set_ylim(low - margin, high + margin)

@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
+from small_projects import called
 
 from hsi_ssl.datasets.store import Dataset
 from hsi_ssl.errors import OutputError
@@ -53,3 +54,20 @@ def test_a_folder_of_figures_and_tables_of_m1_and_m2(tiny_dataset: Dataset, tmp_
     )
     with pytest.raises(OutputError, match="exists already"):
         write_generated(generator, measured, pool, tmp_path / "g")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bands", [1, 2])
+def test_of_few_bands_too(bands: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kind = np.indices((24, 24))[1] // 12
+    noise = np.random.default_rng(0).normal(0, 0.1, (24, 24, bands))
+    np.save("scene.npy", (kind[..., None] + noise).astype(np.float32))
+    np.save("labels.npy", (kind + 1).astype(np.uint8))
+    called("prepare", "scene.npy", "--labels", "labels.npy", "--scaling", "none", "--block", 6)
+    called(
+        "train-m2", "--no-m1", "--hidden", "8", "--epochs", 1, "--supervised-epochs", 1,
+        "--device", "cpu",
+    )  # fmt: skip
+    called("generate", "--device", "cpu")
+    assert (tmp_path / "runs/m2/generated/styles.png").is_file()
