@@ -97,8 +97,7 @@ def first_teacher(pixels: Pixels, y: Tensor, classes: int, gain: Tensor, seed: i
     """
     y = y.cpu()
     rows = equal_shares(y, MOST)
-    labelled = next(iter(pixels.blocks(int(rows.max()) + 1))).mean
-    seen = (labelled[sent(rows, labelled.device)] * gain).cpu()
+    seen = (_of_rows(pixels, rows) * gain).cpu()
     known = y[rows]
     width = median_distance((pixels.some(ENOUGH).mean * gain).cpu())
     kernel = fit_kernel_ridge(seen, known, classes, width)
@@ -107,6 +106,18 @@ def first_teacher(pixels: Pixels, y: Tensor, classes: int, gain: Tensor, seed: i
     together = replace(alone, machines=(kernel, gaussians))
     first, second = (_right(teacher, seen, known, seed) for teacher in (alone, together))
     return together if second > first else alone
+
+
+def _of_rows(pixels: Pixels, rows: Tensor) -> Tensor:
+    """What is seen of some pixels `(n, D)`, by their rows, ascending; the first ones at best."""
+    found, first = [], 0
+    for some in pixels.blocks(BLOCK):
+        here = rows[(rows >= first) & (rows < first + len(some))] - first
+        found.append(some.mean[sent(here, some.mean.device)])
+        first += len(some)
+        if first > int(rows[-1]):
+            break
+    return torch.cat(found)
 
 
 def _right(teacher: FirstTeacher, seen: Tensor, y: Tensor, seed: int) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 
+from hsi_ssl.datasets.checked_rows import READ_ROWS
 from hsi_ssl.datasets.neighbours import neighbour_table
 from hsi_ssl.training.first_teacher import FirstTeacher, equal_shares, first_teacher
 from hsi_ssl.training.inputs import Inputs
@@ -16,6 +19,7 @@ from hsi_ssl.training.neighbour_evidence import (
     neighbour_evidence,
     within,
 )
+from hsi_ssl.training.streaming import StreamedInputs
 
 SIDE = 40
 
@@ -150,3 +154,19 @@ def test_a_teacher_without_some_labels_has_not_seen_them() -> None:
     anew = first_teacher(pixels, other, 2, torch.ones(2), seed=1)
     ours, theirs = (one.of(pixels.mean[:20]).argmax(1) for one in (gone, anew))
     assert torch.equal(ours, theirs)
+
+
+def test_of_pixels_in_a_file_it_learns_from_as_many_labels() -> None:
+    """More than are read at a time."""
+    count = READ_ROWS + 100
+    y = torch.arange(count) % 2
+    x = torch.randn(count, 2, generator=torch.Generator().manual_seed(0))
+    x[:, 0] += 4 * y
+
+    def read(rows: npt.NDArray[np.int64]) -> Inputs:
+        return Inputs(x[torch.from_numpy(rows)])
+
+    streamed = StreamedInputs(np.arange(count), read, 2, torch.device("cpu"))
+    each = [first_teacher(some, y, 2, torch.ones(2), 0) for some in (Inputs(x), streamed)]
+    assert int(each[0].rows.max()) >= READ_ROWS
+    torch.testing.assert_close(each[0].of(x[:500]), each[1].of(x[:500]))
