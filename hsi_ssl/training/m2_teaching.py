@@ -96,7 +96,9 @@ def _first(
     named = found.in_words()
     if not len(validation):
         teaches = len(data.labelled) <= MOST
-        watcher.say(f"{named if teaches else 'networks'} teach first what unlabelled pixels are")
+        watcher.say(
+            f"first taught what unlabelled pixels are by {named if teaches else 'networks'}"
+        )
         return found if teaches else None, {"taught_first_by": named if teaches else "networks"}
     (of_networks,) = validation.log_q(model)
     of_machines = found.of(validation.inputs.mean * found.gain)
