@@ -123,8 +123,8 @@ class EStep:
         """Inverse of `state`."""
 
         def of(name: str) -> list[Tensor] | None:
-            found = [t for key, t in sorted(state.items()) if key.rpartition("_")[0] == name]
-            return found or None
+            places = {key.rpartition("_")[2]: t for key, t in state.items() if key.startswith(name)}
+            return [places[str(v)] for v in range(len(places))] or None
 
         self.pseudo_labels, self.log_prior = of("pseudo_labels"), of("log_prior")
 
