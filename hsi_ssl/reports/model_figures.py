@@ -50,8 +50,8 @@ class ClassSpectra:
 def latent_figure(classifier: Classifier, dataset: Dataset, rows: Rows) -> Any:
     """Pixels `rows` of a dataset in the latent space, in two dimensions by t-SNE.
 
-    None where there are too few, and without M1 where the model is one of several label sets or has
-    no latent space.
+    None where there are too few that differ, and without M1 where the model is one of several label
+    sets or has no latent space.
     """
     has_one = classifier.generates and classifier.model.alone
     if not has_one and classifier.m1 is None:
@@ -60,6 +60,8 @@ def latent_figure(classifier: Classifier, dataset: Dataset, rows: Rows) -> Any:
     if len(rows) < FEWEST_POINTS:
         return None
     z = Generator(classifier).latent_means(dataset.spectra(rows))
+    if len(np.unique(z, axis=0)) < FEWEST_POINTS:  # nothing to lay out
+        return None
     perplexity = min(PERPLEXITY, len(rows) / 4)
     from sklearn.manifold import TSNE  # slow to import
 
