@@ -30,10 +30,14 @@ class Telling:
         self._name, self._steps = task.score_name, task.steps
         self._score = SCORES.get(self._name, self._name.replace("_", " "))
         self._digits = 3 if self._name == "macro_f1" else 2
-        self._began, self._from = time.monotonic(), progress.epoch
+        self._from = progress.epoch
+        self._first: float | None = None
+        """When the first batch was through: the first epoch begins with more than others."""
 
     def step(self, done: int) -> None:
         """So many batches of the epoch under way are through."""
+        if self._first is None:
+            self._first = time.monotonic()
         if 0 < done < self._steps:
             share = self._progress.epoch + done / self._steps
             self._watcher.progress("training", share, self._settings.epochs)
@@ -42,7 +46,7 @@ class Telling:
         """An epoch of so many batches is over, and judged."""
         progress, self._steps = self._progress, self._steps or steps
         if progress.epoch == self._from + 1:
-            self._how_long()
+            self._how_long(steps)
         self._watcher.stands(self._line(found))
         self._watcher.progress("training", progress.epoch, self._settings.epochs)
 
@@ -68,9 +72,10 @@ class Telling:
                 f"there ({progress.best_bound:.2f} nats)"
             )
 
-    def _how_long(self) -> None:
+    def _how_long(self, steps: int) -> None:
         left = self._settings.epochs - self._progress.epoch
-        seconds = left * (time.monotonic() - self._began)
+        since = 0.0 if self._first is None else time.monotonic() - self._first
+        seconds = left * since * steps / max(1, steps - 1)
         if seconds > WORTH_TELLING:
             patience = self._settings.patience
             ends = f"; fewer if {patience} in a row are no better" if patience < left else ""
