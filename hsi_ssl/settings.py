@@ -344,7 +344,8 @@ class M2Settings(TrainingSettings):
     components: int | None = Field(None, ge=0)
     """Of p(x|y), where it is a mixture of factor analysers for each class, fitted in closed form to
     pixels that are said to be of it: for m2 on spectra of one label set, without free slots or
-    `propagation`. 0: p(x|y, z) is a network, as in the paper. None: 16 where it can be."""
+    `propagation`. 0: p(x|y, z) is a network, as in the paper. None: 16 where it can be, and spectra
+    have at most 100 columns once scaled."""
     latent: int | None = Field(None, ge=1)
     """Units of z. None: where p has components, one that tells which, and one a column of spectra,
     up to 32; else 50, but 3 where labels alone teach q(y|x) and x depends on them: more of them

@@ -81,10 +81,10 @@ class M1(FeatureExtractor):
         self.register_buffer("unit", torch.ones(a.width))
 
     @torch.no_grad()
-    def begin(self, blocks: Iterable[Tensor]) -> None:
+    def begin(self, blocks: Iterable[Tensor]) -> bool:
         """The best linear model of spectra that come in blocks `(n, D)`, networks at 0."""
         if not isinstance(self.likelihood, Gaussian):
-            return
+            return False
         floor = self.likelihood.sd_floor.cpu().double()
         found = factors(*moments(blocks), floor, self.units)
         self.to_z.fill(found.projection, -(found.projection @ found.mean))
@@ -96,6 +96,7 @@ class M1(FeatureExtractor):
         for network in (self.encoder, self.decoder):
             for parameter in network[-1].parameters():
                 parameter.zero_()
+        return True
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance `(N, J)` of q(z|x), of `x (N, D)`."""

@@ -191,6 +191,8 @@ class _Loop:
                 self.watcher.if_stopped(self.advice())
             self._share_weights()
             self.best = weights_of(self.task.module)
+            if self.processes.told("begun", lambda: self.task.begun):
+                self._judge_start()
             self._snapshot(0)
         path, known = self.run / LAST_METRICS, self.progress.epoch
         self.log = _Log(path, known, self.task.bound_name) if first else None
@@ -288,6 +290,14 @@ class _Loop:
         mean, *each = (total / steps for total in numbers([bound, *terms.values()]))
         return _Means(mean, dict(zip(terms, each, strict=True)), steps, spectra)
 
+    def _judge_start(self) -> None:
+        """Let the state before the first epoch be the one to beat."""
+        generator = torch.Generator().manual_seed(VALIDATION_SEED)
+        self.task.module.eval()
+        found = self.processes.told("validated", lambda: self.task.validate(generator))
+        self.progress.best_score, self.progress.best_bound = found["score"], found["bound"]
+        self.progress.best = found
+
     def _judge(self, found: dict[str, float]) -> None:
         """Keep the state if it is the best so far; stop if there is nothing to wait for."""
         progress, settings = self.progress, self.settings
@@ -326,9 +336,9 @@ class _Loop:
                 f"(now {settings.learning_rate:g}) or the gradient clip ({settings.clip:g})"
             )
         self.watcher.warn(
-            f"training diverged in epoch {progress.epoch + 1}: kept the state of epoch "
-            f"{progress.best_epoch}; a lower learning rate than "
-            f"{settings.learning_rate:g} may do better"
+            f"training diverged in epoch {progress.epoch + 1}: kept the state "
+            f"{'of' if progress.best_epoch else 'before'} epoch {progress.best_epoch or 1}; a "
+            f"lower learning rate than {settings.learning_rate:g} may do better"
         )
         progress.stopped = "diverged"
 

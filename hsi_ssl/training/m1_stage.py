@@ -354,7 +354,7 @@ class _Training:
             self._begin(resume=resume)
         if self.init_from is None:
             if self.processes.first:
-                model.begin(some.mean for some in spectra.blocks(BLOCK))
+                task.begun = model.begin(some.mean for some in spectra.blocks(BLOCK))
             self._phases(task, resume=resume)
         found = fit(
             task,

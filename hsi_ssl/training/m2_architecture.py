@@ -26,6 +26,8 @@ UNITS, FEW_UNITS = 50, 3
 """Of z, where none are asked for."""
 COMPONENTS, MOST_DIRECTIONS = 16, 32
 """Of p(x|y) in closed form, where none are asked for: components a class, directions of each."""
+WIDEST = 100
+"""Columns of spectra up to which that is so: memory and time grow with the square."""
 ALONE = "y"
 """What the one label set of a dataset is called in lines of factors; several have their names."""
 
@@ -112,7 +114,9 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
     of_q = settings.hidden_classifier
     floor = sd_floor(settings.sd_floor, data.scaler)
     width = data.width - data.side_inputs
-    components = components_of(settings, p, q, alone=not several, on_spectra=data.m1 is None)
+    alone = not several
+    on_spectra = data.m1 is None
+    components = components_of(settings, p, q, alone=alone, width=width if on_spectra else None)
     return DeclaredArchitecture(
         width=width,
         labels=labels,
@@ -133,9 +137,11 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
 
 
 def components_of(
-    settings: M2Settings, p: Dependence, q: Dependence, *, alone: bool, on_spectra: bool
+    settings: M2Settings, p: Dependence, q: Dependence, *, alone: bool, width: int | None
 ) -> int:
     """Components of p(x|y) for each class, 0 where p(x|y, z) is a network.
+
+    `width`: columns of spectra; None on M1's features.
 
     Raises
     ------
@@ -144,7 +150,7 @@ def components_of(
     """
     possible = (
         alone
-        and on_spectra
+        and width is not None
         and settings.likelihood == "gaussian"
         and labels_name_all(settings)
         and (p, q) == declared("m2", (ALONE,))
@@ -157,7 +163,7 @@ def components_of(
         )
     if settings.components is not None:
         return settings.components
-    return COMPONENTS if possible else 0
+    return COMPONENTS if possible and width is not None and width <= WIDEST else 0
 
 
 def latent_of(settings: M2Settings, p: Dependence, of_components: int | None) -> int:

@@ -57,6 +57,10 @@ class Task(Protocol):
     def steps(self) -> int:
         """Batches an epoch, for those who wait; 0 where only the first epoch tells."""
 
+    @property
+    def begun(self) -> bool:
+        """Whether the module is worth keeping as it is, before the first step."""
+
     def judged_by_bound(self, name: str) -> bool:
         """Whether a tensor of the module is kept when the bound is best, not when the score is.
 
@@ -94,6 +98,7 @@ class PlainTask:
     module: nn.Module
     bound_name = "bound"
     steps = 0
+    begun = False
 
     def judged_by_bound(self, name: str) -> bool:
         """Nothing is."""

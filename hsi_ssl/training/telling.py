@@ -64,7 +64,10 @@ class Telling:
             which = f"the best on the validation pixels{last}"
             which += f" ({self._score} {progress.best_score:.{self._digits}f})"
         self._watcher.say(f"trained for {duration(progress.seconds)}: {epochs}")
-        self._watcher.say(f"kept: the state after epoch {progress.best_epoch}, {which}")
+        state = f"the state after epoch {progress.best_epoch}"
+        if not progress.best_epoch:
+            state = "the state before the first epoch"
+        self._watcher.say(f"kept: {state}, {which}")
         generative = progress.generative_epoch
         if generative is not None and generative != progress.best_epoch:
             self._watcher.say(

@@ -227,9 +227,7 @@ def test_patience_ends_training_and_the_best_state_is_kept(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     run = tmp_path / "m1"
-    settings = m1_settings(
-        tiny_dataset, run, epochs=300, patience=4, learning_rate=0.03, warm_up=0, batch=1000
-    )
+    settings = m1_settings(tiny_dataset, run, epochs=300, patience=4, batch=1000)
     card = train_m1(settings)
     rows = metrics(run)
     best = max(range(len(rows)), key=lambda i: float(rows[i]["score"]))
@@ -421,10 +419,14 @@ def test_progress_moves_within_an_epoch(
 
 
 def test_divergence_in_the_first_epoch_is_told(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    settings = m1_settings(tiny_dataset, tmp_path / "m1", learning_rate=1e30, clip=1e30)
+    wild = {"learning_rate": 1e30, "clip": 1e30}
     with pytest.raises(ModelError, match="lower the learning rate"):
-        train_m1(settings)
-    assert not (tmp_path / "m1/model.json").exists()
+        train_m1(m1_settings(tiny_dataset, tmp_path / "ae", extractor="ae", **wild))
+    assert not (tmp_path / "ae/model.json").exists()
+    hears = Hears()
+    card = train_m1(m1_settings(tiny_dataset, tmp_path / "m1", **wild), watcher=hears)
+    assert card["training"]["best_epoch"] == 0
+    assert "diverged in epoch 1: kept the state before epoch 1" in hears.all
 
 
 def test_a_state_is_whole_at_every_moment(tiny_dataset: Dataset, tmp_path: Path) -> None:

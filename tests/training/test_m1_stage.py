@@ -107,6 +107,20 @@ def test_collapse_is_said_in_words(tiny_dataset: Dataset, tmp_path: Path, hears:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("rate", "epochs"), [(5.0, 3), (1e-3, 60)])
+def test_training_never_keeps_what_is_worse_than_the_best_linear_model(
+    tiny_dataset: Dataset, tmp_path: Path, hears: Hears, rate: float, epochs: int
+) -> None:
+    start = settings(tiny_dataset, tmp_path / "start", epochs=1, learning_rate=1e-12)
+    wild = settings(tiny_dataset, tmp_path / "wild", epochs=epochs, learning_rate=rate)
+    linear = train_m1(start)["metrics"]["bound_validation"]
+    card = train_m1(wild, watcher=hears)
+    assert card["metrics"]["bound_validation"] > linear - 0.05
+    assert (card["training"]["best_epoch"] == 0) == (rate > 1)
+    assert any("before the first epoch" in line for line in hears.said) == (rate > 1)
+
+
+@pytest.mark.slow
 def test_init_from_starts_with_those_weights(tiny_dataset: Dataset, tmp_path: Path) -> None:
     first = train_m1(settings(tiny_dataset, tmp_path / "first", epochs=30))
     second = settings(tiny_dataset, tmp_path / "second", epochs=1, learning_rate=1e-9, warm_up=0)

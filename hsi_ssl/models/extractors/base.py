@@ -132,8 +132,13 @@ class FeatureExtractor(Method, ABC):
         """Fit to all spectra at once, which come in blocks `(n, D)`."""
         raise NotImplementedError(f"{self.title} is trained by steps")
 
-    def begin(self, blocks: Iterable[Tensor]) -> None:
-        """Before training: take what all spectra say at once; they come in blocks `(n, D)`."""
+    def begin(self, blocks: Iterable[Tensor]) -> bool:
+        """Before training: take what all spectra say at once; they come in blocks `(n, D)`.
+
+        Whether this is a model already, which training may or may not make better.
+        """
+        del blocks
+        return False
 
     def phases(self) -> Sequence[Phase]:
         """What is trained first, one after another, nine at most; most methods have none."""
