@@ -106,7 +106,9 @@ def command(
                 processes=processes,
             )
     training, metrics = card["training"], card["metrics"]
-    run, usual = settings.output, options.read_project(project).m2.m1
+    run, usual = settings.output, options.read_project(project).m2
+    named = options.if_other("", settings.dataset, usual.dataset)
+    named += options.if_other("--m1", run, usual.m1)
     terminal.result(
         {
             "run": str(settings.output),
@@ -114,5 +116,5 @@ def command(
             "extractor": card["extractor"],
             **{k: v for k, v in metrics.items() if k != "variance_per_unit"},
         },
-        f"wrote {settings.output}; now: hsi-ssl train-m2{options.if_other('--m1', run, usual)}",
+        f"wrote {settings.output}; now: hsi-ssl train-m2{named}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,11 @@ def command(
             processes=processes,
         )
     training, metrics = card["training"], card["metrics"]
-    run, usual = settings.output, options.read_project(project).m2.output
+    run, known = settings.output, options.read_project(project)
+    usual, of_dataset = known.m2.output, options.if_other("", settings.dataset, known.m2.dataset)
+    named = (
+        f" {shlex.quote(str(run))}{of_dataset}" if of_dataset else options.if_other("", run, usual)
+    )
     each = [
         {
             "label_set": one["classes"]["name"],
@@ -152,7 +157,7 @@ def command(
             **{k: metrics[k] for k in ("supervised", "gained", "kept") if k in metrics},
             **{k: training[k] for k in ("epochs", "seconds", "spectra_per_second", "device")},
         },
-        f"wrote {run}; now: hsi-ssl evaluate{options.if_other('', run, usual)}, "
+        f"wrote {run}; now: hsi-ssl evaluate{named}, "
         f"hsi-ssl classify{options.if_other('--model', run, usual)}",
     )
 

@@ -28,7 +28,8 @@ def test_curves_of_both_parts_are_drawn_as_epochs_end(
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "watch it: m2/figures/training.html" in ran.out
-    assert "wrote m2; now: hsi-ssl evaluate m2, hsi-ssl classify --model m2" in ran.out
+    now = f"now: hsi-ssl evaluate m2 {tiny_dataset.path}, hsi-ssl classify --model m2"
+    assert f"wrote m2; {now}" in ran.out
     with Path("m2/last/supervised/last/metrics.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
     page = Path("m2/figures/training.html").read_text()
