@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     Field,
+    ModelWrapValidatorHandler,
     field_validator,
     model_validator,
 )
@@ -285,13 +286,17 @@ class M1Settings(TrainingSettings):
     decay: Literal["constant", "cosine"] = "cosine"
     patience: int = Field(20, ge=1)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _from_random_weights(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _from_random_weights(
+        cls, values: dict[str, Any], handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
         of_m1 = values.get("extractor", "vae") == "vae"
         if of_m1 and values.get("likelihood", "gaussian") == "gaussian":
-            return values
-        return {**FROM_RANDOM_WEIGHTS, **values}
+            return handler(values)
+        found = handler({**FROM_RANDOM_WEIGHTS, **values})
+        found.model_fields_set.difference_update(FROM_RANDOM_WEIGHTS.keys() - values.keys())
+        return found
 
 
 RENAMED = {

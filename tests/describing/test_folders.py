@@ -91,7 +91,7 @@ def test_run_folders(tmp_path: Path) -> None:
     assert found["classes"] == [{"code": 3, "name": "calcite"}, {"code": 32, "name": "epidote"}]
     text = text_of(m2)
     assert "learnt on two minerals" in text
-    assert "2 latent units, hidden layers 3, gaussian likelihood" in text
+    assert "2 latent units, 16 components a class, gaussian likelihood" in text
     assert "class 32: epidote" in text
     (m2 / "model.json").write_text("{")
     with pytest.raises(ModelError, match="broken"):
