@@ -52,7 +52,7 @@ def command(
     from hsi_ssl.datasets.balance import balance_folder
     from hsi_ssl.datasets.prepare import sources_of
     from hsi_ssl.datasets.store import is_dataset, open_dataset
-    from hsi_ssl.datasets.whereabouts import missing, missing_in_words
+    from hsi_ssl.datasets.whereabouts import warn_of_missing
     from hsi_ssl.errors import SettingsError
     from hsi_ssl.reports.balance_page import report_dataset, report_sources
 
@@ -68,9 +68,7 @@ def command(
                 "and --variable, or name the scenes"
             )
         dataset = open_dataset(Path(sources[0]), given["label_set"], data=data)
-        gone = missing(dataset)
-        if gone:
-            terminal.warn(f"{missing_in_words(dataset, gone)}; the report does without")
+        warn_of_missing(dataset, terminal)
         default = balance_folder(dataset.path)
         # A report in its usual place follows from the dataset: it may always be made again.
         folder = report or default

@@ -122,7 +122,7 @@ def command(
     """
     from hsi_ssl.claims import claimed
     from hsi_ssl.datasets.store import open_dataset
-    from hsi_ssl.datasets.whereabouts import missing, missing_in_words
+    from hsi_ssl.datasets.whereabouts import warn_of_missing
     from hsi_ssl.files import refuse_existing
 
     _check_maps(maps)
@@ -150,9 +150,7 @@ def command(
     with claimed(folder):
         refuse_existing(folder, overwrite)
         opened = open_dataset(dataset or settings.dataset, data=data)
-        gone = missing(opened)
-        if gone:
-            terminal.warn(f"{missing_in_words(opened, gone)}; the report does without")
+        warn_of_missing(opened, terminal)
         if tune_spatial:
             tune_run(run, opened, device or settings.device, terminal)
         found = evaluate_each(

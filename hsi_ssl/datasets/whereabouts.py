@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hsi_ssl.errors import DatasetError
 from hsi_ssl.files import fingerprint, folder_fingerprint
 from hsi_ssl.scenes.virtual import is_virtual
+from hsi_ssl.watcher import Watcher
 
 if TYPE_CHECKING:
     from hsi_ssl.datasets.store import Dataset
@@ -84,6 +85,13 @@ def missing(dataset: Dataset, numbers: Sequence[int] | None = None) -> list[int]
     cards = dataset.meta["sources"]
     asked = range(len(cards)) if numbers is None else numbers
     return [i for i in asked if cards[i]["path"] and place_of(cards[i], dataset) is None]
+
+
+def warn_of_missing(dataset: Dataset, watcher: Watcher) -> None:
+    """Warn a report's reader of scenes that are gone."""
+    gone = missing(dataset)
+    if gone:
+        watcher.warn(f"{missing_in_words(dataset, gone)}; the report does without")
 
 
 def missing_in_words(dataset: Dataset, gone: Sequence[int]) -> str:

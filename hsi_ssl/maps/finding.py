@@ -111,6 +111,36 @@ def places_of(
     return places
 
 
+def scene_places(
+    path: Path,
+    tags: dict[str, str],
+    settings: dict[str, Any],
+    scene: Path | None,
+    dataset: Dataset | None,
+    data: Iterable[Path],
+) -> list[Path]:
+    """Where the scene of a map may lie, the likeliest place first; there is one at least.
+
+    The one given; else as `places_of`; else in the folders `data`, as `places_in`.
+
+    Raises
+    ------
+    SceneNotFoundError
+        It is nowhere there.
+    SceneError
+        The folders hold only others of its name.
+    """
+    name = tags.get("SCENE")
+    places = [scene] if scene else places_of(name, settings, dataset, bases_of(path))
+    places = places or places_in(data, name, path)
+    if not places:
+        raise SceneNotFoundError(
+            f"the scene that {path} was made of, {name or 'which it does not name'}, is not there; "
+            "name it with --scene, or the folder that holds it with --data"
+        )
+    return places
+
+
 def places_in(folders: Iterable[Path], name: str | None, map_path: Path) -> list[Path]:
     """Files of the folders that are the scene `name` of a map, by what its record tells of it.
 

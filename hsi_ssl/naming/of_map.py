@@ -10,13 +10,11 @@ import numpy as np
 from hsi_ssl.errors import HsiSslError, SceneNotFoundError
 from hsi_ssl.libraries.library import SpectralLibrary
 from hsi_ssl.maps.finding import (
-    bases_of,
     legend_of,
     on_pixels,
     opened_map,
     opened_scene,
-    places_in,
-    places_of,
+    scene_places,
     settings_of,
     tags_of,
 )
@@ -52,14 +50,8 @@ def of_map(
         The scene tells no wavelengths.
     """
     tags = tags_of(path)
-    settings, name = settings_of(path, tags), tags.get("SCENE")
-    places = [scene] if scene else places_of(name, settings, None, bases_of(path))
-    places = places or places_in(data, name, path)
-    if not places:
-        raise SceneNotFoundError(
-            f"the scene that {path} was made of, {name or 'which it does not name'}, is not there; "
-            "name it with --scene, or the folder that holds it with --data"
-        )
+    settings = settings_of(path, tags)
+    places = scene_places(path, tags, settings, scene, None, data)
     names = {one.code: one.name for one in legend_of(path)[0]}
     with opened_map(path) as raster, opened_scene(places[0], settings, None, watcher) as opened:
         codes_of = on_pixels(path, raster, opened)

@@ -14,7 +14,7 @@ import numpy as np
 
 from hsi_ssl.closing import Closes
 from hsi_ssl.datasets.store import Dataset, open_dataset
-from hsi_ssl.errors import DatasetError, HsiSslError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.errors import DatasetError, HsiSslError, ModelError, SceneError
 from hsi_ssl.inference.checkpoint import CARD
 from hsi_ssl.inference.classifier import Classifier, load_classifiers
 from hsi_ssl.inference.discovered import MapClasses, load_discovered, map_classes
@@ -32,8 +32,7 @@ from hsi_ssl.maps.finding import (
     opened_map,
     opened_scene,
     pixels_by_code,
-    places_in,
-    places_of,
+    scene_places,
     settings_of,
     sources_of,
     tags_of,
@@ -192,14 +191,7 @@ def _of_maps(
                 for name, there in beside
                 if there.exists()
             ]
-            name = about.get("SCENE")
-            places = [scene] if scene else places_of(name, settings, dataset, bases_of(path))
-            places = places or places_in(data, name, path)
-            if not places:
-                raise SceneNotFoundError(
-                    f"the scene that {path} was made of, {name or 'which it does not name'}, is "
-                    "not there; name it with --scene, or the folder that holds it with --data"
-                )
+            places = scene_places(path, about, settings, scene, dataset, data)
             opened = on_error.enter_context(opened_scene(places[0], settings, dataset, watcher))
             seen = on_pixels(path, raster, opened)
             measures = [(kind, on_pixels(path, one, opened)) for kind, one in measures]
