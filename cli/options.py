@@ -160,7 +160,9 @@ class Choice(click.ParamType[str]):
 
 def if_other(option: str, own: Path, usual: Path | None) -> str:
     """Words that name a run to the next command, none where that takes it by itself."""
-    return "" if own == usual else f" {option} {shlex.quote(str(own))}".replace("  ", " ")
+    if own == usual:
+        return ""
+    return f" {option} {shlex.quote(str(own))}" if option else f" {shlex.quote(str(own))}"
 
 
 overlap = click.option(

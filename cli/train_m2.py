@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +137,7 @@ def command(
     training, metrics = card["training"], card["metrics"]
     run, known = settings.output, options.read_project(project)
     usual, of_dataset = known.m2.output, options.if_other("", settings.dataset, known.m2.dataset)
-    named = (
-        f" {shlex.quote(str(run))}{of_dataset}" if of_dataset else options.if_other("", run, usual)
-    )
+    named = options.if_other("", run, None if of_dataset else usual) + of_dataset
     each = [
         {
             "label_set": one["classes"]["name"],

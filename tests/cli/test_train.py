@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from hsi_ssl.cli.options import if_other
 from hsi_ssl.datasets.store import Dataset
 
 pytestmark = pytest.mark.slow
@@ -143,3 +144,10 @@ def test_widths(hsi_ssl: Callable[..., Any], tmp_path: Path) -> None:
     ran = hsi_ssl("train-m1", "--hidden", "wide", "--overwrite")
     assert ran.code == 2
     assert "no list of widths" in ran.err
+
+
+def test_the_next_command_names_what_it_would_not_take_by_itself() -> None:
+    own = Path("two  spaces/m1")
+    assert if_other("--m1", own, own) == ""
+    assert if_other("--m1", own, None) == " --m1 'two  spaces/m1'"
+    assert if_other("", own, Path("runs/m1")) == " 'two  spaces/m1'"
