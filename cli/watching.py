@@ -7,12 +7,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .output import Terminal
-
-if TYPE_CHECKING:
-    from hsi_ssl.reports.event_files import EventFiles
 
 
 @contextlib.contextmanager
@@ -24,52 +20,49 @@ def watched(
         if not terminal.silent:
             if page:
                 drawn = _Page(run, terminal)
-                shown.enter_context(_each_epoch(terminal, drawn.draw, drawn.end))
+                what = "the page of the training is"
+                shown.enter_context(_each_epoch(terminal, what, drawn.draw, drawn.end))
             if tensorboard is not None:
                 from hsi_ssl.reports.event_files import EventFiles
 
                 files = EventFiles(tensorboard, run)
                 terminal.say(f"curves for TensorBoard: {files.folder}")
-                events = _Events(files, terminal)
-                shown.enter_context(_each_epoch(terminal, events.update, events.end))
+                shown.callback(files.close)
+                what = "curves for TensorBoard are"
+                shown.enter_context(_each_epoch(terminal, what, files.update, files.update))
         yield
 
 
 @contextlib.contextmanager
 def _each_epoch(
-    terminal: Terminal, do: Callable[[], None], end: Callable[[], None]
+    terminal: Terminal, what: str, do: Callable[[], None], end: Callable[[], None]
 ) -> Iterator[None]:
-    """Within it, something is done when an epoch ends, and something else in the end."""
-    terminal.each_epoch.append(do)
+    """Within it, something is done when an epoch ends, and something else in the end.
+
+    What goes wrong with it is said, and ends no training, but what is done each epoch.
+    """
+    from hsi_ssl.errors import HsiSslError
+
+    def leave_out() -> None:
+        if each in terminal.each_epoch:
+            terminal.each_epoch.remove(each)
+
+    def attempt(act: Callable[[], None]) -> None:
+        try:
+            act()
+        except (HsiSslError, OSError) as error:
+            terminal.warn(f"{what} left out: {error}")
+            leave_out()
+
+    def each() -> None:
+        attempt(do)
+
+    terminal.each_epoch.append(each)
     try:
         yield
     finally:
-        if do in terminal.each_epoch:
-            terminal.each_epoch.remove(do)
-        end()
-
-
-class _Events:
-    """Event files that follow the log; what goes wrong with them ends no training."""
-
-    def __init__(self, files: EventFiles, terminal: Terminal) -> None:
-        self._files, self._terminal = files, terminal
-
-    def update(self) -> None:
-        """Write what is new."""
-        from hsi_ssl.errors import HsiSslError
-
-        try:
-            self._files.update()
-        except (HsiSslError, OSError) as error:
-            self._terminal.warn(f"curves for TensorBoard are left out: {error}")
-            if self.update in self._terminal.each_epoch:
-                self._terminal.each_epoch.remove(self.update)
-
-    def end(self) -> None:
-        """Write the last of it."""
-        self.update()
-        self._files.close()
+        leave_out()
+        attempt(end)
 
 
 class _Page:
@@ -85,21 +78,14 @@ class _Page:
         self.draw(ended=True)
 
     def draw(self, *, ended: bool = False) -> None:
-        """Draw it, not too often; what goes wrong with it ends no training."""
-        from hsi_ssl.errors import HsiSslError
+        """Draw it, not too often."""
         from hsi_ssl.reports.training_curve import EVERY, write_curve
 
         now = time.monotonic()
         if not ended and now - self._drawn < EVERY:
             return
         self._drawn = now
-        try:
-            path = write_curve(self._run, ended=ended)
-        except (HsiSslError, OSError) as error:
-            self._terminal.warn(f"the page of the training is left out: {error}")
-            if self.draw in self._terminal.each_epoch:
-                self._terminal.each_epoch.remove(self.draw)
-            return
+        path = write_curve(self._run, ended=ended)
         if path is not None and not self._opened:
             self._opened = True
             self._terminal.say(f"watch it: {os.fspath(path)}")
