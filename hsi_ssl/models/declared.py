@@ -86,6 +86,8 @@ class DeclaredVAE(nn.Module):
     """The model. Inputs `(N, D)` are of all columns, the modelled ones first; labels `(N, V)`."""
 
     draws: Tensor
+    sums_all = False
+    """Whether a sum over all classes costs no more than one over some of them."""
 
     def __init__(
         self,
@@ -307,6 +309,7 @@ class DeclaredVAE(nn.Module):
             Which of `y` are known, `(N, V)` on the CPU; None looks, and has to wait for a GPU.
         """
         known = (y >= 0).cpu() if known is None else known
+        exact = None if self.sums_all else exact
         if self.after:
             both = y, known
             return self._cost_after(x, both, generator, kl_weight, exact, samples, stop_gradient)

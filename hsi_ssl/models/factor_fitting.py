@@ -103,9 +103,15 @@ def _within(x: Tensor, q: Tensor) -> Tensor:
     mean = q.T @ x / mass.clamp(min=1e-9)[:, None]
     scatter = torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype)
     for of_class, m in zip(q.T, mean, strict=True):
-        away = x - m
-        scatter += (away * of_class[:, None]).T @ away
+        scatter += _scatter(x, of_class, m)
     return scatter / mass.sum()
+
+
+def _scatter(x: Tensor, weight: Tensor, middle: Tensor) -> Tensor:
+    """Of `x (N, D)` with weights `(N,)` about `middle (D,)`, a matrix `(D, D)`."""
+    away = x - middle
+    found: Tensor = (away * weight[:, None]).T @ away
+    return found
 
 
 def _of_class(
@@ -129,10 +135,8 @@ def _of_class(
 def _m_step(x: Tensor, of_component: Tensor, common: Tensor) -> _Mixture:
     mass = of_component.sum(0) + 1e-6
     mean = of_component.T @ x / mass[:, None]
-    scatter = []
-    for weight, own, m in zip(of_component.T, mass, mean, strict=True):
-        away = x - m
-        scatter.append((away * weight[:, None]).T @ away / own)
+    each = zip(of_component.T, mass, mean, strict=True)
+    scatter = [_scatter(x, weight, m) / own for weight, own, m in each]
     covariance = (1 - SHRINKAGE) * torch.stack(scatter) + SHRINKAGE * common
     return _Mixture(mass / mass.sum(), mean, covariance)
 

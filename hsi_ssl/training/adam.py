@@ -42,11 +42,15 @@ class Adam:
         matrices, others = (
             [[p for p in some if (p.ndim > 1) == wide] for some in each] for wide in (True, False)
         )
+        self.every = list(module.parameters())
         self.rows = [_Row(matrices, decay), _Row(others, 0.0)]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """Clip the gradients that there are, move the parameters, and forget the gradients."""
+        """Clip the gradients that there are, and move the parameters.
+
+        Then forget all gradients of the module, also those of what takes another turn.
+        """
         for row in self.rows:
             row.gather()
         for ends in zip(*(row.networks[:-1] for row in self.rows), strict=True):
@@ -55,6 +59,8 @@ class Adam:
             torch._foreach_mul_(parts, (self.clip / (norm + SMALLEST_NORM)).clamp_(max=1.0))
         for row in self.rows:
             row.step(rate)
+        for parameter in self.every:
+            parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
         """Moments and steps of all parameters, by name."""
@@ -132,8 +138,6 @@ class _Row:
         for run in self.runs:
             some = [p.grad.reshape(-1) for p in self.parameters[run] if p.grad is not None]
             torch.cat(some, out=self._of(run, self.gradient))
-        for parameter in self.parameters:
-            parameter.grad = None
 
     def step(self, rate: float) -> None:
         """Move what has a gradient."""

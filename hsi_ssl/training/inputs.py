@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 APPLIED_BATCH = 2048
 
 
+def stride(count: int, most: int) -> int:
+    """Of `count` pixels every how many-eth, so that they are at most so many, evenly spaced."""
+    return max(1, -(-count // most))
+
+
 def even_sizes(count: int, most: int) -> list[int]:
     """Sizes of as few batches as hold `count` pixels, `most` in each at the most, all alike.
 
@@ -64,7 +69,7 @@ class Inputs:
 
     def some(self, most: int) -> Inputs:
         """At most so many of the pixels, evenly spaced."""
-        return self.rows(slice(None, None, max(1, -(-len(self) // most))))
+        return self.rows(slice(None, None, stride(len(self), most)))
 
     def shuffled(
         self, rows: Tensor, size: int, generator: torch.Generator

@@ -160,7 +160,7 @@ class _Loop:
         self.device = next(task.module.parameters()).device
         self.precision = chosen_precision(settings.precision, self.device)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.turns, self.parameters = task.turns(), list(task.module.parameters())
+        self.turns = task.turns()
         decay = 1 / task.pixels if settings.weight_prior else 0.0
         self.optimisers = [
             Adam(task.module, turn, decay=decay, clip=settings.clip) for turn in self.turns
@@ -275,8 +275,6 @@ class _Loop:
                 step.cost.backward()
                 self.processes.average_gradients(turn.parameters)
                 optimiser.step(rate)
-                for parameter in self.parameters:
-                    parameter.grad = None  # of what takes another turn, too
                 for name, cost in step.terms.items():
                     terms[name] = terms.get(name, 0) + cost.detach()
                 if turn is self.turns[0]:

@@ -114,9 +114,7 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
     of_q = settings.hidden_classifier
     floor = sd_floor(settings.sd_floor, data.scaler)
     width = data.width - data.side_inputs
-    alone = not several
-    on_spectra = data.m1 is None
-    components = components_of(settings, p, q, alone=alone, width=width if on_spectra else None)
+    components = components_of(settings, p, q, None if several or data.m1 is not None else width)
     return DeclaredArchitecture(
         width=width,
         labels=labels,
@@ -136,34 +134,28 @@ def architecture_of(settings: M2Settings, data: M2Data) -> DeclaredArchitecture:
     )
 
 
-def components_of(
-    settings: M2Settings, p: Dependence, q: Dependence, *, alone: bool, width: int | None
-) -> int:
+def components_of(settings: M2Settings, p: Dependence, q: Dependence, width: int | None) -> int:
     """Components of p(x|y) for each class, 0 where p(x|y, z) is a network.
 
-    `width`: columns of spectra; None on M1's features.
+    `width`: columns of spectra; None on M1's features, or of several label sets.
 
     Raises
     ------
     SettingsError
         Components are asked for where p is not known in closed form.
     """
-    possible = (
-        alone
-        and width is not None
-        and settings.likelihood == "gaussian"
-        and labels_name_all(settings)
-        and (p, q) == declared("m2", (ALONE,))
-    )
-    if settings.components and not possible:
-        raise SettingsError(
-            f"components = {settings.components}: p(x|y) is known in closed form for m2 on spectra "
-            "alone, of one label set, with likelihood gaussian, and neither free_slots nor "
-            "propagation; leave components out, or what is in its way"
-        )
+    plain = settings.likelihood == "gaussian" and labels_name_all(settings)
+    if width is None or not plain or (p, q) != declared("m2", (ALONE,)):
+        if settings.components:
+            raise SettingsError(
+                f"components = {settings.components}: p(x|y) is known in closed form for m2 on "
+                "spectra alone, of one label set, with likelihood gaussian, and neither free_slots "
+                "nor propagation; leave components out, or what is in its way"
+            )
+        return 0
     if settings.components is not None:
         return settings.components
-    return COMPONENTS if possible and width is not None and width <= WIDEST else 0
+    return COMPONENTS if width <= WIDEST else 0
 
 
 def latent_of(settings: M2Settings, p: Dependence, of_components: int | None) -> int:

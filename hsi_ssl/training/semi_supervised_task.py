@@ -26,6 +26,7 @@ from hsi_ssl.training.inputs import (
     Pixels,
     at_once,
     evidence,
+    stride,
 )
 from hsi_ssl.training.processes import ALONE, Processes
 from hsi_ssl.training.share import share_of
@@ -161,7 +162,7 @@ class SemiSupervisedTask(PlainTask):
         q = q.clone()
         q[:labelled] = F.one_hot(y[:labelled], q.shape[1]).to(q)
         some = self.inputs.some(FITTED)
-        rows = torch.arange(len(q), device=q.device)[:: max(1, -(-len(q) // FITTED))]
+        rows = torch.arange(len(q), device=q.device)[:: stride(len(q), FITTED)]
         missing = torch.ones(labelled, dtype=torch.bool, device=q.device)
         missing[rows[rows < labelled]] = False
         x = torch.cat([self.labelled.inputs.mean[missing], some.mean])

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hsi_ssl.datasets.checked_rows import CHUNK_ROWS, READ_ROWS
 from hsi_ssl.models.moving import sent
-from hsi_ssl.training.inputs import Inputs, even_sizes
+from hsi_ssl.training.inputs import Inputs, even_sizes, stride
 
 BUFFER = 64
 """Chunks whose pixels are shuffled together."""
@@ -52,7 +52,7 @@ class StreamedInputs:
 
     def some(self, most: int) -> Inputs:
         """At most so many of the pixels, evenly spaced."""
-        step = max(1, -(-len(self) // most))
+        step = stride(len(self), most)
         return self.read(self.rows[::step]).to(self.device)
 
     def shuffled(
