@@ -103,22 +103,23 @@ class CheckedRows:
             block[:] = whole[: len(block)]
 
     def gather(self, rows: npt.NDArray[np.int64]) -> Array:
-        """Rows in any order, read in blocks of whole chunks; errors as `read`."""
+        """Rows in any order; chunks that hold none of them are not read. Errors as `read`."""
         if len(rows) and bool((rows[1:] == rows[:-1] + 1).all()):
             return self.read(int(rows[0]), int(rows[-1]) + 1)
         found = np.empty((len(rows), self.stored.shape[1]), self.stored.dtype)
         ascending = bool((rows[1:] >= rows[:-1]).all())
         order = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
-        firsts = np.arange(0, self.stored.shape[0] + READ_ROWS, READ_ROWS)
-        bounds = np.searchsorted(rows, firsts, sorter=order)
-        for start, stop in itertools.pairwise(bounds):
+        ordered = rows if ascending else rows[order]
+        apart = np.diff(ordered // CHUNK_ROWS) > 1
+        too_many = np.diff(ordered // READ_ROWS) > 0
+        begins = np.flatnonzero(apart | too_many) + 1
+        for start, stop in itertools.pairwise([0, *begins.tolist(), len(rows)]):
             if stop > start:
-                place = order[start:stop]
-                lowest, highest = int(rows[place[0]]), int(rows[place[-1]])
+                lowest, highest = int(ordered[start]), int(ordered[stop - 1])
                 block = self.read(lowest, highest + 1)
-                within = rows[place] - lowest
+                within = ordered[start:stop] - lowest
                 if ascending:
                     np.take(block, within, axis=0, out=found[start:stop], mode="clip")
                 else:
-                    found[place] = block[within]
+                    found[order[start:stop]] = block[within]
         return found

@@ -1,15 +1,18 @@
 """Pixels whose spectra are read from the dataset in every epoch, where memory cannot hold them.
 
-Chunks of the file are taken in random order, `BUFFER` of them at a time; the pixels of these are
-shuffled together. While one buffer is learnt from, a thread reads the next. So memory does not
-grow with the number of pixels, and each chunk is checked by its checksum whenever it is read.
+Chunks of the file are taken in random order, `BUFFER` of them at a time, fewer at first, for which
+a training has to wait; the pixels of these are shuffled together. While one buffer is learnt from,
+a thread reads the next. So memory does not grow with the number of pixels, and each chunk is
+checked by its checksum whenever it is read.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +25,14 @@ from hsi_ssl.training.inputs import Inputs, even_sizes, stride
 
 BUFFER = 64
 """Chunks whose pixels are shuffled together."""
+FIRST = 8
+"""Of the first buffer of an epoch; each has twice as many as the one before."""
 PIECE = 16
 """Chunks of which raw spectra lie in memory at a time."""
 
 Rows = npt.NDArray[np.int64]
+Place = TypeVar("Place")
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,9 @@ class StreamedInputs:
 
     def blocks(self, size: int) -> Iterator[Inputs]:
         """All pixels in their order, `size` at a time; of each piece read the last may be fewer."""
-        for first in range(0, len(self), READ_ROWS):
-            piece = self.read(self.rows[first : first + READ_ROWS]).to(self.device)
-            yield from piece.blocks(size)
+        pieces = [self.rows[first : first + READ_ROWS] for first in range(0, len(self), READ_ROWS)]
+        for piece in _ahead(self.read, pieces):
+            yield from piece.to(self.device).blocks(size)
 
     def some(self, most: int) -> Inputs:
         """At most so many of the pixels, evenly spaced."""
@@ -67,30 +74,22 @@ class StreamedInputs:
         by_chunk = np.argsort(chunk, kind="stable")
         each = np.split(mine[by_chunk], np.flatnonzero(np.diff(chunk[by_chunk])) + 1)
         order = _shuffled(len(each), generator)
-        groups = [
-            [each[i] for i in order[first : first + BUFFER]]
-            for first in range(0, len(each) if len(mine) else 0, BUFFER)
-        ]
+        groups = [[each[i] for i in some] for some in _buffers(order)] if len(mine) else []
         sizes = even_sizes(len(mine), size)
         left = np.zeros(0, np.int64)
         left_inputs: Inputs | None = None
-        with ThreadPoolExecutor(1, "reads ahead") as thread:
-            ahead = thread.submit(self._buffer, groups[0]) if groups else None
-            for number in range(len(groups)):
-                assert ahead is not None
-                found, inputs = _result(ahead)
-                if number + 1 < len(groups):
-                    ahead = thread.submit(self._buffer, groups[number + 1])
-                inputs = inputs.to(self.device)
-                if left_inputs is not None:
-                    found, inputs = np.concatenate([left, found]), joined([left_inputs, inputs])
-                at = torch.from_numpy(_shuffled(len(found), generator))
-                shuffled, there = torch.from_numpy(found)[at], sent(at, self.device)
-                first = 0
-                while sizes and first + sizes[0] <= len(at):
-                    some = slice(first, first := first + sizes.pop(0))
-                    yield shuffled[some], inputs, there[some]
-                left, left_inputs = shuffled[first:].numpy(), inputs.rows(there[first:])
+        for new, read in _ahead(self._buffer, groups):
+            inputs = read.to(self.device)
+            if left_inputs is not None:
+                inputs = joined([left_inputs, inputs])
+            found = np.concatenate([left, new])
+            at = torch.from_numpy(_shuffled(len(found), generator))
+            shuffled, there = torch.from_numpy(found)[at], sent(at, self.device)
+            first = 0
+            while sizes and first + sizes[0] <= len(at):
+                some = slice(first, first := first + sizes.pop(0))
+                yield shuffled[some], inputs, there[some]
+            left, left_inputs = shuffled[first:].numpy(), inputs.rows(there[first:])
 
     def _buffer(self, chunks: list[Rows]) -> tuple[Rows, Inputs]:
         """The pixels of some chunks, and their inputs, on the CPU."""
@@ -105,8 +104,26 @@ def _shuffled(count: int, generator: torch.Generator) -> npt.NDArray[np.int64]:
     return order
 
 
-def _result(ahead: Future[tuple[Rows, Inputs]]) -> tuple[Rows, Inputs]:
-    return ahead.result()
+def _buffers(order: Rows) -> list[Rows]:
+    """Chunks in their order, a few first, then more, up to `BUFFER`."""
+    ends, size = [0], FIRST
+    while ends[-1] < len(order):
+        ends.append(ends[-1] + min(size, BUFFER))
+        size *= 2
+    return [order[first:end] for first, end in itertools.pairwise(ends)]
+
+
+def _ahead(read: Callable[[Place], Read], places: list[Place]) -> Iterator[Read]:
+    """What is read of each place, the next one by a thread while one is made use of."""
+    with ThreadPoolExecutor(1, "reads ahead") as thread:
+        coming: Future[Read] | None = None
+        for place in places:
+            reading = thread.submit(read, place)
+            if coming is not None:
+                yield coming.result()
+            coming = reading
+        if coming is not None:
+            yield coming.result()
 
 
 def joined(inputs: list[Inputs]) -> Inputs:

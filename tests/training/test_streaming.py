@@ -65,9 +65,11 @@ def test_batches_are_mixed_from_many_chunks_and_anew_each_time() -> None:
         [found for found, _, _ in pixels.inputs.shuffled(torch.arange(len(rows)), 512, generator)]
         for _ in range(2)
     ]
-    for batch in epochs[0][::50]:
-        chunks = torch.unique(batch // CHUNK_ROWS)
-        assert len(chunks) > 0.9 * streaming.BUFFER * (1 - np.exp(-512 / streaming.BUFFER))
+    chunks = [len(torch.unique(batch // CHUNK_ROWS)) for batch in epochs[0]]
+    assert chunks[0] == streaming.FIRST
+    few = 7 * streaming.FIRST * CHUNK_ROWS // 512  # of 8, 16 and 32 chunks
+    for found in chunks[few : few + 250 : 50]:
+        assert found > 0.9 * streaming.BUFFER * (1 - np.exp(-512 / streaming.BUFFER))
     assert not torch.equal(epochs[0][0], epochs[1][0])
     assert max(pixels.read) <= READ_ROWS
     same = pixels.inputs.shuffled(torch.arange(len(rows)), 512, torch.Generator().manual_seed(0))
