@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hsi_ssl.datasets.store import DatasetWriter, writing_dataset
 from hsi_ssl.datasets.taking import BLOCK
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.resting import Room, resting
 from hsi_ssl.scenes.scene import Scene, valid_spectra
 
 Ints = npt.NDArray[Any]
@@ -52,7 +54,8 @@ def seconds_of(paths: Sequence[Path], scenes: Sequence[Scene]) -> Iterator[tuple
             "the same order"
         )
     with ExitStack() as opened:
-        found = tuple(opened.enter_context(open_scene(path)) for path in paths)
+        room = Room()
+        found = tuple(opened.enter_context(_resting(path, room)) for path in paths)
         for first, second in zip(scenes, found, strict=True):
             _check(first, second)
             if second.bands != found[0].bands or not (second.good == found[0].good).all():
@@ -61,6 +64,10 @@ def seconds_of(paths: Sequence[Path], scenes: Sequence[Scene]) -> Iterator[tuple
                     "prepare them apart"
                 )
         yield found
+
+
+def _resting(path: Path, room: Room) -> Scene:
+    return resting(open_scene(path), partial(open_scene, path), room)
 
 
 def _check(first: Scene, second: Scene) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.datasets.bands import in_bands_of_first
-from hsi_ssl.errors import SceneError
 from hsi_ssl.labels.finding import Found
-from hsi_ssl.labels.sources import Sources, open_found
+from hsi_ssl.labels.sources import Sources, open_again
 from hsi_ssl.running.places import Here, Place, values_of
 from hsi_ssl.running.task import Task
 from hsi_ssl.scenes.ranges import WavelengthRange
@@ -42,17 +41,11 @@ class Opening:
 
     def open(self) -> Scene:
         """Open it."""
-        scene = self._opened(self.found)
+        scene = open_again(self.found, self.reading)
         if self.like is not None:
-            with self._opened(self.like) as first:
+            with open_again(self.like, self.reading) as first:
                 scene = in_bands_of_first([first, scene], self.excluded, SILENT)[1]
         return physical(scene) if self.physical else scene
-
-    def _opened(self, found: Found) -> Scene:
-        scene = open_found(found, self.reading)
-        if scene is None:
-            raise SceneError(f"{found.cube} could be read before and cannot now: was it replaced?")
-        return scene
 
 
 def openings_of(
@@ -60,12 +53,11 @@ def openings_of(
 ) -> list[Opening]:
     """How the scenes of a dataset are opened once more; `before`: before units were compared."""
     found = []
-    plain = replace(settings.reading, mask=(), mask_out=())
     for source, raw in zip(sources.scenes, before, strict=True):
         assert source.found is not None
         like = sources.scenes[0].found if settings.resample else None
         changed = source.scene.reader is not raw.reader
-        found.append(Opening(source.found, plain, like, settings.excluded, changed))
+        found.append(Opening(source.found, settings.reading, like, settings.excluded, changed))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, recognise
@@ -45,42 +46,66 @@ class Found:
     searched: bool = False
 
 
-def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, list[Found]]:
-    """The title and the cubes of one source: a catalog name, a folder, a file, a web address.
+class Finder:
+    """Finds what sources hold; a folder of which many files are named is listed once."""
 
-    A catalog name wins over a path; `./name` is always a path. What is missing is fetched, into
-    `data_folder` or else the cache folder.
+    def __init__(self, data_folder: Path | None, watcher: Watcher) -> None:
+        """What is missing is fetched, into `data_folder` or else the cache folder."""
+        self._data_folder, self._watcher = data_folder, watcher
+        self._named_in = cache(_named_in)
+        self._mains_in = cache(lambda folder: _mains(self._named_in(folder)[0]))
 
-    Raises
-    ------
-    SceneNotFoundError
-        There is nothing of that name, or no cube in the folder.
-    CatalogError, FetchError, OutputError
-        The data set cannot be had.
-    """
-    path = Path(source)
-    if source in entries():
+    def find(self, source: str) -> tuple[str, list[Found]]:
+        """Title and cubes of one source: a catalog name, a folder, a file, a web address.
+
+        A catalog name wins over a path; `./name` is always a path.
+
+        Raises
+        ------
+        SceneNotFoundError
+            There is nothing of that name, or no cube in the folder.
+        CatalogError, FetchError, OutputError
+            The data set cannot be had.
+        """
+        path = Path(source)
+        if source in entries():
+            if path.exists():
+                self._watcher.say(
+                    f"{source} is the catalog's; ./{source} would be the one in this folder"
+                )
+            return _from_catalog(entry(source), self._data_folder, self._watcher)
+        if is_virtual(path):
+            return name_of(path), [_recognised(path, searched=False)]
+        if path.is_dir() and product_at(path) is None:
+            found = _in_folder(path)
+            if not found:
+                raise SceneNotFoundError(f"no cube in the folder {path}; name a folder with cubes")
+            return path.resolve().name, found
         if path.exists():
-            watcher.say(f"{source} is the catalog's; ./{source} would be the one in this folder")
-        return _from_catalog(entry(source), data_folder, watcher)
-    if is_virtual(path):
-        return name_of(path), [_recognised(path, searched=False)]
-    if path.is_dir() and product_at(path) is None:
-        found = _in_folder(path)
-        if not found:
-            raise SceneNotFoundError(f"no cube in the folder {path}; name a folder with cubes")
-        return path.resolve().name, found
-    if path.exists():
-        member = product_at(path)
-        main = path if member is None else member.main
-        return name_of(main), [_beside(main)]
-    hint = "give a data set of `hsi-ssl catalog list`, a folder or files"
-    if path.name == source:
-        try:
-            entry(source)
-        except CatalogError as error:
-            hint = str(error)
-    raise SceneNotFoundError(f"there is no file or folder {source}; {hint}")
+            member = product_at(path)
+            main = path if member is None else member.main
+            return name_of(main), [self._beside(main)]
+        hint = "give a data set of `hsi-ssl catalog list`, a folder or files"
+        if path.name == source:
+            try:
+                entry(source)
+            except CatalogError as error:
+                hint = str(error)
+        raise SceneNotFoundError(f"there is no file or folder {source}; {hint}")
+
+    def _beside(self, path: Path) -> Found:
+        """A file, with the labels that lie beside it; of the other files only names are looked at."""
+        cubes, labels = self._named_in(path.parent)
+        found = _recognised(path, searched=False)
+        if path.name not in {cube.name for cube in cubes}:
+            return found
+        bare = not all(labels.values())  # called `labels` and no more
+        return _paired(found, labels, alone=bare and len(self._mains_in(path.parent)) == 1)
+
+
+def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, list[Found]]:
+    """Title and cubes of one source, as `Finder.find`."""
+    return Finder(data_folder, watcher).find(source)
 
 
 def named_again(source: str, found: Found) -> str:
@@ -103,16 +128,6 @@ def _from_catalog(
         )
         for scene in there.scenes
     ]
-
-
-def _beside(path: Path) -> Found:
-    """A file, with the labels that lie beside it; of the other files only names are looked at."""
-    cubes, labels = _named_in(path.parent)
-    found = _recognised(path, searched=False)
-    if path.name not in {cube.name for cube in cubes}:
-        return found
-    bare = not all(labels.values())  # called `labels` and no more
-    return _paired(found, labels, alone=bare and len(_mains(cubes)) == 1)
 
 
 def _in_folder(folder: Path) -> list[Found]:

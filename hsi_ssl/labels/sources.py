@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from hsi_ssl.catalog.entries import LabelSetEntry, entries, entry
@@ -17,7 +18,7 @@ from hsi_ssl.errors import (
     SceneNotFoundError,
 )
 from hsi_ssl.labels.class_codes import ClassFile
-from hsi_ssl.labels.finding import Found, find
+from hsi_ssl.labels.finding import Finder, Found
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.labels.labelling import (
     Labelled,
@@ -33,6 +34,7 @@ from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.readers.hdf5_file import opened as hdf5_opened
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
+from hsi_ssl.scenes.resting import MOST, Room, resting
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.units import scaled_by
 from hsi_ssl.scenes.wavelengths import with_facts
@@ -128,11 +130,14 @@ def resolve(
     if not sources:
         raise SceneNotFoundError("no source is given; name a data set, a folder or files")
     titles, found = _found(sources, data_folder, watcher)
+    room = Room() if len(found) > MOST else None
     with ExitStack() as on_error:
         opened: list[Opened] = []
         for one in found:
             scene = _open(one, reading, watcher)
             if scene is not None:
+                if room is not None:
+                    scene = resting(scene, partial(open_again, one, reading), room)
                 on_error.callback(scene.close)
                 opened.append(_with_label_set(Opened(one, scene), label_set))
         if not opened:
@@ -202,14 +207,29 @@ def open_found(found: Found, reading: Reading, watcher: Watcher = SILENT) -> Sce
     return looked
 
 
+def open_again(found: Found, reading: Reading) -> Scene:
+    """One that could be opened before, without masks and labels.
+
+    Raises
+    ------
+    SceneNotFoundError, SceneError
+        It is gone, or no cube any more.
+    """
+    scene = _open(found, reading, SILENT)
+    if scene is None:
+        raise SceneError(f"{found.cube} could be read before and cannot now: was it replaced?")
+    return scene
+
+
 def _found(
     sources: Sequence[str], data_folder: Path | None, watcher: Watcher
 ) -> tuple[list[str], list[Found]]:
     """Titles, and each cube once."""
     titles: list[str] = []
     cubes: dict[Path, Found] = {}
+    finder = Finder(data_folder, watcher)
     for source in sources:
-        title, those = find(source, data_folder, watcher)
+        title, those = finder.find(source)
         titles.append(title)
         for one in those:
             cubes.setdefault(one.cube.resolve(), one)

@@ -16,7 +16,7 @@ import numpy as np
 
 from hsi_ssl.errors import HsiSslError, SceneNotFoundError, SettingsError
 from hsi_ssl.labels.area import areas
-from hsi_ssl.labels.finding import Found, find, named_again
+from hsi_ssl.labels.finding import Finder, Found, named_again
 from hsi_ssl.labels.looking import AUTO, masks_of
 from hsi_ssl.labels.sources import open_found
 from hsi_ssl.maps.mosaic import check_mosaic, is_mosaic
@@ -161,9 +161,10 @@ def _wanted(
 ) -> list[Wanted]:
     """Each cube that the sources hold once; a source that fails is kept, unless it is the only."""
     cubes: dict[Path, Wanted] = {}
+    finder = Finder(None, watcher)
     for source in settings.scenes:
         try:
-            _, some = find(source, None, watcher)
+            _, some = finder.find(source)
         except HsiSslError as error:
             if len(settings.scenes) == 1:
                 raise

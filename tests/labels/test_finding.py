@@ -10,7 +10,8 @@ import scipy.io
 from hearing import Hears
 
 from hsi_ssl.errors import SceneNotFoundError
-from hsi_ssl.labels.finding import find
+from hsi_ssl.labels import finding
+from hsi_ssl.labels.finding import Finder, find
 from hsi_ssl.watcher import SILENT
 
 
@@ -114,3 +115,23 @@ def test_what_is_not_there_is_said(
     (tmp_path / "empty").mkdir()
     with pytest.raises(SceneNotFoundError, match=message):
         find(source, None, SILENT)
+
+
+def test_a_folder_of_which_many_files_are_named_is_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"s{i}.tif" for i in range(5)]
+    touch(tmp_path, *names, *(f"s{i}_labels.tif" for i in range(5)))
+    listed: list[Path] = []
+    known = finding._named_in
+
+    def counted(folder: Path) -> tuple[list[Path], dict[Path, str]]:
+        listed.append(folder)
+        return known(folder)
+
+    monkeypatch.setattr(finding, "_named_in", counted)
+    finder = Finder(None, SILENT)
+    found = [finder.find(str(tmp_path / name))[1][0] for name in names]
+    labels = [one.labels.name for one in found if one.labels is not None]
+    assert labels == [f"s{i}_labels.tif" for i in range(5)]
+    assert listed == [tmp_path]
