@@ -94,7 +94,7 @@ class Finder:
         raise SceneNotFoundError(f"there is no file or folder {source}; {hint}")
 
     def _beside(self, path: Path) -> Found:
-        """A file, with the labels that lie beside it; of the other files only names are looked at."""
+        """A file, with the labels that lie beside it; others are told by their names alone."""
         cubes, labels = self._named_in(path.parent)
         found = _recognised(path, searched=False)
         if path.name not in {cube.name for cube in cubes}:
