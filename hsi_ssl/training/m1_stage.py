@@ -474,8 +474,9 @@ def of_one_shape(one: FeatureExtractor, other: FeatureExtractor) -> bool:
     def facts(model: FeatureExtractor) -> tuple[Any, ...]:
         a = model.architecture
         hidden, codes = getattr(a, "hidden", ()), getattr(a, "codes", "linear")
+        means = getattr(a, "likelihood", "gaussian") == "gaussian"  # or logits are decoded
         shapes = {name: tensor.shape for name, tensor in networks_of(model).items()}
-        return a.width, a.latent, hidden, hidden and a.activation, codes, shapes
+        return a.width, a.latent, hidden, hidden and a.activation, codes, means, shapes
 
     return one.decodes and other.decodes and facts(one) == facts(other)
 

@@ -131,6 +131,9 @@ def test_init_from_starts_with_those_weights(tiny_dataset: Dataset, tmp_path: Pa
     with pytest.raises(ModelError, match=r"another architecture .* differ in latent; give") as told:
         train_m1(settings(tiny_dataset, tmp_path / "third", latent=5), init_from=tmp_path / "first")
     assert len(str(told.value).replace(str(tmp_path), "")) < 200
+    logits = settings(tiny_dataset, tmp_path / "third", likelihood="bernoulli")
+    with pytest.raises(ModelError, match=r"another architecture .* differ in likelihood; give"):
+        train_m1(logits, init_from=tmp_path / "first")
 
 
 @pytest.mark.slow
