@@ -120,8 +120,9 @@ def _layers(path: Path) -> Description:
 
 
 def _folder(path: Path, reading: Reading) -> Description:
-    """A run, finished or not, a report, or the only product in it."""
+    """A run, finished or not, a report, the only product in it, or its scenes."""
     from hsi_ssl.describing.folders import describe_report, describe_unfinished
+    from hsi_ssl.describing.scenes_in import describe_scenes_in
     from hsi_ssl.inference.checkpoint import CARD
 
     if (path / CARD).exists():
@@ -138,7 +139,10 @@ def _folder(path: Path, reading: Reading) -> Description:
     if mains:
         refuse_folder(path)
     refuse_broken(path)
+    scenes = describe_scenes_in(path)
+    if scenes is not None:
+        return scenes
     raise ModelError(
-        f"{path} is a folder without {CARD} or a report, and without a product that can be read; "
-        "give a run folder, a dataset or a scene"
+        f"{path} is a folder without {CARD} or a report, and without a product or scenes that can "
+        "be read; give a run folder, a dataset or a scene"
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
+from placed_files import write_cube, write_layer
 
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import open_dataset, writing_dataset
@@ -192,3 +194,23 @@ def test_a_broken_report_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "metrics.json").write_text(content)
     with pytest.raises(ModelError, match="make the report again"):
         describe(tmp_path)
+
+
+def test_a_folder_of_scenes_names_them_and_their_labels(tmp_path: Path) -> None:
+    write_cube(tmp_path / "a.tif")
+    write_cube(tmp_path / "b.tif", bands=8)
+    write_cube(tmp_path / "photo.tif", bands=3)
+    write_layer(tmp_path / "a_labels.gpkg", [shapely.box(0, 0, 1, 1)], {"class": ["marl"]})
+    found = describe(tmp_path)
+    assert found.values["kind"] == "scenes"
+    assert [(Path(s["path"]).name, s["bands"], s["labels"]) for s in found.values["scenes"]] == [
+        ("a.tif", 6, "a_labels.gpkg"),
+        ("b.tif", 8, None),
+    ]
+    text = text_of(tmp_path)
+    assert f"{tmp_path}: folder of 2 scenes\na.tif: 20 x 24 pixels, 6 bands, labels a_lab" in text
+    assert "b.tif: 20 x 24 pixels, 8 bands, no labels of its own" in text
+    assert "left out: photo.tif has 3 bands" in text
+    for i in range(30):
+        (tmp_path / f"c{i:02}.tif").write_bytes((tmp_path / "a.tif").read_bytes())
+    assert "and 12 more" in text_of(tmp_path)
