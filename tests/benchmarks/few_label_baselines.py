@@ -6,7 +6,7 @@ tuned by cross-validation among them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,10 @@ MOST_PIXELS = 32_768
 """Pixels that the spread of the bands is measured on."""
 
 
-def baselines(dataset: Dataset, seed: int) -> Iterator[tuple[str, Array]]:
-    """Names, and class indices `(n,)` predicted for the test pixels."""
+def baselines(
+    dataset: Dataset, seed: int, left_out: Container[str] = ()
+) -> Iterator[tuple[str, Array]]:
+    """Names, and class indices `(n,)` predicted for the test pixels; of those not `left_out`."""
     rows, test = dataset.rows(Part.TRAIN, Part.VALIDATION), dataset.rows(Part.TEST)
     y = dataset.label[rows].astype(np.int64)
     seen = dataset.rows(Part.TRAIN, Part.VALIDATION, Part.POOL)
@@ -59,9 +61,13 @@ def baselines(dataset: Dataset, seed: int) -> Iterator[tuple[str, Array]]:
     ):
         pool = x_pool(dataset, features, centre, spread)
         for name in NAMES:
+            if f"{name} on {features}" in left_out:
+                continue
             predictor = fit_baseline(name, x, y, seed, pool=pool, threads=1)
             yield f"{name} on {features}", predictor.predict(x_test)
         for layers in (1, 2):
+            if f"network of {layers} on {features}" in left_out:
+                continue
             found = network(x, y, x_test, noise_sd, layers=layers, seed=seed)
             yield f"network of {layers} on {features}", found
 
