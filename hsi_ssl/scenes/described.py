@@ -1,8 +1,9 @@
 """Wavelengths in the descriptions of a raster's bands, where copies have lost all else.
 
 GDAL describes the bands of an ENVI file as `420.0 Nanometers` or `name (420.0 Nanometers)`, and
-programs that copy a raster keep that. rioxarray keeps nothing else of each band: what a band says
-of itself becomes the first band's word for the whole file (`wavelength=420.0`).
+programs that copy a raster keep that; in a copy that is ENVI again they are the bands' names, and
+there is no list of wavelengths. rioxarray keeps nothing else of each band: what a band says of
+itself becomes the first band's word for the whole file (`wavelength=420.0`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ SPELLED = re.compile(r"(?:.*\()?\s*(\d+(?:\.\d+)?)\s*([A-Za-zµμ]+)\s*\)?")
 
 
 def described_facts(
-    descriptions: Sequence[str | None], tags: Mapping[str, str], *, where: str
+    descriptions: Sequence[str | None],
+    tags: Mapping[str, str],
+    *,
+    where: str,
+    found_in: str = "the descriptions of the bands",
 ) -> BandFacts:
     """Facts from descriptions that all spell a length in one unit; `tags` are those of the file.
 
@@ -35,7 +40,7 @@ def described_facts(
                 where=where,
                 wavelengths=[match[1] for match in found],
                 units=unit,
-                wavelengths_from="the descriptions of the bands",
+                wavelengths_from=found_in,
             )
     lone = next((value for key, value in tags.items() if key.lower() == "wavelength"), None)
     if lone is None or len(descriptions) < 2:  # noqa: PLR2004

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import spectral.io.envi
 from delivered import CRS, NORTH, WEST, on_grid, reflectance, refused, run
 
@@ -69,6 +70,22 @@ def test_rioxarray_gives_the_first_wavelength_to_the_file(
         np.testing.assert_allclose(scene.units.scale, 1e-4)
         np.testing.assert_array_equal(scene.read(), RAW)
     assert "tells one wavelength, 420.0, for 20 bands" in notes(tmp_path / "copy.tif")
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_gdal_copies_wavelengths_of_envi_to_envi_as_band_names(
+    envi: Path, tmp_path: Path, beside: bool
+) -> None:
+    copy = tmp_path / "copy.img"
+    rasterio.shutil.copy(envi.with_suffix(".img"), copy, driver="ENVI")
+    assert "wavelength = {" not in copy.with_suffix(".hdr").read_text()
+    if not beside:  # only the cube and its header were handed on
+        (tmp_path / "copy.img.aux.xml").unlink()
+    with open_scene(copy) as scene:
+        assert scene.wavelengths_nm is not None
+        np.testing.assert_allclose(scene.wavelengths_nm, NM, atol=0.05)
+    said = "the tags `wavelength` of the bands in the .aux.xml" if beside else "the band names of"
+    assert f"from {said}" in run("info", copy)
 
 
 @pytest.mark.slow

@@ -371,8 +371,12 @@ def _band_facts(
         found = finest(imagery, tags, facts)
         return found if found.wavelengths_nm is not None else found.else_from(described)
     # There GDAL makes the tags of the header itself, unless it wrote them beside.
-    if "wavelength" in told or tags.wavelengths_nm is None:
+    if "wavelength" in told:
         return facts
+    if tags.wavelengths_nm is None:
+        names = [dataset.descriptions[band - 1] for band in bands]
+        said = "the band names of the header"
+        return facts.else_from(described_facts(names, {}, where=path.name, found_in=said))
     note = (
         f"the header of {path.name} tells no wavelengths: those that GDAL wrote beside it "
         "(.aux.xml) are taken; a list of bad bands that there may have been is lost"
