@@ -67,12 +67,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dask_cluster() -> Iterator[Any]:
     """A Dask cluster of two worker processes of one thread.
 
-    It is there to the end of all tests: what Dask would sample of them a hundred times a second
-    costs an eighth of a core.
+    Idle, it costs other tests time: it goes with the module that needs it, and meanwhile samples
+    itself seldom, which by default takes an eighth of a core.
     """
     import dask
     from distributed import LocalCluster

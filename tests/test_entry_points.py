@@ -54,8 +54,8 @@ def test_an_extractor_of_another_package_is_one_among_ours(installed: Path, type
     trained = typed(*words, "--option", "median=yes", "-o", "groups", packages=installed)
     assert trained.returncode == 0, trained.stderr
     assert "3 of 3 units are active" in trained.stdout + trained.stderr
-    m2 = ("train-m2", "dataset.h5", "--m1", "groups", "--epochs", "2", "-o", "m2")
-    assert typed(*m2, packages=installed).returncode == 0
+    m2 = ("train-m2", "dataset.h5", "--m1", "groups", "--epochs", "2", "--supervised-epochs", "1")
+    assert typed(*m2, "-o", "m2", packages=installed).returncode == 0
     told = typed("info", "m2", packages=installed)
     assert "band groups+M2" in told.stdout
 

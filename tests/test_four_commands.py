@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ import torch
 from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.cli.main import cli
 from hsi_ssl.recipes import recipes
+from hsi_ssl.scenes import simulate
 
 SHORT = ["--epochs", "2", "--hidden", "64", "-q"]
+SUPERVISED = ["--supervised-epochs", "4"]
 FEW = ["--unlabelled", "2000", "--per-class", "100", "-q"]
 NEEDS = {
     "enmap-potsdam": "enmap-potsdam",
@@ -44,14 +47,16 @@ def test_init_prepare_train_classify_evaluate(
     if recipe in NEEDS:
         real_data(NEEDS[recipe])
     if recipe == "drillcore":
-        # The catalog entry simulates itself into the cache folder.
+        # The catalog entry simulates itself into the cache folder; here of a quarter of its pixels.
+        small = partial(simulate.simulate, rows=128, cols=192)
+        monkeypatch.setattr(simulate, "simulate", small)
         monkeypatch.delenv("HSI_SSL_DATA", raising=False)
         monkeypatch.setattr(catalog, "cache_folder", lambda: tmp_path / "cache")
     for step in (
         ["init", recipe],
         ["prepare", *FEW],
         ["train-m1", *SHORT],
-        ["train-m2", *SHORT],
+        ["train-m2", *SHORT, *SUPERVISED],
         ["classify", "-q"],
         ["evaluate", "-q"],
     ):

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/kills.py --report reports/faults.md
     python tests/benchmarks/kills.py --kills 400 --signal TERM
+    python tests/benchmarks/kills.py --kills 400 --signal TERM,INT
     python tests/benchmarks/kills.py --commands discover,compare --signal INT
 
 prepare, train-m1, train-m2 and classify of a small scene in turn, or other `--commands`, half of
@@ -361,10 +362,8 @@ class Trial:
     `before` is what was there before them, `new` and `old` are what two unbroken runs have written.
     """
 
-    def __init__(
-        self, folder: Path, stages: tuple[Stage, ...], number: signal.Signals, seed: int
-    ) -> None:
-        self.folder, self.number, self.random = folder, number, random.Random(seed)
+    def __init__(self, folder: Path, stages: tuple[Stage, ...], seed: int) -> None:
+        self.folder, self.random = folder, random.Random(seed)
         self.stages = stages
         self.before: dict[str, Files] = {}
         self.new: dict[str, Files] = {}
@@ -401,7 +400,7 @@ class Trial:
         """What the last command has said."""
         return (self.folder / "said.txt").read_text(errors="replace")
 
-    def kill(self, stage: Stage) -> None:
+    def kill(self, stage: Stage, number: signal.Signals) -> None:
         """Kill the stage, look, run it again, look again."""
         found, over = self.found[stage.name], self.random.random() < 0.5
         new, old = self.new[stage.name], (self.old if over else self.before)[stage.name]
@@ -410,13 +409,13 @@ class Trial:
         if stage.resumes and not over:
             again = (*command, "--resume")
         after = self.random.uniform(0, 1.05 * self.seconds[stage.name])
-        what = f"{stage.name} after {after:.2f} s{' over another' if over else ''}"
-        code, seconds = killed(self.folder, command, self.number, after)
+        what = f"{stage.name}, {number.name} after {after:.2f} s{' over another' if over else ''}"
+        code, seconds = killed(self.folder, command, number, after)
         found.counts["kills"] += 1
         if code == 0:
             found.counts["over before"] += 1
         else:
-            self._check_end(found, what, code, seconds)
+            self._check_end(found, what, number, code, seconds)
         left = contents(self.folder, stage)
         found.counts["hidden after the kill"] += bool(hidden(self.folder))
         self._check_left(stage, what, left, old)
@@ -431,11 +430,13 @@ class Trial:
         # The stages after this one stand on what it writes.
         put(self.folder, stage, new)
 
-    def _check_end(self, found: Found, what: str, code: int, seconds: float) -> None:
-        if self.number == signal.SIGKILL:
+    def _check_end(
+        self, found: Found, what: str, number: signal.Signals, code: int, seconds: float
+    ) -> None:
+        if number == signal.SIGKILL:
             return
         found.longest = max(found.longest, seconds)
-        if code != 128 + self.number or "Stopped (" not in self.said() or seconds > 2:
+        if code != 128 + number or "Stopped (" not in self.said() or seconds > 2:
             found.wrong.append(f"{what}: ends with {code} in {seconds:.2f} s: {self.said()[-300:]}")
         if "Traceback" in self.said():
             found.wrong.append(f"{what}: {self.said()[-600:]}")
@@ -496,19 +497,19 @@ def import_all() -> None:
 
 
 def trials(
-    kills: int, stages: tuple[Stage, ...], number: signal.Signals, seed: int
+    kills: int, stages: tuple[Stage, ...], numbers: tuple[signal.Signals, ...], seed: int
 ) -> dict[str, Found]:
-    """Kill so many runs, stage after stage; what was found of each."""
+    """Kill so many runs, all stages by one signal, then by the next; what was found of each."""
     loop.SECONDS_BETWEEN_STATES, loop.SNAPSHOT_EPOCHS = BETWEEN_STATES, DRAWN
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         place = Path(folder) / "work"
         place.mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = folder
-        trial = Trial(place, stages, number, seed)
+        trial = Trial(place, stages, seed)
         with contextlib.chdir(place):
             trial.unbroken()
             for i in range(kills):
-                trial.kill(stages[i % len(stages)])
+                trial.kill(stages[i % len(stages)], numbers[i // len(stages) % len(numbers)])
                 if sys.stderr.isatty():
                     print(f"\r{i + 1} of {kills}", end="", file=sys.stderr)
     return trial.found
@@ -527,7 +528,7 @@ def command_line() -> None:
     """Kill, and say or write what was found; exit code 1 where something is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--signal", choices=["KILL", "TERM", "INT"], default="KILL")
+    parser.add_argument("--signal", default="KILL", help="KILL, TERM, INT; commas between them.")
     parser.add_argument(
         "--commands",
         default=",".join(stage.name for stage in STAGES),
@@ -537,20 +538,23 @@ def command_line() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="Folders in which runs are killed.")
     parser.add_argument("--report", type=Path, help="Markdown file whose section is replaced.")
     asked = parser.parse_args()
-    number = signal.Signals[f"SIG{asked.signal}"]
+    strange = sorted(set(asked.signal.split(",")) - {"KILL", "TERM", "INT"})
+    if strange:
+        parser.error(f"--signal: {strange[0]} is none of KILL, TERM, INT")
+    numbers = tuple(signal.Signals[f"SIG{name}"] for name in asked.signal.split(","))
     share = [len(range(i, asked.kills, asked.jobs)) for i in range(asked.jobs)]
     unknown = sorted(set(asked.commands.split(",")) - ALL.keys())
     if unknown:
         parser.error(f"--commands: {unknown[0]} is none of {', '.join(ALL)}")
     stages = tuple(ALL[name] for name in asked.commands.split(","))
-    asks = [(kills, stages, number, asked.seed + i) for i, kills in enumerate(share)]
+    asks = [(kills, stages, numbers, asked.seed + i) for i, kills in enumerate(share)]
     import_all()
     with get_context("fork").Pool(asked.jobs) as pool:
         parts = pool.starmap(trials, asks)
     every = {stage.name: joined([part[stage.name] for part in parts]) for stage in stages}
     wrong = [sentence for found in every.values() for sentence in found.wrong]
     text = [table(every)]
-    if number != signal.SIGKILL:
+    if set(numbers) != {signal.SIGKILL}:
         longest = max(found.longest for found in every.values())
         text.append(f"From the signal to the end of the process at most {longest:.2f} s.")
     text += [f"- {sentence}" for sentence in wrong]

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -52,7 +51,7 @@ class Pairs:
     """Pairs of runs in one folder."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.trial = Trial(folder, STAGES, signal.SIGKILL, seed)
+        self.trial = Trial(folder, STAGES, seed)
         self.random = random.Random(seed)
         self.folder = folder
         self.counts = {stage.name: Counter[str]() for stage in STAGES}

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = ("--hidden", "16", "--latent", "4", "--epochs", "3")
 SHORT = ("--hidden", "16", "--latent", "4", "--epochs", "1")
+SUPERVISED = ("--supervised-epochs", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,7 @@ def test_words_for_people(hsi_ssl: Callable[..., Any]) -> None:
     assert "M1 12-16-4, gaussian, on " in ran.out
     assert "latent units are active" in ran.out
     assert "now: hsi-ssl train-m2" in ran.out
-    ran = hsi_ssl("train-m2", "--no-m1", *SHORT, "-q")
+    ran = hsi_ssl("train-m2", "--no-m1", *SHORT, *SUPERVISED, "-q")
     assert (ran.code, ran.out) == (0, "")
 
 
@@ -126,12 +127,12 @@ def test_flags_that_contradict_each_other_are_refused(hsi_ssl: Callable[..., Any
 def test_another_model_takes_the_reports_on_the_old_one_away_and_nothing_else(
     hsi_ssl: Callable[..., Any], tmp_path: Path
 ) -> None:
-    assert hsi_ssl("train-m2", "--no-m1", *SHORT).code == 0
+    assert hsi_ssl("train-m2", "--no-m1", *SHORT, *SUPERVISED).code == 0
     assert hsi_ssl("evaluate").code == 0
     run = tmp_path / "runs" / "m2"
     (run / "report-for-my-supervisor").mkdir()
     (run / "report.pdf").write_text("mine")
-    assert hsi_ssl("train-m2", "--no-m1", *SHORT, "--overwrite").code == 0
+    assert hsi_ssl("train-m2", "--no-m1", *SHORT, *SUPERVISED, "--overwrite").code == 0
     assert not (run / "report").exists()
     assert (run / "report.pdf").read_text() == "mine"
     assert (run / "report-for-my-supervisor").is_dir()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hsi_ssl.comparing import classifiers
 from hsi_ssl.comparing.baselines import BASELINES
 from hsi_ssl.comparing.fitting import fit_baseline, folds_of, some_of_each
 from hsi_ssl.errors import SettingsError
@@ -154,8 +155,15 @@ def test_some_of_each_keeps_the_rare_and_limits_the_common() -> None:
 
 
 @pytest.mark.slow
-def test_svm_and_forest_reach_the_published_accuracy(real_data: Callable[[str], Path]) -> None:
-    """Indian Pines, the fixed 695-pixel split: SVM 72.4, forest 69.8 (Hong et al. 2021)."""
+def test_svm_and_forest_reach_the_published_accuracy(
+    real_data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Indian Pines, the fixed 695-pixel split: SVM 72.4, forest 69.8 (Hong et al. 2021).
+
+    A fifth of our trees reach it, and more are no worse.
+    """
+    assert classifiers.TREES >= 100
+    monkeypatch.setattr(classifiers, "TREES", 100)
     import rasterio
     from tensorly.datasets import load_indian_pines
 

@@ -234,7 +234,8 @@ def test_suggestions_and_groups_lie_on_the_ground(known: tuple[Path, Path], tmp_
     scene, _ = known
     dataset = known[1].parent / "drawn.h5"
     free = ("--model", "gm-dgm", "--free-slots", 2)
-    run("train-m2", dataset, "--no-m1", *free, "--epochs", 2, "-o", tmp_path / "m2", "-q")
+    short = ("--epochs", 2, "--supervised-epochs", 4)
+    run("train-m2", dataset, "--no-m1", *free, *short, "-o", tmp_path / "m2", "-q")
     run("suggest", tmp_path / "m2", scene, "-n", 5, "-o", tmp_path / "s.gpkg", "-q")
     layer = pyogrio.raw.read(tmp_path / "s.gpkg")
     places = shapely.get_coordinates(shapely.from_wkb(layer[2]))
