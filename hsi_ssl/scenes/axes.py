@@ -164,6 +164,11 @@ def order_of(text: str) -> Order:
     return first, second, third
 
 
+def told_by_itself(name: str) -> str:
+    """What is said of axes that a user gives for a file that tells its own."""
+    return f"{name} tells its own axes: --axes is not used"
+
+
 def in_words(order: Order) -> str:
     """`bands,rows,cols`."""
     return ",".join(WORDS[axis] for axis in order)

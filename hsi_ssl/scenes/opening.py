@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from hsi_ssl.errors import DamagedSceneError, SceneError, SceneNotFoundError
-from hsi_ssl.scenes.axes import Asked, order_of
+from hsi_ssl.scenes.axes import Asked, order_of, told_by_itself
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.product import Overlap, Product, Quality, Wanted
 from hsi_ssl.scenes.products import product_at, product_in, refuse_folder
@@ -116,7 +116,7 @@ def _with_asked(
     scene = _soundly_placed(scene)
     notes, name = (*scene.notes, *unused), scene.path.name
     if axes_told:
-        notes = (*notes, f"{name} tells its own axes: --axes is not used")
+        notes = (*notes, told_by_itself(name))
     if wavelengths is not None and scene.wavelengths_nm is not None:
         notes = (*notes, f"{name} tells its own wavelengths: {wavelengths} is not used")
         wavelengths = None

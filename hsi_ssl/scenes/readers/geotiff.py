@@ -16,6 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from hsi_ssl.errors import LabelError, SceneError
+from hsi_ssl.scenes.axes import Asked, told_by_itself
 from hsi_ssl.scenes.described import described_facts
 from hsi_ssl.scenes.format import Format
 from hsi_ssl.scenes.measured import Measured, decoding
@@ -25,6 +26,13 @@ from hsi_ssl.scenes.readers.gdal_errors import FAILURES, one_sentence, reason
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
 from hsi_ssl.scenes.readers.gdal_opening import gdal_settings, handle_of, opened
 from hsi_ssl.scenes.readers.gdal_origins import Sources
+from hsi_ssl.scenes.readers.tiff_pages import (
+    PAGES_ARE_BANDS,
+    PagesReader,
+    decided_axes,
+    pages_of,
+    stacked,
+)
 from hsi_ssl.scenes.scene import Array, CubeReader, Grid, GroundPoint, Scene
 from hsi_ssl.scenes.times import Taken, time_of
 from hsi_ssl.scenes.units import Units, band_units, envi_units
@@ -66,7 +74,57 @@ def open_cube(path: Path, variable: str | None = None) -> Scene:
     SceneNotFoundError
         It holds no `variable`.
     """
-    return scene_of(opened(path, variable), path)
+    return open_turned(path, variable, Asked())
+
+
+def open_turned(path: Path, variable: str | None, asked: Asked) -> Scene:
+    """As `open_cube`, with what is known of the axes of a stack of TIFF pages.
+
+    Raises
+    ------
+    SceneError
+        As `open_cube`; which axis of a stack is of bands remains open.
+    SceneNotFoundError
+        As `open_cube`.
+    """
+    dataset = opened(path, variable)
+    pages = [] if variable is not None else pages_of(dataset)
+    if pages and stacked(dataset):
+        return _stack_of(dataset, path, asked)
+    notes = []
+    if pages:
+        notes.append(f"only the first of the {len(pages)} pages of {path.name} is read")
+    if asked.order is not None:
+        notes.append(told_by_itself(path.name))
+    return scene_of(dataset, path, notes=tuple(notes))
+
+
+def _stack_of(dataset: DatasetReader, path: Path, asked: Asked) -> Scene:
+    """The scene of a TIFF whose pages are planes of one size."""
+    try:
+        with one_sentence(path), gdal_settings():
+            decided = decided_axes(dataset, path, asked)
+            grid = _grid(dataset) if decided.order == PAGES_ARE_BANDS else Grid()
+            nodata = dataset.nodata
+            reader = PagesReader(dataset, path, decided.order)
+    except BaseException:
+        dataset.close()
+        raise
+    rows, cols, bands = reader.shape
+    return Scene(
+        path=path,
+        format="GeoTIFF",
+        rows=rows,
+        cols=cols,
+        bands=bands,
+        dtype=reader.dtype,
+        reader=reader,
+        nodata=nodata,
+        grid=grid,
+        block=reader.piece[:2],
+        notes=decided.notes,
+        origins=Origins(axes=decided.origin),
+    )
 
 
 def scene_of(
@@ -442,5 +500,6 @@ FORMAT = Format(
     lambda head: begins_otherwise(head.start),  # what no other format takes is GDAL's, too
     open_cube,
     read_plane,
+    open_turned,
     by_windows=True,
 )
