@@ -106,7 +106,7 @@ def offered(place: Path, watcher: Watcher = SILENT) -> Offer:
     offer = Offer(folder)
     try:
         # With a dot before it, lest a folder called as a data set be the catalog's.
-        found = find(os.path.join(os.curdir, place), None, SILENT)[1]
+        found = find(os.path.join(os.curdir, place), None, watcher)[1]
     except SceneNotFoundError:
         found = []
     rasters: list[SceneOffer] = []

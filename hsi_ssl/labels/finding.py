@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, recognise
 from hsi_ssl.errors import CatalogError, SceneError, SceneNotFoundError
@@ -24,6 +25,11 @@ PICTURES = {".png", ".bmp", ".gif", ".asc", ".npz"}
 """Suffixes of rasters that may be labels but are no cubes."""
 LABELS = re.compile(r"(.*?)[-_ .]*(labels?|gt|ground[-_ ]?truth|annotations?|mask)", re.IGNORECASE)
 """What labels are called: `scene_labels`, `Salinas_gt`, `labels`."""
+REFERENCE = re.compile(r"(?:white|dark)+[-_ ]?ref(?:erence)?[-_ ]*(.*)", re.IGNORECASE)
+"""What recordings of a white panel and of a closed shutter are called, beside those of a scene:
+`WHITEREF_scene` and `DARKREF_scene` by Specim's cameras, `darkReference` by Headwall's."""
+MOST_TOLD = 4
+"""Files that are told by name."""
 OUR_MAP = "_classes"
 """In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
 OURS = re.compile(rb"hsi-ssl \d[\w.+-]*(?:\0|</MDI>)")
@@ -53,7 +59,7 @@ class Finder:
         """What is missing is fetched, into `data_folder` or else the cache folder."""
         self._data_folder, self._watcher = data_folder, watcher
         self._named_in = cache(_named_in)
-        self._mains_in = cache(lambda folder: _mains(self._named_in(folder)[0]))
+        self._mains_in = cache(lambda folder: _mains(self._named_in(folder).cubes))
 
     def find(self, source: str) -> tuple[str, list[Found]]:
         """Title and cubes of one source: a catalog name, a folder, a file, a web address.
@@ -77,9 +83,12 @@ class Finder:
         if is_virtual(path):
             return name_of(path), [_recognised(path, searched=False)]
         if path.is_dir() and product_at(path) is None:
-            found = _in_folder(path)
+            named = self._named_in(path)
+            found = _in_folder(path, named)
             if not found:
                 raise SceneNotFoundError(f"no cube in the folder {path}; name a folder with cubes")
+            if named.references:
+                self._watcher.say(_of_references(named.references))
             return path.resolve().name, found
         if path.exists():
             member = product_at(path)
@@ -95,7 +104,7 @@ class Finder:
 
     def _beside(self, path: Path) -> Found:
         """A file, with the labels that lie beside it; others are told by their names alone."""
-        cubes, labels = self._named_in(path.parent)
+        cubes, labels, _ = self._named_in(path.parent)
         found = _recognised(path, searched=False)
         if path.name not in {cube.name for cube in cubes}:
             return found
@@ -130,21 +139,41 @@ def _from_catalog(
     ]
 
 
-def _in_folder(folder: Path) -> list[Found]:
+def _of_references(references: list[Path]) -> str:
+    names = ", ".join(path.name for path in references[:MOST_TOLD])
+    more = len(references) - MOST_TOLD
+    return (
+        f"left out: {names}{f' and {more} more' if more > 0 else ''}, called white or dark "
+        "references, which are no scenes; the others are read as they are, without them: where "
+        "these hold raw counts, calibrate them first"
+    )
+
+
+def _in_folder(folder: Path, named: Named) -> list[Found]:
     """The cubes in a folder, each with its labels, and the products in folders of their own in it.
 
     Other files are left alone, those that are members of a product beside its cube among them.
     """
-    cubes, labels = _named_in(folder)
-    cubes = _mains(cubes)
+    cubes, labels = _mains(named.cubes), named.labels
     inside = [_main_of(path) for path in sorted(folder.iterdir()) if path.is_dir()]
     return [
         _paired(_recognised(path, searched=True), labels, alone=len(cubes) == 1) for path in cubes
     ] + [_recognised(path, searched=True) for path in inside if path is not None]
 
 
-def _named_in(folder: Path) -> tuple[list[Path], dict[Path, str]]:
-    """Files of a folder that may be cubes, and labels with what their names say of their scenes."""
+class Named(NamedTuple):
+    """Files of a folder by their names.
+
+    `cubes`: those that may be; `labels`, with what their names say of their scenes; `references`:
+    white and dark ones that were recorded with a cube.
+    """
+
+    cubes: list[Path]
+    labels: dict[Path, str]
+    references: list[Path]
+
+
+def _named_in(folder: Path) -> Named:
     files = sorted(p for p in folder.iterdir() if p.is_file() and not is_our_mask(p))
     cubes = [path for path in files if _may_be_cube(path)]
     whole = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
@@ -152,7 +181,16 @@ def _named_in(folder: Path) -> tuple[list[Path], dict[Path, str]]:
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     may_be = dict.fromkeys(cubes + layers + pictures)
     labels = {path: stem for path in may_be if (stem := _labels_of(path)) is not None}
-    return [path for path in cubes if path not in labels], labels
+    cubes = [path for path in cubes if path not in labels]
+    names = {path.stem.lower() for path in cubes}
+    references = [path for path in cubes if _is_reference(path, names)]
+    return Named([path for path in cubes if path not in references], labels, references)
+
+
+def _is_reference(path: Path, names: set[str]) -> bool:
+    """Whether a file is called a reference of another one, or of all that lie beside it."""
+    match = REFERENCE.fullmatch(path.stem)
+    return match is not None and len(names) > 1 and match[1].lower() in {"", *names}
 
 
 def _mains(cubes: list[Path]) -> list[Path]:

@@ -59,6 +59,26 @@ def test_a_folder(tmp_path: Path, names: list[str], expected: dict[str, str | No
     assert pairs(tmp_path) == expected
 
 
+def test_white_and_dark_references_are_no_scenes(tmp_path: Path, hears: Hears) -> None:
+    specim = ["core.raw", "DARKREF_core.raw", "WHITEREF_core.raw", "labels.tif", "darkref_old.raw"]
+    touch(tmp_path, *specim)
+    for name in specim:
+        if name.endswith(".raw"):
+            (tmp_path / name).with_suffix(".hdr").write_text("ENVI\n")
+    _, found = find(str(tmp_path), None, hears)
+    # Of whatever is called `old` there is no scene: it may be anything.
+    assert [one.cube.name for one in found] == ["core.raw", "darkref_old.raw"]
+    assert any("left out: DARKREF_core.raw, WHITEREF_core.raw, called" in s for s in hears.said)
+    assert pairs(tmp_path / "WHITEREF_core.raw") == {"WHITEREF_core.raw": None}
+    (tmp_path / "darkref_old.raw").unlink()
+    assert pairs(tmp_path) == {"core.raw": "labels.tif"}
+    assert pairs(tmp_path / "core.raw") == {"core.raw": "labels.tif"}
+    touch(tmp_path / "headwall", "raw_0.tif", "raw_1.tif", "darkReference.tif")
+    assert pairs(tmp_path / "headwall") == {"raw_0.tif": None, "raw_1.tif": None}
+    touch(tmp_path / "lone", "whiteref.tif")
+    assert pairs(tmp_path / "lone") == {"whiteref.tif": None}
+
+
 def test_envi_files_need_a_header(tmp_path: Path) -> None:
     touch(tmp_path, "x.dat", "y.dat", "z", "other.hdr")
     (tmp_path / "x.hdr").write_text("ENVI\n")
@@ -125,7 +145,7 @@ def test_a_folder_of_which_many_files_are_named_is_listed_once(
     listed: list[Path] = []
     known = finding._named_in
 
-    def counted(folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    def counted(folder: Path) -> finding.Named:
         listed.append(folder)
         return known(folder)
 
