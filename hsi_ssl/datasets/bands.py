@@ -32,9 +32,10 @@ def same_bands(scenes: Sequence[Scene], watcher: Watcher = SILENT) -> Bands:
     Raises
     ------
     BandsError
-        The scenes differ in number or wavelengths of their bands.
+        The scenes differ in number or wavelengths of their bands; they are bands of one scene.
     """
     first = scenes[0]
+    _refuse_files_of_bands(scenes)
     known = next((s for s in scenes if s.wavelengths_nm is not None), first)
     drifts = []
     for scene in scenes:
@@ -59,6 +60,19 @@ def same_bands(scenes: Sequence[Scene], watcher: Watcher = SILENT) -> Bands:
     if said is not None:
         watcher.say(said)
     return known.wavelengths_nm, known.fwhm_nm
+
+
+def _refuse_files_of_bands(scenes: Sequence[Scene]) -> None:
+    """Refuse several files of one band that cover the very same pixels."""
+    lone = [scene for scene in scenes if scene.bands == 1 and scene.grid.transform is not None]
+    placed = [(scene.rows, scene.cols, scene.grid.transform) for scene in lone]
+    if len(placed) > 1 and len(set(placed)) < len(placed):
+        folder = scenes[0].path.parent
+        raise BandsError(
+            f"{len(placed)} of the scenes have one band each and lie on the same pixels, as the "
+            "bands of one scene do that are files of their own: put them together "
+            f"(`gdalbuildvrt -separate scene.vrt {folder}/*{scenes[0].path.suffix}`), and name that"
+        )
 
 
 def _away(scene: Scene, known: Scene) -> npt.NDArray[np.float64]:

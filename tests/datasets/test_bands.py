@@ -10,7 +10,7 @@ from hearing import Hears
 from hsi_ssl.datasets.bands import in_bands_of_first, same_bands
 from hsi_ssl.errors import BandsError
 from hsi_ssl.scenes.readers.flat import ArrayReader
-from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.scene import Grid, Scene
 from hsi_ssl.scenes.wavelengths import BandFacts, with_facts
 
 
@@ -60,3 +60,18 @@ def test_only_scenes_with_other_bands_are_resampled() -> None:
     wavelengths, _ = same_bands(found, heard)
     np.testing.assert_array_equal(wavelengths, nm)
     np.testing.assert_allclose(found[2].read(), 1, rtol=1e-6)
+
+
+def test_files_of_one_band_each_are_not_taken_for_scenes() -> None:
+    place = (30.0, 0.0, 4e5, 0.0, -30.0, 5.6e6)
+    here = [
+        replace(scene(nm), path=Path(f"s2/{nm}.tif"), grid=Grid(transform=place))
+        for nm in (490, 560)
+    ]
+    with pytest.raises(
+        BandsError, match=r"2 of the scenes have one band .* -separate scene.vrt s2/\*"
+    ):
+        same_bands(here)
+    there = replace(scene(490), grid=Grid(transform=(30.0, 0.0, 5e5, 0.0, -30.0, 5.6e6)))
+    same_bands([here[0], there])
+    same_bands([scene(490), scene(490)])  # which lie nowhere
