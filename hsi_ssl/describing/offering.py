@@ -13,7 +13,7 @@ import numpy as np
 from hsi_ssl.catalog.entries import entry
 from hsi_ssl.describing.description import counted
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
-from hsi_ssl.labels.finding import CUBES, PICTURES, Found, find, is_our_mask
+from hsi_ssl.labels.finding import CUBES, PICTURES, Found, find, is_our_mask, references_in
 from hsi_ssl.labels.layer_classes import BY_LAYER
 from hsi_ssl.labels.layers import LayerFacts, listed
 from hsi_ssl.labels.sources import DRILL_CORE, DRILL_CORE_ENTRY
@@ -106,9 +106,12 @@ def offered(place: Path, watcher: Watcher = SILENT) -> Offer:
     offer = Offer(folder)
     try:
         # With a dot before it, lest a folder called as a data set be the catalog's.
-        found = find(os.path.join(os.curdir, place), None, watcher)[1]
+        found = find(os.path.join(os.curdir, place), None, SILENT)[1]
     except SceneNotFoundError:
         found = []
+    offer.left_out += [
+        f"{path.name} is called a white or dark reference" for path in references_in(folder)
+    ]
     rasters: list[SceneOffer] = []
     for number, one in enumerate(found):
         watcher.progress(f"looking at {folder.resolve().name}", number, len(found))

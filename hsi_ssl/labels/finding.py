@@ -187,6 +187,11 @@ def _named_in(folder: Path) -> Named:
     return Named([path for path in cubes if path not in references], labels, references)
 
 
+def references_in(folder: Path) -> list[Path]:
+    """White and dark references that lie beside cubes of a folder, by their names."""
+    return _named_in(folder).references
+
+
 def _is_reference(path: Path, names: set[str]) -> bool:
     """Whether a file is called a reference of another one, or of all that lie beside it."""
     match = REFERENCE.fullmatch(path.stem)
