@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.errors import SceneError
+from hsi_ssl.scenes.beside import files_beside
 from hsi_ssl.scenes.scene import Array, CubeReader, Scene
 
 MOST = 64
@@ -68,12 +69,14 @@ class Room:
 class RestingReader:
     """Reads a scene that may have to be opened again for it.
 
-    Reading raises `SceneError` where that fails, or where another file lies there by now.
+    Reading raises `SceneError` where that fails, or where its file, or one that it is read with (a
+    header, a member of its product), is another one by now.
     """
 
     def __init__(self, scene: Scene, again: Callable[[], Scene], room: Room) -> None:
         self._like, self._again, self._room = replace(scene, reader=self), again, room
-        self._state = _state_of(scene.path)
+        self._files = (scene.path, *files_beside(scene.path))
+        self._states = self._states_now()
         room.hold(self, scene.reader)
 
     def window(self, row0: int, row1: int, col0: int, col1: int) -> Array:
@@ -96,21 +99,35 @@ class RestingReader:
         self._room.forget(self)
 
     def _opened(self) -> CubeReader:
-        like = self._like
-        scene = self._again()
-        same = all(
-            getattr(scene, name) == getattr(like, name)
-            for name in ("rows", "cols", "bands", "dtype")
-        )
-        if not same or _state_of(like.path) != self._state:
+        self._refuse_changed()
+        scene, like = self._again(), self._like
+        try:
+            self._refuse_changed()
+            for name in ("rows", "cols", "bands", "dtype"):
+                if getattr(scene, name) != getattr(like, name):  # on a server, say
+                    raise _changed(like.path, like.path)
+        except BaseException:
             scene.close()
-            raise SceneError(f"{like.path} was replaced while it was being read: run this again")
+            raise
         return scene.reader
+
+    def _refuse_changed(self) -> None:
+        for path, before, now in zip(self._files, self._states, self._states_now(), strict=True):
+            if now != before:
+                raise _changed(path, self._like.path)
+
+    def _states_now(self) -> list[tuple[int, int] | None]:
+        return [_state_of(path) for path in self._files]
 
 
 def resting(scene: Scene, again: Callable[[], Scene], room: Room) -> Scene:
     """The scene, whose files are closed when there is no room for them, and opened `again`."""
     return replace(scene, reader=RestingReader(scene, again, room))
+
+
+def _changed(file: Path, scene: Path) -> SceneError:
+    it = "it" if file == scene else scene
+    return SceneError(f"{file} was replaced or removed while {it} was being read: run this again")
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from patchy_scenes import prepared, write_scenes
+from patchy_scenes import cube, prepared, write_scenes
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.labels import sources
@@ -87,8 +87,54 @@ def test_another_file_in_its_place_is_refused(tmp_path: Path) -> None:
     scenes = all_resting([first, second], Room(1))
     first.write_bytes(second.read_bytes() + b"more")
     scenes[1].read()
-    with pytest.raises(SceneError, match="was replaced while it was being read: run this again"):
+    with pytest.raises(
+        SceneError, match="was replaced or removed while it was being read: run this again"
+    ):
         scenes[0].read()
+
+
+def write_envi(folder: Path, number: int) -> Path:
+    path = folder / f"scene-{number}.dat"
+    values = cube(number)
+    values.tofile(path)
+    rows, cols, bands = values.shape
+    path.with_suffix(".hdr").write_text(
+        f"ENVI\nsamples = {cols}\nlines = {rows}\nbands = {bands}\nheader offset = 0\n"
+        "data type = 12\ninterleave = bip\nbyte order = 0\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("change", ["another", "gone"])
+def test_another_header_is_refused_that_would_make_other_numbers(
+    tmp_path: Path, change: str
+) -> None:
+    first, second = write_envi(tmp_path, 0), write_envi(tmp_path, 1)
+    scenes = all_resting([first, second], Room(1))
+    header = first.with_suffix(".hdr")
+    if change == "gone":
+        header.unlink()
+    else:
+        header.write_text(header.read_text().replace("bip", "bil"))
+        os.utime(header, ns=(1, 1))
+    scenes[1].read()
+    with pytest.raises(SceneError, match=f"{header} was replaced or removed while {first} was be"):
+        scenes[0].read()
+    scenes[1].close()
+
+
+def test_a_scene_that_cannot_be_opened_again_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = write_scenes(tmp_path, 3)
+    monkeypatch.setattr(sources, "MOST", 1)
+    monkeypatch.setattr(sources, "Room", partial(Room, 1))
+    with sources.resolve([str(tmp_path)], labelled=False) as found:
+        state = paths[0].stat()
+        paths[0].write_bytes(b"x" * state.st_size)
+        os.utime(paths[0], ns=(state.st_atime_ns, state.st_mtime_ns))
+        with pytest.raises(SceneError, match=r"core-00\.h5 is broken or of no format"):
+            found.scenes[0].scene.read()
 
 
 def test_a_dataset_of_more_scenes_than_files_that_may_be_open(
