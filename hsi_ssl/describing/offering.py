@@ -20,6 +20,7 @@ from hsi_ssl.labels.sources import DRILL_CORE, DRILL_CORE_ENTRY
 from hsi_ssl.labels.vector_labels import TYPES, class_field
 from hsi_ssl.labels.vectors import is_part, is_vector, layers_at, read_layer
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -92,8 +93,8 @@ class Offer:
         return None
 
 
-def offered(place: Path, watcher: Watcher = SILENT) -> Offer:
-    """Look at a folder, or at a scene with what lies beside it.
+def offered(place: Path, watcher: Watcher = SILENT, reading: Reading = AS_THEY_ARE) -> Offer:
+    """Look at a folder, or at a scene with what lies beside it; `reading` says how, but for masks.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def offered(place: Path, watcher: Watcher = SILENT) -> Offer:
     rasters: list[SceneOffer] = []
     for number, one in enumerate(found):
         watcher.progress(f"looking at {folder.resolve().name}", number, len(found))
-        _look(one, offer, rasters)
+        _look(one, offer, rasters, reading)
     watcher.progress(f"looking at {folder.resolve().name}", 1, 1)
     own = list(dict.fromkeys(scene.labels for scene in offer.scenes if scene.labels))
     if own:
@@ -140,10 +141,16 @@ def offered(place: Path, watcher: Watcher = SILENT) -> Offer:
     return offer
 
 
-def _look(found: Found, offer: Offer, rasters: list[SceneOffer]) -> None:
+def _look(found: Found, offer: Offer, rasters: list[SceneOffer], reading: Reading) -> None:
     """Take a file for a scene, for labels, or for neither."""
     try:
-        with open_scene(found.cube, variable=found.variable) as scene:
+        with open_scene(
+            found.cube,
+            variable=reading.variable or found.variable,
+            axes=reading.axes,
+            overlap=reading.overlap,
+            quality=reading.quality,
+        ) as scene:
             shape = scene.rows, scene.cols, scene.bands
             one = SceneOffer(found.cube, shape, _own_labels(found, scene))
             kind = scene.dtype.kind

@@ -12,7 +12,7 @@ from hsi_ssl.describing.library import describe_library
 from hsi_ssl.describing.products import unread_product
 from hsi_ssl.describing.runs import describe_dataset, describe_run
 from hsi_ssl.describing.scene import describe_scene, place_lines
-from hsi_ssl.errors import LabelError, ModelError, SceneError, VectorError
+from hsi_ssl.errors import LabelError, SceneError, VectorError
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, plane_codes
 from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
@@ -139,10 +139,4 @@ def _folder(path: Path, reading: Reading) -> Description:
     if mains:
         refuse_folder(path)
     refuse_broken(path)
-    scenes = describe_scenes_in(path)
-    if scenes is not None:
-        return scenes
-    raise ModelError(
-        f"{path} is a folder without {CARD} or a report, and without a product or scenes that can "
-        "be read; give a run folder, a dataset or a scene"
-    )
+    return describe_scenes_in(path, reading)

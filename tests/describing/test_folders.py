@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import shapely
 from placed_files import write_cube, write_layer
+from scipy.io import savemat
 
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import open_dataset, writing_dataset
 from hsi_ssl.describing.telling import describe
-from hsi_ssl.errors import ModelError
+from hsi_ssl.errors import ModelError, SceneNotFoundError
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
+from hsi_ssl.scenes.reading import Reading
 
 LABELS = LabelSet(
     "minerals", (LabelClass(3, "calcite", "#ff0000"), LabelClass(32, "epidote", "#00ff00"))
@@ -216,3 +218,35 @@ def test_a_folder_of_scenes_names_them_and_their_labels(tmp_path: Path) -> None:
     for i in range(30):
         (tmp_path / f"c{i:02}.tif").write_bytes((tmp_path / "a.tif").read_bytes())
     assert "and 12 more" in text_of(tmp_path)
+
+
+def test_a_folder_of_scenes_is_read_as_it_is_asked_for(tmp_path: Path) -> None:
+    cube = np.ones((5, 6, 7), np.uint16)
+    savemat(tmp_path / "two.mat", {"a": cube, "b": cube[:, :, :5]})
+    with pytest.raises(SceneNotFoundError, match=r"it holds two\.mat \(left out: .* --variable\)"):
+        describe(tmp_path)
+    assert "two.mat: 5 x 6 pixels, 5 bands" in "\n".join(describe(tmp_path, Reading("b")).lines)
+    turned = Reading("b", axes="bands,rows,cols")
+    assert "two.mat: 6 x 5 pixels, 5 bands" in "\n".join(describe(tmp_path, turned).lines)
+
+
+def test_a_folder_without_scenes_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(SceneNotFoundError, match="it is empty; give"):
+        describe(tmp_path)
+    (tmp_path / "flights").mkdir()
+    write_layer(tmp_path / "a_labels.gpkg", [shapely.box(0, 0, 1, 1)])
+    with pytest.raises(SceneNotFoundError, match=r"it holds a_labels\.gpkg, flights/; give a run"):
+        describe(tmp_path)
+
+
+def test_a_folder_called_as_a_data_set_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("salinas", "mine"):
+        Path(name).mkdir()
+        write_cube(Path(name, "a.tif"))
+    assert (
+        "take salinas for the catalog's, and ./salinas for" in describe(Path("salinas")).lines[-1]
+    )
+    assert describe(Path("mine")).values["notes"] == []
