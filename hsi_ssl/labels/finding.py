@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from hsi_ssl.masks.codes import MASK_TAG
 from hsi_ssl.scenes.envi_header import is_envi_header
 from hsi_ssl.scenes.names import name_of
 from hsi_ssl.scenes.products import product_at
+from hsi_ssl.scenes.readers.envi import data_of
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import headers_beside
 from hsi_ssl.watcher import Watcher
@@ -92,7 +94,7 @@ class Finder:
             return path.resolve().name, found
         if path.exists():
             member = product_at(path)
-            main = path if member is None else member.main
+            main = _data_of(path) if member is None else member.main
             return name_of(main), [self._beside(main)]
         hint = "give a data set of `hsi-ssl catalog list`, a folder or files"
         if path.name == source:
@@ -110,6 +112,13 @@ class Finder:
             return found
         bare = not all(labels.values())  # called `labels` and no more
         return _paired(found, labels, alone=bare and len(self._mains_in(path.parent)) == 1)
+
+
+def _data_of(path: Path) -> Path:
+    """The data of a header, since both name one cube; else, or where there is none, itself."""
+    with suppress(SceneError, SceneNotFoundError):  # who opens it says what is wrong
+        return data_of(path)
+    return path
 
 
 def find(source: str, data_folder: Path | None, watcher: Watcher) -> tuple[str, list[Found]]:

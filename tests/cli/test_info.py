@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from rasterio.transform import Affine
 
 from hsi_ssl.cli.main import cli
-from hsi_ssl.errors import HsiSslError, ModelError, SceneError, SceneNotFoundError
+from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.maps.class_map import class_map
 from hsi_ssl.maps.masks import write_mask
@@ -249,7 +249,7 @@ def test_one_of_several_arrays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("missing.tif", SceneNotFoundError), ("folder", ModelError), ("text.h5", SceneError)],
+    [("missing.tif", SceneNotFoundError), ("folder", SceneNotFoundError), ("text.h5", SceneError)],
 )
 def test_nothing_known(tmp_path: Path, name: str, error: type[HsiSslError]) -> None:
     (tmp_path / "folder").mkdir()

@@ -86,6 +86,16 @@ def test_envi_files_need_a_header(tmp_path: Path) -> None:
     assert pairs(tmp_path) == {"x.dat": None, "z": None}
 
 
+def test_a_header_names_its_data(tmp_path: Path) -> None:
+    touch(tmp_path, "x.dat", "x_labels.tif", "lonely.hdr")
+    (tmp_path / "x.dat").write_bytes(bytes(8))
+    (tmp_path / "x.hdr").write_text(
+        "ENVI\nsamples = 2\nlines = 2\nbands = 2\ndata type = 1\ninterleave = bsq\n"
+    )
+    assert pairs(tmp_path / "x.hdr") == {"x.dat": "x_labels.tif"}
+    assert pairs(tmp_path / "lonely.hdr") == {"lonely.hdr": None}
+
+
 def test_a_file_finds_the_labels_beside_it(tmp_path: Path) -> None:
     touch(tmp_path, "x.tif", "x_labels.tif", "y.tif", "labels.tif")
     assert pairs(tmp_path / "x.tif") == {"x.tif": "x_labels.tif"}

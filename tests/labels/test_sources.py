@@ -334,3 +334,26 @@ def test_a_label_set_that_nobody_knows(tmp_path: Path) -> None:
 def test_no_source() -> None:
     with pytest.raises(SceneNotFoundError, match="no source"):
         resolve([])
+
+
+def test_a_label_raster_among_the_scenes_is_refused_as_what_it_is(tmp_path: Path) -> None:
+    cube, plane = tmp_path / "x.npy", tmp_path / "x_labels.npy"
+    np.save(cube, np.random.default_rng(0).random((6, 7, 5)))
+    np.save(plane, np.arange(42).reshape(6, 7) % 3)
+    both = [str(cube), str(plane)]
+    with pytest.raises(LabelError, match=r"x_labels\.npy is named as a scene, and .* of .*x\.npy"):
+        resolve(both)
+    with resolve([str(cube)]) as found:
+        assert found.scenes[0].labels is not None
+
+
+def test_a_header_and_its_data_are_one_scene(tmp_path: Path) -> None:
+    cube = np.random.default_rng(0).integers(1, 99, (6, 7, 5)).astype(np.uint8)
+    cube.tofile(tmp_path / "x.img")
+    (tmp_path / "x.hdr").write_text(
+        "ENVI\nsamples = 7\nlines = 6\nbands = 5\ndata type = 1\ninterleave = bip\n"
+    )
+    np.save(tmp_path / "x_labels.npy", np.arange(42).reshape(6, 7) % 3)
+    with resolve([str(tmp_path / "x.hdr"), str(tmp_path / "x.img")]) as found:
+        assert [one.scene.path.name for one in found.scenes] == ["x.img"]
+        assert found.scenes[0].labels is not None
