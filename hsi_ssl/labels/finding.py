@@ -201,6 +201,14 @@ def references_in(folder: Path) -> list[Path]:
     return _named_in(folder).references
 
 
+def labels_in(folder: Path) -> list[Path]:
+    """Files of a folder that may be labels: those called so, then other vector layers."""
+    called = list(_named_in(folder).labels)
+    files = sorted(path for path in folder.iterdir() if path.is_file() and is_vector(path))
+    layers = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
+    return list(dict.fromkeys(called + layers))
+
+
 def _is_reference(path: Path, names: set[str]) -> bool:
     """Whether a file is called a reference of another one, or of all that lie beside it."""
     match = REFERENCE.fullmatch(path.stem)

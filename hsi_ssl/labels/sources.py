@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from hsi_ssl.errors import (
     SceneNotFoundError,
 )
 from hsi_ssl.labels.class_codes import ClassFile
-from hsi_ssl.labels.finding import Finder, Found
+from hsi_ssl.labels.finding import Finder, Found, labels_in
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.labels.labelling import (
     Labelled,
@@ -29,6 +30,7 @@ from hsi_ssl.labels.labelling import (
     published,
     with_files,
 )
+from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.looking import looked_at, without_masked
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
 from hsi_ssl.scenes.opening import open_scene
@@ -37,6 +39,7 @@ from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 from hsi_ssl.scenes.resting import MOST, Room, resting
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.units import scaled_by
+from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import with_facts
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -337,9 +340,12 @@ def _refuse_unlabelled(scenes: Sequence[LabelledScene], opened: Sequence[Opened]
         return
     if not planes:
         cube = opened[0].found.cube
+        there = [] if is_virtual(cube) else labels_in(cube.parent)
+        found = f", found {listed([one.name for one in there], len(there))}" if there else ""
+        those = f" {shlex.quote(str(there[0]))}" if len(there) == 1 else ""
         raise LabelError(
-            f"no labels in or beside {cube}: expected {cube.stem}_labels.tif or .gpkg; "
-            "give labels with --labels"
+            f"no labels in or beside {cube}: expected {cube.stem}_labels.tif or .gpkg{found}; "
+            f"give labels with --labels{those}"
         )
     raise LabelError(
         f"not one pixel of {len(scenes)} scene(s) is labelled ({opened[0].label_set.name}): "

@@ -14,7 +14,9 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import scipy.io
+import shapely
 from hearing import Hears
+from placed_files import write_layer
 from rasterio.errors import NotGeoreferencedWarning
 
 from hsi_ssl.catalog import entries as catalog
@@ -357,3 +359,13 @@ def test_a_header_and_its_data_are_one_scene(tmp_path: Path) -> None:
     with resolve([str(tmp_path / "x.hdr"), str(tmp_path / "x.img")]) as found:
         assert [one.scene.path.name for one in found.scenes] == ["x.img"]
         assert found.scenes[0].labels is not None
+
+
+def test_labels_beside_that_are_no_scenes_own_are_named(tmp_path: Path) -> None:
+    for name in ("Szene 1", "Szene 2"):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).random((6, 7, 5)))
+    with pytest.raises(LabelError, match=r"labels\.tif or \.gpkg; give labels with --labels$"):
+        resolve([str(tmp_path)])
+    layer = write_layer(tmp_path / "labels.gpkg", [shapely.box(0, 0, 1, 1)])
+    with pytest.raises(LabelError, match=rf"found labels\.gpkg; .* --labels {layer}$"):
+        resolve([str(tmp_path / "Szene 1.npy")])
