@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hsi_ssl.catalog.entries import entry
+from hsi_ssl.datasets.store import is_dataset
 from hsi_ssl.describing.description import counted
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.finding import CUBES, PICTURES, Found, find, is_our_mask, references_in
@@ -143,6 +144,9 @@ def offered(place: Path, watcher: Watcher = SILENT, reading: Reading = AS_THEY_A
 
 def _look(found: Found, offer: Offer, rasters: list[SceneOffer], reading: Reading) -> None:
     """Take a file for a scene, for labels, or for neither."""
+    if is_dataset(found.cube):
+        offer.left_out.append(f"{found.cube.name} is a dataset that was prepared")
+        return
     try:
         with open_scene(
             found.cube,

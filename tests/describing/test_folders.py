@@ -213,6 +213,9 @@ def test_a_folder_of_scenes_names_them_and_their_labels(tmp_path: Path) -> None:
     assert f"{tmp_path}: folder of 2 scenes\na.tif: 20 x 24 pixels, 6 bands, labels a_lab" in text
     assert "b.tif: 20 x 24 pixels, 8 bands, no labels of its own" in text
     assert "left out: photo.tif has 3 bands" in text
+    dataset(tmp_path / "prepared.h5")
+    assert "left out: prepared.h5 is a dataset that was prepared\n" in text_of(tmp_path)
+    (tmp_path / "prepared.h5").unlink()
     write_cube(tmp_path / "WHITEREF_a.tif")
     assert "left out: WHITEREF_a.tif is called a white or dark ref" in text_of(tmp_path)
     for i in range(30):
