@@ -14,7 +14,7 @@ from hsi_ssl.catalog.entries import entry
 from hsi_ssl.datasets.store import is_dataset
 from hsi_ssl.describing.description import counted
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
-from hsi_ssl.labels.finding import CUBES, PICTURES, Found, find, is_our_mask, references_in
+from hsi_ssl.labels.finding import CUBES, PICTURES, Finder, Found, is_our_mask
 from hsi_ssl.labels.layer_classes import BY_LAYER
 from hsi_ssl.labels.layers import LayerFacts, listed
 from hsi_ssl.labels.sources import DRILL_CORE, DRILL_CORE_ENTRY
@@ -105,14 +105,14 @@ def offered(place: Path, watcher: Watcher = SILENT, reading: Reading = AS_THEY_A
     if not place.exists():
         raise SceneNotFoundError(f"there is no folder {place}; name the one that holds your scenes")
     folder = place if place.is_dir() else place.parent
-    offer = Offer(folder)
+    offer, finder = Offer(folder), Finder(None, SILENT)
     try:
         # With a dot before it, lest a folder called as a data set be the catalog's.
-        found = find(os.path.join(os.curdir, place), None, SILENT)[1]
+        found = finder.find(os.path.join(os.curdir, place))[1]
     except SceneNotFoundError:
         found = []
     offer.left_out += [
-        f"{path.name} is called a white or dark reference" for path in references_in(folder)
+        f"{path.name} is called a white or dark reference" for path in finder.references_in(folder)
     ]
     rasters: list[SceneOffer] = []
     for number, one in enumerate(found):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from hsi_ssl.catalog.entries import Entry, entries, entry, fetch, recognise
 from hsi_ssl.errors import CatalogError, SceneError, SceneNotFoundError
+from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.vectors import is_part, is_vector
 from hsi_ssl.masks.codes import MASK_TAG
 from hsi_ssl.scenes.envi_header import is_envi_header
@@ -30,8 +31,6 @@ LABELS = re.compile(r"(.*?)[-_ .]*(labels?|gt|ground[-_ ]?truth|annotations?|mas
 REFERENCE = re.compile(r"(?:white|dark)+[-_ ]?ref(?:erence)?[-_ ]*(.*)", re.IGNORECASE)
 """What recordings of a white panel and of a closed shutter are called, beside those of a scene:
 `WHITEREF_scene` and `DARKREF_scene` by Specim's cameras, `darkReference` by Headwall's."""
-MOST_TOLD = 4
-"""Files that are told by name."""
 OUR_MAP = "_classes"
 """In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
 OURS = re.compile(rb"hsi-ssl \d[\w.+-]*(?:\0|</MDI>)")
@@ -104,6 +103,10 @@ class Finder:
                 hint = str(error)
         raise SceneNotFoundError(f"there is no file or folder {source}; {hint}")
 
+    def references_in(self, folder: Path) -> list[Path]:
+        """White and dark references that lie beside cubes of a folder, by their names."""
+        return self._named_in(folder).references
+
     def _beside(self, path: Path) -> Found:
         """A file, with the labels that lie beside it; others are told by their names alone."""
         cubes, labels, _ = self._named_in(path.parent)
@@ -149,12 +152,10 @@ def _from_catalog(
 
 
 def _of_references(references: list[Path]) -> str:
-    names = ", ".join(path.name for path in references[:MOST_TOLD])
-    more = len(references) - MOST_TOLD
+    names = listed([path.name for path in references], len(references))
     return (
-        f"left out: {names}{f' and {more} more' if more > 0 else ''}, called white or dark "
-        "references, which are no scenes; the others are read as they are, without them: where "
-        "these hold raw counts, calibrate them first"
+        f"left out: {names}, called white or dark references, which are no scenes; the others are "
+        "read as they are, without them: where these hold raw counts, calibrate them first"
     )
 
 
@@ -185,8 +186,7 @@ class Named(NamedTuple):
 def _named_in(folder: Path) -> Named:
     files = sorted(p for p in folder.iterdir() if p.is_file() and not is_our_mask(p))
     cubes = [path for path in files if _may_be_cube(path)]
-    whole = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
-    layers = [path for path in whole if is_vector(path)]
+    layers = _layers_among(files)
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     may_be = dict.fromkeys(cubes + layers + pictures)
     labels = {path: stem for path in may_be if (stem := _labels_of(path)) is not None}
@@ -196,17 +196,17 @@ def _named_in(folder: Path) -> Named:
     return Named([path for path in cubes if path not in references], labels, references)
 
 
-def references_in(folder: Path) -> list[Path]:
-    """White and dark references that lie beside cubes of a folder, by their names."""
-    return _named_in(folder).references
-
-
 def labels_in(folder: Path) -> list[Path]:
     """Files of a folder that may be labels: those called so, then other vector layers."""
     called = list(_named_in(folder).labels)
-    files = sorted(path for path in folder.iterdir() if path.is_file() and is_vector(path))
-    layers = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
+    layers = _layers_among(sorted(path for path in folder.iterdir() if path.is_file()))
     return list(dict.fromkeys(called + layers))
+
+
+def _layers_among(files: list[Path]) -> list[Path]:
+    """Vector layers, each by the file that stands for it."""
+    whole = [path for path in files if not is_part(path) and path.suffix.lower() != ".json"]
+    return [path for path in whole if is_vector(path)]
 
 
 def _is_reference(path: Path, names: set[str]) -> bool:
