@@ -23,17 +23,12 @@ from hsi_ssl.scenes.measured import Measured, decoding
 from hsi_ssl.scenes.origins import Origins
 from hsi_ssl.scenes.readers.boxes import THINNED_BUDGET, BoxReader
 from hsi_ssl.scenes.readers.gdal_errors import FAILURES, one_sentence, reason
+from hsi_ssl.scenes.readers.gdal_grid import grid_of
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
 from hsi_ssl.scenes.readers.gdal_opening import gdal_settings, handle_of, opened
 from hsi_ssl.scenes.readers.gdal_origins import Sources
-from hsi_ssl.scenes.readers.tiff_pages import (
-    PAGES_ARE_BANDS,
-    PagesReader,
-    decided_axes,
-    pages_of,
-    stacked,
-)
-from hsi_ssl.scenes.scene import Array, CubeReader, Grid, GroundPoint, Scene
+from hsi_ssl.scenes.readers.tiff_pages import pages_of, stack_of, stacked
+from hsi_ssl.scenes.scene import Array, CubeReader, Scene
 from hsi_ssl.scenes.times import Taken, time_of
 from hsi_ssl.scenes.units import Units, band_units, envi_units
 from hsi_ssl.scenes.wavelengths import (
@@ -90,41 +85,13 @@ def open_turned(path: Path, variable: str | None, asked: Asked) -> Scene:
     dataset = opened(path, variable)
     pages = [] if variable is not None else pages_of(dataset)
     if pages and stacked(dataset):
-        return _stack_of(dataset, path, asked)
+        return stack_of(dataset, path, asked)
     notes = []
     if pages:
         notes.append(f"only the first of the {len(pages)} pages of {path.name} is read")
     if asked.order is not None:
         notes.append(told_by_itself(path.name))
     return scene_of(dataset, path, notes=tuple(notes))
-
-
-def _stack_of(dataset: DatasetReader, path: Path, asked: Asked) -> Scene:
-    """The scene of a TIFF whose pages are planes of one size."""
-    try:
-        with one_sentence(path), gdal_settings():
-            decided = decided_axes(dataset, path, asked)
-            grid = _grid(dataset) if decided.order == PAGES_ARE_BANDS else Grid()
-            nodata = dataset.nodata
-            reader = PagesReader(dataset, path, decided.order)
-    except BaseException:
-        dataset.close()
-        raise
-    rows, cols, bands = reader.shape
-    return Scene(
-        path=path,
-        format="GeoTIFF",
-        rows=rows,
-        cols=cols,
-        bands=bands,
-        dtype=reader.dtype,
-        reader=reader,
-        nodata=nodata,
-        grid=grid,
-        block=reader.piece[:2],
-        notes=decided.notes,
-        origins=Origins(axes=decided.origin),
-    )
 
 
 def scene_of(
@@ -170,7 +137,7 @@ def _scene_of(
     measured = _measured(dataset, layout, header or {}, sources)
     how = decoding(dtype, measured, marked=layout.each_its_own)
     reader = GdalReader(dataset, path, how.dtype, on_close, layout=layout, nothing=how.nodata)
-    grid, taken = _grid(dataset), _taken(dataset, header)
+    grid, taken = grid_of(dataset), _taken(dataset, header)
     scene = Scene(
         path=path,
         format="GeoTIFF" if dataset.driver == "GTiff" else dataset.driver,
@@ -472,22 +439,6 @@ def _taken(dataset: DatasetReader, header: Mapping[str, str] | None) -> Taken:
         return time_of(header.get("acquisition time"), "the field `acquisition time` of the header")
     told = dataset.tags(ns="ENVI").get("acquisition_time")
     return time_of(told, "the field `acquisition time` of its domain ENVI")
-
-
-def _grid(dataset: DatasetReader) -> Grid:
-    points, points_crs = dataset.gcps
-    crs = dataset.crs or points_crs
-    a, b, c, d, e, f = (value + 0.0 for value in dataset.transform[:6])  # no minus zeros
-    # Where a file has no transform, rasterio gives the identity.
-    placed = not dataset.transform.is_identity
-    return Grid(
-        crs=crs.to_wkt() if crs else None,
-        transform=(a, b, c, d, e, f) if placed else None,
-        control_points=tuple(
-            GroundPoint(p.row, p.col, p.x, p.y, 0.0 if p.z is None else p.z) for p in points
-        ),
-        rpcs=dict(dataset.tags(ns="RPC")) or None,
-    )
 
 
 def begins_otherwise(start: bytes) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -20,12 +21,13 @@ from rasterio.windows import Window
 
 from hsi_ssl.errors import SceneError
 from hsi_ssl.scenes.axes import BANDS, COLS, ROWS, Asked, Decided, Order, decide, in_words
-from hsi_ssl.scenes.origins import Origin
+from hsi_ssl.scenes.origins import Origin, Origins
 from hsi_ssl.scenes.promises import refuse_absurd
 from hsi_ssl.scenes.readers.boxes import BoxReader
-from hsi_ssl.scenes.readers.gdal_errors import FAILURES, reason
+from hsi_ssl.scenes.readers.gdal_errors import FAILURES, one_sentence, reason
+from hsi_ssl.scenes.readers.gdal_grid import grid_of
 from hsi_ssl.scenes.readers.gdal_opening import gdal_settings, handle_of
-from hsi_ssl.scenes.scene import Array
+from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import gdal_name, is_virtual
 
 SIZE = re.compile(r"\((\d+)P x (\d+)L x (\d+)B\)")
@@ -54,14 +56,43 @@ def stacked(dataset: DatasetReader) -> bool:
     return plain == {(str(dataset.width), str(dataset.height), "1")}
 
 
-def decided_axes(dataset: DatasetReader, path: Path, asked: Asked) -> Decided:
-    """What pages, their rows and their columns are.
+def stack_of(dataset: DatasetReader, path: Path, asked: Asked) -> Scene:
+    """The scene of a TIFF whose pages are planes of one size; the open one is closed.
 
     Raises
     ------
     SceneError
-        tifffile has written them, and nothing tells which axis is of bands; no cube is so large.
+        tifffile has written them, and nothing tells which axis is of bands; no cube is so large;
+        pages are of several number types, or of complex numbers.
     """
+    try:
+        with one_sentence(path), gdal_settings():
+            decided = _decided(dataset, path, asked)
+            grid = grid_of(dataset) if decided.order == PAGES_ARE_BANDS else Grid()
+            nodata = dataset.nodata
+            reader = PagesReader(dataset, path, decided.order)
+    except BaseException:
+        dataset.close()
+        raise
+    rows, cols, bands = reader.shape
+    return Scene(
+        path=path,
+        format="GeoTIFF",
+        rows=rows,
+        cols=cols,
+        bands=bands,
+        dtype=reader.dtype,
+        reader=reader,
+        nodata=nodata,
+        grid=grid,
+        block=reader.piece[:2],
+        notes=decided.notes,
+        origins=Origins(axes=decided.origin),
+    )
+
+
+def _decided(dataset: DatasetReader, path: Path, asked: Asked) -> Decided:
+    """What pages, their rows and their columns are."""
     shape = (len(dataset.subdatasets), dataset.height, dataset.width)
     pages, high, wide = shape
     if asked.order is None and _shape_told(dataset) != list(shape):
@@ -89,7 +120,10 @@ def _shape_told(dataset: DatasetReader) -> object:
 
 
 class PagesReader(BoxReader):
-    """A cube whose pages are its bands, its rows or its columns, read through GDAL."""
+    """A cube whose pages are its bands, its rows or its columns, read through GDAL.
+
+    By one thread at a time.
+    """
 
     def __init__(self, dataset: DatasetReader, path: Path, axes: Order) -> None:
         """`dataset`: the first page, which is closed here; `axes`: as of an array of pages."""
@@ -104,7 +138,7 @@ class PagesReader(BoxReader):
             dtype,
             (pieces[rows], pieces[cols], pieces[bands]),
         )
-        self._path, self._axes = path, axes
+        self._path, self._axes, self._lock = path, axes, threading.Lock()
         # Relative names would be looked for elsewhere once the folder has changed.
         place = gdal_name(path if is_virtual(path) else path.resolve())
         names = [f"{name.split(':')[0]}:{name.split(':')[1]}:{place}" for name in pages_of(dataset)]
@@ -123,7 +157,7 @@ class PagesReader(BoxReader):
         pages, down, across = (wanted[axis] for axis in self._axes)
         indexes = list(range(pages.start + 1, pages.stop + 1))
         try:
-            with gdal_settings():
+            with self._lock, gdal_settings():
                 found = self._pages.read(indexes=indexes, window=Window.from_slices(down, across))
         except FAILURES as error:
             raise SceneError(
