@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @options.axes
 @options.overlap
 @options.quality
+@options.nodata
 @options.common
 def command(
     path: Path,
@@ -27,6 +28,7 @@ def command(
     axes: str | None,
     overlap: Overlap | None,
     quality: Quality | None,
+    nodata: float | None,
     project: object,
     terminal: Terminal,
 ) -> None:
@@ -45,6 +47,12 @@ def command(
     from hsi_ssl.describing.telling import describe
     from hsi_ssl.scenes.reading import Reading
 
-    reading = Reading(variable, axes=axes, overlap=overlap or "both", quality=quality or "lenient")
+    reading = Reading(
+        variable,
+        axes=axes,
+        overlap=overlap or "both",
+        quality=quality or "lenient",
+        nodata=nodata,
+    )
     values, lines = describe(path, reading)
     terminal.result(values, *lines)

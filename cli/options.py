@@ -175,6 +175,12 @@ quality = click.option(
     type=Choice("ReadingSettings", "quality"),
     help="Of products: strict also leaves out pixels that they call doubtful, clouds say.",
 )
+nodata = click.option(
+    "--nodata",
+    type=float,
+    metavar="VALUE",
+    help="Raw number that stands for no data, beside those that files tell.",
+)
 
 
 class Codes(click.ParamType[list[int]]):
@@ -314,6 +320,7 @@ def reading(command: F) -> F:
             metavar="F",
             help="Numbers times F are in the unit wanted, whatever files say.",
         ),
+        nodata,
         quality,
         overlap,
         axes,

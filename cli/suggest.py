@@ -15,7 +15,7 @@ SHOWN = 5
 """Suggestions that are told; the others are in the file."""
 OF_SUGGESTIONS = (
     "count", "radius", "resample", "force", "seed", "variable", "wavelengths", "axes", "overlap",
-    "quality", "scale", "mask", "mask_out",
+    "quality", "nodata", "scale", "mask", "mask_out",
 )  # fmt: skip
 """Options that are for pixels to label next, not for labels to check."""
 

@@ -88,6 +88,8 @@ class ReadingSettings(Settings):
     """Of products: whose bands are used where two detectors see the same wavelengths."""
     quality: Quality = "lenient"
     """Of products: `strict` also leaves out pixels that they call doubtful, clouds say."""
+    nodata: float | None = Field(None, allow_inf_nan=False)
+    """A raw value that stands for nothing measured, beside those that files tell."""
 
     @field_validator("axes")
     @classmethod
@@ -106,6 +108,7 @@ class ReadingSettings(Settings):
             self.axes,
             self.overlap,
             self.quality,
+            self.nodata,
         )
 
 

@@ -210,6 +210,7 @@ class Reopening:
     axes: str | None = None
     overlap: Overlap | None = None
     quality: Quality | None = None
+    nodata: float | None = None
     min_coverage: float = 0.5
     ignore_codes: list[int] = field(default_factory=list)
     zero_is_a_class: bool = False

@@ -11,8 +11,10 @@ from hsi_ssl.datasets.learnt_numbers import LearntNumbers, difference
 from hsi_ssl.errors import UnitsError
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.sources import Sources
+from hsi_ssl.scenes.fills import tell_undeclared
+from hsi_ssl.scenes.sample import sample
 from hsi_ssl.scenes.scene import Array, Scene
-from hsi_ssl.scenes.units import physical, refuse_scaled_twice, sample
+from hsi_ssl.scenes.units import physical, refuse_scaled_twice
 from hsi_ssl.watcher import Watcher
 
 
@@ -31,12 +33,12 @@ def in_one_unit(sources: Sources, watcher: Watcher) -> Sources:
         both tell their unit are a factor apart; a scene's numbers were scaled twice.
     """
     scenes = [source.scene for source in sources.scenes]
-    if len(scenes) == 1 and scenes[0].dtype.kind != "f":
-        return sources  # nothing to compare it with, and integers were not scaled already
     raw = []
     for scene in scenes:
         bands = np.flatnonzero(scene.good)
-        raw.append(sample(scene, bands))
+        found = sample(scene, bands)
+        tell_undeclared(scene, found, watcher)
+        raw.append(found.spectra)
         if len(raw[-1]):
             refuse_scaled_twice(scene, raw[-1], bands)
     _refuse_kinds(scenes)

@@ -36,6 +36,7 @@ def reopened(card: dict[str, Any], dataset: Dataset) -> Scene | None:
             axes=settings.get("axes"),
             overlap=settings.get("overlap") or "both",
             quality=settings.get("quality") or "lenient",
+            nodata=settings.get("nodata"),
         )
     except HsiSslError:  # several arrays in the file, say: reports can do without
         return None

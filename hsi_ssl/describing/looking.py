@@ -8,9 +8,11 @@ import numpy as np
 
 from hsi_ssl.describing.description import counted, runs_of
 from hsi_ssl.errors import UnitsError
+from hsi_ssl.scenes.fills import undeclared
+from hsi_ssl.scenes.sample import sample
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.stripes import Stripes, stripes
-from hsi_ssl.scenes.units import refuse_scaled_twice, sample
+from hsi_ssl.scenes.units import refuse_scaled_twice
 
 COLUMNS = 8
 """Runs of columns with stripes that are told."""
@@ -39,16 +41,17 @@ def looked_at(scene: Scene) -> Looked:
 def _odd_numbers(scene: Scene) -> tuple[str, ...]:
     """What is odd about a scene's numbers, by some of its bands."""
     good = np.flatnonzero(scene.good)
-    if scene.units is None or not scene.units.said or scene.dtype.kind != "f" or not len(good):
+    if not len(good):
         return ()
     bands = np.unique(good[np.linspace(0, len(good) - 1, NUMBERS_OF).astype(int)])
-    raw = sample(scene, bands)
+    found = sample(scene, bands)
+    notes = tuple(said for said in undeclared(scene, found) if said is not None)
     try:
-        if len(raw):
-            refuse_scaled_twice(scene, raw, bands)
+        if len(found.spectra):
+            refuse_scaled_twice(scene, found.spectra, bands)
     except UnitsError as error:
-        return (str(error),)
-    return ()
+        return (*notes, str(error))
+    return notes
 
 
 def _stripes(found: Stripes) -> dict[str, Any]:

@@ -154,6 +154,7 @@ def _look(found: Found, offer: Offer, rasters: list[SceneOffer], reading: Readin
             axes=reading.axes,
             overlap=reading.overlap,
             quality=reading.quality,
+            nodata=reading.nodata,
         ) as scene:
             shape = scene.rows, scene.cols, scene.bands
             one = SceneOffer(found.cube, shape, _own_labels(found, scene))

@@ -56,6 +56,7 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
             axes=reading.axes,
             overlap=reading.overlap,
             quality=reading.quality,
+            nodata=reading.nodata,
         )
     except SceneError as error:
         try:

@@ -36,6 +36,7 @@ class DatasetOfRun:
     transductive: bool
     draw: str | None
     masks: list[str] = field(default_factory=list)
+    nodata: float | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def dataset_card(dataset: Dataset) -> dict[str, Any]:
             "title": meta["title"],
             "sources": [{k: s[k] for k in ("name", "fingerprint")} for s in meta["sources"]],
             "masks": sorted({name for s in meta["sources"] for name in s.get("masks", ())}),
+            "nodata": meta["settings"].get("nodata"),
             "split": meta["split"],
             "seed": meta["seed"],
             "transductive": meta["transductive"],

@@ -266,6 +266,7 @@ def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
             axes=reading.axes,
             overlap=reading.overlap,
             quality=reading.quality,
+            nodata=reading.nodata,
         )
     except SceneError as error:
         if not found.searched or reading.variable:

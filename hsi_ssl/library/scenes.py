@@ -39,8 +39,8 @@ def open_scene(path: PathLike, *, watcher: Watcher = TELLING, **reading: Any) ->
     **reading
         How it is read, as the options of the commands: `variable`, the array's name in a file that
         holds several; `wavelengths`, a CSV with one a band; `axes`, such as `bands,rows,cols`;
-        `scale`, what raw numbers are multiplied by; `mask` and `mask_out`, rasters or polygons that
-        say where to look.
+        `scale`, what raw numbers are multiplied by; `nodata`, the one that stands for none; `mask`
+        and `mask_out`, rasters or polygons that say where to look.
 
     Raises
     ------

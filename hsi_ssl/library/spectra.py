@@ -16,8 +16,9 @@ from hsi_ssl.maps.bands import ModelBands, match_bands
 from hsi_ssl.maps.fitting import fitted
 from hsi_ssl.scenes.readers.data_array import bands_last
 from hsi_ssl.scenes.readers.flat import ArrayReader
+from hsi_ssl.scenes.sample import COLS, LEAST, ROWS
 from hsi_ssl.scenes.scene import Scene, valid_spectra
-from hsi_ssl.scenes.units import SAMPLE_COLS, SAMPLE_LEAST, SAMPLE_ROWS, scaled_by
+from hsi_ssl.scenes.units import scaled_by
 from hsi_ssl.watcher import Watcher
 
 Array = npt.NDArray[Any]
@@ -59,7 +60,7 @@ def fitted_spectra(
 
     Bands go by wavelength where both sides tell theirs, as scenes' do in `classify`; else there
     must be as many as in the files that the model learnt from, or as it uses. Whether numbers are
-    in the unit that it learnt from is looked at where there are `SAMPLE_LEAST` spectra: fewer may
+    in the unit that it learnt from is looked at where there are `LEAST` spectra: fewer may
     all lie in the shade. Numbers times `scale` are in the unit wanted. What a masked array masks,
     NaN and spectra of zeros are no measurement.
 
@@ -87,9 +88,9 @@ def fitted_spectra(
     if not valid.any():
         raise SceneError(
             f"not one of {len(flat):,} spectra holds a measurement: in each some used band is NaN "
-            "or masked, or all are zero"
+            "or masked, or all are one number, such as zero"
         )
-    if np.count_nonzero(valid) >= SAMPLE_LEAST:
+    if np.count_nonzero(valid) >= LEAST:
         telling = _scene(_some(flat, valid), own, scale)
         match = fitted(telling, model, resample=resample, force=force, watcher=watcher)
     elif match.note is not None:
@@ -162,9 +163,9 @@ def _refuse_other_bands(bands: int, model: ModelBands, own: Any) -> None:
 def _some(flat: Array, valid: Bools) -> Array:
     """Valid spectra from all over `flat (n, bands)`, as a cube that `sample` takes whole."""
     rows = np.flatnonzero(valid)
-    cols = min(SAMPLE_COLS, len(rows) // SAMPLE_ROWS)
-    places = np.linspace(0, len(rows) - 1, SAMPLE_ROWS * cols).astype(np.int64)
-    return flat[rows[places]].reshape(SAMPLE_ROWS, cols, -1)
+    cols = min(COLS, len(rows) // ROWS)
+    places = np.linspace(0, len(rows) - 1, ROWS * cols).astype(np.int64)
+    return flat[rows[places]].reshape(ROWS, cols, -1)
 
 
 def _scene(

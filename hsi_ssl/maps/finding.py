@@ -211,6 +211,7 @@ def opened_scene(
                 axes=settings.get("axes") or meta.get("axes"),
                 overlap=settings.get("overlap") or meta.get("overlap") or "both",
                 quality=settings.get("quality") or meta.get("quality") or "lenient",
+                nodata=meta.get("nodata") if settings.get("nodata") is None else settings["nodata"],
             ),
             labelled=False,
             watcher=watcher,
@@ -272,6 +273,7 @@ class _Opening:
     axes: str | None = None
     overlap: Overlap | None = None
     quality: Quality | None = None
+    nodata: float | None = None
 
 
 def settings_of(path: Path, tags: dict[str, str]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from hsi_ssl.datasets.learnt_numbers import Difference, difference
 from hsi_ssl.errors import UnitsError
 from hsi_ssl.maps.bands import Array, BandMatch, ModelBands, match_bands, match_wavelengths
+from hsi_ssl.scenes.fills import tell_undeclared
 from hsi_ssl.scenes.resampling import drift_in_words
+from hsi_ssl.scenes.sample import sample
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.units import as_they_are, refuse_scaled_twice, sample
+from hsi_ssl.scenes.units import as_they_are, refuse_scaled_twice
 from hsi_ssl.watcher import Watcher
 
 
@@ -71,7 +73,9 @@ def _in_its_numbers(
                 f"{scene.path.name} is in the same unit could not be checked"
             )
         return match
-    raw = sample(scene, match.bands)
+    found_here = sample(scene, match.bands)
+    tell_undeclared(scene, found_here, watcher)
+    raw = found_here.spectra
     if not len(raw):
         return match
     refuse_scaled_twice(scene, raw, match.bands)

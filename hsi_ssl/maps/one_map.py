@@ -310,7 +310,7 @@ def _nothing_valid(scene: Scene, area: Path | None) -> SceneError:
         where += " that its masks leave"
     return SceneError(
         f"{scene.path} has no valid pixel{where}: in each some used band is nodata or not "
-        "finite, or all are zero; check the scene's nodata value and its bands"
+        "finite, or all are one number, such as zero; check the scene's nodata value and its bands"
     )
 
 
@@ -323,6 +323,12 @@ def _said_strength(
         watcher.say(
             f"the model learnt under a mask ({listed(masks, len(masks))}) and {scene.path.name} is "
             "mapped without: what its mask left out is mapped too; give --mask, or --mask auto"
+        )
+    nodata = classifier.card["dataset"].get("nodata")
+    if nodata is not None and settings.nodata is None and scene.nodata != nodata:
+        watcher.say(
+            f"the model learnt from scenes in which {nodata:g} stands for no data (--nodata), and "
+            f"{scene.path.name} is mapped without: give it here too if it does here"
         )
     strength = strength_of(classifier.card, settings.spatial)
     if isinstance(settings.spatial, str):

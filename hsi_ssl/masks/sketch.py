@@ -262,10 +262,13 @@ def numbers(raw: Array) -> Floats:
 
 
 def _valid(scene: Scene, flat: Array, some: Array) -> Bools:
-    """`scene.valid` of spectra `(n, bands)`, of which `some (few bands, n)` tell most."""
+    """`scene.valid` of spectra `(n, bands)`, of which `some (few bands, n)` tell most.
+
+    Integers that differ among few bands are a measurement without a look at the others.
+    """
     if scene.nodata is not None or np.issubdtype(flat.dtype, np.floating):
         return scene.valid(flat)
-    valid = np.asarray(some.any(axis=0))
+    valid = np.asarray((some != some[0]).any(axis=0))
     doubtful = np.flatnonzero(~valid)
     if len(doubtful):
         valid[doubtful] = scene.valid(flat[doubtful])

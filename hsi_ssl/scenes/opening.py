@@ -12,6 +12,7 @@ import numpy as np
 
 from hsi_ssl.errors import DamagedSceneError, SceneError, SceneNotFoundError
 from hsi_ssl.scenes.axes import Asked, order_of, told_by_itself
+from hsi_ssl.scenes.fills import without_value
 from hsi_ssl.scenes.format import Format, Head
 from hsi_ssl.scenes.product import Overlap, Product, Quality, Wanted
 from hsi_ssl.scenes.products import product_at, product_in, refuse_folder
@@ -34,6 +35,7 @@ def open_scene(
     axes: str | None = None,
     overlap: Overlap = "both",
     quality: Quality = "lenient",
+    nodata: float | None = None,
 ) -> Scene:
     """Open a cube of any format or product, lazily; elsewhere than here, one that GDAL reads.
 
@@ -51,6 +53,8 @@ def open_scene(
         (HDF5, netCDF, MATLAB, NumPy); None: what evidence tells (see `axes.py`).
     overlap, quality
         How products are read: see `product.Wanted`.
+    nodata
+        A raw value that stands for nothing measured, beside those that the file tells.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def open_scene(
     SceneError
         The file is empty, broken, of no known format, holds no cube or several; it is netCDF or
         HDF5 on a server or in an archive; `wavelengths` are not one a band; which axis of a cube
-        holds its bands remains open.
+        holds its bands remains open; its numbers cannot be `nodata`.
     """
     path = Path(path)
     order = None if axes is None else order_of(axes)
@@ -72,7 +76,8 @@ def open_scene(
         product = member.product
         scene = product.open_cube(member.main, Wanted(overlap, quality, variable, asked))
         unused = _unused(scene, product, overlap, quality)
-        return _with_asked(scene, order is not None and not product.turned, wavelengths, unused)
+        told = order is not None and not product.turned
+        return _with_asked(scene, told, wavelengths, nodata, unused)
     chosen = _format(path)
     if chosen.open_turned is not None:
         scene = chosen.open_turned(path, variable, asked)
@@ -87,7 +92,8 @@ def open_scene(
     told = order is not None and chosen.open_turned is None
     unused = _unused(scene, None, overlap, quality)
     lacking = lacks_item(path)
-    return _with_asked(scene, told, wavelengths, (*unused, *([lacking] if lacking else [])))
+    unused = (*unused, *([lacking] if lacking else []))
+    return _with_asked(scene, told, wavelengths, nodata, unused)
 
 
 def _unused(
@@ -106,9 +112,13 @@ def _unused(
 
 
 def _with_asked(
-    scene: Scene, axes_told: bool, wavelengths: Path | None, unused: tuple[str, ...]
+    scene: Scene,
+    axes_told: bool,
+    wavelengths: Path | None,
+    nodata: float | None,
+    unused: tuple[str, ...],
 ) -> Scene:
-    """The scene with the user's wavelengths where it has none of its own.
+    """The scene with the user's wavelengths where it has none of its own, and his nodata value.
 
     `axes_told`: it tells its own axes, which the user gives too. `unused`: what else is told of
     settings. Closed where that fails.
@@ -122,6 +132,8 @@ def _with_asked(
         wavelengths = None
     try:
         scene = replace(scene, notes=notes)
+        if nodata is not None:
+            scene = without_value(scene, nodata)
         if wavelengths is None:
             return scene
         return with_facts(scene, csv_facts(wavelengths, scene.bands))

@@ -26,6 +26,7 @@ class Reading:
     axes: str | None = None
     overlap: Overlap = "both"
     quality: Quality = "lenient"
+    nodata: float | None = None
 
 
 AS_THEY_ARE = Reading()

@@ -28,6 +28,12 @@ Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
+LARGEST = 9e29
+"""No unit of radiance or reflectance has larger numbers; what programs write for no data often is:
+1e30, the default fill value of netCDF, the ends of float32 and float64."""
+SHAPE = 8
+"""Bands from which on one number in all of them is a value for no data or saturation."""
+
 
 class CubeReader(Protocol):
     """What a format must offer. Rows and columns count from 0; ends are exclusive."""
@@ -172,8 +178,7 @@ class Scene(Closes):
     def valid(self, spectra: Array, used: Bools | None = None) -> Bools:
         """Which spectra `(..., bands)` hold a measurement, shape `(...)`.
 
-        Invalid: any used band is nodata, NaN or infinite, or all of them are zero. `used` flags
-        bands among all of the scene's; by default the good ones.
+        As `valid_spectra`. `used` flags bands among all of the scene's; by default the good ones.
         """
         return valid_spectra(spectra[..., self.good if used is None else used], self.nodata)
 
@@ -258,13 +263,37 @@ class LabelReader(Protocol):
 
 
 def valid_spectra(spectra: Array, nodata: float | None) -> Bools:
-    """Which of `spectra (..., bands)` hold a measurement; only used bands are given."""
-    valid: Bools = (spectra != 0).any(axis=-1)
+    """Which of `spectra (..., bands)` hold a measurement, `(...)`; only used bands are given.
+
+    Not those with a band that is nodata, NaN, infinite or too large for a measurement (`LARGEST`),
+    nor those that are `shapeless`.
+    """
+    low, high = spectra.min(axis=-1), spectra.max(axis=-1)  # NaN where one is
+    valid: Bools = ~_shapeless(low, high, spectra.shape[-1])
     if np.issubdtype(spectra.dtype, np.floating):
-        valid &= np.isfinite(spectra).all(axis=-1)
+        largest = largest_of(spectra.dtype)
+        valid &= (low >= -largest) & (high <= largest)
     if nodata is not None and not np.isnan(nodata):
         valid &= (spectra != nodata).all(axis=-1)
     return valid
+
+
+def largest_of(dtype: np.dtype[Any]) -> float:
+    """The largest measurement in floats of a type."""
+    return min(LARGEST, float(np.finfo(dtype).max))
+
+
+def shapeless(spectra: Array) -> Bools:
+    """Which of `spectra (..., bands)` have one number in all bands, and so are none, `(...)`.
+
+    Of fewer than `SHAPE` bands those of zeros alone: two or three may well be equal.
+    """
+    return _shapeless(spectra.min(axis=-1), spectra.max(axis=-1), spectra.shape[-1])
+
+
+def _shapeless(low: Array, high: Array, bands: int) -> Bools:
+    alike: Bools = low == high
+    return alike if bands >= SHAPE else alike & (low == 0)
 
 
 def only_valid(spectra: Array, valid: Bools) -> Array:

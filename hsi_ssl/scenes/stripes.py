@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsi_ssl.scenes.readers.laid_out import FEW, lays_out
-from hsi_ssl.scenes.scene import Array, Bools, Floats, Scene
+from hsi_ssl.scenes.scene import Array, Bools, Floats, Scene, shapeless
 from hsi_ssl.scenes.virtual import is_virtual
 
 Ints = npt.NDArray[np.int64]
@@ -144,7 +144,7 @@ def _values(scene: Scene, groups: list[Ints], bands: Ints) -> Iterator[npt.NDArr
         if scene.nodata is not None:
             values[raw == scene.nodata] = np.nan
         values[~np.isfinite(values)] = np.nan
-        values[(raw == 0).all(axis=-1)] = np.nan
+        values[shapeless(raw)] = np.nan
         yield values
 
 

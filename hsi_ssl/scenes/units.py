@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import UnitsError
 from hsi_ssl.scenes.converted import ConvertedReader
-from hsi_ssl.scenes.scene import Array, Scene, valid_spectra
+from hsi_ssl.scenes.scene import Array, Scene, shapeless
 
 Floats = npt.NDArray[np.float64]
 Kind = Literal["reflectance", "radiance"]
@@ -168,8 +168,8 @@ def _converted(
     if nodata is not None and not np.isnan(nodata):
         nothing |= raw == nodata
     found[nothing] = np.nan
-    # A spectrum of zeros holds nothing, whatever an offset makes of it.
-    found[~(raw != 0).any(axis=-1)] = np.nan
+    # A spectrum of zeros, say, holds nothing, whatever an offset makes of it.
+    found[shapeless(raw)] = np.nan
     return found
 
 
@@ -193,30 +193,6 @@ def physical(scene: Scene) -> Scene:
 
 FAINT = 0.001
 """Reflectance that no scene lies below in nearly all its numbers."""
-SAMPLE_ROWS, SAMPLE_COLS = 16, 64
-SAMPLE_LEAST = 16
-"""Spectra that tell what a scene's numbers are like, of so many rows and columns; the fewest."""
-
-
-def sample(scene: Scene, bands: npt.NDArray[np.int64]) -> Array:
-    """Raw spectra `(n, len(bands))` that hold a measurement, from all over a scene.
-
-    In bounded time; none where a scene has hardly any.
-    """
-    rows, cols = (
-        np.unique(np.linspace(0, size - 1, n).astype(np.int64))
-        for size, n in ((scene.rows, SAMPLE_ROWS), (scene.cols, SAMPLE_COLS))
-    )
-    spectra = scene.thinned(rows, cols, bands.tolist()).reshape(-1, len(bands))
-    spectra = spectra[valid_spectra(spectra, scene.nodata)]
-    if len(spectra) >= SAMPLE_LEAST:
-        return spectra
-    for place in scene.windows(2**14):  # a scene that is mostly empty
-        window = scene.read(*place)[..., bands].reshape(-1, len(bands))
-        spectra = window[valid_spectra(window, scene.nodata)]
-        if len(spectra) >= SAMPLE_LEAST:
-            break
-    return spectra
 
 
 def refuse_scaled_twice(scene: Scene, raw: Array, bands: npt.NDArray[np.int64]) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.sample import sample
+from hsi_ssl.scenes.scene import SHAPE, Array, Bools, Scene, largest_of
 
 TILE = 256
 """Cells a side."""
@@ -114,7 +115,7 @@ class Tiles:
             here[..., i if len(bands) > 1 else slice(0, 3)] = (
                 shade if len(bands) > 1 else shade[..., None]
             )
-        there = _measured(values, self.scene.nodata)
+        there = self._measured(values)
         if len(bands) > 1:
             there &= (values != 0).any(axis=-1)
         here[..., 3] = np.where(there, 255, 0)
@@ -150,10 +151,31 @@ class Tiles:
         values = self.scene.thinned(*self.tiling.places(0, 0, 0), bands)
         found = []
         for i in range(len(bands)):
-            one = values[..., i][_measured(values[..., i : i + 1], self.scene.nodata)]
+            one = values[..., i][self._measured(values[..., i : i + 1])]
             low, high = np.percentile(one.astype(np.float64), STRETCH) if one.size else (0.0, 1.0)
             found.append((float(low), float(high if high > low else low + 1)))
         return found
+
+    def _measured(self, values: Array) -> Bools:
+        """Where all bands `(..., n)` of values hold a measurement, as far as these bands tell."""
+        there = np.ones(values.shape[:-1], bool)
+        if np.issubdtype(values.dtype, np.floating):
+            there &= (np.abs(values) <= largest_of(values.dtype)).all(axis=-1)
+        nodata = self.scene.nodata
+        if nodata is not None and not np.isnan(nodata):
+            there &= (values != nodata).all(axis=-1)
+        for value in self._undeclared:
+            there &= (values != value).any(axis=-1)
+        return there
+
+    @cached_property
+    def _undeclared(self) -> Array:
+        """What whole spectra consist of, where a number in all bands is no measurement."""
+        good = np.flatnonzero(self.scene.good)
+        if len(good) < SHAPE:
+            return np.empty(0)
+        bands = good[np.linspace(0, len(good) - 1, SHAPE).astype(np.int64)]
+        return np.unique(sample(self.scene, bands).alike)
 
 
 @dataclass(frozen=True)
@@ -178,13 +200,3 @@ class Marks:
         tile = np.zeros((TILE, TILE), np.uint16)
         tile[rows[here], cols[here]] = self.codes[here]
         return tile
-
-
-def _measured(values: npt.NDArray[np.generic], nodata: float | None) -> npt.NDArray[np.bool_]:
-    """Where all bands `(..., n)` of values hold a measurement."""
-    there = np.ones(values.shape[:-1], bool)
-    if np.issubdtype(values.dtype, np.floating):
-        there &= np.isfinite(values).all(axis=-1)
-    if nodata is not None and not np.isnan(nodata):
-        there &= (values != nodata).all(axis=-1)
-    return there

@@ -110,6 +110,25 @@ def netcdf(folder: Path, cube: Cube) -> Path:
     return folder / "s.nc"
 
 
+def a_number_in_all_bands(folder: Path, cube: Cube) -> Path:
+    """Nothing declares it, and no instrument measures it."""
+    cube = cube.astype(np.float32)
+    cube[HIDDEN] = -9999
+    cube[5, 17] = cube[30, 2]
+    cube[5, 17, 4] = 1e30
+    geotiff(folder / "s.tif", cube)
+    return folder / "s.tif"
+
+
+def value_of_the_users(folder: Path, cube: Cube) -> Path:
+    """In one band of each hidden pixel; nothing in the file says it."""
+    rows, cols = np.nonzero(HIDDEN)
+    cube = cube.astype(np.int32)
+    cube[rows, cols, np.arange(len(rows)) % BANDS] = -1
+    geotiff(folder / "s.tif", cube)
+    return folder / "s.tif"
+
+
 def mask_of_the_users(folder: Path, cube: Cube) -> Path:
     """Nothing in the file says it: the options do."""
     geotiff(folder / "s.tif", cube)
@@ -131,6 +150,7 @@ def polygons_of_the_users(folder: Path, cube: Cube) -> Path:
 
 
 ASKED: dict[Any, tuple[str, ...]] = {
+    value_of_the_users: ("--nodata", "-1"),
     mask_of_the_users: ("--mask", "look.tif"),
     polygons_of_the_users: ("--mask-out", "out.gpkg"),
 }
@@ -144,6 +164,8 @@ ASKED: dict[Any, tuple[str, ...]] = {
         alpha_band,
         nodata_a_band,
         netcdf,
+        a_number_in_all_bands,
+        value_of_the_users,
         mask_of_the_users,
         polygons_of_the_users,
     ],
@@ -216,6 +238,11 @@ def test_the_whole_way(
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["pixels"] == (~HIDDEN).sum()
 
+    if written is value_of_the_users:
+        ran = hsi_ssl("classify", path, "-o", "whole.tif")
+        assert "in which -1 stands for no data" in ran.out
+        assert json.loads(hsi_ssl("info", path, *asked, "--json").out)["nodata"] == -1
+        return  # view shows the scene as it is
     if asked:
         legend = list(csv.DictReader(Path("map.csv").open()))
         assert legend[0]["masked"] == legend[0]["pixels"] == str(HIDDEN.sum())

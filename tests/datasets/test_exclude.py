@@ -93,14 +93,14 @@ def test_what_lies_in_excluded_bands_does_not_matter(tmp_path: Path, labels: Pat
     dirty = clean.copy()
     dirty[..., IN_WATER] = np.nan
     dirty[::2, :, IN_WATER[2:]] = -9999
-    dirty[:, ::3, IN_WATER[4:]] = 1e30
+    dirty[:, ::3, IN_WATER[4:]] = 1e20
     one = prepared(write(tmp_path / "clean.tif", clean), labels, WATER)
     other = prepared(write(tmp_path / "dirty.tif", dirty), labels, WATER)
     for name in ("label", "part", "scene", "pixel"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     np.testing.assert_array_equal(one.spectra(), other.spectra())
     assert one.meta["scaling"] == other.meta["scaling"]
-    assert prepared(tmp_path / "dirty.tif", labels, "").spectra().max() > 1e29  # so it did matter
+    assert prepared(tmp_path / "dirty.tif", labels, "").spectra().max() > 1e19  # so it did matter
 
 
 def test_pictures_of_the_scenes_do_without_them_too(tmp_path: Path, labels: Path) -> None:

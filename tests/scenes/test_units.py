@@ -13,13 +13,13 @@ import rasterio
 
 from hsi_ssl.errors import UnitsError
 from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.sample import sample
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.units import (
     Units,
     kind_in,
     physical,
     refuse_scaled_twice,
-    sample,
     scaled_by,
 )
 
@@ -164,7 +164,7 @@ def scaled_float(folder: Path, factor: float, lines: str = "") -> Scene:
 
 def test_a_scale_that_numbers_have_been_through_already_is_refused(tmp_path: Path) -> None:
     with scaled_float(tmp_path, 1e-4) as scene:
-        raw = sample(scene, EVERY)
+        raw = sample(scene, EVERY).spectra
         with pytest.raises(UnitsError, match=r"kept it.*pass --scale 1 "):
             refuse_scaled_twice(scene, raw, EVERY)
         refuse_scaled_twice(scaled_by(scene, 1.0), raw, EVERY)
@@ -172,7 +172,7 @@ def test_a_scale_that_numbers_have_been_through_already_is_refused(tmp_path: Pat
         scaled_float(tmp_path, 1e-8) as scene,
         pytest.raises(UnitsError, match=r"pass --scale 10000 "),
     ):
-        refuse_scaled_twice(scene, sample(scene, EVERY), EVERY)
+        refuse_scaled_twice(scene, sample(scene, EVERY).spectra, EVERY)
 
 
 @pytest.mark.parametrize(("factor", "lines"), [(1.0, ""), (1e-4, "data units = reflectance\n")])
@@ -180,15 +180,7 @@ def test_floats_that_their_scale_makes_reflectance_are_taken(
     tmp_path: Path, factor: float, lines: str
 ) -> None:
     with scaled_float(tmp_path, factor, lines) as scene:
-        refuse_scaled_twice(scene, sample(scene, EVERY), EVERY)
-
-
-def test_a_sample_holds_measurements_alone(tmp_path: Path) -> None:
-    cube = np.zeros_like(CUBE)
-    cube[5, 3:6] = CUBE[5, 3:6]
-    with open_scene(tif(tmp_path, cube)) as scene:
-        found = sample(scene, np.array([2, 0]))
-    assert sorted(map(tuple, found)) == sorted(map(tuple, CUBE[5, 3:6][:, [2, 0]]))
+        refuse_scaled_twice(scene, sample(scene, EVERY).spectra, EVERY)
 
 
 def test_given_units_know_what_kind_the_file_tells(tmp_path: Path) -> None:
