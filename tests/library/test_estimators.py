@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import warnings
 from pathlib import Path
@@ -103,6 +104,7 @@ def test_what_is_fitted_survives_pickling(
 def test_neighbours_help_where_fields_are_large(
     spatial: SemiSupervisedClassifier, fields: Fields
 ) -> None:
+    spatial = copy.deepcopy(spatial)
     with pytest.warns(hsi_ssl.HsiSslWarning, match="predicts without"):
         alone = spatial.predict(fields.X)
     together = spatial.predict(fields.X, positions=fields.positions)
