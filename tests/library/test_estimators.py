@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 from fields import SMALL, Fields
+from little_work import few_steps
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
@@ -24,6 +25,12 @@ from hsi_ssl import M1Features, SemiSupervisedClassifier
 
 M1 = M1Features(latent=2, hidden=(8,), epochs=3, device="cpu", random_state=0)
 CLASSIFIER = SemiSupervisedClassifier(**SMALL)
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each epoch; what is to be told apart is told apart by then."""
+    few_steps(monkeypatch, 12)
 
 
 def beyond_us(estimator: Any) -> dict[str, str]:
