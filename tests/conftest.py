@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -23,6 +24,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core; torch reads t
 
 SLOW = {"browser", "m1_run", "m2_run", "m1m2_run", "some_wrong_labels"}
 """Fixtures that open a browser or train a model; tests that need one are marked as slow here."""
+
+
+gc.disable()  # while tests are collected, which makes much and drops little
+
+
+def pytest_collection_finish() -> None:
+    """What is there stays to the end: nobody has to go through it again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

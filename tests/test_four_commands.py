@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from little_work import few_steps, small_reports
 
 from hsi_ssl.catalog import entries as catalog
 from hsi_ssl.cli.main import cli
@@ -44,11 +45,14 @@ def test_init_prepare_train_classify_evaluate(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)
+    if recipe != "mnist-semi-unsupervised":  # which then finds nothing but free slots
+        few_steps(monkeypatch, 12)
+    small_reports(monkeypatch)
     if recipe in NEEDS:
         real_data(NEEDS[recipe])
     if recipe == "drillcore":
-        # The catalog entry simulates itself into the cache folder; here of a quarter of its pixels.
-        small = partial(simulate.simulate, rows=128, cols=192)
+        # The catalog entry simulates itself into the cache folder; here of an eighth of its pixels.
+        small = partial(simulate.simulate, rows=96, cols=128)
         monkeypatch.setattr(simulate, "simulate", small)
         monkeypatch.delenv("HSI_SSL_DATA", raising=False)
         monkeypatch.setattr(catalog, "cache_folder", lambda: tmp_path / "cache")

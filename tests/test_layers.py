@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -68,6 +69,8 @@ def imported(path: Path) -> Iterator[str]:
         node = waiting.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
+        if isinstance(node, ast.expr):
+            continue  # holds no statement
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hsi_ssl"):
             for name in node.names:
                 whole = f"{node.module}.{name.name}"
@@ -77,7 +80,10 @@ def imported(path: Path) -> Iterator[str]:
         waiting += ast.iter_child_nodes(node)
 
 
-GRAPH = {name: set(imported(path)) - {name} for name, path in MODULES.items()}
+@cache
+def graph() -> dict[str, set[str]]:
+    """What each module imports; seconds of reading, so not where tests are collected."""
+    return {name: set(imported(path)) - {name} for name, path in MODULES.items()}
 
 
 def package(module: str) -> str:
@@ -86,7 +92,7 @@ def package(module: str) -> str:
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
     try:
-        tuple(TopologicalSorter(GRAPH).static_order())
+        tuple(TopologicalSorter(graph()).static_order())
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
@@ -96,7 +102,7 @@ def test_each_package_imports_only_what_it_may(name: str) -> None:
     allowed = LAYERS[name] | BASE | {name, ""}
     wrong = sorted(
         f"{module} imports {other}"
-        for module, others in GRAPH.items()
+        for module, others in graph().items()
         for other in others
         if package(module) == name and package(other) not in allowed
     )
@@ -105,5 +111,5 @@ def test_each_package_imports_only_what_it_may(name: str) -> None:
 
 def test_the_map_of_a_class_map_alone_needs_figures_of_reports() -> None:
     """`maps` and `reports` would else be a circle of packages."""
-    used = {o for m, others in GRAPH.items() if package(m) == "maps" for o in others}
+    used = {o for m, others in graph().items() if package(m) == "maps" for o in others}
     assert {o for o in used if package(o) == "reports"} == {"hsi_ssl.reports.figures"}

@@ -14,14 +14,19 @@ from contextlib import contextmanager
 from functools import cache
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, NullFormatter, ScalarFormatter
 
 from hsi_ssl.errors import PictureWarning
 
 NO_FONTS = ("Last Resort", "LastResort", "Adobe Blank")
 """They have a box for every letter."""
+NUMBERS = (LogFormatter, NullFormatter, ScalarFormatter)
+"""What writes numbers, or nothing, beside an axis."""
 UNSEEN = {"Cc", "Cf", "Mn", "Zl", "Zp"}
 """Categories of characters that show nothing by themselves."""
 WORD = re.compile(r"(?:LETTER|SYLLABLE|LIGATURE|VOWEL SIGN) (?:SMALL )?([A-Z]+)")
@@ -34,7 +39,7 @@ def fit_fonts(figure: Figure) -> None:
     That letters were replaced is told as a `PictureWarning`, one for a figure.
     """
     told = False
-    for text in figure.findobj(Text):
+    for text in _texts(figure):
         said = text.get_text()
         lacking = _lacking(said, _usual())
         if not lacking:
@@ -54,6 +59,26 @@ def fit_fonts(figure: Figure) -> None:
                     stacklevel=2,
                 )
             told = True
+
+
+def _texts(artist: Artist) -> Iterator[Text]:
+    """Texts of an artist and of all that it holds, but for numbers that an axis makes itself.
+
+    Those take most of the time, since ticks are made where they are asked for.
+    """
+    if isinstance(artist, Text):
+        yield artist
+    if isinstance(artist, Axis):
+        yield artist.label
+        if not isinstance(artist.get_major_formatter(), NUMBERS):
+            for tick in artist.get_major_ticks():
+                yield from _texts(tick)
+        if not isinstance(artist.get_minor_formatter(), NUMBERS):
+            for tick in artist.get_minor_ticks():
+                yield from _texts(tick)
+        return
+    for child in artist.get_children():
+        yield from _texts(child)
 
 
 def in_letters_of(text: str, lacking: Iterable[str]) -> str:

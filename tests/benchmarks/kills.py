@@ -45,7 +45,6 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
-import torch._dynamo  # optimisers do, in each process
 from machine import machine_in_words, today
 from safetensors.torch import load
 

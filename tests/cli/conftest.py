@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from few_points import few_points
 
 from hsi_ssl.cli.main import main
+
+__all__ = ["few_points"]
 
 
 @dataclass(frozen=True)

@@ -84,11 +84,11 @@ def test_indian_pines_from_labels_to_the_page(
 def test_a_killed_comparison_goes_on(
     tiny_dataset: Dataset, hsi_ssl: Callable[..., Any], project: Path, tmp_path: Path
 ) -> None:
-    def arguments(out: Path) -> list[str]:
+    def arguments(out: Path, jobs: int = 2) -> list[str]:
         return [
             "compare", str(tiny_dataset.path), "-o", str(out), "--project", str(project),
             "--extractors", "none,pca", "--classifiers", "svm,logistic,knn", "--labels", "3,6",
-            "--seeds", "3", "--jobs", "2", "--latent", "4",
+            "--seeds", "2", "--jobs", str(jobs), "--latent", "4",
         ]  # fmt: skip
 
     out = tmp_path / "killed"
@@ -99,17 +99,17 @@ def test_a_killed_comparison_goes_on(
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
     done = settled(out)
-    assert 4 <= len(done) < 36
+    assert 4 <= len(done) < 24
     assert not (out / "index.html").exists()
 
     ran = hsi_ssl(*arguments(out))
     assert ran.code == 0, ran.err
-    assert f"36 cells, {len(done)} of them are there already" in ran.out
+    assert f"24 cells, {len(done)} of them are there already" in ran.out
     assert {file: file.stat().st_mtime_ns for file in done} == done
-    assert hsi_ssl(*arguments(tmp_path / "whole")).code == 0
+    assert hsi_ssl(*arguments(tmp_path / "whole", jobs=1)).code == 0
     one, other = (scores(folder) for folder in (out, tmp_path / "whole"))
     assert one == other
-    assert len(one) == 36
+    assert len(one) == 24
 
 
 def settled(out: Path) -> dict[Path, int]:

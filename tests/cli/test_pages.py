@@ -22,6 +22,7 @@ import pytest
 import shapely
 import torch
 from delivered import drawn_fields, on_grid
+from little_work import few_steps, small_reports
 from made_once import made_once
 from page_inputs import cores, land, trained
 from placed_files import write_layer
@@ -192,6 +193,8 @@ def test_a_page_is_run(
     ready = made(page.inputs)
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
     torch.set_num_threads(1)
+    few_steps(monkeypatch)
+    small_reports(monkeypatch)
     before = dict(page.before)
     folder = tmp_path / "0"
     _lay(ready, folder, page.made)

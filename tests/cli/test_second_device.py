@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
+from little_work import few_steps, small_reports
 from second_device import Seen, other
 from small_runs import one_thread
 
@@ -65,6 +66,12 @@ def project(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> 
         for band, nm in enumerate(np.linspace(1000, 2500, 12), 1):
             raster.update_tags(band, wavelength=f"{nm:.3f}", wavelength_units="nanometers")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _little_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    few_steps(monkeypatch)
+    small_reports(monkeypatch)
 
 
 @pytest.fixture

@@ -57,8 +57,11 @@ def fields() -> Fields:
     return Fields.drawn()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def spatial(fields: Fields) -> SemiSupervisedClassifier:
-    """A classifier that learnt with positions, and predicts with a prior of strength 1."""
+    """A classifier that learnt with positions, and predicts with a prior of strength 1.
+
+    It remembers what it has warned of: who has it warn takes a copy.
+    """
     made = SemiSupervisedClassifier(**SMALL, scaling="standard", spatial=1.0)
     return made.fit(fields.X, fields.y, positions=fields.positions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 from fields import SMALL, Fields
+from little_work import few_steps
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
@@ -23,6 +25,12 @@ from hsi_ssl import M1Features, SemiSupervisedClassifier
 
 M1 = M1Features(latent=2, hidden=(8,), epochs=3, device="cpu", random_state=0)
 CLASSIFIER = SemiSupervisedClassifier(**SMALL)
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each epoch; what is to be told apart is told apart by then."""
+    few_steps(monkeypatch, 12)
 
 
 def beyond_us(estimator: Any) -> dict[str, str]:
@@ -103,6 +111,7 @@ def test_what_is_fitted_survives_pickling(
 def test_neighbours_help_where_fields_are_large(
     spatial: SemiSupervisedClassifier, fields: Fields
 ) -> None:
+    spatial = copy.deepcopy(spatial)
     with pytest.warns(hsi_ssl.HsiSslWarning, match="predicts without"):
         alone = spatial.predict(fields.X)
     together = spatial.predict(fields.X, positions=fields.positions)

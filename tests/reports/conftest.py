@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+from few_points import few_points
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 from small_datasets import plain_meta
@@ -19,6 +20,8 @@ from small_datasets import plain_meta
 from hsi_ssl.datasets.scaling import fit_scaler
 from hsi_ssl.datasets.store import Dataset, Part, write_dataset
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
+
+__all__ = ["few_points"]
 
 GRID = Affine(10, 0, 300_000, 0, -10, 5_000_000)
 UTM = "EPSG:32632"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from little_work import few_steps
 from safetensors.torch import load_file
 from second_device import Seen, counted, other
 from small_runs import one_thread
@@ -36,6 +37,7 @@ OWN: dict[str, dict[str, Any]] = {
     "stacked": {"hidden": (16, 8), "options": {"layer_epochs": 1}},
     "relational": {"options": {"penalty": 0.5}},
 }
+STREAMED = "read in every epoch"
 M2: dict[str, dict[str, Any]] = {
     "m2": {},
     "gm-dgm": {"model": "gm-dgm", "predict": "bayes", "average": 0.9, "first_teacher": False},
@@ -44,7 +46,7 @@ M2: dict[str, dict[str, Any]] = {
     "free slots": {"free_slots": 2, "model": "gm-dgm"},
     "labels after z": {"generation": ("z", "y | z", "x | z"), "inference": ("z", "y | z")},
     "labels alone": {"unlabelled": False},
-    "read in every epoch": {"stream": True, "first_teacher": False},
+    STREAMED: {"stream": True, "first_teacher": False},
 }
 OTHERS = ("perceptron", "autoencoder", "gan", "lvq", "multi-task")
 
@@ -71,6 +73,13 @@ class Watched:
         steps, save = loop._Loop._steps, checkpoint.save_state
         monkeypatch.setattr(loop._Loop, "_steps", counted(seen, steps, self.steps))
         monkeypatch.setattr(loop, "save_state", counted(seen, save, self.states))
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator of the device takes its time, and the first steps show all of them."""
+    if STREAMED not in request.node.name:  # larger batches of it are rounded otherwise
+        few_steps(monkeypatch)
 
 
 @pytest.fixture
