@@ -6,7 +6,6 @@ Nothing here goes through pyplot, so no figure outlives its function and no wind
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -97,32 +96,9 @@ def write_png(figure: Figure, path: Path) -> None:
     """Write a figure, whole or not at all; a figure that was there is replaced."""
     FigureCanvasAgg(figure)
     fit_fonts(figure)
-    with silent_glyphs(), _drawn_once(figure), written_beside(path, overwrite=True) as beside:
+    with silent_glyphs(), written_beside(path, overwrite=True) as beside:
         # Without the date and the program's version: the same figure gives the same bytes.
         figure.savefig(beside, format="png", bbox_inches="tight", metadata={"Software": None})
-
-
-@contextlib.contextmanager
-def _drawn_once(figure: Figure) -> Iterator[None]:
-    """Within it, matplotlib lays the figure out before it saves it, and no more.
-
-    It goes through all that is to be drawn, with a renderer that draws nothing, for the layout's
-    sake: as long as drawing takes.
-    """
-    whole = figure.draw
-
-    def draw(renderer: Any) -> None:
-        engine = figure.get_layout_engine()
-        if inspect.ismethod(renderer.draw_text):
-            whole(renderer)
-        elif figure.axes and engine is not None:  # a method that was taken away draws nothing
-            engine.execute(figure)
-
-    figure.draw = draw  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        del figure.draw
 
 
 def svg_text(figure: Figure) -> str:
@@ -132,7 +108,7 @@ def svg_text(figure: Figure) -> str:
     dark pages; its text stays text.
     """
     buffer = io.StringIO()
-    with silent_glyphs(), _drawn_once(figure):  # the page's reader has fonts of his own
+    with silent_glyphs():  # the page's reader has fonts of his own
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(SENTINEL, "currentColor")
