@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,11 @@ OUR_MAP = "_classes"
 """In the name of every class map that `hsi-ssl classify` writes: neither cube nor labels."""
 OURS = re.compile(rb"hsi-ssl \d[\w.+-]*(?:\0|</MDI>)")
 """Our name as the software that made a raster: a map, features, a mosaic, called by the user."""
+SIDE = (
+    ".aux.xml", ".ovr", ".msk", ".tfw", ".qml", ".qmd", ".prj", ".cpg", ".csv", ".png", ".jpg",
+    ".txt", ".md", ".pdf", ".html",
+)  # fmt: skip
+"""Endings of what lies beside rasters and layers: what GIS and hsi-ssl write, pictures, texts."""
 
 HEAD = 2**16
 """Bytes at the beginning of a GeoTIFF in which GDAL puts its tags."""
@@ -102,6 +108,44 @@ class Finder:
             except CatalogError as error:
                 hint = str(error)
         raise SceneNotFoundError(f"there is no file or folder {source}; {hint}")
+
+    def scenes_among(self, sources: Sequence[str]) -> list[str]:
+        """The sources without files that lie beside others of them and are no scenes; told once.
+
+        So `folder/*` is what the folder is. All are kept where no other of a file's folder remains.
+        """
+        kinds = {source: self._no_scene(source) for source in sources}
+        folders = {Path(source).parent for source, kind in kinds.items() if kind is None}
+        left = {s: kind for s, kind in kinds.items() if kind and Path(s).parent in folders}
+        if left:
+            each = [
+                f"{listed(names, len(names))} ({kind})"
+                for kind in dict.fromkeys(left.values())
+                if (names := [Path(s).name for s, its in left.items() if its == kind])
+            ]
+            self._watcher.say(f"left out, since they are no scenes: {', '.join(each)}")
+        return [source for source in sources if source not in left]
+
+    def _no_scene(self, source: str) -> str | None:
+        """What a file is, by its name and by those beside it, that is no scene; None for others."""
+        path = Path(source)
+        if source in entries() or is_virtual(path) or not path.is_file():
+            return None
+        if OUR_MAP in path.name:
+            return "class maps"
+        if is_our_mask(path):
+            return "masks"
+        if path.name.lower().endswith(SIDE):
+            return "files that go with others"
+        main = _data_of(path)
+        named = self._named_in(path.parent)
+        if main in named.references:
+            return "white or dark references"
+        if main in named.cubes or _main_of(path) != path:
+            return None
+        if main in named.labels and _fits(named, main):
+            return "labels"
+        return "vector layers" if is_vector(path) or is_part(path) else None
 
     def references_in(self, folder: Path) -> list[Path]:
         """White and dark references that lie beside cubes of a folder, by their names."""
@@ -201,6 +245,12 @@ def labels_in(folder: Path) -> list[Path]:
     called = list(_named_in(folder).labels)
     layers = _layers_among(sorted(path for path in folder.iterdir() if path.is_file()))
     return list(dict.fromkeys(called + layers))
+
+
+def _fits(named: Named, labels: Path) -> bool:
+    """Whether labels are those of a cube beside them by their name, or may be of any."""
+    stem = named.labels[labels].lower()
+    return not stem or any(_begins(cube.name.lower(), stem) for cube in named.cubes)
 
 
 def _layers_among(files: list[Path]) -> list[Path]:

@@ -133,8 +133,6 @@ def resolve(
     if not sources:
         raise SceneNotFoundError("no source is given; name a data set, a folder or files")
     titles, found = _found(sources, data_folder, watcher)
-    if labelled and not labels and not train_labels:
-        _refuse_labels_as_scenes(found)
     room = Room() if len(found) > MOST else None
     with ExitStack() as on_error:
         opened: list[Opened] = []
@@ -232,25 +230,12 @@ def _found(
     titles: list[str] = []
     cubes: dict[Path, Found] = {}
     finder = Finder(data_folder, watcher)
-    for source in sources:
+    for source in finder.scenes_among(sources):
         title, those = finder.find(source)
         titles.append(title)
         for one in those:
             cubes.setdefault(one.cube.resolve(), one)
     return titles, list(cubes.values())
-
-
-def _refuse_labels_as_scenes(found: Sequence[Found]) -> None:
-    """Raise `LabelError` where one file is named as a scene and has the labels of another."""
-    of = {one.labels.resolve(): one.cube for one in found if one.labels is not None}
-    for one in found:
-        scene = of.get(one.cube.resolve(), one.cube)
-        if scene.resolve() != one.cube.resolve():
-            raise LabelError(
-                f"{one.cube} is named as a scene, and by its name holds the labels of {scene}, "
-                "where it is found anyway; name the scenes alone or their folder, or say with "
-                "--labels which labels are meant"
-            )
 
 
 def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:

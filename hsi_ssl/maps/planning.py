@@ -162,7 +162,7 @@ def _wanted(
     """Each cube that the sources hold once; a source that fails is kept, unless it is the only."""
     cubes: dict[Path, Wanted] = {}
     finder = Finder(None, watcher)
-    for source in settings.scenes:
+    for source in finder.scenes_among(settings.scenes):
         try:
             _, some = finder.find(source)
         except HsiSslError as error:

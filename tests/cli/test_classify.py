@@ -156,3 +156,19 @@ def test_a_real_scene_keeps_its_place_and_its_gaps(
         measured = (values != own.nodata).all(0) & (values != 0).any(0)
         np.testing.assert_array_equal(found.read(1) != 0, measured)
         assert 0.5 < measured.mean() < 0.7
+
+
+@pytest.mark.slow
+def test_labels_that_a_pattern_fits_are_no_scenes_that_fail(run: Path, scenes: Path) -> None:
+    with rasterio.open(
+        scenes / "north_labels.tif", "w", driver="GTiff", height=40, width=30, count=1,
+        dtype="uint8", crs="EPSG:32719", transform=NORTH_UP,
+    ) as raster:  # fmt: skip
+        raster.write(np.ones((1, 40, 30), np.uint8))
+    (scenes / "outline.gpkg").touch()
+    both = sorted(scenes.glob("*"))
+    result = wrote("classify", *both, "--model", run)
+    assert result.output.count("left out, since they are no scenes") == 1
+    assert result.output.count("wrote ") == 2
+    alone = call("classify", scenes / "north_labels.tif", "--model", run)
+    assert isinstance(alone.exception, BandsError)

@@ -79,6 +79,27 @@ def test_white_and_dark_references_are_no_scenes(tmp_path: Path, hears: Hears) -
     assert pairs(tmp_path / "lone") == {"whiteref.tif": None}
 
 
+def test_what_is_no_scene_among_those_that_are_named(tmp_path: Path, hears: Hears) -> None:
+    scenes = ["a.tif", "b.tif", "b2_labels.h5", "c.img"]
+    others = [
+        "WHITEREF_a.tif", "a.tif.aux.xml", "a_classes.png", "a_labels.tif", "labels.tif",
+        "x.gpkg", "y.dbf", "y.shp",
+    ]  # fmt: skip
+    touch(tmp_path, *scenes, *others)
+    every = [str(tmp_path / name) for name in sorted(scenes + others)]
+    finder = Finder(None, hears)
+    # Labels of a scene that is not there may be one.
+    assert [Path(one).name for one in finder.scenes_among(every)] == scenes
+    assert hears.said == [
+        "left out, since they are no scenes: WHITEREF_a.tif (white or dark references), "
+        "a.tif.aux.xml (files that go with others), a_classes.png (class maps), a_labels.tif, "
+        "labels.tif (labels), x.gpkg, y.dbf, y.shp (vector layers)"
+    ]
+    alone = [str(tmp_path / "a_labels.tif")]
+    assert finder.scenes_among(alone) == alone
+    assert finder.scenes_among([*alone, "indian-pines"]) == [*alone, "indian-pines"]
+
+
 def test_envi_files_need_a_header(tmp_path: Path) -> None:
     touch(tmp_path, "x.dat", "y.dat", "z", "other.hdr")
     (tmp_path / "x.hdr").write_text("ENVI\n")

@@ -338,15 +338,15 @@ def test_no_source() -> None:
         resolve([])
 
 
-def test_a_label_raster_among_the_scenes_is_refused_as_what_it_is(tmp_path: Path) -> None:
+def test_labels_among_the_scenes_that_are_named_are_labels(tmp_path: Path, hears: Hears) -> None:
     cube, plane = tmp_path / "x.npy", tmp_path / "x_labels.npy"
     np.save(cube, np.random.default_rng(0).random((6, 7, 5)))
     np.save(plane, np.arange(42).reshape(6, 7) % 3)
-    both = [str(cube), str(plane)]
-    with pytest.raises(LabelError, match=r"x_labels\.npy is named as a scene, and .* of .*x\.npy"):
-        resolve(both)
-    with resolve([str(cube)]) as found:
-        assert found.scenes[0].labels is not None
+    with resolve([str(cube), str(plane)], watcher=hears) as found:
+        (one,) = found.scenes
+        assert one.scene.path == cube
+        assert one.labels_paths == (plane,)
+    assert "left out, since they are no scenes: x_labels.npy (labels)" in hears.said
 
 
 def test_a_header_and_its_data_are_one_scene(tmp_path: Path) -> None:
