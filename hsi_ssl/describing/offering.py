@@ -8,18 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from hsi_ssl.catalog.entries import entry
 from hsi_ssl.datasets.store import is_dataset
 from hsi_ssl.describing.description import counted
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
+from hsi_ssl.labels.class_fields import TYPES, class_field, different_values
 from hsi_ssl.labels.finding import CUBES, PICTURES, Finder, Found, is_our_mask
 from hsi_ssl.labels.layer_classes import BY_LAYER
 from hsi_ssl.labels.layers import LayerFacts, listed
 from hsi_ssl.labels.sources import DRILL_CORE, DRILL_CORE_ENTRY
-from hsi_ssl.labels.vector_labels import TYPES, class_field
-from hsi_ssl.labels.vectors import is_part, is_vector, layers_at, read_layer
+from hsi_ssl.labels.vectors import is_part, is_vector, layers_at
 from hsi_ssl.scenes.opening import open_scene
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 from hsi_ssl.scenes.scene import Scene
@@ -27,9 +25,6 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 LEAST_BANDS = 4
 """Of what is taken for a scene; pictures have three, label rasters one."""
-MOST_CLASSES = 200
-"""Different values of a field that may name the class."""
-
 MOST_TOLD = 3
 """Files that are told where something is missing."""
 
@@ -203,16 +198,10 @@ def _layers(path: Path) -> list[LabelOffer]:
 def _fields(facts: LayerFacts) -> dict[str, str]:
     """Fields that may name the class, the likeliest first, with some of their values."""
     usable = [name for name, kind in facts.fields.items() if kind in TYPES]
-    found: dict[str, tuple[bool, int, str]] = {}
-    for name in usable:
-        try:
-            values = read_layer(facts, name).values
-        except HsiSslError:
-            continue
-        different = np.unique([str(v) for v in ([] if values is None else values) if v is not None])
-        if 1 < len(different) <= MOST_CLASSES:
-            text = facts.fields[name] == "OFTString"
-            found[name] = not text, len(different), listed(different.tolist(), len(different))
+    found = {
+        name: (facts.fields[name] != "OFTString", len(values), listed(values, len(values)))
+        for name, values in different_values(facts, usable).items()
+    }
     if not found:
         return {BY_LAYER: "the name of each layer is its class"}
     likely = None

@@ -13,8 +13,8 @@ from hsi_ssl.describing.products import unread_product
 from hsi_ssl.describing.runs import describe_dataset, describe_run
 from hsi_ssl.describing.scene import describe_scene, place_lines
 from hsi_ssl.errors import LabelError, SceneError, VectorError
+from hsi_ssl.labels.class_fields import TYPES
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, plane_codes
-from hsi_ssl.labels.vector_labels import TYPES
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.telling import is_library
 from hsi_ssl.scenes.opening import open_scene

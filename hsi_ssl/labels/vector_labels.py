@@ -14,12 +14,12 @@ from scipy.sparse.csgraph import connected_components
 
 from hsi_ssl.errors import LabelError
 from hsi_ssl.labels.class_codes import ClassFile, coded, remembered, styled
+from hsi_ssl.labels.class_fields import class_field
 from hsi_ssl.labels.coverage import pixels_of
-from hsi_ssl.labels.forms.shape_sets import FIELDS
 from hsi_ssl.labels.frames import extent
 from hsi_ssl.labels.label_set import UNLABELLED_CODE, LabelClass
 from hsi_ssl.labels.layer_classes import BY_LAYER, classed_by_layer, layers_of_classes
-from hsi_ssl.labels.layers import Layer, LayerFacts, listed
+from hsi_ssl.labels.layers import Layer, listed
 from hsi_ssl.labels.rules import LabelRules
 from hsi_ssl.labels.vector_grid import layer_extent, on_grid
 from hsi_ssl.labels.vectors import beside, layer_facts, read_layer
@@ -28,17 +28,6 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 Ints = npt.NDArray[np.int64]
 
-TYPES = {
-    "OFTString": "text",
-    "OFTInteger": "whole numbers",
-    "OFTInteger64": "whole numbers",
-    "OFTReal": "numbers",
-}
-"""Types of fields that may name a class, as GDAL and as we call them."""
-NUMBERS = {"fid", "id", "gid", "ogc_fid", "objectid", "uuid"}
-"""Fields that number features."""
-CLASS_FIELDS = {"class", "label", "code"}
-"""A field of such a name is the class, whatever others there are."""
 SUFFIX = ".classes.csv"
 OR_BY_LAYER = f", or, where each layer is a class, give --label-field {BY_LAYER}"
 
@@ -131,67 +120,11 @@ def _read(
         why = "its name stands for none; call it after its class, or name a field"
         return classed_by_layer(layers, watcher), number, why
     facts = [layer_facts(path, OR_BY_LAYER) for path in files]
-    columns = [class_field(fact, field, watcher) for fact in facts]
+    columns = [class_field(one, field, watcher, alone=len(facts) == 1) for one in facts]
     layers = [read_layer(f, column, watcher) for f, column in zip(facts, columns, strict=True)]
     number = {path: range(i, i + 1) for i, path in enumerate(files)}
     why = f"field {columns[0]} holds nothing that names one; fill it in, or name another"
     return layers, number, why
-
-
-def class_field(facts: LayerFacts, asked: str | None, watcher: Watcher = SILENT) -> str:
-    """The field that names the class: the one asked for, else the only one that may.
-
-    Case counts only where fields differ by nothing else. A field called class, label or code is
-    taken before others; one that numbers features only where there is nothing else.
-
-    Raises
-    ------
-    LabelError
-        There is no such field, or several that may; those that there are are named.
-    """
-    there = ", ".join(f"{name} ({TYPES.get(kind, kind)})" for name, kind in facts.fields.items())
-    if not there:
-        raise LabelError(_no_fields(facts))
-    there = f"it has {there}"
-    if asked is not None:
-        same = [name for name in facts.fields if name.lower() == asked.lower()]
-        if asked not in same and len(same) != 1:
-            raise LabelError(
-                f"{facts.path} has no field {asked}; {there}: name the one that holds the class "
-                "with --label-field"
-            )
-        found = asked if asked in same else same[0]
-        if facts.fields[found] not in TYPES:
-            raise LabelError(
-                f"{facts.path}: field {found} holds neither text nor numbers; {there}: name "
-                "another with --label-field"
-            )
-        return found
-    usable = [name for name, kind in facts.fields.items() if kind in TYPES]
-    whole = [name for name in usable if facts.fields[name] != "OFTReal"]
-    proper = [name for name in whole if name.lower() not in NUMBERS]
-    called = [name for name in whole if name.lower() in CLASS_FIELDS]
-    for some in (called, proper, whole, usable):
-        if len(some) == 1:
-            watcher.say(f"{facts.path}: the field {some[0]} names the class")
-            return some[0]
-        if some:
-            break
-    raise LabelError(
-        f"{facts.path}: expected one field that may name the class; {there}: name it with "
-        "--label-field"
-    )
-
-
-def _no_fields(facts: LayerFacts) -> str:
-    by_layer = f"give --label-field {BY_LAYER}, by which its name is the class"
-    lost = next((name for name in facts.missing if name.lower().endswith(FIELDS)), None)
-    if lost is not None:
-        return (
-            f"{facts.path}: there is no {lost}, which holds the fields, expected one with the "
-            f"class; put it beside, or {by_layer}"
-        )
-    return f"{facts.path} has no fields; expected one that holds the class: add it, or {by_layer}"
 
 
 class _Board:

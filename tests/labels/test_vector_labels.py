@@ -16,9 +16,9 @@ from hearing import Hears
 from rasterio.warp import transform
 
 from hsi_ssl.errors import LabelError, VectorError
+from hsi_ssl.labels.class_fields import class_field
 from hsi_ssl.labels.rules import LabelRules
 from hsi_ssl.labels.sources import Sources, resolve
-from hsi_ssl.labels.vector_labels import class_field
 from hsi_ssl.labels.vectors import layer_facts
 from hsi_ssl.watcher import Watcher
 
@@ -240,6 +240,26 @@ def test_fields_that_are_there_are_listed(draw: Draw) -> None:
         class_field(several, "roof")
     with pytest.raises(LabelError, match="has no fields; expected one"):
         class_field(layer_facts(draw.layer(box, {}, "none.gpkg")), None)
+
+
+def test_of_several_fields_values_tell_which_names_the_class(draw: Draw, hears: Hears) -> None:
+    boxes = [shapely.box(i, 0, i + 2, 2) for i in (0, 4, 8)]
+    fields: dict[str, list[Any]] = {
+        "kind": ["tree", "roof", "tree"], "note": [None, None, None], "year": [2024] * 3,
+    }  # fmt: skip
+    layer = draw.layer(boxes, fields)
+    assert class_field(layer_facts(layer), None, hears) == "kind"
+    (said,) = hears.said
+    assert said.endswith(
+        "the field kind names the class, since of kind, note, year only it has from 2 to 200 "
+        "different values"
+    )
+    # Beside other layers one may well hold one class alone.
+    with pytest.raises(LabelError, match="expected one field that may name the class"):
+        class_field(layer_facts(layer), None, alone=False)
+    both = draw.layer(boxes, {**fields, "year": [2024, 2024, 2025]}, "both.gpkg")
+    with pytest.raises(LabelError, match="expected one field that may name the class"):
+        class_field(layer_facts(both), None)
 
 
 def test_codes_of_names_are_remembered_beside_the_layer(draw: Draw) -> None:

@@ -10,9 +10,9 @@ import pytest
 import shapely
 
 from hsi_ssl.errors import LabelError, SceneNotFoundError, VectorError
+from hsi_ssl.labels.class_fields import class_field
 from hsi_ssl.labels.finding import find
 from hsi_ssl.labels.pairing import label_files
-from hsi_ssl.labels.vector_labels import class_field
 from hsi_ssl.labels.vectors import beside, is_part, is_vector, layer_facts, read_layer, vector_file
 from hsi_ssl.watcher import SILENT
 
