@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from hsi_ssl.datasets.splits import Labels
 from hsi_ssl.errors import BandsError, SceneError, SettingsError
+from hsi_ssl.labels.layers import listed
 from hsi_ssl.scenes.ranges import WavelengthRange
 from hsi_ssl.scenes.resampled import resampled
 from hsi_ssl.scenes.resampling import SAME_NM, drift_in_words
@@ -27,7 +28,8 @@ PROBES, PROBE_ROUNDS, PROBES_LEAST = 256, 8, 32
 def same_bands(scenes: Sequence[Scene], watcher: Watcher = SILENT) -> Bands:
     """Wavelengths and widths of the bands that the scenes have.
 
-    They are those of the first scene that does. Others may lie up to `SAME_NM` off, which is said.
+    They are those of the first scene that does. Others may lie up to `SAME_NM` off, which is said,
+    as it is where a scene tells none and its bands are taken by position.
 
     Raises
     ------
@@ -59,6 +61,13 @@ def same_bands(scenes: Sequence[Scene], watcher: Watcher = SILENT) -> Bands:
     said = drift_in_words(drifts, known.path.name)
     if said is not None:
         watcher.say(said)
+    unknown = [scene.path.name for scene in scenes if scene.wavelengths_nm is None]
+    if known.wavelengths_nm is not None and unknown:
+        watcher.say(
+            f"{listed(unknown, len(unknown))} {'has' if len(unknown) == 1 else 'have'} no "
+            f"wavelengths: the {known.bands} bands are taken by position for those of "
+            f"{known.path.name}"
+        )
     return known.wavelengths_nm, known.fwhm_nm
 
 

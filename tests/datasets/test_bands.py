@@ -47,6 +47,18 @@ def test_scenes_of_one_sensor_are_matched_within_a_nanometre_and_that_is_said() 
         same_bands([first, scene(*nm[1:])])
 
 
+def test_bands_without_wavelengths_beside_others_are_taken_by_position_and_that_is_said() -> None:
+    heard = Hears()
+    bare = [replace(scene(1, 2, 3), path=Path(name), wavelengths_nm=None) for name in ("a", "b")]
+    wavelengths, _ = same_bands([*bare, scene(400, 500, 600)], heard)
+    np.testing.assert_array_equal(wavelengths, [400, 500, 600])
+    assert heard.said == [
+        "a, b have no wavelengths: the 3 bands are taken by position for those of x"
+    ]
+    same_bands(bare, heard)
+    assert len(heard.said) == 1
+
+
 def test_only_scenes_with_other_bands_are_resampled() -> None:
     heard = Hears()
     nm = np.arange(400.0, 800.0, 10.0)
