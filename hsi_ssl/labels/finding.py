@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -251,6 +251,14 @@ def _fits(named: Named, labels: Path) -> bool:
     """Whether labels are those of a cube beside them by their name, or may be of any."""
     stem = named.labels[labels].lower()
     return not stem or any(_begins(cube.name.lower(), stem) for cube in named.cubes)
+
+
+def shared_labels(cubes: Iterable[Path]) -> list[Path]:
+    """Files beside cubes that are called `labels` and no more, so that they may be for all."""
+    folders = dict.fromkeys(cube.parent for cube in cubes if not is_virtual(cube))
+    return [
+        path for folder in folders for path, stem in _named_in(folder).labels.items() if not stem
+    ]
 
 
 def _layers_among(files: list[Path]) -> list[Path]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hsi_ssl.catalog.entries import LabelSetEntry
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.class_codes import ClassFile
-from hsi_ssl.labels.finding import Found
+from hsi_ssl.labels.finding import Found, shared_labels
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.layer_classes import BY_LAYER
 from hsi_ssl.labels.pairing import label_files, paired
@@ -93,7 +93,8 @@ def with_files(
 ) -> tuple[list[Opened], bool]:
     """Each scene with its own of the user's files, and whether labels are drawn.
 
-    Without files the vector layers that lie beside the scenes are taken, where there are any.
+    Without files the vector layers that lie beside the scenes are taken, where there are any, and
+    where no scene has labels of its own, what is called `labels` beside them, for all.
 
     Raises
     ------
@@ -103,6 +104,8 @@ def with_files(
     """
     if bool(train) != bool(test):
         raise LabelError("expected --train-labels and --test-labels together, found one of them")
+    if not labels and not train:
+        labels = _for_all(opened, watcher)
     if not labels and not train and _layers_beside(opened):
         return [replace(one, layers=_own_layers(one)) for one in opened], True
     files = label_files(labels, "--labels")
@@ -284,6 +287,22 @@ def _own_layers(opened: Opened) -> tuple[Path, ...]:
     """The vector file that lies beside a scene under its name."""
     labels = opened.found.labels
     return () if labels is None or not is_vector(labels) else (labels,)
+
+
+def _for_all(opened: Sequence[Opened], watcher: Watcher) -> list[Path]:
+    """The one file of labels beside scenes that have none of their own, if its place tells whose.
+
+    One without a place may be that of another scene beside them.
+    """
+    if any(one.found.labels is not None or _known_sources(one) for one in opened):
+        return []
+    found = shared_labels(one.found.cube for one in opened)
+    if len(found) != 1 or not any(one.scene.grid.placed for one in opened):
+        return []  # the refusal names them
+    if not (layer_is_placed if is_vector(found[0]) else raster_is_placed)(found[0]):
+        return []
+    watcher.say(f"labels of all scenes: {found[0]}, which lies beside them")
+    return found
 
 
 def _layers_beside(opened: Sequence[Opened]) -> bool:

@@ -369,3 +369,32 @@ def test_labels_beside_that_are_no_scenes_own_are_named(tmp_path: Path) -> None:
     layer = write_layer(tmp_path / "labels.gpkg", [shapely.box(0, 0, 1, 1)])
     with pytest.raises(LabelError, match=rf"found labels\.gpkg; .* --labels {layer}$"):
         resolve([str(tmp_path / "Szene 1.npy")])
+
+
+def test_labels_called_so_are_for_all_scenes_that_they_lie_on(tmp_path: Path, hears: Hears) -> None:
+    cube = np.random.default_rng(0).integers(1, 99, (8, 8, 5)).astype(np.uint8)
+    for name, left in (("a", 0), ("b", 40)):
+        tif(tmp_path / f"{name}.tif", cube, transform=rasterio.Affine(5, 0, left, 0, -5, 40))
+    boxes = [shapely.box(0, 0, 20, 40), shapely.box(40, 0, 60, 40)]
+    layer = write_layer(tmp_path / "labels.gpkg", boxes, {"class": ["oak", "pine"]}, crs=None)
+    with resolve([str(tmp_path)], watcher=hears) as found:
+        planes = [one.labels for one in found.scenes]
+        assert [0 if plane is None else np.count_nonzero(plane) for plane in planes] == [32, 32]
+        assert found.label_set.names == ("oak", "pine")
+    assert f"labels of all scenes: {layer}, which lies beside them" in hears.said
+    with resolve([str(tmp_path / "b.tif")]) as found:  # also named alone
+        plane = found.scenes[0].labels
+        assert plane is not None
+        assert np.unique(plane).tolist() == [0, 2]
+    # One of two scenes has labels of its own: then they are all that there are.
+    tif(tmp_path / "a_labels.tif", np.full((8, 8, 1), 7, np.uint8))
+    with resolve([str(tmp_path)]) as found:
+        assert found.scenes[1].labels is None
+
+
+def test_labels_without_a_place_may_be_those_of_another_scene(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        tif(tmp_path / f"{name}.tif", np.ones((8, 8, 5), np.uint8))
+    np.save(tmp_path / "labels.npy", np.ones((8, 8), np.uint8))
+    with pytest.raises(LabelError, match=r"found labels\.npy; give labels with --labels"):
+        resolve([str(tmp_path / "b.tif")])
