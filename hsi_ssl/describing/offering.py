@@ -13,7 +13,7 @@ from hsi_ssl.datasets.store import is_dataset
 from hsi_ssl.describing.description import counted
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.class_fields import TYPES, class_field, different_values
-from hsi_ssl.labels.finding import CUBES, PICTURES, Finder, Found, is_our_mask
+from hsi_ssl.labels.finding import CUBES, PICTURES, Finder, Found, is_our_mask, links_to_nothing
 from hsi_ssl.labels.layer_classes import BY_LAYER
 from hsi_ssl.labels.layers import LayerFacts, listed
 from hsi_ssl.labels.sources import DRILL_CORE, DRILL_CORE_ENTRY
@@ -108,6 +108,10 @@ def offered(place: Path, watcher: Watcher = SILENT, reading: Reading = AS_THEY_A
         found = []
     offer.left_out += [
         f"{path.name} is called a white or dark reference" for path in finder.references_in(folder)
+    ]
+    offer.left_out += [
+        f"{path.name} is a link to {os.readlink(path)}, which is not there"
+        for path in links_to_nothing(folder)
     ]
     rasters: list[SceneOffer] = []
     for number, one in enumerate(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -91,9 +92,14 @@ class Finder:
             return name_of(path), [_recognised(path, searched=False)]
         if path.is_dir() and product_at(path) is None:
             named = self._named_in(path)
-            found = _in_folder(path, named)
+            found, lost = _in_folder(path, named), links_to_nothing(path)
             if not found:
-                raise SceneNotFoundError(f"no cube in the folder {path}; name a folder with cubes")
+                links = f", only {links_in_words(lost)}" if lost else ""
+                raise SceneNotFoundError(
+                    f"no cube in the folder {path}{links}; name a folder with cubes"
+                )
+            if lost:
+                self._watcher.warn(f"left out: {links_in_words(lost)}")
             if named.references:
                 self._watcher.say(_of_references(named.references))
             return path.resolve().name, found
@@ -101,6 +107,10 @@ class Finder:
             member = product_at(path)
             main = _data_of(path) if member is None else member.main
             return name_of(main), [self._beside(main)]
+        if path.is_symlink():
+            raise SceneNotFoundError(
+                f"{links_in_words([path])}: bring that back, or name another file"
+            )
         hint = "give a data set of `hsi-ssl catalog list`, a folder or files"
         if path.name == source:
             try:
@@ -201,6 +211,19 @@ def _of_references(references: list[Path]) -> str:
         f"left out: {names}, called white or dark references, which are no scenes; the others are "
         "read as they are, without them: where these hold raw counts, calibrate them first"
     )
+
+
+def links_to_nothing(folder: Path) -> list[Path]:
+    """Links in a folder whose files are gone, or on a disk that is not there now."""
+    return sorted(p for p in folder.iterdir() if p.is_symlink() and not p.exists())
+
+
+def links_in_words(links: list[Path]) -> str:
+    """What they are, and where they lead."""
+    each = (f"{path.name} -> {os.readlink(path)}" for path in links)
+    one = len(links) == 1
+    what = "a link to what is not there" if one else "links to what is not there"
+    return f"{what}, {listed(each, len(links))}"
 
 
 def _in_folder(folder: Path, named: Named) -> list[Found]:

@@ -108,13 +108,17 @@ def with_files(
         labels = _for_all(opened, watcher)
     if not labels and not train and _layers_beside(opened):
         return [replace(one, layers=_own_layers(one)) for one in opened], True
-    files = label_files(labels, "--labels")
+    files = label_files(labels, "--labels", watcher)
     drawn = _vectors(list(files), rules)
     if drawn:
         return _with_layers(opened, files, rules, watcher), True
     given = _rasters(opened, files, "--labels", watcher)
-    train_of = _rasters(opened, label_files(train, "--train-labels"), "--train-labels", watcher)
-    test_of = _rasters(opened, label_files(test, "--test-labels"), "--test-labels", watcher)
+    train_of = _rasters(
+        opened, label_files(train, "--train-labels", watcher), "--train-labels", watcher
+    )
+    test_of = _rasters(
+        opened, label_files(test, "--test-labels", watcher), "--test-labels", watcher
+    )
     return [
         replace(one, given=a, train=b, test=c)
         for one, a, b, c in zip(opened, given, train_of, test_of, strict=True)

@@ -220,7 +220,7 @@ def _areas(
     found: list[dict[Path, Area]] = [{} for _ in scenes]
     if not given:
         return found
-    files = label_files(given, option, masks=True)
+    files = label_files(given, option, watcher, masks=True)
     mine = paired(scenes, files, _is_placed, option, watcher)
     for path in dict.fromkeys(path for some in mine for path, _ in some):
         _tell_values(path, option, watcher)

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 from hsi_ssl.errors import LabelError
-from hsi_ssl.labels.finding import CUBES, LABELS, OUR_MAP, PICTURES, is_our_mask
+from hsi_ssl.labels.finding import (
+    CUBES,
+    LABELS,
+    OUR_MAP,
+    PICTURES,
+    is_our_mask,
+    links_in_words,
+    links_to_nothing,
+)
 from hsi_ssl.labels.forms.shape_sets import ZIP, sets_in
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.vectors import is_part, is_vector, vector_file
@@ -32,7 +40,9 @@ OF_SCENES = re.compile(
 """Words for scenes about a name: `image_001`, `tile_3_cube`."""
 
 
-def label_files(given: Sequence[Path], option: str, *, masks: bool = False) -> dict[Path, bool]:
+def label_files(
+    given: Sequence[Path], option: str, watcher: Watcher = SILENT, *, masks: bool = False
+) -> dict[Path, bool]:
     """The label files of what the user names: files, folders, patterns such as `labels/*.tif`.
 
     True for those that were met in a folder or by a pattern, which need not be for any scene.
@@ -50,6 +60,8 @@ def label_files(given: Sequence[Path], option: str, *, masks: bool = False) -> d
     for path in given:
         if path.is_dir() and not is_vector(path):
             inside = sorted(p for p in path.iterdir() if p.is_file() and _may_be_labels(p, masks))
+            if lost := links_to_nothing(path):
+                watcher.warn(f"{option}: left out {links_in_words(lost)}")
             if not inside:
                 raise LabelError(
                     f"{option}: no label raster and no vector layer in the folder {path}; name a "

@@ -9,9 +9,11 @@ import pytest
 import scipy.io
 from hearing import Hears
 
+from hsi_ssl.describing.offering import offered
 from hsi_ssl.errors import SceneNotFoundError
 from hsi_ssl.labels import finding
 from hsi_ssl.labels.finding import Finder, find
+from hsi_ssl.labels.pairing import label_files
 from hsi_ssl.watcher import SILENT
 
 
@@ -77,6 +79,23 @@ def test_white_and_dark_references_are_no_scenes(tmp_path: Path, hears: Hears) -
     assert pairs(tmp_path / "headwall") == {"raw_0.tif": None, "raw_1.tif": None}
     touch(tmp_path / "lone", "whiteref.tif")
     assert pairs(tmp_path / "lone") == {"whiteref.tif": None}
+
+
+def test_links_to_what_is_not_there_are_told(tmp_path: Path, hears: Hears) -> None:
+    touch(tmp_path, "a.tif")
+    (tmp_path / "b.tif").symlink_to("/no/disk/b.tif")
+    (tmp_path / "b_labels.tif").symlink_to("gone.tif")
+    assert [one.cube.name for one in find(str(tmp_path), None, hears)[1]] == ["a.tif"]
+    those = "links to what is not there, b.tif -> /no/disk/b.tif, b_labels.tif -> gone.tif"
+    assert hears.warned == [f"left out: {those}"]
+    assert "b.tif is a link to /no/disk/b.tif, which is not there" in offered(tmp_path).left_out
+    label_files([tmp_path], "--labels", hears)
+    assert hears.warned[1:] == [f"--labels: left out {those}"]
+    with pytest.raises(SceneNotFoundError, match=r"a link to what is not there, b\.tif -> "):
+        find(str(tmp_path / "b.tif"), None, hears)
+    (tmp_path / "a.tif").unlink()
+    with pytest.raises(SceneNotFoundError, match=r"no cube in the folder .*, only links"):
+        find(str(tmp_path), None, hears)
 
 
 def test_what_is_no_scene_among_those_that_are_named(tmp_path: Path, hears: Hears) -> None:
