@@ -124,7 +124,7 @@ def offered(place: Path, watcher: Watcher = SILENT, reading: Reading = AS_THEY_A
         vector = [folder / name for name in own if name != "inside" and is_vector(folder / name)]
         fields = _layers(vector[0])[0].fields if vector and _layers(vector[0]) else {}
         offer.labels.append(LabelOffer(None, f"{taken} (found by the name)", fields))
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+    for path in sorted(p for p in folder.iterdir() if p.is_file() or is_vector(p)):
         if path.name in own or path.suffix.lower() == ".json":
             continue
         if is_vector(path) and not is_part(path):

@@ -14,6 +14,7 @@ from hsi_ssl.describing.runs import describe_dataset, describe_run
 from hsi_ssl.describing.scene import describe_scene, place_lines
 from hsi_ssl.errors import LabelError, SceneError, VectorError
 from hsi_ssl.labels.class_fields import TYPES
+from hsi_ssl.labels.forms.unread import not_read
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, plane_codes
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.telling import is_library
@@ -37,7 +38,7 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
         A dataset, a run folder or a report is broken or of another version.
     """
     is_product = path.exists() and product_at(path) is not None
-    if path.is_dir() and not is_product:
+    if path.is_dir() and not is_product and not is_vector(path):
         return _folder(path, reading)
     if is_dataset(path):
         return describe_dataset(path)
@@ -63,6 +64,8 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
             with open_label_raster(path, variable=reading.variable) as raster:
                 return _labels(path, raster)
         except (LabelError, SceneError):
+            if (why := not_read(path)) is not None:
+                raise SceneError(why) from None
             product = unread_product(path)
             raise error if product is None else SceneError(product) from None
     with scene:

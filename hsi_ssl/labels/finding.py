@@ -139,8 +139,10 @@ class Finder:
     def _no_scene(self, source: str) -> str | None:
         """What a file is, by its name and by those beside it, that is no scene; None for others."""
         path = Path(source)
-        if source in entries() or is_virtual(path) or not path.is_file():
+        if source in entries() or is_virtual(path) or not path.exists():
             return None
+        if path.is_dir():
+            return "vector layers" if is_vector(path) else None
         if OUR_MAP in path.name:
             return "class maps"
         if is_our_mask(path):
@@ -251,7 +253,7 @@ class Named(NamedTuple):
 
 
 def _named_in(folder: Path) -> Named:
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not is_our_mask(p))
+    files = [path for path in _files_in(folder) if not is_our_mask(path)]
     cubes = [path for path in files if _may_be_cube(path)]
     layers = _layers_among(files)
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
@@ -263,10 +265,15 @@ def _named_in(folder: Path) -> Named:
     return Named([path for path in cubes if path not in references], labels, references)
 
 
+def _files_in(folder: Path) -> list[Path]:
+    """Files of a folder, and folders that are one file to their users: geodatabases."""
+    return sorted(p for p in folder.iterdir() if p.is_file() or is_vector(p))
+
+
 def labels_in(folder: Path) -> list[Path]:
     """Files of a folder that may be labels: those called so, then other vector layers."""
     called = list(_named_in(folder).labels)
-    layers = _layers_among(sorted(path for path in folder.iterdir() if path.is_file()))
+    layers = _layers_among(_files_in(folder))
     return list(dict.fromkeys(called + layers))
 
 

@@ -16,7 +16,7 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 BY_LAYER = "@layer"
 """What takes the place of a field's name: the class is the layer's name."""
-LAYERED = {".gpkg", ".kml", ".kmz", ".zip"}
+LAYERED = {".gpkg", ".gdb", ".sqlite", ".kml", ".kmz", ".zip"}
 """Suffixes of files whose layers have names that people gave; of others the file has."""
 DOCUMENT = re.compile(r"\.km[lz]$", re.IGNORECASE)
 """What Google Earth leaves at the end of a document's name."""
@@ -66,7 +66,7 @@ def _class_of(layer: Layer) -> str:
     suffix = file.suffix.lower()
     if suffix not in LAYERED:
         return file.stem
-    if suffix == ".gpkg":
+    if suffix in {".gpkg", ".gdb", ".sqlite"}:
         return layer.name
     if suffix == ".zip":
         return PurePosixPath(layer.name).name

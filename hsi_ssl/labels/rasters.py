@@ -15,6 +15,7 @@ from hsi_ssl.errors import LabelError, SceneError
 from hsi_ssl.labels import texts
 from hsi_ssl.labels.arrays import PLANE, plane_of
 from hsi_ssl.labels.codes import checked_codes
+from hsi_ssl.labels.forms.unread import not_read
 from hsi_ssl.labels.legends import Legend, legend_file, legend_of
 from hsi_ssl.scenes.opening import is_raster, open_scene, plane_grid, read_plane
 from hsi_ssl.scenes.readers import geotiff
@@ -76,6 +77,8 @@ def open_label_raster(
         As in `open_scene`.
     """
     path = Path(path)
+    if (why := not_read(path)) is not None:
+        raise LabelError(why)
     if not is_raster(path):
         values, nodata = read_plane(path, variable, shape)
         in_text = values.dtype.kind in texts.KINDS

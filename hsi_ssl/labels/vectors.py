@@ -11,6 +11,7 @@ import shapely
 from hsi_ssl.errors import SceneNotFoundError, VectorError
 from hsi_ssl.labels.forms import Form, form_of, ogr, shapefile
 from hsi_ssl.labels.forms.shape_sets import SHAPES, head
+from hsi_ssl.labels.forms.unread import not_read
 from hsi_ssl.labels.layer_styles import with_style
 from hsi_ssl.labels.layers import Layer, LayerFacts, listed_ids, repaired
 from hsi_ssl.scenes.virtual import is_virtual
@@ -56,6 +57,8 @@ def layers_at(path: Path) -> list[LayerFacts]:
     file, name = _parted(path)
     if not file.exists() and not is_virtual(file):
         raise SceneNotFoundError(f"no file {file}; expected polygons, lines or points")
+    if (why := not_read(file)) is not None:
+        raise VectorError(why)
     found = _form(file).layers(file, path)
     if not found:
         raise VectorError(

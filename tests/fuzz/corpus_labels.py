@@ -367,6 +367,9 @@ def labels() -> list[Case]:
             "Shapefile": "l.shp",
             "GeoJSON": "l.geojson",
             "FlatGeobuf": "l.fgb",
+            "MapInfo": "l.tab",
+            "SpatiaLite": "l.sqlite",
+            "GeoJSON, a feature a line": "l.geojsonl",
         }.items()
     ]
     found += [

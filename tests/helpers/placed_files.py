@@ -20,6 +20,11 @@ DRIVERS = {
     ".shp": "ESRI Shapefile",
     ".geojson": "GeoJSON",
     ".fgb": "FlatGeobuf",
+    ".gdb": "OpenFileGDB",
+    ".tab": "MapInfo File",
+    ".mif": "MapInfo File",
+    ".sqlite": "SQLite",
+    ".geojsonl": "GeoJSONSeq",
 }
 
 

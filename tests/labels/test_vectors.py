@@ -15,14 +15,19 @@ import pytest
 import shapely
 from hearing import Hears
 
-from hsi_ssl.errors import SceneNotFoundError, VectorError
+from hsi_ssl.describing.telling import describe
+from hsi_ssl.errors import HsiSslError, SceneNotFoundError, VectorError
+from hsi_ssl.labels.finding import labels_in
+from hsi_ssl.labels.rasters import open_label_raster
 from hsi_ssl.labels.vectors import beside, is_vector, layer_facts, read_layer
 
 Write = Callable[..., Path]
 SQUARE, BOWTIE = shapely.box(0, 0, 2, 2), shapely.Polygon([(0, 0), (4, 4), (4, 0), (0, 4)])
 
 
-@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson", ".fgb"])
+@pytest.mark.parametrize(
+    "suffix", [".gpkg", ".shp", ".geojson", ".fgb", ".gdb", ".tab", ".mif", ".sqlite", ".geojsonl"]
+)
 def test_every_format_gives_the_same_features(
     suffix: str, tmp_path: Path, write_layer: Write
 ) -> None:
@@ -33,11 +38,12 @@ def test_every_format_gives_the_same_features(
     facts = layer_facts(path)
     assert list(facts.fields) == ["kind", "n"]
     assert facts.crs == "EPSG:4326"
-    assert facts.assumed == (suffix == ".geojson")
+    assert facts.assumed == suffix.startswith(".geojson")
     layer = read_layer(facts, "kind")
     order = np.argsort(shapely.bounds(layer.geometries)[:, 0])  # FlatGeobuf has its own
     assert layer.values is not None
-    assert layer.values[order].tolist() == ["tree", None, "roof"]
+    # MapInfo has no empty value.
+    assert [value or None for value in layer.values[order]] == ["tree", None, "roof"]
     assert shapely.equals(layer.geometries[order], np.array(shapes)).all()
 
 
@@ -106,6 +112,37 @@ def test_no_crs_is_none_also_as_geopackages_spell_it(
         file.execute("update gpkg_geometry_columns set srs_id = ?", (number,))
         file.execute("update gpkg_contents set srs_id = ?", (number,))
     assert layer_facts(path).crs is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("x.gml", "<gml/>", "is GML, which is not read as labels: in QGIS: Export"),
+        ("x.xml", '<annotations>\n<image id="0"/></annotations>', "an export of CVAT, .* COCO"),
+        ("x.xml", "<annotation><object><bndbox/></object></annotation>", "boxes of Pascal VOC"),
+        ("x.json", '{"a": {"regions": [{"shape_attributes": {}}]}}', "VGG's annotator, .* COCO"),
+        ("x.json", '[{"annotations": [{"from_name": "label"}]}]', "Label Studio, not read"),
+        ("x.csv", "index,shape-type,vertex-index,axis-0,axis-1\n", "shapes of napari"),
+    ],
+)
+def test_what_is_known_and_not_read_says_what_to_save(
+    tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(HsiSslError, match=says):
+        (layer_facts if is_vector(path) else open_label_raster)(path)
+    with pytest.raises(HsiSslError, match=says):
+        describe(path)
+
+
+def test_a_geodatabase_is_a_layer_among_files(tmp_path: Path, write_layer: Write) -> None:
+    fields = {"kind": ["tree"]}
+    path = write_layer(tmp_path / "labels.gdb", [SQUARE], fields, kind="Polygon")
+    assert labels_in(tmp_path) == [path]
+    assert describe(path).values["layers"][0]["fields"] == {"kind": "text"}
+    (tmp_path / "notes.tab").write_text("a\tb\n1\t2\n")  # a table, and none of MapInfo's
+    assert not is_vector(tmp_path / "notes.tab")
 
 
 def test_bad_files_are_told(tmp_path: Path, write_layer: Write) -> None:

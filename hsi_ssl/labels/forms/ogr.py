@@ -1,4 +1,4 @@
-"""Vector layers that GDAL reads: GeoPackage, GeoJSON, FlatGeobuf, KML, GPX.
+"""Vector layers that GDAL reads: GeoPackage, GeoJSON, KML, GPX, those of ArcGIS and MapInfo.
 
 pyogrio is imported where a layer is read: it brings pandas, which takes longer than most commands.
 """
@@ -20,7 +20,13 @@ from hsi_ssl.scenes.virtual import gdal_name, shown
 
 IN_MEMORY = re.compile(r"/vsi\w+//vsimem/[^/' ]*/?")
 """What GDAL calls the place of a file that is only in memory."""
-SUFFIXES = {".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".kmz", ".gpx"}
+SUFFIXES = {
+    ".gpkg", ".shp", ".geojson", ".json", ".geojsonl", ".geojsons", ".fgb", ".kml", ".kmz", ".gpx",
+    ".sqlite", ".mif",
+}  # fmt: skip
+MAPINFO = ".tab"
+GEODATABASE = ".gdb"
+"""Suffix of the folders in which ArcGIS keeps layers."""
 
 STYLES = (
     "SELECT f_table_name, styleQML FROM layer_styles ORDER BY useAsDefault DESC, update_time DESC"
@@ -30,7 +36,20 @@ STYLES = (
 
 def takes(file: Path) -> bool:
     """Whether its suffix is one of a vector format."""
-    return file.suffix.lower() in SUFFIXES
+    suffix = file.suffix.lower()
+    if suffix == GEODATABASE:
+        return file.is_dir()
+    if suffix == MAPINFO:  # else a table of something else
+        return file.is_file() and _starts(file).lower().startswith(b"!table")
+    return suffix in SUFFIXES
+
+
+def _starts(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(16)
+    except OSError:
+        return b""
 
 
 def layers(file: Path, path: Path) -> list[LayerFacts]:
