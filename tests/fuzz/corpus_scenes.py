@@ -13,6 +13,7 @@ import every_raster
 import numpy as np
 import scipy.io
 from aviris_files import RDN, RFL, write_flight, write_gridded, write_seen
+from band_plane_files import write_acolite
 from cases import INFO, INFO_WORDS, Case
 from delivered import bent, on_grid, reflectance, turned
 from desis_files import write_desis
@@ -105,6 +106,7 @@ def scenes() -> list[Case]:
 def products() -> list[Case]:
     """Products of sensors, as they are delivered."""
     found: dict[str, Callable[[Path], Path]] = {
+        "ACOLITE": lambda folder: write_acolite(folder / "PRISMA_L2R.nc", GRID),
         "AVIRIS-3": lambda folder: write_gridded(folder / RFL, GRID),
         "AVIRIS-3 swath": lambda folder: write_seen(folder / RDN, SWATH, cell=30),
         "AVIRIS-NG": lambda folder: write_flight(folder, SWATH, cell=30),

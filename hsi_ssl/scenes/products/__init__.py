@@ -35,6 +35,7 @@ PRODUCTS: Registry[Product] = Registry(
         "STAC Item": f"{HOME}.stac_item:PRODUCT",
         "Tanager": f"{HOME}.tanager:PRODUCT",
         "Zarr": f"{HOME}.zarr_cube:PRODUCT",
+        "netCDF, a variable a band": f"{HOME}.band_planes:PRODUCT",
     },
 )
 
