@@ -57,6 +57,24 @@ def test_where_the_helper_dies_the_file_is_refused_and_the_next_has_another(
     look_first(cube(tmp_path / "three.h5"))
 
 
+def test_axes_that_are_told_for_more_than_there_are_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.nc"
+    with h5py.File(path, "w") as file:
+        file["y"] = np.arange(6.0)
+        file["y"].make_scale("y")
+        file["plane"] = np.ones((6, 6))
+        for i in range(2):
+            file["plane"].dims[i].attach_scale(file["y"])
+        file["cube"] = np.ones((6, 6, 5))
+        old = file["plane"].attrs.get_id("DIMENSION_LIST")
+        new = h5py.h5a.create(
+            file["cube"].id, b"DIMENSION_LIST", old.get_type(), h5py.h5s.create_simple((4,))
+        )
+        del new
+    with pytest.raises(SceneError, match="HDF5 fails on its attributes"):
+        look_first(path)
+
+
 def test_strangers_files_are_opened_in_one_place() -> None:
     found = set()
     for path in (*ROOT.glob("hsi_ssl/**/*.py"), *ROOT.glob("cli/*.py")):

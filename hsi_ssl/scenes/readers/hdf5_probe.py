@@ -45,10 +45,13 @@ def look(path):
             except Exception:
                 pass
     def sound(array):
-        # Of another type than these HDF5 reads addresses out of numbers.
+        # HDF5 takes their type and number for granted.
         for name in ("DIMENSION_LABELS", "DIMENSION_LIST"):
             if name in array.attrs:
-                kind = array.attrs.get_id(name).get_type()
+                told = array.attrs.get_id(name)
+                if told.shape != (array.ndim,):
+                    raise Broken
+                kind = told.get_type()
                 if name == "DIMENSION_LABELS":
                     if not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
                         raise Broken
