@@ -14,6 +14,7 @@ from hsi_ssl.catalog.entries import LabelSetEntry
 from hsi_ssl.errors import LabelError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.class_codes import ClassFile
 from hsi_ssl.labels.finding import Found, shared_labels
+from hsi_ssl.labels.inside import array_in
 from hsi_ssl.labels.label_set import LabelSet
 from hsi_ssl.labels.layer_classes import BY_LAYER
 from hsi_ssl.labels.pairing import label_files, paired
@@ -330,7 +331,7 @@ def _rasters(
     scenes = [one.scene for one in opened]
     ignore = [one.label_set.ignore for one in opened]
     return [
-        tuple(RasterSource(path, None, left_out, by_place=placed) for path, placed in some)
+        tuple(RasterSource(*array_in(path), left_out, by_place=placed) for path, placed in some)
         for some, left_out in zip(
             paired(scenes, files, raster_is_placed, option, watcher), ignore, strict=True
         )
@@ -339,9 +340,10 @@ def _rasters(
 
 def raster_is_placed(path: Path) -> bool:
     """Whether a label raster tells where it lies."""
+    path, inside = array_in(path)
     if not is_raster(path):
         with contextlib.suppress(SceneError, SceneNotFoundError):  # of several planes, say
-            return plane_grid(path).placed
+            return plane_grid(path, inside).placed
         return False
     with open_scene(path) as raster:
         return raster.grid.placed

@@ -19,6 +19,7 @@ from hsi_ssl.labels.finding import (
     links_to_nothing,
 )
 from hsi_ssl.labels.forms.shape_sets import ZIP, sets_in
+from hsi_ssl.labels.inside import array_in
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.vectors import is_part, is_vector, vector_file
 from hsi_ssl.scenes.names import name_of, short_name
@@ -185,7 +186,7 @@ def named(path: Path, scenes: Sequence[Named]) -> list[int]:
     Where none is so, that of the only scene of which one of the two has a longer name, from a dot
     on: `scene.v2.tif` for `scene.h5`, but not `flight.2.tif` for `flight.h5`, or for `flight.1.h5`.
     """
-    stem = name_of(vector_file(path)).lower()
+    stem = name_of(vector_file(array_in(path)[0])).lower()
     fit = _bearing(stem, [scene.name.lower() for scene in scenes])
     if fit or _NUMBERED.search(stem):
         return fit

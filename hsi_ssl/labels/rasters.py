@@ -16,6 +16,7 @@ from hsi_ssl.labels import texts
 from hsi_ssl.labels.arrays import PLANE, plane_of
 from hsi_ssl.labels.codes import checked_codes
 from hsi_ssl.labels.forms.unread import not_read
+from hsi_ssl.labels.inside import array_in
 from hsi_ssl.labels.legends import Legend, legend_file, legend_of
 from hsi_ssl.scenes.opening import is_raster, open_scene, plane_grid, read_plane
 from hsi_ssl.scenes.readers import geotiff
@@ -62,7 +63,7 @@ def open_label_raster(
     Parameters
     ----------
     variable
-        As in `read_plane`.
+        As in `read_plane`; the path may name it too, `file.mat:name`.
     shape
         Rows and columns of the scene, which tell what an array without a place may be.
     legend
@@ -76,7 +77,8 @@ def open_label_raster(
     SceneNotFoundError, SceneError
         As in `open_scene`.
     """
-    path = Path(path)
+    path, inside = array_in(Path(path))
+    variable = variable or inside
     if (why := not_read(path)) is not None:
         raise LabelError(why)
     if not is_raster(path):
@@ -196,7 +198,7 @@ def read_label_plane(
     Parameters
     ----------
     variable
-        As in `read_plane`.
+        As in `read_plane`; the path may name it too, `file.mat:name`.
     shape
         Rows and columns of the scene that the labels belong to.
 

@@ -20,6 +20,7 @@ from hsi_ssl.errors import (
 )
 from hsi_ssl.labels.class_codes import ClassFile
 from hsi_ssl.labels.finding import Finder, Found, labels_in
+from hsi_ssl.labels.inside import SUFFIXES
 from hsi_ssl.labels.label_set import LabelClass, LabelSet
 from hsi_ssl.labels.labelling import (
     Labelled,
@@ -328,10 +329,12 @@ def _refuse_unlabelled(scenes: Sequence[LabelledScene], opened: Sequence[Opened]
         cube = opened[0].found.cube
         there = [] if is_virtual(cube) else labels_in(cube.parent)
         found = f", found {listed([one.name for one in there], len(there))}" if there else ""
+        array = cube.suffix.lower() in SUFFIXES
+        inside = f", an array in it as --labels {cube}:NAME" if array else ""
         those = f" {shlex.quote(str(there[0]))}" if len(there) == 1 else ""
         raise LabelError(
             f"no labels in or beside {cube}: expected {cube.stem}_labels.tif or .gpkg{found}; "
-            f"give labels with --labels{those}"
+            f"give labels with --labels{those}{inside}"
         )
     raise LabelError(
         f"not one pixel of {len(scenes)} scene(s) is labelled ({opened[0].label_set.name}): "

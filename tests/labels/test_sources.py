@@ -398,3 +398,20 @@ def test_labels_without_a_place_may_be_those_of_another_scene(tmp_path: Path) ->
     np.save(tmp_path / "labels.npy", np.ones((8, 8), np.uint8))
     with pytest.raises(LabelError, match=r"found labels\.npy; give labels with --labels"):
         resolve([str(tmp_path / "b.tif")])
+
+
+def test_labels_that_are_one_of_several_arrays_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "scene.mat"
+    cube = np.random.default_rng(0).random((6, 7, 5))
+    plane = np.arange(42).reshape(6, 7) % 3
+    arrays = {"data": cube, "easting": np.ones((6, 7)), "gt": plane, "valid": np.ones((6, 7))}
+    scipy.io.savemat(path, {"hsi": arrays})
+    with pytest.raises(LabelError, match=rf"an array in it as --labels {path}:NAME"):
+        resolve([str(path)])
+    with pytest.raises(SceneError, match=r"several arrays .* hsi\.gt .*as --labels .*:NAME"):
+        resolve([str(path)], labels=[path])
+    with resolve([str(path)], labels=[Path(f"{path}:hsi.gt")]) as found:
+        np.testing.assert_array_equal(found.scenes[0].labels, plane)
+        assert found.scenes[0].labels_paths == (path,)
+    with pytest.raises(SceneNotFoundError, match=r"holds no hsi\.none; it holds"):
+        resolve([str(path)], labels=[Path(f"{path}:hsi.none")])

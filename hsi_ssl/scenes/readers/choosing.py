@@ -59,8 +59,8 @@ def choose(
         raise SceneError(f"{path} does not hold {KINDS[dimensions]}; it holds {_listed(all_)}")
     if len(fit) > 1:
         raise SceneError(
-            f"{path} holds several arrays that could be meant: {_listed(fit)}; "
-            "choose one with --variable"
+            f"{path} holds several arrays that could be meant: {_listed(fit)}; choose one with "
+            f"--variable{f', or labels as --labels {path}:NAME' if dimensions == PLANE else ''}"
         )
     return next(iter(fit))
 
