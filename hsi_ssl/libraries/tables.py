@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from hsi_ssl.cells import rows_of
 from hsi_ssl.errors import LibraryError
+from hsi_ssl.libraries.field_spectra import PREAMBLE, field_spectrum
 from hsi_ssl.scenes.wavelengths import NANOMETRES, singular, unit_in
 
 COMMENTS = ("#", "%", "!", "//")
@@ -34,7 +35,17 @@ FORMS = (
     (None, ","),
 )
 """What is between cells (None: blanks) and before decimals, in the order in which it is tried."""
-TITLES = ("wave", "wl", "lambda", "wellenl", "longueur", "longitud", "lunghezza", "band center")
+TITLES = (
+    "wave",
+    "wl",
+    "wvl",
+    "lambda",
+    "wellenl",
+    "longueur",
+    "longitud",
+    "lunghezza",
+    "band center",
+)
 """How names of columns of wavelengths begin."""
 ENOUGH = 200
 """Lines from which the form is told."""
@@ -67,12 +78,18 @@ def read_table(path: Path) -> Table:
     LibraryError
         It is no text, or has cells that are no numbers, rows of too many cells, no spectrum.
     """
-    lines = list(enumerate(_text(path).splitlines(), start=1))
+    text = _text(path)
+    field = field_spectrum(text)
+    if field is not None and field.rows:
+        wavelengths, values = np.array(field.rows, float).T
+        name = field.name or path.stem
+        return Table((name,), wavelengths, values[None], field.unit, text[:PREAMBLE], named=True)
+    lines = list(enumerate(text.splitlines(), start=1))
     comments = [line.strip() for _, line in lines if line.strip().startswith(COMMENTS)]
     kept = [(i, s) for i, s in lines if s.strip(" \t;,") and not s.strip().startswith(COMMENTS)]
     try:
         delimiter, decimal = _form([line for _, line in kept])
-        rows = [(i, _cells(line, delimiter)) for i, line in kept]
+        rows = _without_index([(i, _cells(line, delimiter)) for i, line in kept])
     except ValueError as error:
         raise LibraryError(f"{path} is no CSV of spectra: {error}; save it again") from error
     width = max((len(cells) for _, cells in rows), default=0)
@@ -177,6 +194,14 @@ def _cells(line: str, delimiter: str | None) -> list[str]:
     while len(cells) > 1 and not cells[-1]:
         cells.pop()
     return cells
+
+
+def _without_index(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Without the numbers of rows, 0, 1, 2, ..., that pandas writes into a first column."""
+    counted = all(cells[0] == str(n) for n, (_, cells) in enumerate(rows[1:]))
+    if len(rows) > 1 and not rows[0][1][0] and counted:
+        return [(i, cells[1:]) for i, cells in rows]
+    return rows
 
 
 def _along_rows(rows: list[tuple[int, list[str]]], decimal: str) -> int:

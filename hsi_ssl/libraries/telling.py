@@ -16,7 +16,7 @@ from hsi_ssl.scenes.envi_header import is_envi_header
 
 SAYS = re.compile(rb"file\s+type\s*=\s*envi\s+spectral\s+library", re.IGNORECASE)
 """In an ENVI header."""
-TEXT = {".csv", ".txt", ".tsv", ".dat", ".asc"}
+TEXT = {".csv", ".txt", ".tsv", ".dat", ".asc", ".sed", ".sig"}
 HEAD = 65536
 """Bytes of an ENVI header in which the file type stands."""
 FEWEST_ROWS = 8

@@ -411,6 +411,17 @@ def envi_library(folder: Path) -> Path:
     return folder / "lab.sli"
 
 
+def field_spectrum(folder: Path) -> Path:
+    """A spectrum as Spectral Evolution's spectrometers save it."""
+    path = folder / "mine.sed"
+    lines = [f"{nm:.1f}\t1.2E-1\t3.4E-2\t{20 + i}.5" for i, nm in enumerate(NM)]
+    path.write_text(
+        "Version: 2.2\nColumns [4]:\nData:\nWvl\tRad. (Ref.)\tRad. (Target)\tReflect. %\n"
+        + "\n".join(lines)
+    )
+    return path
+
+
 def csv_library(folder: Path) -> Path:
     """A library as a table, of micrometres, with decimal commas."""
     lines = ["wavelength_um;alunite_1;alunite_2"]
@@ -474,6 +485,7 @@ def libraries() -> list[Case]:
     return [
         Case("ENVI library", "libraries", envi_library, actions),
         Case("CSV library", "libraries", csv_library, actions),
+        Case("field spectrometer", "libraries", field_spectrum, actions),
         Case("ECOSTRESS", "libraries", ecostress, actions),
         Case("wavelengths", "libraries", wavelengths, (read, prepare)),
     ]

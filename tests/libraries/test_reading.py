@@ -12,6 +12,7 @@ from spectral.io.envi import SpectralLibrary as EnviLibrary
 
 from hsi_ssl.errors import LibraryError
 from hsi_ssl.libraries.reading import open_library
+from hsi_ssl.libraries.telling import is_library
 
 NANOMETRES = np.linspace(400, 2500, 211)
 VALUES = np.linspace(0.1, 0.9, 211)
@@ -359,3 +360,73 @@ def test_a_database_with_other_cells_is_refused(tmp_path: Path, change: str, wor
     connection.close()
     with pytest.raises(LibraryError, match=words):
         open_library(path)
+
+
+NM = np.arange(350.0, 2501.0, 10.0)
+SED = """Comment: plot 7
+Version: 2.2
+Instrument: PSR+3500_SN1
+Measurement: REFLECTANCE
+Columns [4]:
+Data:
+Wvl\tRad. (Ref.)\tRad. (Target)\tReflect. %
+"""
+SIG = """/*** Spectra Vista SIG Data ***/
+name= plot7.sig
+instrument= HI: 1182053
+units= Radiance, Radiance
+data=
+"""
+ECOSTRESS_TEXT = """Name: Quartz SiO2
+Type: mineral
+Particle Size: Coarse
+First Column: X
+Second Column: Y
+X Units: Wavelength (micrometers)
+Y Units: Reflectance (percent)
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "line", "called", "unit"),
+    [
+        ("plot7.sed", SED, "{nm:.1f}\t1.2E-1\t3.4E-2\t{value:.3f}", "plot7", "nm"),
+        ("plot7.sig", SIG, "{nm:.1f}  1204.5  310.1  {value:.3f}", "plot7", "nm"),
+        ("q.spectrum.txt", ECOSTRESS_TEXT, "{um:.4f}\t{value:.3f}", "Quartz SiO2", "micrometers"),
+    ],
+)
+def test_text_of_field_spectrometers(
+    tmp_path: Path, name: str, head: str, line: str, called: str, unit: str
+) -> None:
+    values = 30 + 10 * np.sin(NM / 200)
+    path = tmp_path / name
+    lines = [line.format(nm=nm, um=nm / 1000, value=v) for nm, v in zip(NM, values, strict=True)]
+    path.write_text(head + "\n".join(lines) + "\n")
+    assert is_library(path)
+    library = open_library(path)
+    (one,) = library.spectra
+    assert (one.name, library.unit) == (called, unit)
+    np.testing.assert_allclose(one.wavelengths_nm, NM)
+    np.testing.assert_allclose(one.reflectance, values, atol=1e-3)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_numbers_of_rows_that_pandas_writes_are_no_spectrum(tmp_path: Path, wide: bool) -> None:
+    spectra = {"oak": NM / 5000, "pine": NM / 9000}
+    if wide:
+        lines = (
+            ["sample", *(f"{nm:.1f}" for nm in NM)],
+            *([n, *map(str, v)] for n, v in spectra.items()),
+        )
+    else:
+        each = zip(NM, *spectra.values(), strict=True)
+        lines = ["wavelength", *spectra], *(list(map(str, one)) for one in each)
+    path = tmp_path / "field.csv"
+    path.write_text(
+        "".join(",".join([str(i - 1) if i else "", *one]) + "\n" for i, one in enumerate(lines))
+    )
+    assert is_library(path)
+    library = open_library(path)
+    assert [one.name for one in library.spectra] == ["oak", "pine"]
+    np.testing.assert_allclose(library.spectra[1].reflectance, NM / 9000)
