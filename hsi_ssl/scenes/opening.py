@@ -20,7 +20,8 @@ from hsi_ssl.scenes.products.stac_item import lacks_item
 from hsi_ssl.scenes.readers import FORMATS, geotiff
 from hsi_ssl.scenes.scene import Array, Grid, Scene
 from hsi_ssl.scenes.virtual import is_virtual
-from hsi_ssl.scenes.wavelengths import companion_facts, csv_facts, with_facts
+from hsi_ssl.scenes.wavelength_tables import csv_facts
+from hsi_ssl.scenes.wavelengths import companion_facts, with_facts
 
 NO_PLACE = "not a number, infinite, or of no area"
 FEWEST_POINTS = 3

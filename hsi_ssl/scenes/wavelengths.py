@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from hsi_ssl.cells import rows_of
-from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.envi_header import (
     esri_wavelengths,
     header_text,
@@ -296,63 +294,6 @@ def headers_beside(path: Path) -> tuple[Path, ...]:
         for suffix in HEADER_SUFFIXES
         for name in (path.with_suffix(suffix), Path(f"{path}{suffix}"))
     )
-
-
-def csv_facts(path: Path, bands: int) -> BandFacts:
-    """Facts from a CSV: one row a band, a column `wavelength` and, if there, `fwhm` and `bbl`.
-
-    The unit may stand in the name (`wavelength_um`). One column alone needs no name.
-
-    Raises
-    ------
-    SceneNotFoundError
-        There is no such file.
-    SceneError
-        The file has no wavelength column, or not one wavelength for each of `bands` bands.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise SceneNotFoundError(f"no file {path} with wavelengths") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SceneError(f"{path} is no CSV with wavelengths ({error})") from error
-    try:
-        rows = [row for row in rows_of(text.splitlines()) if any(cell.strip() for cell in row)]
-    except ValueError as error:
-        raise SceneError(f"{path} is no CSV with wavelengths: {error}; save it again") from error
-    names = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if len(names) == 1 and _number(names[0]) is not None:
-        names = ["wavelength"]
-    else:
-        rows = rows[1:]
-
-    def column(word: str) -> tuple[str, list[str] | None]:
-        place = next((i for i, name in enumerate(names) if name.startswith(word)), None)
-        if place is None:
-            return "", None
-        return names[place], [row[place] if place < len(row) else "" for row in rows]
-
-    name, wavelengths = column("wavelength")
-    if wavelengths is None:
-        raise SceneError(
-            f"{path} has no column `wavelength`; expected one row a band under that name"
-        )
-    facts = band_facts(
-        bands,
-        where=path.name,
-        wavelengths=wavelengths,
-        units=unit_in(name),
-        fwhm=column("fwhm")[1],
-        bad_band_list=column("bbl")[1],
-        wavelengths_from=f"the column {name} of {path.name}",
-        good_from=f"the column bbl of {path.name}",
-    )
-    if facts.wavelengths_nm is None:
-        raise SceneError(
-            f"{path} does not give a wavelength for each band: expected {bands} positive numbers, "
-            f"found {len(wavelengths)} rows"
-        )
-    return facts
 
 
 def with_facts(scene: Scene, *later: BandFacts) -> Scene:

@@ -30,7 +30,7 @@ with atheris.instrument_imports(include=["hsi_ssl"]):
     from hsi_ssl.libraries.reading import open_library
     from hsi_ssl.scenes.envi_header import read_header, turned_grid
     from hsi_ssl.scenes.opening import open_scene
-    from hsi_ssl.scenes.wavelengths import csv_facts
+    from hsi_ssl.scenes.wavelength_tables import csv_facts
     from hsi_ssl.settings import load_project
 
 FOLDER = Path(tempfile.mkdtemp(prefix="atheris-"))

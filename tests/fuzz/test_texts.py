@@ -25,7 +25,7 @@ from hsi_ssl.labels.qgis_styles import xml_root
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.reading import open_library
 from hsi_ssl.scenes.envi_header import read_header
-from hsi_ssl.scenes.wavelengths import csv_facts
+from hsi_ssl.scenes.wavelength_tables import csv_facts
 from hsi_ssl.settings import load_project
 
 EXAMPLES = settings(

@@ -9,10 +9,10 @@ import pytest
 from hsi_ssl.errors import SceneError, SceneNotFoundError
 from hsi_ssl.scenes.readers.flat import ArrayReader
 from hsi_ssl.scenes.scene import Scene
+from hsi_ssl.scenes.wavelength_tables import csv_facts
 from hsi_ssl.scenes.wavelengths import (
     BandFacts,
     band_facts,
-    csv_facts,
     envi_facts,
     imagery_facts,
     tagged_facts,
@@ -155,12 +155,39 @@ def test_csv(tmp_path: Path, text: str, notes: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "widths", "noted"),
+    [
+        ("500.5\t10\n600.5\t20\n", True, "column 1 is taken for wavelengths, the next one for wid"),
+        ("  500.5   10  0.03 1\n  600.5   20  0.03 2\n", True, "column 1 is taken"),
+        ("1 500.5 10\n2 600.5 20\n", True, "column 2 is taken"),
+        ("500.5,600.5\n", False, ""),
+        ("band orband wl fwhm\n1 7 500.5 10\n2 8 600.5 20\n", True, ""),
+        ("wavelength;fwhm\n500,5;10\n600,5;20\n", True, ""),
+        ("Wavelength (um)\tFWHM\n0.5005\t0.010\n0.6005\t0.020\n", True, ""),
+        ("# made by hand\n500.5\n600.5\n", False, ""),
+    ],
+)
+def test_tables_as_programs_write_them(tmp_path: Path, text: str, widths: bool, noted: str) -> None:
+    path = tmp_path / "bands.txt"
+    path.write_text(text)
+    facts = csv_facts(path, 2)
+    assert facts.wavelengths_nm is not None
+    np.testing.assert_allclose(facts.wavelengths_nm, [500.5, 600.5])
+    assert (facts.fwhm_nm is not None) == widths
+    if facts.fwhm_nm is not None:
+        np.testing.assert_allclose(facts.fwhm_nm, [10, 20])
+    told = [note for note in facts.notes if "is taken for wavelengths" in note]
+    assert (noted in told[0]) if noted else not told
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("500\n", "expected 2 positive numbers, found 1 rows"),
         ("500\n600\n700\n", "found 3 rows"),
         ("500\nx\n", "expected 2 positive"),
         ("a,b\n1,2\n3,4\n", "no column `wavelength`"),
+        ("500,5\n600,5\n", "may be one number with a decimal comma, or two"),
         ("", "no column `wavelength`"),
     ],
 )
