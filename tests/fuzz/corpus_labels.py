@@ -461,6 +461,13 @@ def wavelengths(folder: Path) -> Path:
     return path
 
 
+def bare_wavelengths(folder: Path) -> Path:
+    """The same without names, between tabs."""
+    path = folder / "response.txt"
+    path.write_text("".join(f"{nm:.2f}\t9.5\n" for nm in NM))
+    return path
+
+
 def libraries() -> list[Case]:
     """Libraries, and tables of wavelengths."""
     named = ("match", "given/library.csv", "--library", "@", "--json")
@@ -470,10 +477,10 @@ def libraries() -> list[Case]:
         INFO_WORDS,
         ("match", "@", "--library", "given/library.csv", "-o", "out/m.csv"),
     )
-    read = ("mask", "given/scene.tif", "--wavelengths", "@", "-o", "out/mask.tif", "-q")
+    read = ("mask", "given/bare.tif", "--wavelengths", "@", "-o", "out/mask.tif", "-q")
     prepare = (
         "prepare",
-        "given/scene.tif",
+        "given/bare.tif",
         "--labels",
         "given/labels.tif",
         "--wavelengths",
@@ -488,4 +495,5 @@ def libraries() -> list[Case]:
         Case("field spectrometer", "libraries", field_spectrum, actions),
         Case("ECOSTRESS", "libraries", ecostress, actions),
         Case("wavelengths", "libraries", wavelengths, (read, prepare)),
+        Case("wavelengths without names", "libraries", bare_wavelengths, (read, prepare)),
     ]

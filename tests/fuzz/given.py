@@ -67,7 +67,7 @@ def cube() -> tuple[np.ndarray, np.ndarray]:
 
 
 def scene(folder: Path) -> None:
-    """`scene.tif` and `labels.tif`, at one place."""
+    """`scene.tif` and `labels.tif`, at one place; `bare.tif` tells no wavelengths."""
     numbers, codes = cube()
     where = {"crs": "EPSG:32633", "transform": rasterio.Affine(5, 0, 400_000, 0, -5, 5_000_000)}
     shape = {"driver": "GTiff", "height": ROWS, "width": COLS, **where}
@@ -75,6 +75,8 @@ def scene(folder: Path) -> None:
         raster.write(numbers.transpose(2, 0, 1))
         for band, nm in enumerate(NM, start=1):
             raster.update_tags(band, wavelength=f"{nm:.1f}", wavelength_units="Nanometers")
+    with rasterio.open(folder / "bare.tif", "w", count=BANDS, dtype="uint16", **shape) as raster:
+        raster.write(numbers.transpose(2, 0, 1))
     with rasterio.open(folder / "labels.tif", "w", count=1, dtype="uint8", **shape) as raster:
         raster.write(codes, 1)
 
