@@ -27,6 +27,7 @@ from hsi_ssl.scenes.readers.gdal_grid import grid_of
 from hsi_ssl.scenes.readers.gdal_masks import Layout, PixelMasks, layout_of, picture_with_alpha
 from hsi_ssl.scenes.readers.gdal_opening import gdal_settings, handle_of, opened
 from hsi_ssl.scenes.readers.gdal_origins import Sources
+from hsi_ssl.scenes.readers.isis import isis_facts
 from hsi_ssl.scenes.readers.tiff_pages import pages_of, stack_of, stacked
 from hsi_ssl.scenes.scene import Array, CubeReader, Scene
 from hsi_ssl.scenes.times import Taken, time_of
@@ -393,7 +394,7 @@ def _band_facts(
         described = described_facts(
             [dataset.descriptions[band - 1] for band in bands], dataset.tags(), where=path.name
         )
-        found = finest(imagery, tags, facts)
+        found = finest(imagery, tags, facts, isis_facts(dataset, where=path.name))
         return found if found.wavelengths_nm is not None else found.else_from(described)
     # There GDAL makes the tags of the header itself, unless it wrote them beside.
     if "wavelength" in told:
