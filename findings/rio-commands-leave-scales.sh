@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # rasterio==1.4.4 (GDAL 3.10.3)
 # `rio clip`, `rio warp`, `rio convert` and `rio stack` give a raster whose bands have no scale, no
-# offset, no unit, no name and no tags any more, while nodata value, CRS and numbers are kept: what
+# offset, no name and no tags any more, while nodata value, CRS and numbers are kept: what
 # was reflectance of 0.2 (3000 x 0.0001 - 0.1, at 501 nm) is 3000 of an unknown band. Neither is an
 # error or a warning given, nor is there an option that keeps them. GDAL itself keeps all of them where
 # it warps (WarpedVRT) or copies (rasterio.shutil.copy, which is CreateCopy). So a scene that has been

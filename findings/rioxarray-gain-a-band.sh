@@ -5,7 +5,7 @@
 # own gain and offset. Where all bands share one scale, to_raster packs the numbers again by it. Where
 # they differ it does not, writes the physical values into the integers that the file had (10.5
 # becomes 10), and the gains beside them, so that who applies these scales twice: 10.5 in the first
-# band becomes 1.0, 44 in the third 19.6. The only warning, at opening, is that an attribute is not
+# band becomes 1.0, 44 in the third 19.6. The only warnings, at opening, are that attributes are not
 # added. Opened without mask_and_scale, raw numbers and gains come back as they were.
 # Source: https://corteva.github.io/rioxarray/stable/rioxarray.html (open_rasterio: `mask_and_scale`,
 # "Lazily scale (using the `scales` and `offsets` from rasterio) and mask"; to_raster);

@@ -3,12 +3,12 @@
 # spyndex works out an index in the number type that its bands have. Reflectance as products deliver
 # it, unsigned integers of 16 bits, wraps round wherever a difference is below 0: NDVI of water or
 # soil with 3000 in the red and 1000 in the near infrared is 15.884, not -0.5, and two bright bands
-# 40,000 and 30,000 give 2.24, not 0.14, since their sum is beyond 65,535. So it is for arrays of
+# of 40,000 and 30,000 give 2.24, not 0.14, since their sum is beyond 65,535. So it is for arrays of
 # numpy and xarray alike, without a warning. The same numbers as signed integers of 32 bits or
 # floats, or by xarray-spatial and Spectral Python, which turn them into floats, are right.
 # Source: https://spyndex.readthedocs.io/en/stable/ (computeIndex: "computes one or more Spectral
 # Indices from the Awesome list of Spectral Indices"; numpy.ndarray and xarray.DataArray are supported
-# classes); EnMAP, PRISMA and Sentinel-2 products, reflectance as scaled 16-bit integers.
+# classes); PRISMA's and Sentinel-2's products, reflectance as unsigned integers of 16 bits.
 # Guess before the run: an index of normalised differences lies between -1 and 1, or integers are
 # refused.
 set -euo pipefail
