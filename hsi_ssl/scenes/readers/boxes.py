@@ -70,8 +70,18 @@ class BoxReader(ABC):
 
         For pictures: both ascend. Only the pieces that are met are read, one at a time. Where that
         would be more than `THINNED_BUDGET` bytes, fewer pieces are read and stand for their
-        neighbours too; a file that hands out all bands together counts with all of them.
+        neighbours too; a file that hands out all bands together counts with all of them. What lies
+        between is read as well where that is little.
         """
+        around = [slice(int(p[0]), int(p[-1]) + 1) for p in (rows, cols)]
+        around.append(slice(min(bands), max(bands) + 1))
+        if np.prod([s.stop - s.start for s in around]) * self.dtype.itemsize <= min(
+            SMALLEST_READ, THINNED_BUDGET
+        ):
+            each = (rows, cols, np.asarray(bands))
+            wanted = np.ix_(*(p - s.start for p, s in zip(each, around, strict=True)))
+            small: Array = self.box(*around)[wanted]
+            return small
         high, wide = self.piece[:2]
         down, across, size = self._pieces(rows, cols, bands)
         while down * across * size > THINNED_BUDGET and max(down, across) > 1:
