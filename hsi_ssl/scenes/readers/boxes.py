@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -75,13 +76,12 @@ class BoxReader(ABC):
         """
         around = [slice(int(p[0]), int(p[-1]) + 1) for p in (rows, cols)]
         around.append(slice(min(bands), max(bands) + 1))
-        if np.prod([s.stop - s.start for s in around]) * self.dtype.itemsize <= min(
-            SMALLEST_READ, THINNED_BUDGET
-        ):
+        size = math.prod(s.stop - s.start for s in around) * self.dtype.itemsize
+        if size <= min(SMALLEST_READ, THINNED_BUDGET):
             each = (rows, cols, np.asarray(bands))
-            wanted = np.ix_(*(p - s.start for p, s in zip(each, around, strict=True)))
-            small: Array = self.box(*around)[wanted]
-            return small
+            picked = np.ix_(*(p - s.start for p, s in zip(each, around, strict=True)))
+            found: Array = self.box(*around)[picked]
+            return found
         high, wide = self.piece[:2]
         down, across, size = self._pieces(rows, cols, bands)
         while down * across * size > THINNED_BUDGET and max(down, across) > 1:
