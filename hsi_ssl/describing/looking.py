@@ -13,11 +13,10 @@ from hsi_ssl.scenes.sample import sample
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.scenes.stripes import Stripes, stripes
 from hsi_ssl.scenes.units import refuse_scaled_twice
+from hsi_ssl.scenes.virtual import is_virtual
 
 COLUMNS = 8
 """Runs of columns with stripes that are told."""
-NUMBERS_OF = 8
-"""Bands whose numbers are looked at."""
 
 
 class Looked(NamedTuple):
@@ -39,11 +38,10 @@ def looked_at(scene: Scene) -> Looked:
 
 
 def _odd_numbers(scene: Scene) -> tuple[str, ...]:
-    """What is odd about a scene's numbers, by some of its bands."""
-    good = np.flatnonzero(scene.good)
-    if not len(good):
+    """What is odd about a scene's numbers; of a scene that is not on this machine nobody looks."""
+    if is_virtual(scene.path):
         return ()
-    bands = np.unique(good[np.linspace(0, len(good) - 1, NUMBERS_OF).astype(int)])
+    bands = np.flatnonzero(scene.good)
     found = sample(scene, bands)
     notes = tuple(said for said in undeclared(scene, found) if said is not None)
     try:

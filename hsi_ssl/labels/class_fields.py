@@ -71,11 +71,17 @@ def class_field(
         if some:
             break
     told = different_values(facts, some) if alone else {}
+    # Numbers that are never twice the same count features, as ids do.
+    told = {
+        name: values
+        for name, values in told.items()
+        if facts.fields[name] == "OFTString" or len(values) < facts.features
+    }
     if len(told) == 1:
         (name,) = told
         watcher.say(
-            f"{facts.path}: the field {name} names the class, since of {listed(some, len(some))} "
-            f"only it has from 2 to {MOST_CLASSES} different values"
+            f"{facts.path}: the field {name} names the class: of {listed(some, len(some))} only its "
+            f"values may, 2 to {MOST_CLASSES} that do not just count"
         )
         return name
     raise LabelError(
@@ -103,7 +109,8 @@ def different_values(facts: LayerFacts, names: Sequence[str]) -> dict[str, list[
             values = read_layer(facts, name).values
         except HsiSslError:
             continue
-        texts = [str(v) for v in ([] if values is None else values) if v is not None]
+        known = [v for v in ([] if values is None else values) if v is not None]
+        texts = [str(v) for v in known if not (isinstance(v, float) and np.isnan(v))]
         different = np.unique(texts).tolist()
         if 1 < len(different) <= MOST_CLASSES:
             found[name] = different

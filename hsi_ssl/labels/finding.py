@@ -133,7 +133,10 @@ class Finder:
                 for kind in dict.fromkeys(left.values())
                 if (names := [Path(s).name for s, its in left.items() if its == kind])
             ]
-            self._watcher.say(f"left out, since they are no scenes: {', '.join(each)}")
+            self._watcher.say(
+                f"left out, since they are no scenes: {', '.join(each)}; name one alone to have it "
+                "taken for one"
+            )
         return [source for source in sources if source not in left]
 
     def _no_scene(self, source: str) -> str | None:

@@ -57,13 +57,15 @@ def layers_at(path: Path) -> list[LayerFacts]:
     file, name = _parted(path)
     if not file.exists() and not is_virtual(file):
         raise SceneNotFoundError(f"no file {file}; expected polygons, lines or points")
-    if (why := not_read(file)) is not None:
-        raise VectorError(why)
-    found = _form(file).layers(file, path)
-    if not found:
-        raise VectorError(
-            f"{file} has no layer with geometries; expected polygons, lines or points"
-        )
+    try:
+        found = _form(file).layers(file, path)
+        if not found:
+            raise VectorError(
+                f"{file} has no layer with geometries; expected polygons, lines or points"
+            )
+    except VectorError as error:
+        why = not_read(file)
+        raise error if why is None else VectorError(why) from None
     if name is None:
         return found
     chosen = [facts for facts in found if facts.name == name]

@@ -79,7 +79,12 @@ def read_table(path: Path) -> Table:
         It is no text, or has cells that are no numbers, rows of too many cells, no spectrum.
     """
     text = _text(path)
-    field = field_spectrum(text)
+    try:
+        field = field_spectrum(text)
+    except ValueError as error:
+        raise LibraryError(
+            f"{path}: {error}; expected reflectance: save it with that of the target"
+        ) from error
     if field is not None and field.rows:
         wavelengths, values = np.array(field.rows, float).T
         name = field.name or path.stem
@@ -89,7 +94,8 @@ def read_table(path: Path) -> Table:
     kept = [(i, s) for i, s in lines if s.strip(" \t;,") and not s.strip().startswith(COMMENTS)]
     try:
         delimiter, decimal = _form([line for _, line in kept])
-        rows = _without_index([(i, _cells(line, delimiter)) for i, line in kept])
+        rows = [(i, _cells(line, delimiter)) for i, line in kept]
+        rows = _without_index(rows, decimal) if rows else rows
     except ValueError as error:
         raise LibraryError(f"{path} is no CSV of spectra: {error}; save it again") from error
     width = max((len(cells) for _, cells in rows), default=0)
@@ -196,10 +202,18 @@ def _cells(line: str, delimiter: str | None) -> list[str]:
     return cells
 
 
-def _without_index(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
-    """Without the numbers of rows, 0, 1, 2, ..., that pandas writes into a first column."""
-    counted = all(cells[0] == str(n) for n, (_, cells) in enumerate(rows[1:]))
-    if len(rows) > 1 and not rows[0][1][0] and counted:
+def _without_index(rows: list[tuple[int, list[str]]], decimal: str) -> list[tuple[int, list[str]]]:
+    """Without the numbers of rows, 0, 1, 2, ..., that pandas writes into a first column.
+
+    Where wavelengths follow in the first row they are all the names that spectra have.
+    """
+    (_, head), *others = rows
+    counted = all(cells[0] == str(n) for n, (_, cells) in enumerate(others))
+    if not others or len(head) == 1 or head[0] or not counted:
+        return rows
+    if all(_is_number(cell, decimal) for cell in head[1:]):
+        return [rows[0], *((i, [f"row {cells[0]}", *cells[1:]]) for i, cells in others)]
+    if _is_title(head[1]) or not any(_is_number(cells[1], decimal) for _, cells in others):
         return [(i, cells[1:]) for i, cells in rows]
     return rows
 

@@ -13,7 +13,7 @@ from hsi_ssl.masks.cracks import find_cracks
 from hsi_ssl.masks.highlights import fit_highlights
 from hsi_ssl.masks.lanes import Lanes, find_lanes
 from hsi_ssl.masks.layered import lay_layers
-from hsi_ssl.masks.sketch import fit_eye, numbers, sample, sketch
+from hsi_ssl.masks.sketch import fit_eye, numbers, pieces_of, sketch
 from hsi_ssl.scenes.scene import Array, Scene
 from hsi_ssl.watcher import SILENT, Watcher
 
@@ -34,7 +34,7 @@ def propose_mask(scene: Scene, watcher: Watcher = SILENT) -> npt.NDArray[np.uint
     to be looked at as a whole. The quality layers of a product go over what is proposed. The
     watcher hears what was decided, in one sentence.
     """
-    pieces = list(sample(scene))
+    pieces = list(pieces_of(scene))
     valid = [scene.valid(piece) for piece in pieces]
     raw = np.concatenate([piece[v] for piece, v in zip(pieces, valid, strict=True)])
     eye = fit_eye(scene, pieces, valid) if scene.format != PICTURES else None

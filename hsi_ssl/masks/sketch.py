@@ -123,7 +123,7 @@ def window_pixels(scene: Scene) -> int:
     return WINDOW if scene.block[0] == 1 else LARGEST_WINDOW
 
 
-def sample(scene: Scene) -> Iterator[Array]:
+def pieces_of(scene: Scene) -> Iterator[Array]:
     """Raw windows `(r, c, bands)` all over the scene, of few of its blocks."""
     windows = list(scene.windows(SAMPLE_WINDOW))
     blocks = -(-scene.rows // scene.block[0]) * -(-scene.cols // scene.block[1])

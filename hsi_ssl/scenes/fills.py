@@ -8,7 +8,7 @@ be one that was measured. What no instrument measures is nothing in any case (`v
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,22 +54,29 @@ def without_value(scene: Scene, value: float) -> Scene:
     )
 
 
-def undeclared(scene: Scene, found: Sample) -> tuple[str | None, str | None]:
-    """What is to be said of numbers in a sample that stand for nothing, though no file says so.
+class Undeclared(NamedTuple):
+    """What is to be said of numbers that stand for nothing, though no file says so; None if none.
 
-    First of pixels that have one in all bands, which are left out; then of one among others, which
-    is not. None where there are none such.
+    `taken`: of pixels that have one in all bands, which are left out; `doubtful`: of one among
+    others, which is not.
     """
-    return _alike(scene, found), _among_others(scene, found)
+
+    taken: str | None
+    doubtful: str | None
+
+
+def undeclared(scene: Scene, found: Sample) -> Undeclared:
+    """What a sample of all good bands tells."""
+    return Undeclared(_alike(scene, found), _among_others(scene, found))
 
 
 def tell_undeclared(scene: Scene, found: Sample, watcher: Watcher) -> None:
     """Say what was taken for no data, and warn of what may be."""
-    taken, doubtful = undeclared(scene, found)
-    if taken is not None:
-        watcher.say(taken)
-    if doubtful is not None:
-        watcher.warn(doubtful)
+    told = undeclared(scene, found)
+    if told.taken is not None:
+        watcher.say(told.taken)
+    if told.doubtful is not None:
+        watcher.warn(told.doubtful)
 
 
 def _alike(scene: Scene, found: Sample) -> str | None:
@@ -103,8 +110,11 @@ def _among_others(scene: Scene, found: Sample) -> str | None:
 
 
 def _fits(value: float, kind: np.dtype[Any]) -> bool:
-    """Whether numbers of that type can be the value."""
+    """Whether numbers of that type can be the value, as far as the type tells them apart."""
+    if not np.isfinite(value):
+        return False
     if kind.kind not in "iu":
-        return abs(value) <= float(np.finfo(kind).max)
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(kind.type(value)))
     ends = np.iinfo(kind)
     return value == int(value) and ends.min <= value <= ends.max

@@ -27,12 +27,14 @@ class Sample(NamedTuple):
 
 def sample(scene: Scene, bands: npt.NDArray[np.int64]) -> Sample:
     """Spectra of some `bands`, in bounded time; none where a scene has hardly any."""
+    if not len(bands):
+        return Sample(np.empty((0, 0), scene.dtype), 0, np.empty(0, scene.dtype))
     rows, cols = (
         np.unique(np.linspace(0, size - 1, n).astype(np.int64))
         for size, n in ((scene.rows, ROWS), (scene.cols, COLS))
     )
     seen = scene.thinned(rows, cols, bands.tolist()).reshape(-1, len(bands))
-    alike = seen[shapeless(seen), 0] if len(bands) else seen[:0]
+    alike = seen[shapeless(seen), 0]
     alike = alike[(alike != 0) & (alike != scene.nodata)]
     spectra, pixels = seen[valid_spectra(seen, scene.nodata)], len(seen)
     if len(spectra) >= LEAST:

@@ -268,6 +268,8 @@ def valid_spectra(spectra: Array, nodata: float | None) -> Bools:
     Not those with a band that is nodata, NaN, infinite or too large for a measurement (`LARGEST`),
     nor those that are `shapeless`.
     """
+    if not spectra.shape[-1]:
+        return np.zeros(spectra.shape[:-1], bool)
     low, high = spectra.min(axis=-1), spectra.max(axis=-1)  # NaN where one is
     valid: Bools = ~_shapeless(low, high, spectra.shape[-1])
     if np.issubdtype(spectra.dtype, np.floating):
@@ -288,6 +290,8 @@ def shapeless(spectra: Array) -> Bools:
 
     Of fewer than `SHAPE` bands those of zeros alone: two or three may well be equal.
     """
+    if not spectra.shape[-1]:
+        return np.ones(spectra.shape[:-1], bool)
     return _shapeless(spectra.min(axis=-1), spectra.max(axis=-1), spectra.shape[-1])
 
 

@@ -93,25 +93,34 @@ def _rows(path: Path) -> Rows:
         raise SceneNotFoundError(f"no file {path} with wavelengths") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SceneError(f"{path} is no CSV with wavelengths ({error})") from error
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line.strip(",;") and not line.startswith("#")]
-    if lines and all(AMBIGUOUS.fullmatch(line) for line in lines):
+    lines = [line.strip(" ") for line in text.splitlines()]
+    lines = [line for line in lines if line.strip(",;\t ") and not line.startswith("#")]
+    if not lines:
+        return []
+    head, *others = lines
+    one_name = bool(others) and len(re.split(r"[;\t, ]", head)) == 1 and _number(head) is None
+    if all(AMBIGUOUS.fullmatch(line) for line in (others if one_name else lines)):
         raise SceneError(
-            f"{path}: {lines[0]} may be one number with a decimal comma, or two; expected decimal "
+            f"{path}: {lines[-1]} may be one number with a decimal comma, or two; expected decimal "
             "points, or a first row of names such as wavelength,fwhm"
         )
-    delimiter = next((d for d in ";\t," if lines and all(d in line for line in lines)), None)
+    delimiter = next((mark for mark in ";\t," if mark in head), None)
     try:
-        if delimiter is not None:
-            rows = rows_of(lines, delimiter)
-        elif lines and all(_number(cell) is not None for cell in lines[-1].split()):
+        if delimiter is None and all(_number(cell) is not None for cell in lines[-1].split()):
             rows = [line.split() for line in lines]
         else:
-            rows = rows_of(lines)
+            rows = rows_of(lines, delimiter or ",")
     except ValueError as error:
         raise SceneError(f"{path} is no CSV with wavelengths: {error}; save it again") from error
     decimal = "." if delimiter == "," else ","
-    return [[cell.strip().strip('"').replace(decimal, ".") for cell in row] for row in rows]
+    rows = [[cell.strip().strip('"').replace(decimal, ".") for cell in row] for row in rows]
+    most = max(len(row) - (not row[-1]) for row in rows)
+    if most > len(rows[0]):
+        raise SceneError(
+            f"{path} has rows of {most} cells below a first one of {len(rows[0])}; expected a name "
+            "for each column: add what is missing"
+        )
+    return rows
 
 
 def _told(rows: Rows) -> list[str]:

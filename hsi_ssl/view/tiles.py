@@ -170,12 +170,16 @@ class Tiles:
 
     @cached_property
     def _undeclared(self) -> Array:
-        """What whole spectra consist of, where a number in all bands is no measurement."""
+        """What whole spectra consist of that are no measurement, beyond all that was measured."""
         good = np.flatnonzero(self.scene.good)
         if len(good) < SHAPE:
             return np.empty(0)
         bands = good[np.linspace(0, len(good) - 1, SHAPE).astype(np.int64)]
-        return np.unique(sample(self.scene, bands).alike)
+        found = sample(self.scene, bands)
+        beyond = found.alike
+        if found.spectra.size:
+            beyond = beyond[(beyond < found.spectra.min()) | (beyond > found.spectra.max())]
+        return np.unique(beyond)
 
 
 @dataclass(frozen=True)

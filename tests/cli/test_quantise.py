@@ -219,7 +219,7 @@ def test_one_class_and_bands_that_tell_nothing(
 
 @pytest.mark.slow
 def test_mistakes(hsi_ssl: Callable[..., Any], project: Path) -> None:
-    write_scene(Path("flat.tif"), np.full((6, 6, 12), 900, np.uint16))
+    write_scene(Path("flat.tif"), np.full((6, 6, 12), 900 + np.arange(12), np.uint16))
     write_scene(Path("empty.tif"), np.zeros((6, 6, 12), np.uint16))
     (project / "there").mkdir()
     (project / "there" / "thesis.txt").write_text("years of work")

@@ -112,7 +112,8 @@ def test_what_is_no_scene_among_those_that_are_named(tmp_path: Path, hears: Hear
     assert hears.said == [
         "left out, since they are no scenes: WHITEREF_a.tif (white or dark references), "
         "a.tif.aux.xml (files that go with others), a_classes.png (class maps), a_labels.tif, "
-        "labels.tif (labels), x.gpkg, y.dbf, y.shp (vector layers)"
+        "labels.tif (labels), x.gpkg, y.dbf, y.shp (vector layers); name one alone to have it "
+        "taken for one"
     ]
     alone = [str(tmp_path / "a_labels.tif")]
     assert finder.scenes_among(alone) == alone

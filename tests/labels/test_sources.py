@@ -346,7 +346,7 @@ def test_labels_among_the_scenes_that_are_named_are_labels(tmp_path: Path, hears
         (one,) = found.scenes
         assert one.scene.path == cube
         assert one.labels_paths == (plane,)
-    assert "left out, since they are no scenes: x_labels.npy (labels)" in hears.said
+    assert "left out, since they are no scenes: x_labels.npy (labels);" in hears.all
 
 
 def test_a_header_and_its_data_are_one_scene(tmp_path: Path) -> None:

@@ -251,9 +251,14 @@ def test_of_several_fields_values_tell_which_names_the_class(draw: Draw, hears: 
     assert class_field(layer_facts(layer), None, hears) == "kind"
     (said,) = hears.said
     assert said.endswith(
-        "the field kind names the class, since of kind, note, year only it has from 2 to 200 "
-        "different values"
+        "the field kind names the class: of kind, note, year only its values may, 2 to 200 that do "
+        "not just count"
     )
+    # What is missing is no value, and numbers that are all different count features.
+    odd = draw.layer(
+        boxes, {"tree": [1, 2, 3], "year": [2024, 2024, None], "note": ["a", "b", "a"]}, "odd.gpkg"
+    )
+    assert class_field(layer_facts(odd), None) == "note"
     # Beside other layers one may well hold one class alone.
     with pytest.raises(LabelError, match="expected one field that may name the class"):
         class_field(layer_facts(layer), None, alone=False)

@@ -114,6 +114,22 @@ def test_no_crs_is_none_also_as_geopackages_spell_it(
     assert layer_facts(path).crs is None
 
 
+def test_a_layer_with_fields_called_like_an_annotators_is_a_layer(tmp_path: Path) -> None:
+    (tmp_path / "roads.json").write_text(
+        '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": '
+        '{"from_name": "a", "shape_attributes": 1}, "geometry": {"type": "Point", '
+        '"coordinates": [1, 2]}}]}'
+    )
+    assert set(layer_facts(tmp_path / "roads.json").fields) == {"from_name", "shape_attributes"}
+
+
+@pytest.mark.parametrize("suffix", [".shp", ".gpkg", ".tab", ".json"])
+def test_a_folder_called_like_a_layer_is_a_folder(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / f"parcels{suffix}"
+    folder.mkdir()
+    assert not is_vector(folder)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [

@@ -411,6 +411,29 @@ def test_text_of_field_spectrometers(
     np.testing.assert_allclose(one.reflectance, values, atol=1e-3)
 
 
+def test_columns_of_a_field_spectrometer_are_those_of_their_titles(tmp_path: Path) -> None:
+    five = SED.replace("[4]", "[5]").replace("Wvl", "Chan.#\tWvl")
+    lines = [f"{i}\t{nm:.1f}\t1.2\t3.4\t{nm / 50:.2f}" for i, nm in enumerate(NM)]
+    (tmp_path / "a.sed").write_text(five + "\n".join(lines) + "\n")
+    (one,) = open_library(tmp_path / "a.sed").spectra
+    np.testing.assert_allclose(one.wavelengths_nm, NM)
+    np.testing.assert_allclose(one.reflectance, NM / 50)
+    three = SED.replace("[4]", "[3]").replace("\tReflect. %", "")
+    (tmp_path / "b.sed").write_text(three + "350.0\t1.2\t3.4\n" * 9)
+    with pytest.raises(LibraryError, match=r"no reflectance .*, only Wvl, Rad. \(Ref.\)"):
+        open_library(tmp_path / "b.sed")
+
+
+def test_spectra_in_rows_that_pandas_has_numbered_keep_their_numbers(tmp_path: Path) -> None:
+    head = ",".join(["", *(f"{nm:.1f}" for nm in NM)])
+    rows = [",".join([str(i), *map(str, NM / 5000 * (i + 1))]) for i in range(3)]
+    (tmp_path / "s.csv").write_text("\n".join([head, *rows]) + "\n")
+    library = open_library(tmp_path / "s.csv")
+    assert [one.name for one in library.spectra] == ["row 0", "row 1", "row 2"]
+    np.testing.assert_allclose(library.spectra[2].wavelengths_nm, NM)
+    np.testing.assert_allclose(library.spectra[2].reflectance, NM / 5000 * 3)
+
+
 @pytest.mark.parametrize("wide", [True, False])
 def test_numbers_of_rows_that_pandas_writes_are_no_spectrum(tmp_path: Path, wide: bool) -> None:
     spectra = {"oak": NM / 5000, "pine": NM / 9000}

@@ -57,6 +57,7 @@ def test_a_small_scene_is_read_once_and_shown_whole() -> None:
 def test_a_large_scene_is_read_in_part_row_by_row() -> None:
     cube = np.ones((2000, 50, 10), np.uint16)
     cube[1000:] = 500
+    cube[..., -1] += 1
     large, memory = scene(cube)
     row_bytes = 50 * 10 * 2
     picture, _ = composite(large, 400, 100 * row_bytes)

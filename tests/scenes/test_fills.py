@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,33 @@ def test_a_named_value_stands_beside_the_declared_one(tmp_path: Path) -> None:
         assert "--nodata -2" in str(scene.origins.nodata)
 
 
-@pytest.mark.parametrize(("kind", "value"), [("uint16", -9999), ("int16", 0.5), ("float32", 1e300)])
+def test_the_end_of_a_type_may_be_written_a_shade_beyond_it(tmp_path: Path) -> None:
+    values = cube("float32")
+    values[3, 4, 5] = np.finfo("f4").min
+    for said in (-3.4028235e38, -3.40282346638529e38):
+        with opened(tmp_path, values, nodata=said) as scene:
+            assert np.argwhere(~scene.valid(scene.read())).tolist() == [[3, 4]]
+
+
+def test_a_scene_without_any_good_band_holds_no_measurement(tmp_path: Path) -> None:
+    with opened(tmp_path, cube("uint16")) as whole:
+        scene = replace(whole, good=np.zeros(BANDS, bool))
+        assert not scene.valid(scene.read()).any()
+        found = sample(scene, np.flatnonzero(scene.good))
+        assert (len(found.spectra), found.pixels) == (0, 0)
+        assert undeclared(scene, found) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("uint16", -9999),
+        ("int16", 0.5),
+        ("float32", 1e300),
+        ("uint16", float("nan")),
+        ("float32", float("inf")),
+    ],
+)
 def test_a_value_that_numbers_cannot_be_is_refused(tmp_path: Path, kind: str, value: float) -> None:
     with pytest.raises(SceneError, match=f"numbers of {kind}, none of which can be"):
         opened(tmp_path, cube(kind), nodata=value)

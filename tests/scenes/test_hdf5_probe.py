@@ -57,7 +57,7 @@ def test_where_the_helper_dies_the_file_is_refused_and_the_next_has_another(
     look_first(cube(tmp_path / "three.h5"))
 
 
-def test_axes_that_are_told_for_more_than_there_are_are_refused(tmp_path: Path) -> None:
+def test_what_arrays_say_of_their_axes_is_checked_first(tmp_path: Path) -> None:
     path = tmp_path / "x.nc"
     with h5py.File(path, "w") as file:
         file["y"] = np.arange(6.0)

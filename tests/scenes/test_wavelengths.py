@@ -165,6 +165,8 @@ def test_csv(tmp_path: Path, text: str, notes: int) -> None:
         ("wavelength;fwhm\n500,5;10\n600,5;20\n", True, ""),
         ("Wavelength (um)\tFWHM\n0.5005\t0.010\n0.6005\t0.020\n", True, ""),
         ("# made by hand\n500.5\n600.5\n", False, ""),
+        ("wavelength,fwhm\n500.5,10\n600.5\n", False, ""),
+        ("\twavelength\tfwhm\n0\t500.5\t10\n1\t600.5\t20\n", True, ""),
     ],
 )
 def test_tables_as_programs_write_them(tmp_path: Path, text: str, widths: bool, noted: str) -> None:
@@ -188,6 +190,8 @@ def test_tables_as_programs_write_them(tmp_path: Path, text: str, widths: bool, 
         ("500\nx\n", "expected 2 positive"),
         ("a,b\n1,2\n3,4\n", "no column `wavelength`"),
         ("500,5\n600,5\n", "may be one number with a decimal comma, or two"),
+        ("wavelength\n500,5\n600,5\n", "may be one number with a decimal comma, or two"),
+        ("wavelength fwhm\n1 500 5\n2 600 5\n", "rows of 3 cells below a first one of 2"),
         ("", "no column `wavelength`"),
     ],
 )

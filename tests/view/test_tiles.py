@@ -93,3 +93,15 @@ def test_no_labelled_pixel_is_lost_from_afar() -> None:
     near = marks.tile(tiling, 3, 3, 7, (0, 1, 2))
     assert near[1999 - 7 * TILE, 999 - 3 * TILE] == 2
     assert not marks.tile(tiling, 3, 3, 7, (0, 1)).any()
+
+
+def test_whole_spectra_of_one_number_are_see_through_not_single_numbers(tmp_path: Path) -> None:
+    cube = np.random.default_rng(0).integers(10, 200, (40, 40, 12)).astype(np.int16)
+    cube[:20, :, 5] = 50
+    cube[30, 30] = 50  # no measurement, but the number is one
+    cube[:, :8] = -9999
+    np.save(tmp_path / "c.npy", cube)
+    with open_scene(tmp_path / "c.npy", axes="rows,cols,bands") as scene:
+        tile = Tiles(scene).picture(0, 0, 0, (5,))[:40, :40, 3]
+    assert not tile[:, :8].any()
+    assert tile[:, 8:].all()

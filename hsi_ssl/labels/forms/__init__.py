@@ -53,6 +53,12 @@ FORMS: Registry[Form] = Registry(
 )
 
 
+FOLDERS = {".gdb"}
+"""Suffixes of folders that are one file to those who use them."""
+
+
 def form_of(file: Path) -> Form | None:
-    """The form of a file of drawn labels; None for other files."""
+    """The form of a file of drawn labels; None for other files, and folders called like one."""
+    if file.is_dir() and file.suffix.lower() not in FOLDERS:
+        return None
     return next((form for form in FORMS.values() if form.takes(file)), None)

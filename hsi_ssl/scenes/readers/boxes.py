@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -71,17 +70,8 @@ class BoxReader(ABC):
 
         For pictures: both ascend. Only the pieces that are met are read, one at a time. Where that
         would be more than `THINNED_BUDGET` bytes, fewer pieces are read and stand for their
-        neighbours too; a file that hands out all bands together counts with all of them. What lies
-        between is read as well where that is little.
+        neighbours too; a file that hands out all bands together counts with all of them.
         """
-        around = [slice(int(p[0]), int(p[-1]) + 1) for p in (rows, cols)]
-        around.append(slice(min(bands), max(bands) + 1))
-        size = math.prod(s.stop - s.start for s in around) * self.dtype.itemsize
-        if size <= min(SMALLEST_READ, THINNED_BUDGET):
-            each = (rows, cols, np.asarray(bands))
-            picked = np.ix_(*(p - s.start for p, s in zip(each, around, strict=True)))
-            found: Array = self.box(*around)[picked]
-            return found
         high, wide = self.piece[:2]
         down, across, size = self._pieces(rows, cols, bands)
         while down * across * size > THINNED_BUDGET and max(down, across) > 1:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from hsi_ssl.errors import DamagedSceneError, SceneError
 from hsi_ssl.scenes.promises import refuse_absurd
-from hsi_ssl.scenes.readers.boxes import BoxReader, memory_order
+from hsi_ssl.scenes.readers.boxes import SMALLEST_READ, BoxReader, memory_order
 from hsi_ssl.scenes.scene import Array
 
 BY_PIXEL = (0, 1, 2)
@@ -131,6 +131,19 @@ class FlatReader(BoxReader):
         order = np.argsort(place, kind="stable")
         found = np.empty((len(place), self.shape[2]), self.dtype)
         found[order] = self._runs(place[order])
+        return found
+
+    def thinned(
+        self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], bands: Sequence[int]
+    ) -> Array:
+        """As any reader, but for little data, which costs less than a call for each line of it."""
+        around = [slice(int(p[0]), int(p[-1]) + 1) for p in (rows, cols)]
+        around.append(slice(min(bands), max(bands) + 1))
+        if math.prod(s.stop - s.start for s in around) * self.dtype.itemsize > SMALLEST_READ:
+            return super().thinned(rows, cols, bands)
+        each = (rows, cols, np.asarray(bands))
+        picked = np.ix_(*(p - s.start for p, s in zip(each, around, strict=True)))
+        found: Array = self.box(*around)[picked]
         return found
 
     def close(self) -> None:

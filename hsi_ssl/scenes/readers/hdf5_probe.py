@@ -45,7 +45,7 @@ def look(path):
             except Exception:
                 pass
     def sound(array):
-        # HDF5 takes their type and number for granted.
+        # Before HDF5 reads them.
         for name in ("DIMENSION_LABELS", "DIMENSION_LIST"):
             if name in array.attrs:
                 told = array.attrs.get_id(name)
