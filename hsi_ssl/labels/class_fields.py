@@ -80,8 +80,8 @@ def class_field(
     if len(told) == 1:
         (name,) = told
         watcher.say(
-            f"{facts.path}: the field {name} names the class: of {listed(some, len(some))} only its "
-            f"values may, 2 to {MOST_CLASSES} that do not just count"
+            f"{facts.path}: the field {name} names the class: of {listed(some, len(some))} only "
+            f"its values may, 2 to {MOST_CLASSES} that do not just count"
         )
         return name
     raise LabelError(
