@@ -38,9 +38,9 @@ def in_one_unit(sources: Sources, watcher: Watcher) -> Sources:
         bands = np.flatnonzero(scene.good)
         found = sample(scene, bands)
         tell_undeclared(scene, found, watcher)
+        if len(found.spectra):
+            refuse_scaled_twice(scene, found.spectra, bands)
         raw.append(found.spectra)
-        if len(raw[-1]):
-            refuse_scaled_twice(scene, raw[-1], bands)
     _refuse_kinds(scenes)
     told = [scene.units for scene in scenes if scene.units is not None and scene.units.said]
     same = all(units.same_numbers(told[0]) for units in told)

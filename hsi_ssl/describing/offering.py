@@ -13,12 +13,20 @@ from hsi_ssl.datasets.store import is_dataset
 from hsi_ssl.describing.description import counted
 from hsi_ssl.errors import HsiSslError, SceneError, SceneNotFoundError
 from hsi_ssl.labels.class_fields import TYPES, class_field, different_values
-from hsi_ssl.labels.finding import CUBES, PICTURES, Finder, Found, is_our_mask, links_to_nothing
+from hsi_ssl.labels.finding import (
+    CUBES,
+    PICTURES,
+    Finder,
+    Found,
+    files_in,
+    is_our_mask,
+    links_to_nothing,
+)
 from hsi_ssl.labels.layer_classes import BY_LAYER
 from hsi_ssl.labels.layers import LayerFacts, listed
 from hsi_ssl.labels.sources import DRILL_CORE, DRILL_CORE_ENTRY
 from hsi_ssl.labels.vectors import is_part, is_vector, layers_at
-from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.opening import open_as
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 from hsi_ssl.scenes.scene import Scene
 from hsi_ssl.watcher import SILENT, Watcher
@@ -124,7 +132,7 @@ def offered(place: Path, watcher: Watcher = SILENT, reading: Reading = AS_THEY_A
         vector = [folder / name for name in own if name != "inside" and is_vector(folder / name)]
         fields = _layers(vector[0])[0].fields if vector and _layers(vector[0]) else {}
         offer.labels.append(LabelOffer(None, f"{taken} (found by the name)", fields))
-    for path in sorted(p for p in folder.iterdir() if p.is_file() or is_vector(p)):
+    for path in files_in(folder):
         if path.name in own or path.suffix.lower() == ".json":
             continue
         if is_vector(path) and not is_part(path):
@@ -147,14 +155,7 @@ def _look(found: Found, offer: Offer, rasters: list[SceneOffer], reading: Readin
         offer.left_out.append(f"{found.cube.name} is a dataset that was prepared")
         return
     try:
-        with open_scene(
-            found.cube,
-            variable=reading.variable or found.variable,
-            axes=reading.axes,
-            overlap=reading.overlap,
-            quality=reading.quality,
-            nodata=reading.nodata,
-        ) as scene:
+        with open_as(found.cube, reading, found.variable) as scene:
             shape = scene.rows, scene.cols, scene.bands
             one = SceneOffer(found.cube, shape, _own_labels(found, scene))
             kind = scene.dtype.kind

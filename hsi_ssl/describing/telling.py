@@ -18,7 +18,7 @@ from hsi_ssl.labels.forms.unread import not_read
 from hsi_ssl.labels.rasters import LabelRaster, open_label_raster, plane_codes
 from hsi_ssl.labels.vectors import is_vector, layers_at
 from hsi_ssl.libraries.telling import is_library
-from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.opening import open_as
 from hsi_ssl.scenes.products import mains_in, product_at, refuse_broken, refuse_folder
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 
@@ -51,14 +51,7 @@ def describe(path: Path, reading: Reading = AS_THEY_ARE) -> Description:
     if is_library(path):
         return describe_library(path)
     try:
-        scene = open_scene(
-            path,
-            variable=reading.variable,
-            axes=reading.axes,
-            overlap=reading.overlap,
-            quality=reading.quality,
-            nodata=reading.nodata,
-        )
+        scene = open_as(path, reading)
     except SceneError as error:
         try:
             with open_label_raster(path, variable=reading.variable) as raster:

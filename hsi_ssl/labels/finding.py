@@ -256,7 +256,7 @@ class Named(NamedTuple):
 
 
 def _named_in(folder: Path) -> Named:
-    files = [path for path in _files_in(folder) if not is_our_mask(path)]
+    files = [path for path in files_in(folder) if not is_our_mask(path)]
     cubes = [path for path in files if _may_be_cube(path)]
     layers = _layers_among(files)
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
@@ -268,7 +268,7 @@ def _named_in(folder: Path) -> Named:
     return Named([path for path in cubes if path not in references], labels, references)
 
 
-def _files_in(folder: Path) -> list[Path]:
+def files_in(folder: Path) -> list[Path]:
     """Files of a folder, and folders that are one file to their users: geodatabases."""
     return sorted(p for p in folder.iterdir() if p.is_file() or is_vector(p))
 
@@ -276,7 +276,7 @@ def _files_in(folder: Path) -> list[Path]:
 def labels_in(folder: Path) -> list[Path]:
     """Files of a folder that may be labels: those called so, then other vector layers."""
     called = list(_named_in(folder).labels)
-    layers = _layers_among(_files_in(folder))
+    layers = _layers_among(files_in(folder))
     return list(dict.fromkeys(called + layers))
 
 

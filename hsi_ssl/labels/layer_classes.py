@@ -16,7 +16,8 @@ from hsi_ssl.watcher import SILENT, Watcher
 
 BY_LAYER = "@layer"
 """What takes the place of a field's name: the class is the layer's name."""
-LAYERED = {".gpkg", ".gdb", ".sqlite", ".kml", ".kmz", ".zip"}
+DATABASES = {".gpkg", ".gdb", ".sqlite"}
+LAYERED = DATABASES | {".kml", ".kmz", ".zip"}
 """Suffixes of files whose layers have names that people gave; of others the file has."""
 DOCUMENT = re.compile(r"\.km[lz]$", re.IGNORECASE)
 """What Google Earth leaves at the end of a document's name."""
@@ -66,7 +67,7 @@ def _class_of(layer: Layer) -> str:
     suffix = file.suffix.lower()
     if suffix not in LAYERED:
         return file.stem
-    if suffix in {".gpkg", ".gdb", ".sqlite"}:
+    if suffix in DATABASES:
         return layer.name
     if suffix == ".zip":
         return PurePosixPath(layer.name).name

@@ -34,12 +34,11 @@ from hsi_ssl.labels.labelling import (
 from hsi_ssl.labels.layers import listed
 from hsi_ssl.labels.looking import looked_at, without_masked
 from hsi_ssl.labels.rules import USUAL_RULES, LabelRules
-from hsi_ssl.scenes.opening import open_scene
+from hsi_ssl.scenes.opening import open_as
 from hsi_ssl.scenes.readers.hdf5_file import opened as hdf5_opened
 from hsi_ssl.scenes.reading import AS_THEY_ARE, Reading
 from hsi_ssl.scenes.resting import MOST, Room, resting
 from hsi_ssl.scenes.scene import Scene
-from hsi_ssl.scenes.units import scaled_by
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelengths import with_facts
 from hsi_ssl.watcher import SILENT, Watcher
@@ -245,15 +244,7 @@ def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
     One that is damaged is a cube.
     """
     try:
-        scene = open_scene(
-            found.cube,
-            variable=reading.variable or found.variable,
-            wavelengths=reading.wavelengths,
-            axes=reading.axes,
-            overlap=reading.overlap,
-            quality=reading.quality,
-            nodata=reading.nodata,
-        )
+        scene = open_as(found.cube, reading, found.variable)
     except SceneError as error:
         if not found.searched or reading.variable:
             raise
@@ -261,8 +252,6 @@ def _open(found: Found, reading: Reading, watcher: Watcher) -> Scene | None:
             raise DamagedSceneError(f"{error}, or take it out of the folder") from error
         watcher.warn(f"left out: {error}")
         return None
-    if reading.scale is not None:
-        scene = scaled_by(scene, reading.scale)
     if found.known is not None:
         scene = with_facts(scene, found.known.facts(scene.bands))
     return scene

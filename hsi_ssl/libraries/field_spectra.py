@@ -9,6 +9,7 @@ then wavelength and reflectance.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import NamedTuple
 
 SIG = "/*** Spectra Vista SIG Data"
@@ -20,9 +21,9 @@ PREAMBLE = 4096
 
 
 class FieldSpectrum(NamedTuple):
-    """The rows of a spectrum, `(wavelength, value)` as text, its unit and its name, if told."""
+    """The rows of a spectrum, `(wavelength, value)`, its unit and its name, if told."""
 
-    rows: list[tuple[str, str]]
+    rows: list[tuple[float, float]]
     unit: str
     name: str | None
 
@@ -56,19 +57,12 @@ def _titled(titles: list[str], wanted: str) -> int | None:
     return next((i for i, title in enumerate(titles) if title.startswith(wanted)), None)
 
 
-def _rows(text: str, first: int, last: int, width: int | None = None) -> list[tuple[str, str]]:
-    """Two cells of each line of so many numbers; by default of as many as are needed."""
+def _rows(text: str, first: int, last: int, width: int | None = None) -> list[tuple[float, float]]:
+    """Two of each line of so many numbers; by default of as many as are needed."""
     found = []
     for line in text.splitlines():
-        cells = line.split()
-        if len(cells) == (width or last + 1) and all(map(_is_number, cells)):
-            found.append((cells[first], cells[last]))
+        with suppress(ValueError):
+            numbers = [float(cell) for cell in line.split()]
+            if len(numbers) == (width or last + 1):
+                found.append((numbers[first], numbers[last]))
     return found
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

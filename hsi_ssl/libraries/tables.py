@@ -86,7 +86,7 @@ def read_table(path: Path) -> Table:
             f"{path}: {error}; expected reflectance: save it with that of the target"
         ) from error
     if field is not None and field.rows:
-        wavelengths, values = np.array(field.rows, float).T
+        wavelengths, values = np.array(field.rows).T
         name = field.name or path.stem
         return Table((name,), wavelengths, values[None], field.unit, text[:PREAMBLE], named=True)
     lines = list(enumerate(text.splitlines(), start=1))

@@ -18,7 +18,9 @@ from hsi_ssl.scenes.product import Overlap, Product, Quality, Wanted
 from hsi_ssl.scenes.products import product_at, product_in, refuse_folder
 from hsi_ssl.scenes.products.stac_item import lacks_item
 from hsi_ssl.scenes.readers import FORMATS, geotiff
+from hsi_ssl.scenes.reading import Reading
 from hsi_ssl.scenes.scene import Array, Grid, Scene
+from hsi_ssl.scenes.units import scaled_by
 from hsi_ssl.scenes.virtual import is_virtual
 from hsi_ssl.scenes.wavelength_tables import csv_facts
 from hsi_ssl.scenes.wavelengths import companion_facts, with_facts
@@ -95,6 +97,23 @@ def open_scene(
     lacking = lacks_item(path)
     unused = (*unused, *([lacking] if lacking else []))
     return _with_asked(scene, told, wavelengths, nodata, unused)
+
+
+def open_as(path: Path, reading: Reading, variable: str | None = None) -> Scene:
+    """Open a cube as a user wants it read, but for masks; raises as `open_scene`.
+
+    `variable`: the array that is meant where he names none.
+    """
+    scene = open_scene(
+        path,
+        variable=reading.variable or variable,
+        wavelengths=reading.wavelengths,
+        axes=reading.axes,
+        overlap=reading.overlap,
+        quality=reading.quality,
+        nodata=reading.nodata,
+    )
+    return scene if reading.scale is None else scaled_by(scene, reading.scale)
 
 
 def _unused(

@@ -3,9 +3,9 @@
     python tests/benchmarks/m1_speed.py [--spectra 100000] [--report reports/m1-speed.md]
 
 Trains M1 268-500-500-50, or with --bands and --hidden another, through the real loop, on spectra in
-memory, in float32 and, where the processor has units for it, in bfloat16,
-and measures the rates of large matrix products before and after, in the same run. Six
-floating-point operations are counted per weight and spectrum: two forward, four backward.
+memory, in float32 and, where the processor has units for it, in bfloat16, and measures the rates of
+large matrix products before and after, in the same run. Six floating-point operations are counted
+per weight and spectrum: two forward, four backward.
 """
 
 from __future__ import annotations

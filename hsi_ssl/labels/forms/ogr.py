@@ -15,6 +15,7 @@ import numpy as np
 import shapely
 
 from hsi_ssl.errors import VectorError
+from hsi_ssl.labels.forms import FOLDERS
 from hsi_ssl.labels.layers import Features, LayerFacts
 from hsi_ssl.scenes.virtual import gdal_name, shown
 
@@ -25,8 +26,6 @@ SUFFIXES = {
     ".sqlite", ".mif",
 }  # fmt: skip
 MAPINFO = ".tab"
-GEODATABASE = ".gdb"
-"""Suffix of the folders in which ArcGIS keeps layers."""
 
 STYLES = (
     "SELECT f_table_name, styleQML FROM layer_styles ORDER BY useAsDefault DESC, update_time DESC"
@@ -37,7 +36,7 @@ STYLES = (
 def takes(file: Path) -> bool:
     """Whether its suffix is one of a vector format."""
     suffix = file.suffix.lower()
-    if suffix == GEODATABASE:
+    if suffix in FOLDERS:
         return file.is_dir()
     if suffix == MAPINFO:  # else a table of something else
         return file.is_file() and _starts(file).lower().startswith(b"!table")
